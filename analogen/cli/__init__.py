@@ -1,0 +1,118 @@
+"""The command line: registers the commands, imports each when it is called, turns errors into one line.
+
+Nothing here or at the top of a command's module imports torch, numpy or Pillow, so that help answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from analogen.errors import RunError, UserError
+from analogen.models import nearest
+
+HELP = {"help_option_names": ["-h", "--help"]}
+_COMMANDS = ("generate", "similarity", "caption", "world", "train", "evaluate", "models", "env")
+
+
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(dict)["debug"] = True
+
+
+def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--debug on a command. ANALOGEN_DEBUG=1 does the same everywhere."""
+    return click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of failures."
+    )(command)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands live in analogen.cli.<name> as `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"analogen.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], list(_COMMANDS))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings=HELP, invoke_without_command=True)
+@click.version_option(package_name="analogen")
+@debug_option
+@click.pass_context
+def program(context: click.Context) -> None:
+    """Analogical image generation: keep a picture's relational logic, change its subject."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `analogen` program. Returns the exit code: 0 done, 1 failure, 2 bad input or usage, 130 interrupted."""
+    return _run(program, "analogen", arguments)
+
+
+def generate_main(arguments: Sequence[str] | None = None) -> int:
+    """The `generate` program, the same as `analogen generate`."""
+    from analogen.cli.generate import command
+
+    return _run(command, "generate", arguments)
+
+
+def _run(command: click.Command, name: str, arguments: Sequence[str] | None) -> int:
+    settings = {"debug": os.environ.get("ANALOGEN_DEBUG", "") not in ("", "0")}
+    try:
+        code = command.main(
+            args=None if arguments is None else list(arguments), prog_name=name, standalone_mode=False, obj=settings
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # The reader has gone; let the interpreter's own last flush not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        _say(name, "interrupted")
+        return 130
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else name
+        return _fail(path, f"{error.format_message().rstrip('.')} (see {path} --help)", 2, settings)
+    except (UserError, click.ClickException) as error:
+        return _fail(name, error.format_message() if isinstance(error, click.ClickException) else error, 2, settings)
+    except RunError as error:
+        return _fail(name, error, 1, settings)
+    except MemoryError:
+        return _fail(name, "out of memory: choose a smaller --width and --height, or fewer --candidates", 1, settings)
+    except Exception as error:
+        hint = "" if settings["debug"] else " (--debug shows where)"
+        return _fail(name, f"failed: {type(error).__name__}: {error}{hint}", 1, settings)
+
+
+def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> int:
+    if settings["debug"]:
+        traceback.print_exc()
+    _say(name, message)
+    return code
+
+
+def _say(name: str, message: object) -> None:
+    """One line on stderr, whatever the message holds."""
+    line = " ".join(f"{name}: {message}".split())
+    encoding = sys.stderr.encoding or "utf-8"
+    print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

@@ -1,13 +1,37 @@
-"""The catalogue of relations: `RELATIONS[id]`, in the order of their files."""
+"""The catalogue of relations: `RELATIONS[id]`, one module per group of a family."""
 
 from __future__ import annotations
 
-import importlib
-
+from analogen.relsim.world.relations import (  # each registers its relations
+    bonds,
+    crowds,
+    cuts,
+    enclosed,
+    lattices,
+    looks,
+    pairs,
+    rings,
+    sequences,
+    settings,
+    stages,
+)
 from analogen.relsim.world.relations.base import REGISTRY, Draft, Relation
 
-for _name in ("rings",):
-    importlib.import_module(f"{__name__}.{_name}")
 RELATIONS: dict[str, Relation] = REGISTRY
 
-__all__ = ["RELATIONS", "Draft", "Relation"]
+__all__ = [
+    "RELATIONS",
+    "Draft",
+    "Relation",
+    "bonds",
+    "crowds",
+    "cuts",
+    "enclosed",
+    "lattices",
+    "looks",
+    "pairs",
+    "rings",
+    "sequences",
+    "settings",
+    "stages",
+]

@@ -1,0 +1,237 @@
+"""`generate`: reference and subject in, pictures out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analogen.cli import HELP, debug_option
+from analogen.errors import user_errors
+from analogen.files import check_output, output_paths, sheet_path, write_atomic
+from analogen.models import MODELS, find_model
+from analogen.types import DTYPES, Candidate, Request, Result, random_seed
+
+if TYPE_CHECKING:
+    from analogen.relsim.images import Picture
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("generate", context_settings=HELP)
+@click.option(
+    "--reference",
+    "references",
+    metavar="IMG",
+    multiple=True,
+    type=_FILE,
+    help="Picture whose relational logic is kept; may be given several times.",
+)
+@click.option("--relation", metavar="TEXT", help="The logic in words, alone or added to the references.")
+@click.option("--subject", metavar="TEXT", help="What the new picture shows, for example: bicycle.")
+@click.option(
+    "--subject-image",
+    metavar="FILE",
+    type=_FILE,
+    help="Your own art of the subject: PNG with alpha, picture on a plain ground, or SVG.",
+)
+@click.option("--other", metavar="TEXT", help="The second thing, where the logic has two; else a fitting one.")
+@click.option("--style", metavar="NAME", help="Art family.")
+@click.option("--svg/--no-svg", default=False, help="Write a layered SVG beside each PNG.")
+@click.option("--layout/--no-layout", default=False, help="Let mini's scene guide a big model.")
+@click.option("--num-images", type=int, default=1, show_default=True, help="Pictures to keep, 1 to 256.")
+@click.option(
+    "--candidates", type=int, default=4, show_default=True, help="Pictures to make and score; the best are kept."
+)
+@click.option("--seed", type=int, help="Of the first candidate; random and reported if left out.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    default="mini",
+    show_default=True,
+    help=f"One of {', '.join(model.name for model in MODELS)}.",
+)
+@click.option("--steps", type=int, help="Sampling steps.")
+@click.option("--guidance-scale", type=float, help="How strictly to follow the relation.")
+@click.option(
+    "--relation-scale", type=float, default=1.0, show_default=True, help="Strength of the relation; 0 = none."
+)
+@click.option("--negative-prompt", metavar="TEXT", help="What to keep away from.")
+@click.option("--width", type=int, default=1024, show_default=True, help="Pixels, 64 to 4096.")
+@click.option("--height", type=int, default=1024, show_default=True, help="Pixels, 64 to 4096.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True)
+@click.option(
+    "--output", metavar="PATH", default="out", show_default=True, help="Folder (0000.png, 0001.png, ...) or .png file."
+)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--metadata/--no-metadata", default=True, show_default=True, help="Record settings, scores and seed in the PNG."
+)
+@click.option("--sheet", is_flag=True, help="Write a contact sheet of references and pictures.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print the plan; load and write nothing.")
+@debug_option
+def command(
+    output: str,
+    format_: str,
+    metadata: bool,
+    sheet: bool,
+    dry_run: bool,
+    seed: int | None,
+    candidates: int,
+    num_images: int,
+    **options: Any,
+) -> None:
+    """Make pictures that keep the relational logic of REFERENCES and show a new SUBJECT.
+
+    \b
+    generate --reference ring_of_owls.png --subject bicycle --output out
+    generate --relation "{subject} getting smaller and smaller" --subject-image logo.svg --svg
+    """
+    started = time.perf_counter()
+    if candidates < num_images:
+        _note(f"--candidates raised from {candidates} to --num-images {num_images}")
+        candidates = num_images
+    request = Request(
+        num_images=num_images,
+        candidates=candidates,
+        seed=random_seed() if seed is None else seed,
+        **options,
+    )
+    paths = output_paths(output, num_images)
+    pictures = _read_inputs(request)
+    check_output(paths)
+    if dry_run:
+        _print_plan(request, paths, format_)
+        return
+
+    from analogen.generator import Generator
+
+    progress = _Progress()
+    try:
+        generator = Generator(model=request.model, device=request.device, dtype=request.dtype)
+        result = generator.run(request, progress)
+    finally:
+        progress.clear()
+    for note in result.notes:
+        _note(note)
+    save_started = time.perf_counter()
+    kept = result.candidates[:num_images]
+    for candidate, path in zip(kept, paths, strict=True):
+        _save(request, result, candidate, path, metadata)
+    if sheet:
+        _save_sheet(pictures, result, num_images, paths)
+    now = time.perf_counter()
+    seconds = {**result.seconds, "save": now - save_started, "total": now - started}
+    for candidate in result.candidates[num_images:]:
+        _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}")
+    _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_)
+
+
+def _read_inputs(request: Request) -> list[Picture]:
+    """Open and check every picture before torch is imported; the references are handed back for the sheet."""
+    from analogen.relsim.images import open_checked, read_image
+
+    pictures = []
+    with user_errors():
+        for path in request.references:
+            pictures.append(read_image(path))
+            for note in pictures[-1].notes:
+                _note(f"{click.format_filename(path)}: {note}")
+        if request.subject_image is not None and request.subject_image.suffix.lower() == ".svg":
+            open_checked(request.subject_image, max_bytes=4 * 2**20).close()
+        elif request.subject_image is not None:
+            for note in read_image(request.subject_image).notes:
+                _note(f"{click.format_filename(request.subject_image)}: {note}")
+    return pictures
+
+
+def _save(request: Request, result: Result, candidate: Candidate, path: Path, metadata: bool) -> None:
+    from analogen.metadata import make_record, png_bytes
+
+    write_atomic(path, png_bytes(candidate.image, make_record(request, result, candidate) if metadata else None))
+    if candidate.svg is not None:
+        write_atomic(path.with_suffix(".svg"), candidate.svg.encode("utf-8"))
+
+
+def _save_sheet(pictures: list[Picture], result: Result, num_images: int, paths: list[Path]) -> None:
+    from analogen.metadata import png_bytes
+    from analogen.sheet import Cell, contact_sheets
+
+    cells = [Cell(picture.image, "reference", marked=True) for picture in pictures]
+    for candidate, path in zip(result.candidates[:num_images], paths, strict=True):
+        cells.append(Cell(candidate.image, f"{path.name}  seed {candidate.seed}\n{_scores(candidate)}"))
+    for page, image in enumerate(contact_sheets(cells)):
+        write_atomic(sheet_path(paths, page), png_bytes(image, None))
+
+
+def _print_plan(request: Request, paths: list[Path], format_: str) -> None:
+    model = find_model(request.model)
+    rows = [
+        {"seed": seed, "width": request.width, "height": request.height, "model": model.name}
+        for seed in request.candidate_seeds
+    ]
+    if format_ == "json":
+        click.echo(json.dumps({"rows": rows, "outputs": [str(path) for path in paths]}))
+        return
+    for row in rows:
+        click.echo(f"seed {row['seed']}  {row['width']} x {row['height']}  {row['model']} ({model.route})")
+    for path in paths:
+        click.echo(f"to {click.format_filename(path)}")
+
+
+def _print_result(result: Result, paths: list[Path], format_: str) -> None:
+    if format_ == "text":
+        relation = result.relation
+        click.echo(f"relation: {relation.caption} (confidence {relation.confidence:.2f})")
+        for candidate, path in zip(result.candidates, paths, strict=True):
+            click.echo(f"{click.format_filename(path)}  seed {candidate.seed}  {_scores(candidate)}")
+        return
+    images = [
+        {
+            "path": str(path),
+            "seed": candidate.seed,
+            "rank": candidate.rank,
+            "scores": {name: round(value, 4) for name, value in dataclasses.asdict(candidate.scores).items()},
+        }
+        for candidate, path in zip(result.candidates, paths, strict=True)
+    ]
+    answer = {
+        "model": result.model,
+        "subject": result.subject,
+        "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
+        "images": images,
+        "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
+    }
+    click.echo(json.dumps(answer))
+
+
+def _scores(candidate: Candidate) -> str:
+    s = candidate.scores
+    return f"total {s.total:.2f} = relation {s.relation:.2f}, subject {s.subject:.2f}, copy {s.copy:.2f}"
+
+
+def _note(text: str) -> None:
+    click.echo(f"note: {text}", err=True)
+
+
+class _Progress:
+    """One line on a terminal that says what is going on; nothing where stderr is a file or a pipe."""
+
+    def __init__(self) -> None:
+        self.is_terminal = sys.stderr.isatty()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if self.is_terminal:
+            sys.stderr.write(f"\r\x1b[K{stage} {done}/{total}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self.is_terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,69 @@
+"""`analogen train`: the trainings of what mini is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analogen.cli import HELP, debug_option
+from analogen.errors import UserError, user_errors
+
+
+@click.group("train", context_settings=HELP, no_args_is_help=False)
+def command() -> None:
+    """Train the encoder or the composer of mini."""
+
+
+def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--config", metavar="FILE", required=True, type=click.Path(path_type=Path), help="TOML preset."),
+        click.option(
+            "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a setting, e.g. lr=3e-4."
+        ),
+        debug_option,
+    ):
+        command = option(command)
+    return command
+
+
+@command.command("encoder", context_settings=HELP)
+@_shared
+def encoder(config: Path, overrides: tuple[str, ...]) -> None:
+    """Train relsim-mini; a run that was stopped goes on where it was."""
+    settings = _check(config, overrides)
+    from analogen.relsim.train import run
+
+    run(config, settings)
+
+
+@command.command("composer", context_settings=HELP)
+@_shared
+def composer(config: Path, overrides: tuple[str, ...]) -> None:
+    """Train the composer; a run that was stopped goes on where it was."""
+    settings = _check(config, overrides)
+    from analogen.pipelines.train import run
+
+    run(config, settings)
+
+
+def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
+    """The overrides as a dict, once the preset is known to be TOML. Field names and types are the training's own."""
+    import tomllib
+
+    from analogen.relsim.images import open_checked
+
+    settings = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"--set {text!r}: expected key=value, for example --set lr=3e-4")
+        settings[key.strip()] = value.strip()
+    with user_errors(), open_checked(config, max_bytes=2**20) as file:
+        try:
+            tomllib.load(file)
+        except ValueError as error:
+            raise UserError(f"--config {config}: is not TOML ({error}): see the presets folder for examples") from error
+    return settings

@@ -1,0 +1,28 @@
+"""What the command line prints as one line, without a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class UserError(ValueError):
+    """Bad input or usage: the message says what came, what is expected and what to do. Exit code 2."""
+
+
+class RunError(RuntimeError):
+    """A failure while running that is not the user's input: a full disk, a lost device. Exit code 1."""
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn the ValueError and FileNotFoundError that relsim and pipelines raise for bad input into UserError.
+
+    Put it around border checks only; around a whole run it would hide our own slips.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except (ValueError, FileNotFoundError) as error:
+        raise UserError(str(error)) from error

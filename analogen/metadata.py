@@ -1,0 +1,189 @@
+"""What a PNG says about its making: a line that other tools read, and a JSON record of our own.
+
+`parameters` follows the convention of A1111 and its kin; `analogen` holds everything that makes the picture
+again. References appear by file name and hash only: paths say more about a user than a picture should.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from analogen.errors import UserError
+from analogen.relsim.images import open_checked
+from analogen.types import Candidate, Request, Result
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SCHEMA = 1
+MAX_RECORD_BYTES = 256 * 1024
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Keys of a record and the types that a reader may rely on.
+_SHAPE: dict[str, type] = {
+    "schema": int,
+    "version": str,
+    "model": str,
+    "subject": str,
+    "relation": dict,
+    "references": list,
+    "seed": int,
+    "rank": int,
+    "settings": dict,
+    "scores": dict,
+}
+
+
+def file_mark(path: Path) -> dict[str, str]:
+    """A file by name and sha256, without its folder."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return {"name": path.name, "sha256": digest.hexdigest()}
+
+
+def make_record(request: Request, result: Result, candidate: Candidate) -> dict[str, Any]:
+    """The JSON record of one picture: `seed` alone, with one candidate and these settings, makes it again."""
+    from analogen import __version__
+
+    scores = candidate.scores
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "model": result.model,
+        "subject": result.subject,
+        "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
+        "references": [file_mark(path) for path in request.references],
+        "seed": candidate.seed,
+        "rank": candidate.rank,
+        "settings": {
+            "subject": request.subject,
+            "relation": request.relation,
+            "other": request.other,
+            "style": request.style,
+            "negative_prompt": request.negative_prompt,
+            "steps": request.steps,
+            "guidance_scale": request.guidance_scale,
+            "relation_scale": request.relation_scale,
+            "width": request.width,
+            "height": request.height,
+            "candidates": request.candidates,
+        },
+        "scores": {
+            "relation": round(scores.relation, 4),
+            "subject": round(scores.subject, 4),
+            "copy": round(scores.copy, 4),
+            "total": round(scores.total, 4),
+        },
+    }
+    if request.subject_image is not None:
+        record["subject_image"] = file_mark(request.subject_image)
+    return record
+
+
+def parameters_line(record: dict[str, Any]) -> str:
+    """The record in the style that A1111 made common: prompt, negative prompt, settings."""
+    settings = record["settings"]
+    caption: str = record["relation"]["caption"]
+    lines = [caption.replace("{subject}", record["subject"]).replace("{other}", settings["other"] or "things")]
+    if settings["negative_prompt"]:
+        lines.append(f"Negative prompt: {settings['negative_prompt']}")
+    pairs = {
+        "Steps": settings["steps"],
+        "CFG scale": settings["guidance_scale"],
+        "Seed": record["seed"],
+        "Size": f"{settings['width']}x{settings['height']}",
+        "Model": record["model"],
+        "Version": f"analogen {record['version']}",
+    }
+    lines.append(", ".join(f"{name}: {value}" for name, value in pairs.items() if value is not None))
+    return "\n".join(lines)
+
+
+def png_bytes(image: Image, record: dict[str, Any] | None) -> bytes:
+    """The picture as a PNG file; without a record it carries no text at all."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    if record is not None:
+        info.add_text("parameters", parameters_line(record))
+        info.add_text("analogen", json.dumps(record, separators=(",", ":")))
+    clean = image.copy()
+    clean.info = {}
+    buffer = io.BytesIO()
+    clean.save(buffer, "PNG", pnginfo=info, compress_level=4)
+    return buffer.getvalue()
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """The record of a PNG that analogen made, as plain data.
+
+    The file may come from anyone: pixels are not decoded, the record is capped at MAX_RECORD_BYTES, and its
+    keys and types are checked. Raises UserError (FileNotFoundError if missing) with one line otherwise.
+    """
+    path = Path(path)
+    try:
+        file = open_checked(path)
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    with file:
+        text = _find_text(path, file)
+    try:
+        record = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: its analogen record is damaged: take the picture as it was saved") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
+        found = record.get("schema") if isinstance(record, dict) else None
+        raise UserError(f"{path}: its analogen record has schema {found!r:.40}, expected {SCHEMA}: update analogen")
+    for key, kind in _SHAPE.items():
+        # bool is an int to isinstance, and to nobody who reads a seed.
+        if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
+            raise UserError(f"{path}: its analogen record lacks a proper {key!r}: take the picture as it was saved")
+    return record
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _find_text(path: Path, file: BinaryIO) -> str:
+    """The text of the chunk named analogen."""
+    if file.read(8) != _SIGNATURE:
+        raise UserError(f"{path}: is not a PNG, and only PNG files carry an analogen record")
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        if kind in (b"tEXt", b"iTXt") and length <= MAX_RECORD_BYTES:
+            body, checksum = file.read(length), file.read(4)
+            keyword, _, rest = body.partition(b"\0")
+            if keyword == b"analogen":
+                if checksum != struct.pack(">I", zlib.crc32(kind + body)):
+                    raise UserError(f"{path}: its analogen record is damaged: take the picture as it was saved")
+                return _decode(path, kind, rest)
+        elif kind in (b"tEXt", b"iTXt", b"zTXt") and file.read(9) == b"analogen\0":
+            raise UserError(f"{path}: its analogen record is over {MAX_RECORD_BYTES // 1024} KiB or packed: not read")
+        elif kind in (b"tEXt", b"iTXt", b"zTXt"):
+            file.seek(length + 4 - 9, 1)
+        elif kind == b"IEND":
+            break
+        else:
+            file.seek(length + 4, 1)
+    raise UserError(f"{path}: carries no analogen record: it was made elsewhere, or with --no-metadata")
+
+
+def _decode(path: Path, kind: bytes, rest: bytes) -> str:
+    if kind == b"tEXt":
+        return rest.decode("latin-1")
+    if rest[:1] != b"\0":
+        raise UserError(f"{path}: its analogen record is packed, expected plain text: not read")
+    try:
+        return rest[2:].split(b"\0", 2)[2].decode("utf-8")
+    except (IndexError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: its analogen record is damaged: take the picture as it was saved") from error

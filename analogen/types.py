@@ -1,0 +1,171 @@
+"""The plain values that the stages of a call hand to each other. Imports neither torch nor Pillow."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analogen.errors import UserError
+from analogen.models import find_model
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from analogen.relsim.world.scene import Scene
+
+MAX_SEED = 2**63 - 1
+MAX_IMAGES = 256
+MAX_REFERENCES = 64
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+# Longest texts, in characters. A subject is a name; the others are sentences.
+MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt": 1000, "style": 100}
+
+
+def random_seed() -> int:
+    """A fresh seed, small enough to type and to survive tools that keep numbers as doubles."""
+    return secrets.randbelow(2**32)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One asset to make. Every field is checked when the request is made.
+
+    references       Pictures whose relational logic is kept; with `relation` (words) at least one is needed.
+    subject          What the picture is to show; with `subject_image` (PNG with alpha, picture, SVG) its name.
+    other            The second thing of two-thing relations; None picks a fitting one.
+    style            Art family; None picks one.
+    num_images       How many of the `candidates` are kept, the best ones. 1 <= num_images <= candidates <= 256.
+    seed             Of the first candidate, [0, 2**63 - 1]; drawn at random if not given.
+    steps            [1, 1000], guidance_scale [0, 100]: None means the model's own defaults.
+    relation_scale   [0, 10]; 0 makes the picture as if no relation had been given.
+    width, height    Pixels, within what the model can make (64 to 4096 for mini).
+    device           "auto", "cpu", "cuda", "cuda:N" or "mps"; dtype: one of DTYPES.
+
+    Raises UserError for anything else.
+    """
+
+    references: tuple[Path, ...] = ()
+    relation: str | None = None
+    subject: str | None = None
+    subject_image: Path | None = None
+    other: str | None = None
+    style: str | None = None
+    negative_prompt: str | None = None
+    svg: bool = False
+    layout: bool = False
+    num_images: int = 1
+    candidates: int = 4
+    seed: int = field(default_factory=random_seed)
+    model: str = "mini"
+    steps: int | None = None
+    guidance_scale: float | None = None
+    relation_scale: float = 1.0
+    width: int = 1024
+    height: int = 1024
+    device: str = "auto"
+    dtype: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in MAX_LENGTH:
+            object.__setattr__(self, name, _checked_text(name, getattr(self, name)))
+        if not self.references and self.relation is None:
+            raise UserError(
+                "nothing says which relation to keep: give a picture with --reference, or words with --relation"
+            )
+        if len(self.references) > MAX_REFERENCES:
+            raise UserError(f"{len(self.references)} references came, at most {MAX_REFERENCES} are read: give fewer")
+        if self.subject is None and self.subject_image is None:
+            raise UserError("no subject came: name one with --subject, or give its picture with --subject-image")
+        model = find_model(self.model)
+        _check_range("num-images", self.num_images, 1, MAX_IMAGES)
+        _check_range("candidates", self.candidates, self.num_images, MAX_IMAGES)
+        _check_range("seed", self.seed, 0, MAX_SEED)
+        _check_range("steps", self.steps, 1, 1000)
+        _check_range("guidance-scale", self.guidance_scale, 0, 100)
+        _check_range("relation-scale", self.relation_scale, 0, 10)
+        _check_range("width", self.width, model.min_px, model.max_px)
+        _check_range("height", self.height, model.min_px, model.max_px)
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
+            raise UserError(f"--device is {self.device!r}: expected auto, cpu, cuda, cuda:0, ... or mps")
+        if self.dtype not in DTYPES:
+            raise UserError(f"--dtype is {self.dtype!r}: expected one of {', '.join(DTYPES)}")
+        if self.layout and self.model == "mini":
+            raise UserError(
+                "--layout hands mini's scene to a big model, and --model is mini itself: leave --layout out"
+            )
+
+    @property
+    def candidate_seeds(self) -> tuple[int, ...]:
+        """One seed per candidate: `seed` itself for the first, so that any of them alone makes its picture again."""
+        return tuple((self.seed + number) % (MAX_SEED + 1) for number in range(self.candidates))
+
+
+def _checked_text(name: str, text: str | None) -> str | None:
+    """The text with runs of white space made one space; None stays None."""
+    if text is None:
+        return None
+    flag, limit = "--" + name.replace("_", "-"), MAX_LENGTH[name]
+    text = " ".join(text.split())
+    if not text:
+        raise UserError(f"{flag} is empty: give 1 to {limit} characters, or leave it out")
+    if len(text) > limit:
+        raise UserError(f"{flag} has {len(text)} characters, at most {limit} are read: shorten it")
+    # Undecodable bytes of a command line arrive as lone surrogates, which no file or terminal takes.
+    if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UserError(f"{flag} holds characters that cannot be shown: give plain text in UTF-8")
+    return text
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not (math.isfinite(value) and low <= value <= high):
+        raise UserError(f"--{name} is {value}: expected {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Relation kept and subject shown (higher is better), looks copied (lower is better), and their weighed sum."""
+
+    relation: float
+    subject: float
+    copy: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One generated picture. `rank`: 0 is the best; `svg`: the layered drawing, if it was asked for."""
+
+    image: Image
+    seed: int
+    scores: Scores
+    rank: int
+    scene: Scene | None = None
+    svg: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundRelation:
+    """What was understood: the nearest anonymous caption, and how near ([0, 1]) to what the encoder knows."""
+
+    caption: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run gives back. All `candidates` stand in rank order; the first `num_images` are the ones to keep.
+
+    subject  The name that was drawn (the near icon's, if the library has no art of the very word).
+    notes    Lines for the user, such as a low confidence. seconds: per stage, and "total".
+    """
+
+    model: str
+    subject: str
+    relation: FoundRelation
+    candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)

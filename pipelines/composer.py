@@ -1,0 +1,142 @@
+"""The composer: a diffusers pipeline that samples scenes from relations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from diffusers.utils import BaseOutput
+from torch import Tensor
+
+from analogen.pipelines.denoiser import SceneDenoiser
+from analogen.pipelines.features import NUM_FEATURES, decode
+from analogen.pipelines.layers import unit
+from analogen.pipelines.settle import settle
+from analogen.pipelines.skeleton import SkeletonPrior
+from analogen.relsim.world.scene import Element
+
+SHIPPED = Path(__file__).parent / "weights" / "mini"
+
+
+@dataclass
+class ComposerOutput(BaseOutput):  # type: ignore[misc]
+    """scenes: one list of elements per row, in drawing order, in the scene's own frame."""
+
+    scenes: list[list[Element]]
+
+
+class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Relation -> skeleton (which elements) -> features (where, how) -> elements.
+
+    Every row has a relation and a generator of its own, so many different relations go through in one pass and
+    a row comes out the same alone or among others.
+    """
+
+    model_cpu_offload_seq = "prior->denoiser"
+
+    def __init__(
+        self, prior: SkeletonPrior, denoiser: SceneDenoiser, scheduler: FlowMatchEulerDiscreteScheduler
+    ) -> None:
+        super().__init__()
+        self.register_modules(prior=prior, denoiser=denoiser, scheduler=scheduler)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        relation: Tensor,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        num_inference_steps: int = 24,
+        guidance_scale: float = 1.5,
+        relation_scale: float = 1.0,
+        settled: bool = True,
+        callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None = None,
+        return_dict: bool = True,
+    ) -> ComposerOutput | tuple[list[list[Element]]]:
+        """Sample one scene per row.
+
+        relation: (B, 384), normalised here; generator: one per row, or one from which each row's is seeded.
+        relation_scale: strength of the relation tokens, 0 = unconditional; guidance_scale: classifier-free
+        guidance, 1 = off; settled: snap what is nearly equal or nearly aligned (`settle`).
+        Raises ValueError for a relation of another shape, a wrong number of generators, or no steps.
+        """
+        # 1. Check and seed the rows.
+        wanted = self.prior.config.relation_dim
+        if relation.ndim != 2 or relation.shape[1] != wanted:
+            raise ValueError(f"relation {tuple(relation.shape)} must be (rows, {wanted})")
+        if num_inference_steps < 1:
+            raise ValueError(f"num_inference_steps is {num_inference_steps}, expected 1 or more")
+        generators = self._row_generators(generator, len(relation))
+        device = self._execution_device
+        relation = unit(relation).to(device, self.denoiser.dtype)
+
+        # 2. Skeletons: kinds and counts.
+        tokens, mask = self.prior.sample(relation, generators, relation_scale, guidance_scale)
+
+        # 3. Noise, row by row, so that a row does not depend on the longest of its batch.
+        latents = torch.zeros(*mask.shape, NUM_FEATURES)
+        for row, (count, row_generator) in enumerate(zip(mask.sum(1).tolist(), generators, strict=True)):
+            latents[row, :count] = torch.randn(count, NUM_FEATURES, generator=row_generator)
+        latents = latents.to(device, self.denoiser.dtype)
+
+        # 4. Denoise.
+        self.scheduler.set_timesteps(num_inference_steps, device=device)
+        estimate: Tensor | None = None
+        for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
+            time = (timestep / self.scheduler.config.num_train_timesteps).to(latents.dtype).expand(len(latents))
+            clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
+            estimate = clean
+            velocity = (latents - clean) / time.view(-1, 1, 1)
+            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            if callback_on_step_end is not None:
+                changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
+                latents = changed.get("latents", latents)
+
+        # 5. Elements.
+        scenes = []
+        for row_tokens, row_features, row_mask in zip(tokens.cpu(), latents.float().cpu(), mask.cpu(), strict=True):
+            elements = decode(row_tokens[row_mask], row_features[row_mask])
+            scenes.append(settle(elements) if settled else elements)
+        self.maybe_free_model_hooks()
+        return ComposerOutput(scenes=scenes) if return_dict else (scenes,)
+
+    def _guided(
+        self,
+        latents: Tensor,
+        time: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        relation: Tensor,
+        relation_scale: float,
+        guidance_scale: float,
+        estimate: Tensor | None,
+    ) -> Tensor:
+        if guidance_scale == 1.0 or relation_scale == 0.0:
+            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate)
+        two = [None if t is None else torch.cat([t, t]) for t in (latents, time, tokens, mask, relation, estimate)]
+        scale = torch.tensor([relation_scale, 0.0]).repeat_interleave(len(latents)).to(latents)
+        conditional, free = self.denoiser(*two[:5], scale, two[5]).chunk(2)
+        return free + guidance_scale * (conditional - free)
+
+    @staticmethod
+    def _row_generators(
+        generator: torch.Generator | Sequence[torch.Generator] | None, rows: int
+    ) -> list[torch.Generator]:
+        if generator is None:
+            generator = torch.Generator().manual_seed(torch.seed())
+        if isinstance(generator, torch.Generator):
+            seeds = torch.randint(2**62, (rows,), generator=generator)
+            return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        if len(generator) != rows:
+            raise ValueError(f"{len(generator)} generators for {rows} rows: one per row is expected")
+        return list(generator)
+
+
+def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:
+    """The shipped composer, or the one in a folder saved by `save_pretrained`."""
+    pipeline = ComposerPipeline.from_pretrained(str(folder or SHIPPED))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(device)

@@ -1,0 +1,141 @@
+"""Training scenes of the composer: drawn once, kept as tensors, batched by length."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analogen.pipelines.features import Batch, SceneTensors, collate, encode
+from analogen.relsim.mini import MiniNet
+from analogen.relsim.world.dataset import Cast, draw_sample, harden, trained_relations
+from analogen.relsim.world.relations import RELATIONS
+
+CHUNK = 2000  # scenes drawn from one seed
+
+
+@dataclass(frozen=True)
+class SceneSet:
+    """Scenes as flat arrays. offsets: (n + 1,) into tokens (sum, fields) and features (sum, NUM_FEATURES);
+    relation: (n,) index into relations; reference: (n, 384) relation embeddings of hard drawings of the same
+    structure with another subject (zero rows where not drawn)."""
+
+    relations: list[str]
+    offsets: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    features: NDArray[np.float32]
+    relation: NDArray[np.int64]
+    reference: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.relation)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    def __getitem__(self, row: int) -> SceneTensors:
+        part = slice(self.offsets[row], self.offsets[row + 1])
+        return SceneTensors(self.tokens[part], self.features[part])
+
+
+def draw_scenes(
+    count: int, seed: int, workers: int = 1, encoder: Path | None = None, cast: Cast | None = None
+) -> SceneSet:
+    """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
+    reference drawing of each is kept beside it (its subject is drawn from `cast`, never the target's)."""
+    relations = [r.id for r in trained_relations()]
+    jobs = [
+        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, cast)
+        for chunk in range((count + CHUNK - 1) // CHUNK)
+    ]
+    if workers == 1:
+        parts = [_draw_chunk(job) for job in jobs]
+    else:
+        with multiprocessing.get_context("spawn").Pool(workers) as processes:
+            parts = processes.map(_draw_chunk, jobs, chunksize=1)
+    lengths = np.concatenate([p[0] for p in parts])
+    return SceneSet(
+        relations,
+        np.concatenate([[0], np.cumsum(lengths)]),
+        *(np.concatenate([p[i] for p in parts]) for i in range(1, 5)),
+    )
+
+
+Part = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]
+]
+
+
+def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Cast | None]) -> Part:
+    relations, seed, chunk, count, encoder, cast = job
+    torch.set_num_threads(1)
+    rng = np.random.default_rng([seed, chunk])
+    cast = cast or Cast(("thing",), ("another", "third"), ("none",))
+    net = MiniNet.from_pretrained(encoder) if encoder else None
+    lengths, tokens, features, relation = [], [], [], []
+    pictures: list[NDArray[np.uint8]] = []
+    references = []
+    for _ in range(count):
+        index = int(rng.integers(len(relations)))
+        sample = draw_sample(RELATIONS[relations[index]], cast, rng, hard=False)
+        scene = encode(sample.scene.elements)
+        lengths.append(len(scene.tokens))
+        tokens.append(scene.tokens)
+        features.append(scene.features)
+        relation.append(index)
+        if net is not None:
+            from analogen.relsim.world.render import render
+
+            # Not mirrored: the reference's direction is to be kept.
+            pictures.append(render(harden(sample.scene, rng, mirror=False), net.config.image_size))
+            if len(pictures) == 128:
+                references.append(_embed(net, pictures))
+                pictures = []
+    if net is not None and pictures:
+        references.append(_embed(net, pictures))
+    reference = np.concatenate(references) if references else np.zeros((count, 384), np.float32)
+    return (
+        np.array(lengths, np.int64), np.concatenate(tokens), np.concatenate(features), np.array(relation), reference
+    )  # fmt: skip
+
+
+def _embed(net: MiniNet, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+    with torch.inference_mode():
+        return net(images.contiguous(memory_format=torch.channels_last)).relation.numpy()
+
+
+def save_scenes(scenes: SceneSet, path: Path) -> None:
+    arrays = {f.name: getattr(scenes, f.name) for f in dataclasses.fields(scenes) if f.name != "relations"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, relations=np.array(json.dumps(scenes.relations)), **arrays)
+
+
+def load_scenes(path: Path) -> SceneSet:
+    with np.load(path) as arrays:
+        values = {name: arrays[name] for name in arrays.files if name != "relations"}
+        return SceneSet(json.loads(str(arrays["relations"])), **values)
+
+
+def batch_of(scenes: SceneSet, batch_size: int, seed: int, step: int, pooled: int = 16) -> tuple[Batch, Tensor]:
+    """The batch of this step and its rows in the set, known from (seed, step) alone.
+
+    Scenes of like length share a batch: out of `pooled` batches' worth of scenes the step takes one slice in
+    order of length, which saves about half of the padding.
+    """
+    group, part = divmod(step, pooled)
+    rng = np.random.default_rng([seed, group])
+    rows = rng.integers(len(scenes), size=batch_size * pooled)
+    rows = rows[np.argsort(scenes.lengths[rows], kind="stable")]
+    chosen = rows.reshape(pooled, batch_size)[rng.permutation(pooled)[part]]
+    return collate([scenes[int(row)] for row in chosen]), torch.from_numpy(chosen)
+
+

@@ -1,0 +1,180 @@
+"""Training the composer: the skeleton prior and the scene denoiser, on the same batches."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor, nn
+
+from analogen.pipelines.composer import ComposerPipeline
+from analogen.pipelines.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.denoiser import SceneDenoiser, flow_loss
+from analogen.pipelines.features import FIELDS
+from analogen.pipelines.layers import unit
+from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
+from analogen.relsim.config import read_settings
+from analogen.relsim.text import load_text_tower
+from analogen.relsim.train import autocast, cosine_schedule, load_state, make_optimizer, save_state, set_lr
+from analogen.relsim.world.dataset import training_cast
+from analogen.relsim.world.relations import RELATIONS
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ComposerSettings:
+    """Settings of `analogen train composer`. `encoder`: folder of the relsim-mini whose embeddings of hard
+    references condition half of the rows; empty = captions alone."""
+
+    output: str = "runs/composer"
+    scenes: str = "runs/scenes.npz"
+    encoder: str = ""
+    init: str = ""  # folder of a composer to start from
+    count: int = 200_000
+    draw_workers: int = 2
+    steps: int = 8000
+    batch_size: int = 192
+    dim: int = 256
+    depth: int = 8
+    heads: int = 8
+    prior_dim: int = 192
+    prior_depth: int = 4
+    prior_heads: int = 6
+    num_relation_tokens: int = 8
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    warmup: int = 300
+    ema: float = 0.9985
+    drop: float = 0.1
+    noise: float = 0.35
+    threads: int = 2
+    device: str = "cpu"
+    bf16: bool = True
+    seed: int = 0
+    save_every: int = 500
+
+
+def run_composer(path: Path | None, overrides: Sequence[str] = ()) -> Path:
+    """Train (or resume) the composer; returns the folder in `DiffusionPipeline.from_pretrained`'s layout."""
+    settings = read_settings(ComposerSettings, path, overrides)
+    torch.set_num_threads(settings.threads)
+    stored, output = Path(settings.scenes), Path(settings.output)
+    if not stored.is_file():
+        encoder = Path(settings.encoder) if settings.encoder else None
+        cast = training_cast() if encoder else None
+        save_scenes(draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, cast), stored)
+    scenes = load_scenes(stored)
+    if settings.init:
+        start = ComposerPipeline.from_pretrained(settings.init)
+        models = Models(start.prior.train(), start.denoiser.train())
+    else:
+        models = new_models(scenes, settings)
+    averaged = train_composer(models, scenes, settings, output / "state")
+    save_composer(averaged, output)
+    (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
+    return output
+
+
+class Models(nn.Module):
+    """The composer's two networks as one set of parameters."""
+
+    def __init__(self, prior: SkeletonPrior, denoiser: SceneDenoiser) -> None:
+        super().__init__()
+        self.prior, self.denoiser = prior, denoiser
+
+
+def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
+    torch.manual_seed(settings.seed)
+    prior = SkeletonPrior(
+        vocabulary_of([scenes.tokens]), dim=settings.prior_dim, depth=settings.prior_depth,
+        heads=settings.prior_heads, num_relation_tokens=settings.num_relation_tokens,
+    )  # fmt: skip
+    denoiser = SceneDenoiser(
+        dim=settings.dim, depth=settings.depth, heads=settings.heads, num_relation_tokens=settings.num_relation_tokens
+    )
+    return Models(prior, denoiser)
+
+
+def save_composer(models: Models, output: Path) -> None:
+    """Write the pipeline's folder, weights as fp16."""
+    pipeline = ComposerPipeline(
+        models.prior.eval(), models.denoiser.eval(), FlowMatchEulerDiscreteScheduler(shift=1.0)
+    )
+    copy.deepcopy(pipeline).to(torch.float16).save_pretrained(str(output))
+
+
+def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings, state: Path | None = None) -> Models:
+    """The loop; returns the exponential average of the weights. With `state`, saves and resumes there."""
+    device = torch.device(settings.device)
+    models = models.to(device).train()
+    averaged = copy.deepcopy(models).requires_grad_(False)
+    optimizer = make_optimizer(models, settings.lr, settings.weight_decay)
+    start = load_state(state, models, optimizer, averaged=averaged) if state else 0
+    conditions = Conditions(scenes, settings)
+    # One id per distinct token row: a mixed-radix number looked up among the vocabulary's.
+    radix = torch.tensor(np.cumprod([1, *list(FIELDS.values())[:-1]]))
+    keys, order = (models.prior.table.cpu() * radix).sum(-1).sort()
+    began = time.perf_counter()
+    for step in range(start, settings.steps):
+        set_lr(optimizer, settings.lr * cosine_schedule(step, settings.steps, settings.warmup))
+        batch, rows = batch_of(scenes, settings.batch_size, settings.seed, step)
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        relation = conditions.sample(rows, generator).to(device)
+        scale = (torch.rand(len(rows), generator=generator) >= settings.drop).float().to(device)
+        ids = order[torch.searchsorted(keys, (batch.tokens * radix).sum(-1)).clamp(max=len(keys) - 1)].to(device)
+        tokens, clean, mask = (t.to(device) for t in batch)
+        with autocast(device, settings.bf16):
+            prior_loss = models.prior.loss(ids, mask, relation, scale)
+            denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator)
+        optimizer.zero_grad(set_to_none=True)
+        (prior_loss + denoiser_loss).backward()
+        nn.utils.clip_grad_norm_(models.parameters(), 1.0)
+        optimizer.step()
+        decay = min(settings.ema, (step + 1) / (step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(averaged.parameters()), list(models.parameters()), 1 - decay)
+        if step % 50 == 0:
+            speed = (step - start + 1) * settings.batch_size / (time.perf_counter() - began)
+            log.info(
+                "step %d prior %.4f denoiser %.4f %.1f scenes/s",
+                step, prior_loss.item(), denoiser_loss.item(), speed,
+            )  # fmt: skip
+        if state and (step + 1) % settings.save_every == 0:
+            save_state(state, models, optimizer, step + 1, averaged=averaged)
+            save_composer(averaged, state.parent)
+    return averaged
+
+
+class Conditions:
+    """Relations to condition on: captions with noise, and hard references of the same structure, half each."""
+
+    def __init__(self, scenes: SceneSet, settings: ComposerSettings) -> None:
+        captions = [caption for name in scenes.relations for caption in RELATIONS[name].captions]
+        self.captions = torch.from_numpy(load_text_tower().embed(captions))
+        counts = torch.tensor([len(RELATIONS[name].captions) for name in scenes.relations])
+        self.counts, self.starts = counts, counts.cumsum(0) - counts
+        self.relation = torch.from_numpy(scenes.relation)
+        self.reference = torch.from_numpy(scenes.reference)
+        self.noise = settings.noise
+
+    def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """(len(rows), 384) unit vectors."""
+        index = self.relation[rows]
+        pick = (torch.rand(len(rows), generator=generator) * self.counts[index]).long()
+        words = self.captions[self.starts[index] + pick]
+        # Noise of relative length up to `noise`: words that nobody wrote lie around the captions.
+        noise = torch.randn(words.shape, generator=generator) / words.shape[-1] ** 0.5
+        words = words + self.noise * torch.rand(len(rows), 1, generator=generator) * noise
+        reference = self.reference[rows]
+        drawn = (reference.square().sum(-1, keepdim=True) > 0) & (torch.rand(len(rows), 1, generator=generator) < 0.5)
+        return unit(torch.where(drawn, reference, words))

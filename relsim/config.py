@@ -1,0 +1,53 @@
+"""Settings of the trainings: frozen dataclasses, TOML files and `key=value` overrides by name and type."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+Settings = TypeVar("Settings")
+
+
+def read_settings(kind: type[Settings], path: Path | None, overrides: Sequence[str] = ()) -> Settings:
+    """Settings of the dataclass `kind`: its defaults, then the TOML file, then overrides such as "lr=3e-4".
+
+    Raises ValueError for unknown keys and values of another type, FileNotFoundError for a missing file.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        if not path.is_file():
+            raise FileNotFoundError(f"no settings file {path}")
+        try:
+            values.update(tomllib.loads(path.read_text()))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: {error}") from error
+    for item in overrides:
+        key, sign, value = item.partition("=")
+        if not sign:
+            raise ValueError(f"override {item!r} must look like key=value")
+        values[key.strip()] = value.strip()
+    hints = get_type_hints(kind)
+    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in names:
+            raise ValueError(f"unknown setting {key!r}; known: {', '.join(names)}")
+        values[key] = _typed(key, value, hints[key])
+    return kind(**values)
+
+
+def _typed(key: str, value: Any, wanted: type) -> Any:
+    if wanted is bool and isinstance(value, str):
+        if value.lower() not in ("true", "false"):
+            raise ValueError(f"setting {key}={value!r} must be true or false")
+        return value.lower() == "true"
+    if wanted in (int, float, str) and not isinstance(value, bool):
+        try:
+            return wanted(value)
+        except ValueError as error:
+            raise ValueError(f"setting {key}={value!r} must be {wanted.__name__}") from error
+    if not isinstance(value, wanted):
+        raise ValueError(f"setting {key}={value!r} must be {wanted.__name__}")
+    return value

@@ -1,0 +1,157 @@
+"""Training pictures: pools drawn in advance as uint8 arrays, and their augmentation in batches."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from analogen.relsim.world.dataset import Cast, draw_sample, trap_of
+from analogen.relsim.world.relations import RELATIONS
+from analogen.relsim.world.render import render
+
+POOL_SIZE_PX = 128
+SHARD = 2048
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Columns of a pool, all (n,) int32: indices into the pool's lists of relations, captions and subjects."""
+
+    relation: NDArray[np.int32]
+    caption: NDArray[np.int32]
+    subject: NDArray[np.int32]
+
+
+class Pool:
+    """Pictures on disk. Rows 2k and 2k + 1 are a pair: the same looks under two relations (an attribute trap)."""
+
+    def __init__(self, folder: Path) -> None:
+        header = json.loads((folder / "pool.json").read_text())
+        self.relations: list[str] = header["relations"]
+        self.captions: list[str] = header["captions"]
+        self.subjects: list[str] = header["subjects"]
+        paths = sorted(folder.glob("shard-*.npy"))
+        self._images = [np.load(path, mmap_mode="r") for path in paths]
+        columns = [np.load(path.with_suffix(".labels.npz")) for path in paths]
+        self.labels = Labels(*(np.concatenate([c[n] for c in columns]) for n in ("relation", "caption", "subject")))
+        self.mirror_ok = np.array([RELATIONS[name].mirror_ok for name in self.relations])
+
+    def __len__(self) -> int:
+        return len(self.labels.relation)
+
+    def images(self, rows: NDArray[np.int64]) -> Tensor:
+        """(len(rows), 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8."""
+        stack = np.stack([self._images[row // SHARD][row % SHARD] for row in rows])
+        return torch.from_numpy(stack).permute(0, 3, 1, 2)
+
+
+def draw_pool(folder: Path, cast: Cast, relations: list[str], shards: range, seed: int, workers: int = 1) -> None:
+    """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    captions = [caption for name in relations for caption in RELATIONS[name].captions]
+    header = {"relations": relations, "captions": captions, "subjects": list(cast.subjects)}
+    (folder / "pool.json").write_text(json.dumps(header))
+    jobs = [(folder, cast, relations, captions, shard, seed) for shard in shards]
+    if workers == 1:
+        for job in jobs:
+            _draw_shard(job)
+    else:
+        with multiprocessing.get_context("spawn").Pool(workers) as processes:
+            processes.map(_draw_shard, jobs, chunksize=1)
+
+
+def _draw_shard(job: tuple[Path, Cast, list[str], list[str], int, int]) -> None:
+    folder, cast, relations, captions, shard, seed = job
+    path = folder / f"shard-{shard:05d}.npy"
+    if path.is_file():
+        return
+    rng = np.random.default_rng([seed, shard])
+    images = np.empty((SHARD, POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+    columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
+    for row in range(0, SHARD, 2):
+        first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
+        sample = draw_sample(RELATIONS[relations[first]], cast, rng)
+        trap = trap_of(sample, RELATIONS[relations[second]], rng)
+        for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
+            images[row + offset] = render(drawn.scene, POOL_SIZE_PX)
+            columns["relation"].append(index)
+            columns["caption"].append(captions.index(drawn.caption))
+            columns["subject"].append(cast.subjects.index(drawn.subject))
+    np.savez(path.with_suffix(".labels.npz"), **{k: np.array(v, np.int32) for k, v in columns.items()})
+    temporary = path.with_suffix(".tmp.npy")
+    np.save(temporary, images)
+    temporary.rename(path)
+
+
+def augment(images: Tensor, size: int, mirror: Tensor, generator: torch.Generator) -> Tensor:
+    """Random views of a batch: moved, scaled, turned, sheared; colours turned; blurred, noisy, grey.
+
+    images: (B, 3, h, w) uint8; mirror: (B,) bool, rows that may be mirrored. Returns (B, 3, size, size) in [0, 1].
+    """
+    batch = len(images)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=generator) * (high - low) + low
+
+    def coin(probability: float) -> Tensor:
+        return torch.rand(batch, generator=generator) < probability
+
+    # Geometry in one resampling.
+    angle, shear = uniform(-0.14, 0.14), uniform(-0.1, 0.1)
+    zoom_x, zoom_y = uniform(0.92, 1.22), uniform(0.92, 1.22)
+    zoom_x = torch.where(mirror & coin(0.5), -zoom_x, zoom_x)
+    cosine, sine = angle.cos(), angle.sin()
+    theta = torch.stack(
+        [
+            torch.stack([zoom_x * cosine, zoom_y * (shear - sine), uniform(-0.12, 0.12)], -1),
+            torch.stack([zoom_x * sine, zoom_y * cosine, uniform(-0.12, 0.12)], -1),
+        ],
+        1,
+    )
+    x = images.float().div_(255)
+    grid = F.affine_grid(theta, [batch, 3, size, size], align_corners=False)
+    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+    # Colours: a random mixing matrix about grey, contrast, brightness.
+    weights = torch.tensor([0.2126, 0.7152, 0.0722])
+    grey = weights.expand(3, 3)
+    saturation = torch.where(coin(0.12), torch.zeros(batch), uniform(0.5, 1.4)).view(-1, 1, 1)
+    matrix = grey + saturation * (torch.eye(3) + 0.12 * torch.randn(batch, 3, 3, generator=generator) - grey)
+    x = torch.einsum("bij,bjhw->bihw", matrix, x)
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (x - mean) * uniform(0.6, 1.3, 1, 1, 1) + mean + uniform(-0.15, 0.15, 1, 1, 1)
+    inverted = coin(0.04).view(-1, 1, 1, 1)
+    x = torch.where(inverted, 1 - x, x)
+
+    # Optics: blur some, add noise to some.
+    blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    x = torch.where(coin(0.2).view(-1, 1, 1, 1), blurred, x)
+    strength = torch.where(coin(0.35), uniform(0.0, 0.08), torch.zeros(batch)).view(-1, 1, 1, 1)
+    return (x + strength * torch.randn(x.shape, generator=generator)).clamp_(0, 1)
+
+
+def looks_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:
+    """What the attributes head learns: colours of the picture and what it shows, each half of the unit vector.
+
+    images: (B, 3, h, w) uint8; subject: (B, 384) unit text embeddings; projection: (384, 48).
+    Returns (B, 112): a 4 x 4 x 4 colour histogram (square roots, so that its norm is 1), then the projection.
+    """
+    small = F.avg_pool2d(images.float(), 4).div_(64).long().clamp_(max=3)  # (B, 3, h/4, w/4) in 0..3
+    index = small[:, 0] * 16 + small[:, 1] * 4 + small[:, 2]
+    histogram = F.one_hot(index.flatten(1), 64).float().mean(1).sqrt()
+    shown = F.normalize(subject @ projection, dim=-1)
+    return torch.cat([histogram, shown], -1) / 2**0.5
+
+
+def looks_projection() -> Tensor:
+    """The fixed random projection of subjects in the looks, (384, 48)."""
+    return torch.randn(384, 48, generator=torch.Generator().manual_seed(384)) / 48**0.5
+

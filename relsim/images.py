@@ -1,0 +1,147 @@
+"""The one checked reader of pictures: every file that a user hands in comes through `read_image`."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 64_000_000
+MAX_BYTES = 512 * 2**20
+# Left out on purpose: EPS and PDF (Pillow would start Ghostscript), and formats that nobody exchanges.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+EXPECTED = "expected a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture"
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as read. `image`: upright, 8-bit RGB; `notes`: what was changed on the way, for the user."""
+
+    image: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def read_image(path: str | Path) -> Picture:
+    """Read one picture of any common kind as upright RGB; transparent parts lie on white.
+
+    16-bit and floating-point pictures are scaled to 8 bits, and of several frames the first is used.
+    Raises FileNotFoundError for a missing file, and ValueError for whatever else cannot be used: a folder,
+    an empty, damaged or truncated file, another kind of file, no pixels, more than MAX_PIXELS pixels
+    (checked in the header, before anything is decoded) or MAX_BYTES bytes. Messages are one line.
+    """
+    path = Path(path)
+    with open_checked(path) as file:
+        image = _open(path, file)
+        try:
+            notes = _decode(image)
+            upright = ImageOps.exif_transpose(image)
+        except MemoryError as error:
+            raise ValueError(
+                f"{path}: not enough memory for its {image.width} x {image.height} pixels: shrink it"
+            ) from error
+        except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, KeyError...
+            raise ValueError(
+                f"{path}: the picture is damaged or truncated ({_one_line(error)}): save it anew"
+            ) from error
+        try:
+            return Picture(_to_rgb(upright), notes)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
+
+
+def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
+    """Open a file for reading once it is known to be a regular, non-empty file of at most `max_bytes`.
+
+    Raises FileNotFoundError or ValueError with one line.
+    """
+    try:
+        if path.is_dir():
+            raise ValueError(f"{path}: is a folder, expected a file: name one in it")
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file: check the name")
+        if not path.is_file():
+            raise ValueError(f"{path}: is not a regular file: save it to one first")
+        size = path.stat().st_size
+        if size == 0:
+            raise ValueError(f"{path}: is empty (0 bytes): save or download it again")
+        if size > max_bytes:
+            raise ValueError(f"{path}: has {size / 2**20:.0f} MiB, at most {max_bytes / 2**20:.0f} are read: shrink it")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be opened ({error.strerror}): check the name and its permissions") from error
+
+
+def _open(path: Path, file: BinaryIO) -> Image.Image:
+    """The picture with its header read and its size checked, nothing decoded yet."""
+    Image.init()
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limits are higher than ours where it warns, so that a warning is a refusal too.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{path}: has more than {MAX_PIXELS // 10**6} megapixels: shrink it") from error
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path}: {_why_unknown(file)}") from error
+    except Exception as error:  # see read_image: a hostile header raises anything
+        raise ValueError(f"{path}: the picture's header is damaged ({_one_line(error)}): save it anew") from error
+    if image.width < 1 or image.height < 1:
+        raise ValueError(f"{path}: has no pixels ({image.width} x {image.height}): save it anew")
+    if image.width * image.height > MAX_PIXELS:
+        size = f"{image.width} x {image.height} pixels"
+        raise ValueError(f"{path}: has {size}, at most {MAX_PIXELS // 10**6} megapixels are read: shrink it")
+    return image
+
+
+def _why_unknown(file: BinaryIO) -> str:
+    file.seek(0)
+    head = file.read(24)
+    if head.startswith(b"\x89PNG") and b"\0\0\0\0" in (head[16:20], head[20:24]):
+        return "has no pixels (a side of 0): save it anew"
+    if head.startswith(_SIGNATURES):
+        return "the picture is damaged or truncated: save it anew"
+    return f"is not a picture that can be read: {EXPECTED}"
+
+
+def _decode(image: Image.Image) -> tuple[str, ...]:
+    notes: tuple[str, ...] = ()
+    # A phone's JPEG may carry a preview as a second frame (MPO): nothing that its owner would call animated.
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        notes = (f"has {getattr(image, 'n_frames', 'several')} frames: the first is used",)
+        image.seek(0)
+    image.load()
+    return notes
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBa").convert("RGBA") if image.mode in ("La", "RGBa") else image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    rgb = image.convert("RGB")
+    return Image.frombytes("RGB", rgb.size, rgb.tobytes()) if rgb is image else rgb
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """(height, width) numbers of any range -> uint8. Full scale is 1 or 255 for floats and 65535 for integers;
+    values outside of it (measurements, heights) are stretched from their least to their greatest."""
+    numbers = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
+    low, high = float(numbers.min()), float(numbers.max())
+    float_full = 1.0 if high <= 1 else 255.0
+    full = float_full if values.dtype.kind == "f" else 65535.0
+    if low < 0 or high > full:
+        numbers, full = numbers - low, max(high - low, 1e-12)
+    return np.asarray(np.rint(numbers * (255 / full)), dtype=np.uint8)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,41 @@
+"""Losses of the encoders, pure functions of tensors."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, labels: Tensor) -> Tensor:
+    """Symmetric InfoNCE in which every pair with the same label is a positive, the target spread evenly.
+
+    image, text: (batch, dim), L2-normalised; labels: (batch,) integers, equal where the captions are.
+    Returns a scalar, in nats. Raises ValueError if the shapes differ.
+    Source: CLIP, arXiv:2103.00020, fig. 3; several positives as in SupCon, arXiv:2004.11362, eq. 2.
+    """
+    if image.shape != text.shape or len(labels) != len(image):
+        raise ValueError(f"image {tuple(image.shape)}, text {tuple(text.shape)}, labels {tuple(labels.shape)} must match")
+    logits = image @ text.T / temperature  # (batch, batch)
+    same = (labels[:, None] == labels[None, :]).to(logits.dtype)
+    target = same / same.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def bank_loss(image: Tensor, bank: Tensor, temperature: Tensor | float, index: Tensor) -> Tensor:
+    """InfoNCE against a fixed bank of all texts instead of the batch's.
+
+    image: (batch, dim) unit vectors; bank: (texts, dim) unit vectors; index: (batch,) row of each image's text.
+    Returns a scalar, in nats.
+    """
+    return F.cross_entropy(image @ bank.T / temperature, index)
+
+
+def cosine_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """1 - mean cosine of matching rows; predicted, target: (batch, dim)."""
+    return 1 - F.cosine_similarity(predicted, target, dim=-1).mean()
+
+
+def spread_temperature(log_temperature: Tensor) -> Tensor:
+    """The learnable temperature, kept in [0.01, 1] (CLIP clips the inverse at 100)."""
+    return torch.exp(log_temperature).clamp(0.01, 1.0)

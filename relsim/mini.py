@@ -1,0 +1,157 @@
+"""relsim-mini: a small vision network whose embedding is the relational logic of a picture.
+
+One trunk (residual convolutions, then a few transformer layers over the patches), three heads that each pool
+the patches with a query of their own:
+
+relation    (B, 384)  in the anonymous-caption space of MiniLM
+subject     (B, 384)  in the same text space, near the name of what is shown
+attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class MiniConfig:
+    image_size: int = 112  # pixels; a multiple of 16
+    widths: tuple[int, ...] = (64, 128, 256)  # at strides 4, 8, 16
+    blocks: tuple[int, ...] = (2, 2, 2)
+    dim: int = 320
+    depth: int = 3
+    heads: int = 5
+    relation_dim: int = 384
+    subject_dim: int = 384
+    looks_dim: int = 112
+
+
+class MiniOutput(NamedTuple):
+    relation: Tensor  # (B, 384), unit
+    subject: Tensor  # (B, 384), unit
+    attributes: Tensor  # (B, looks_dim), unit
+    patches: Tensor  # (B, tokens, dim), after the last layer
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions around a skip connection."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        nn.init.zeros_(self.second_norm.weight)  # every block starts as the identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = F.relu(self.first_norm(self.first(x)))
+        return F.relu(x + self.second_norm(self.second(hidden)))
+
+
+class Layer(nn.Module):
+    """Pre-norm transformer layer."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, dim)
+        batch, tokens, dim = x.shape
+        qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, dim // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, nh, T, hs)
+        # Written out: for a few dozen tokens the fused kernel's backward pass is several times slower on CPUs.
+        weights = (query @ key.transpose(-2, -1)).mul((dim // self.heads) ** -0.5).softmax(-1)  # (B, nh, T, T)
+        x = x + self.out((weights @ value).transpose(1, 2).reshape(batch, tokens, dim))
+        return x + self.mlp(self.norm2(x))
+
+
+class Head(nn.Module):
+    """Attention pooling with learned queries, then a small network to a unit vector."""
+
+    def __init__(self, dim: int, out_dim: int, queries: int = 4) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.randn(queries, dim) / dim**0.5)
+        self.norm = nn.LayerNorm(dim)
+        self.key = nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.Linear(queries * dim, dim), nn.GELU(), nn.Linear(dim, out_dim))
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, dim) -> (B, out_dim)
+        x = self.norm(x)
+        weights = (self.query @ self.key(x).transpose(1, 2)).mul(x.shape[-1] ** -0.5).softmax(-1)  # (B, q, T)
+        return F.normalize(self.mlp((weights @ x).flatten(1)).float(), dim=-1)
+
+
+class MiniNet(nn.Module):
+    """The network of relsim-mini; `from_pretrained` and `save_pretrained` use config.json + safetensors."""
+
+    def __init__(self, config: MiniConfig = MiniConfig()) -> None:
+        super().__init__()
+        self.config = config
+        width = config.widths[0]
+        # 4 x 4 pixel blocks as channels: the strided full-size convolutions would take half of the time.
+        self.stem = nn.Sequential(
+            nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        stages: list[nn.Module] = []
+        for index, (stage_width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
+            if index:
+                stages += [nn.Conv2d(width, stage_width, 2, stride=2, bias=False), nn.BatchNorm2d(stage_width), nn.ReLU()]
+            stages += [ResidualBlock(stage_width) for _ in range(blocks)]
+            width = stage_width
+        self.stages = nn.Sequential(*stages)
+        side = config.image_size // 16
+        self.project = nn.Linear(width, config.dim)
+        self.position = nn.Parameter(torch.randn(1, side * side, config.dim) * 0.02)
+        self.layers = nn.ModuleList(Layer(config.dim, config.heads) for _ in range(config.depth))
+        self.relation_head = Head(config.dim, config.relation_dim)
+        self.subject_head = Head(config.dim, config.subject_dim)
+        self.attributes_head = Head(config.dim, config.looks_dim)
+        self.log_temperature = nn.Parameter(torch.tensor(-2.66))  # 0.07, as in the paper
+
+    def forward(self, images: Tensor) -> MiniOutput:
+        """images: (B, 3, image_size, image_size), RGB in [0, 1]. Raises ValueError for another shape."""
+        size = self.config.image_size
+        if images.shape[1:] != (3, size, size):
+            raise ValueError(f"images {tuple(images.shape)} must be (batch, 3, {size}, {size})")
+        x = self.stages(self.stem((images - 0.5) / 0.25))  # (B, width, side, side)
+        x = self.project(x.flatten(2).transpose(1, 2)) + self.position
+        for layer in self.layers:
+            x = layer(x)
+        return MiniOutput(self.relation_head(x), self.subject_head(x), self.attributes_head(x), x)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(dataclasses.asdict(self.config), indent=1) + "\n")
+        state = {k: (v.half() if v.is_floating_point() else v).contiguous() for k, v in self.state_dict().items()}
+        save_file(state, str(folder / "model.safetensors"))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> MiniNet:
+        """Load `save_pretrained`'s folder in fp32. Raises FileNotFoundError or ValueError with the reason."""
+        folder = Path(folder)
+        for name in ("config.json", "model.safetensors"):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder} has no {name}: not a folder saved by relsim-mini")
+        raw = json.loads((folder / "config.json").read_text())
+        unknown = set(raw) - {f.name for f in dataclasses.fields(MiniConfig)}
+        if unknown:
+            raise ValueError(f"{folder / 'config.json'}: unknown keys {sorted(unknown)}")
+        model = cls(MiniConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}))
+        state = load_file(str(folder / "model.safetensors"))
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        return model.eval()

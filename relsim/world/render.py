@@ -1,0 +1,317 @@
+"""The one renderer: draws a scene as pixels, for training pictures and results alike.
+
+`svg.py` writes the same picture as layered SVG: both take props from `props.py`, backgrounds from
+`backgrounds.py`, and looks from `looks.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import skia
+from analogen.relsim.world import looks
+from analogen.relsim.world.art import Art, ArtLibrary, Pixels
+from analogen.relsim.world.backgrounds import draw_background
+from analogen.relsim.world.palette import resolve
+from analogen.relsim.world.props import prop_shapes
+from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.shapes import draw_shapes, skia_path
+from numpy.typing import NDArray
+
+SIDES_PX = (64, 4096)
+_CACHE_BYTES = 192 * 2**20
+_LEVELS_PX = (48, 96, 192, 384, 768, 1536, 3072)
+_SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
+_BLOCKS = skia.SamplingOptions(skia.FilterMode.kNearest)
+
+
+class ArtSource(Protocol):
+    """Art by name and style, such as art.ArtLibrary."""
+
+    def icon(self, name: str, style: str) -> Art:
+        """Raises ValueError for unknown names."""
+
+
+@dataclass(frozen=True)
+class NamedArt:
+    """Art of a source, fetched when it is needed: most of the time its image is in the renderer's cache."""
+
+    source: ArtSource
+    name: str
+    style: str
+
+    def pixels(self, side: int, standing: bool = False) -> Pixels:
+        return self.source.icon(self.name, self.style).pixels(side, standing)
+
+    def document(self, side: int = 512, standing: bool = False) -> str | None:
+        return self.source.icon(self.name, self.style).document(side, standing)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who plays the two things: the user's own art (hashable, its pixels never change), or else the source's
+    art of the scene's names."""
+
+    source: ArtSource
+    subject: Art | None = None
+    other: Art | None = None
+
+    def art(self, scene: Scene, kind: str) -> Art:
+        """kind: "subject" or "other"."""
+        own = self.subject if kind == "subject" else self.other
+        return own or NamedArt(self.source, scene.subject if kind == "subject" else scene.other, scene.style)
+
+
+def as_cast(art: ArtSource | Cast | None) -> Cast:
+    """None: the shipped art."""
+    if isinstance(art, Cast):
+        return art
+    if art is None:
+        art = ArtLibrary.shipped()
+    return Cast(art)
+
+
+def render(scene: Scene, width: int, height: int | None = None, art: ArtSource | Cast | None = None) -> Pixels:
+    """Draw the scene: (height, width, 3) uint8 RGB.
+
+    height: None = square. art: where the things' pictures come from; None = the shipped library.
+    Raises ValueError if a side is not within SIDES_PX.
+    """
+    width, height = check_size(width, height)
+    pixels = np.zeros((height, width, 4), dtype=np.uint8)
+    surface = skia.Surface(
+        pixels, colorType=skia.ColorType.kRGBA_8888_ColorType, alphaType=skia.AlphaType.kPremul_AlphaType
+    )
+    canvas = surface.getCanvas()
+    draw_background(canvas, scene.background, width, height)
+    unit = min(width, height) / 2
+    canvas.translate(width / 2, height / 2)
+    canvas.scale(unit, unit)
+    painter = _Painter(canvas, scene, as_cast(art), unit, (width / unit / 2, height / unit / 2))
+    for element in scene.elements:
+        painter.draw(element)
+    return pixels[..., :3].copy()
+
+
+def check_size(width: int, height: int | None) -> tuple[int, int]:
+    height = width if height is None else height
+    for side, what in ((width, "width"), (height, "height")):
+        if not SIDES_PX[0] <= side <= SIDES_PX[1]:
+            raise ValueError(f"{what} is {side} px; it must lie in [{SIDES_PX[0]}, {SIDES_PX[1]}]")
+    return width, height
+
+
+def frame_matrix(scene: Scene) -> NDArray[np.float64]:
+    """(3, 3): from the elements' own frame to the canvas, in half short sides."""
+    frame = scene.frame
+    return looks.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an element lies in its own frame, whose unit is its size and whose origin is its centre.
+
+    width, height   Of the box.
+    art             x, y, width, height of the whole art (or prop); larger than the box under window and lens.
+    clip            Path data of the visible part, "" = all.
+    """
+
+    width: float
+    height: float
+    art: tuple[float, float, float, float]
+    clip: str
+
+
+def lay_out(element: Element) -> Layout:
+    width, height = math.sqrt(element.aspect), 1 / math.sqrt(element.aspect)
+    clip = looks.clip_path(element.clip, width, height)
+    if element.clip.kind in ("window", "lens"):
+        side = 1 / element.clip.amount
+        art = (-(1 + element.clip.u) * side / 2, -(1 + element.clip.v) * side / 2, side, side)
+    else:
+        art = (-width / 2, -height / 2, width, height)
+    return Layout(width, height, art, clip)
+
+
+def colors_of(scene: Scene, element: Element) -> list[float] | None:
+    """The element's colour matrix; the scene's own hue turns things only."""
+    hue = element.hue + (scene.frame.hue if element.is_thing else 0)
+    return looks.color_matrix(
+        hue, element.saturation, element.brightness, flat_color(scene, element), element.silhouette
+    )
+
+
+def flat_color(scene: Scene, element: Element) -> str:
+    return resolve(scene.palette, element.palette, scene.background)
+
+
+def shadow_of(scene: Scene, element: Element) -> tuple[float, float, float]:
+    """Offset down, standard deviation (half short sides) and opacity of an element's drop shadow."""
+    size = element.size * scene.frame.scale
+    return 0.03 * size + 0.006, 0.03 * size + 0.006, 0.4 * min(scene.shadow, 1.0)
+
+
+def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[looks.Shape, ...]:
+    """The prop's shapes, in its own frame. reach: half the canvas, in half short sides."""
+    # A band that touches the frame's edge runs on to the canvas's, however the frame is placed.
+    far = (math.hypot(*reach) + math.hypot(scene.frame.x, scene.frame.y)) / max(scene.frame.scale, 0.05)
+    return prop_shapes(element, scene.palette, scene.background, far)
+
+
+class _Cache:
+    """Least recently used images, within a budget of bytes; safe to share between threads."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget, self._held = budget, 0
+        self._images: OrderedDict[Hashable, skia.Image] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], skia.Image]) -> skia.Image:
+        with self._lock:
+            image = self._images.get(key)
+            if image is not None:
+                self._images.move_to_end(key)
+                return image
+        image = make()
+        with self._lock:
+            if key not in self._images:
+                self._images[key] = image
+                self._held += _bytes(image)
+            while self._held > self._budget and len(self._images) > 1:
+                self._held -= _bytes(self._images.popitem(last=False)[1])
+        return image
+
+
+def _bytes(image: skia.Image) -> int:
+    return int(image.width() * image.height() * 4 * 4 // 3)
+
+
+_IMAGES = _Cache(_CACHE_BYTES)
+
+
+def _image(pixels: Pixels) -> skia.Image:
+    """Mipmapped; premultiplied beforehand, since filtering straight alpha bleeds hidden colours in."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    pixels = np.concatenate([((pixels[..., :3] * alpha + 127) // 255).astype(np.uint8), pixels[..., 3:]], axis=-1)
+    image = skia.Image.fromarray(
+        np.ascontiguousarray(pixels), skia.ColorType.kRGBA_8888_ColorType, skia.AlphaType.kPremul_AlphaType
+    )
+    return image.withDefaultMipmaps()
+
+
+class _Painter:
+    def __init__(self, canvas: skia.Canvas, scene: Scene, cast: Cast, unit: float, reach: tuple[float, float]) -> None:
+        self._canvas, self._scene, self._cast, self._unit, self._reach = canvas, scene, cast, unit, reach
+        self._frame = frame_matrix(scene)
+
+    def draw(self, element: Element) -> None:
+        if element.opacity <= 0:
+            return
+        canvas, scene = self._canvas, self._scene
+        canvas.save()
+        matrix = self._frame @ looks.affine(element.x, element.y, element.turn, element.mirror, element.size)
+        if element.is_thing and scene.shadow > 0:
+            drop, sigma, opacity = shadow_of(scene, element)
+            paint = skia.Paint(
+                ImageFilter=skia.ImageFilters.DropShadow(
+                    0, drop, sigma, sigma, skia.Color(0, 0, 0, round(255 * opacity))
+                )
+            )
+            canvas.saveLayer(self._around(matrix, element, drop + 3 * sigma), paint)
+        canvas.concat(skia.Matrix.MakeAll(*matrix[:2].ravel(), 0, 0, 1))
+        layout = lay_out(element)
+        if layout.clip:
+            canvas.clipPath(skia_path(layout.clip), True)
+        if element.is_thing:
+            self._draw_thing(element, layout)
+        else:
+            self._draw_prop(element, layout)
+        canvas.restoreToCount(1)
+
+    def _around(self, matrix: NDArray[np.float64], element: Element, room: float) -> skia.Rect:
+        half = np.hypot(math.sqrt(element.aspect), 1 / math.sqrt(element.aspect)) / 2
+        half = half * element.size * self._scene.frame.scale + room
+        x, y = matrix[0, 2], matrix[1, 2]
+        return skia.Rect.MakeLTRB(x - half, y - half, x + half, y + half)
+
+    def _draw_prop(self, element: Element, layout: Layout) -> None:
+        canvas = self._canvas
+        matrix = colors_of(self._scene, element)
+        layered = matrix is not None or element.opacity < 1
+        if layered:
+            canvas.saveLayer(None, _paint(matrix, element.opacity))
+        if element.clip.kind in ("window", "lens"):
+            x, y, side, _ = layout.art
+            canvas.translate(x + side / 2, y + side / 2)
+            canvas.scale(side, side)
+        draw_shapes(canvas, shapes_of(self._scene, element, self._reach))
+        if layered:
+            canvas.restore()
+
+    def _draw_thing(self, element: Element, layout: Layout) -> None:
+        canvas, scene = self._canvas, self._scene
+        x, y, width, height = layout.art
+        place = skia.Rect.MakeXYWH(x, y, width, height)
+        patterned = element.pattern != "none" and element.silhouette > 0
+        layered = element.opacity < 1 and (patterned or element.sketch > 0)
+        if layered:
+            canvas.saveLayer(place, _paint(None, element.opacity))
+        opacity = 1.0 if layered else element.opacity
+        color_share, sketch_share = sketch_shares(element.sketch)
+        if color_share > 0:
+            if patterned:
+                canvas.saveLayer(place, skia.Paint(Alphaf=opacity * color_share))
+            image, sampling = self._art(element, max(width, height))
+            paint = _paint(colors_of(scene, element), 1.0 if patterned else opacity * color_share)
+            canvas.drawImageRect(image, place, sampling, paint)
+            if patterned:
+                canvas.saveLayer(place, skia.Paint(Alphaf=element.silhouette, BlendMode=skia.BlendMode.kSrcATop))
+                color = flat_color(scene, element)
+                draw_shapes(canvas, looks.pattern_shapes(element.pattern, color, layout.width, layout.height))
+                canvas.restore()
+                canvas.restore()
+        if sketch_share > 0:
+            image = self._sketch(element, max(width, height))
+            canvas.drawImageRect(image, place, _SMOOTH, skia.Paint(Alphaf=opacity * sketch_share))
+        if layered:
+            canvas.restore()
+
+    def _level(self, element: Element, side: float) -> int:
+        needed = side * element.size * self._scene.frame.scale * self._unit
+        return next((level for level in _LEVELS_PX if level >= needed), _LEVELS_PX[-1])
+
+    def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
+        art, standing = self._cast.art(self._scene, element.kind), element.standing
+        if element.pixel > 0:
+            columns, rows = looks.block_counts(element.pixel, element.aspect)
+            key: Hashable = (art, standing, "blocks", columns, rows)
+            make = lambda: _image(looks.pixelate(art.pixels(192, standing), columns, rows))  # noqa: E731
+            return _IMAGES.get(key, make), _BLOCKS
+        level = self._level(element, side)
+        return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
+
+    def _sketch(self, element: Element, side: float) -> skia.Image:
+        art, standing = self._cast.art(self._scene, element.kind), element.standing
+        level = min(self._level(element, side), 768)
+        return _IMAGES.get(
+            (art, standing, "sketch", level),
+            lambda: _image(looks.sketch(art.pixels(level, standing))),
+        )
+
+
+def sketch_shares(sketch: float) -> tuple[float, float]:
+    """Opacities of the coloured art and of the drawing laid over it."""
+    return min(1.0, 2 * (1 - sketch)), sketch
+
+
+def _paint(matrix: list[float] | None, opacity: float) -> skia.Paint:
+    paint = skia.Paint(Alphaf=opacity)
+    if matrix is not None:
+        paint.setColorFilter(skia.ColorFilters.Matrix(matrix))
+    return paint
