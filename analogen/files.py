@@ -62,7 +62,7 @@ def check_output(paths: list[Path]) -> None:
     """
     for path in paths:
         if path.is_dir():
-            raise UserError(f"--output {path}: is a folder, expected a free file name: choose another")
+            raise UserError(f"{path}: is a folder, expected a free file name: choose another")
     folder = paths[0].parent
     made: list[Path] = []
     try:
@@ -74,7 +74,7 @@ def check_output(paths: list[Path]) -> None:
             _write_all(descriptor, bytes(4096))
             os.fsync(descriptor)
     except OSError as error:
-        raise UserError(f"--output {folder}: cannot be written ({_reason(error)}): {_remedy(error)}") from error
+        raise UserError(f"{folder}: cannot be written ({_reason(error)}): {_remedy(error)}") from error
     finally:
         for parent in reversed(made):
             with contextlib.suppress(OSError):
@@ -134,5 +134,5 @@ def _reason(error: OSError) -> str:
 
 def _remedy(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "free some space, or write elsewhere with --output"
-    return "choose another place with --output"
+        return "free some space, or write elsewhere"
+    return "choose another place"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from analogen.errors import UserError
@@ -53,3 +54,31 @@ def find_model(name: str) -> Model:
     if not rows[name].ready:
         raise UserError(f"model {name!r} {rows[name].state}: use --model mini")
     return rows[name]
+
+
+def check_device(name: str) -> None:
+    """Raises UserError for anything but auto, cpu, mps, cuda and cuda:N; whether it is there, `pick_device` knows."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
+        raise UserError(f"--device is {name!r}: expected auto, cpu, cuda, cuda:0, ... or mps")
+
+
+def pick_device(name: str) -> str:
+    """The device for torch: "auto" takes an accelerator if there is one. Imports torch.
+
+    Raises UserError for a device that this machine lacks.
+    """
+    check_device(name)
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    number = int(name.partition(":")[2] or 0)
+    if name.startswith("cuda") and number >= torch.cuda.device_count():
+        raise UserError(
+            f"--device is {name!r}, and torch sees {torch.cuda.device_count()} CUDA devices: use --device cpu"
+        )
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device is 'mps', and this machine has none: use --device cpu")
+    return name

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analogen.errors import UserError
-from analogen.models import find_model
+from analogen.models import check_device, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -89,8 +88,7 @@ class Request:
         _check_range("relation-scale", self.relation_scale, 0, 10)
         _check_range("width", self.width, model.min_px, model.max_px)
         _check_range("height", self.height, model.min_px, model.max_px)
-        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", self.device):
-            raise UserError(f"--device is {self.device!r}: expected auto, cpu, cuda, cuda:0, ... or mps")
+        check_device(self.device)
         if self.dtype not in DTYPES:
             raise UserError(f"--dtype is {self.dtype!r}: expected one of {', '.join(DTYPES)}")
         if self.layout and self.model == "mini":

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from analogen.pipelines.features import Batch, SceneTensors, collate, encode
 from analogen.relsim.mini import MiniNet
-from analogen.relsim.world.dataset import Cast, draw_sample, harden, trained_relations
+from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations
 from analogen.relsim.world.relations import RELATIONS
 
 CHUNK = 2000  # scenes drawn from one seed
@@ -47,13 +47,13 @@ class SceneSet:
 
 
 def draw_scenes(
-    count: int, seed: int, workers: int = 1, encoder: Path | None = None, cast: Cast | None = None
+    count: int, seed: int, workers: int = 1, encoder: Path | None = None, selection: Selection | None = None
 ) -> SceneSet:
     """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
-    reference drawing of each is kept beside it (its subject is drawn from `cast`, never the target's)."""
+    reference drawing of each is kept beside it (its subject is drawn from `selection`, never the target's)."""
     relations = [r.id for r in trained_relations()]
     jobs = [
-        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, cast)
+        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, selection)
         for chunk in range((count + CHUNK - 1) // CHUNK)
     ]
     if workers == 1:
@@ -74,18 +74,18 @@ Part = tuple[
 ]
 
 
-def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Cast | None]) -> Part:
-    relations, seed, chunk, count, encoder, cast = job
+def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None]) -> Part:
+    relations, seed, chunk, count, encoder, selection = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
-    cast = cast or Cast(("thing",), ("another", "third"), ("none",))
+    selection = selection or Selection(("thing",), ("another", "third"), ("none",))
     net = MiniNet.from_pretrained(encoder) if encoder else None
     lengths, tokens, features, relation = [], [], [], []
     pictures: list[NDArray[np.uint8]] = []
     references = []
     for _ in range(count):
         index = int(rng.integers(len(relations)))
-        sample = draw_sample(RELATIONS[relations[index]], cast, rng, hard=False)
+        sample = draw_sample(RELATIONS[relations[index]], selection, rng, hard=False)
         scene = encode(sample.scene.elements)
         lengths.append(len(scene.tokens))
         tokens.append(scene.tokens)

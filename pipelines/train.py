@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.train import autocast, cosine_schedule, load_state, make_optimizer, save_state, set_lr
-from analogen.relsim.world.dataset import training_cast
+from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS
 
 log = logging.getLogger(__name__)
@@ -64,15 +64,15 @@ class ComposerSettings:
     save_every: int = 500
 
 
-def run_composer(path: Path | None, overrides: Sequence[str] = ()) -> Path:
+def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     """Train (or resume) the composer; returns the folder in `DiffusionPipeline.from_pretrained`'s layout."""
     settings = read_settings(ComposerSettings, path, overrides)
     torch.set_num_threads(settings.threads)
     stored, output = Path(settings.scenes), Path(settings.output)
     if not stored.is_file():
         encoder = Path(settings.encoder) if settings.encoder else None
-        cast = training_cast() if encoder else None
-        save_scenes(draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, cast), stored)
+        selection = training_selection() if encoder else None
+        save_scenes(draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, selection), stored)
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 Settings = TypeVar("Settings")
 
 
-def read_settings(kind: type[Settings], path: Path | None, overrides: Sequence[str] = ()) -> Settings:
-    """Settings of the dataclass `kind`: its defaults, then the TOML file, then overrides such as "lr=3e-4".
+def read_settings(kind: type[Settings], path: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """Settings of the dataclass `kind`: its defaults, then the TOML file, then overrides such as {"lr": "3e-4"}.
 
     Raises ValueError for unknown keys and values of another type, FileNotFoundError for a missing file.
     """
@@ -24,11 +24,7 @@ def read_settings(kind: type[Settings], path: Path | None, overrides: Sequence[s
             values.update(tomllib.loads(path.read_text()))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path}: {error}") from error
-    for item in overrides:
-        key, sign, value = item.partition("=")
-        if not sign:
-            raise ValueError(f"override {item!r} must look like key=value")
-        values[key.strip()] = value.strip()
+    values.update(overrides or {})
     hints = get_type_hints(kind)
     names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for key, value in values.items():

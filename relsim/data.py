@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.world.dataset import Cast, draw_sample, trap_of
+from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
@@ -53,13 +53,13 @@ class Pool:
         return torch.from_numpy(stack).permute(0, 3, 1, 2)
 
 
-def draw_pool(folder: Path, cast: Cast, relations: list[str], shards: range, seed: int, workers: int = 1) -> None:
+def draw_pool(folder: Path, selection: Selection, relations: list[str], shards: range, seed: int, workers: int = 1) -> None:
     """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
-    header = {"relations": relations, "captions": captions, "subjects": list(cast.subjects)}
+    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
     (folder / "pool.json").write_text(json.dumps(header))
-    jobs = [(folder, cast, relations, captions, shard, seed) for shard in shards]
+    jobs = [(folder, selection, relations, captions, shard, seed) for shard in shards]
     if workers == 1:
         for job in jobs:
             _draw_shard(job)
@@ -68,8 +68,8 @@ def draw_pool(folder: Path, cast: Cast, relations: list[str], shards: range, see
             processes.map(_draw_shard, jobs, chunksize=1)
 
 
-def _draw_shard(job: tuple[Path, Cast, list[str], list[str], int, int]) -> None:
-    folder, cast, relations, captions, shard, seed = job
+def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int]) -> None:
+    folder, selection, relations, captions, shard, seed = job
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return
@@ -78,13 +78,13 @@ def _draw_shard(job: tuple[Path, Cast, list[str], list[str], int, int]) -> None:
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
         first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
-        sample = draw_sample(RELATIONS[relations[first]], cast, rng)
+        sample = draw_sample(RELATIONS[relations[first]], selection, rng)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
         for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
             images[row + offset] = render(drawn.scene, POOL_SIZE_PX)
             columns["relation"].append(index)
             columns["caption"].append(captions.index(drawn.caption))
-            columns["subject"].append(cast.subjects.index(drawn.subject))
+            columns["subject"].append(selection.subjects.index(drawn.subject))
     np.savez(path.with_suffix(".labels.npz"), **{k: np.array(v, np.int32) for k, v in columns.items()})
     temporary = path.with_suffix(".tmp.npy")
     np.save(temporary, images)

@@ -7,7 +7,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from analogen.relsim.data import Pool, augment, draw_pool, looks_projection, loo
 from analogen.relsim.losses import contrastive_loss, cosine_loss, spread_temperature
 from analogen.relsim.mini import MiniConfig, MiniNet
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.world.dataset import trained_relations, training_cast
+from analogen.relsim.world.dataset import trained_relations, training_selection
 
 log = logging.getLogger(__name__)
 
@@ -53,13 +53,13 @@ class EncoderSettings:
     save_every: int = 250
 
 
-def run_encoder(path: Path | None, overrides: Sequence[str] = ()) -> Path:
+def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     """Train (or resume) relsim-mini; returns the folder with config.json, model.safetensors and settings.json."""
     settings = read_settings(EncoderSettings, path, overrides)
     torch.set_num_threads(settings.threads)
     pool_folder, output = Path(settings.pool), Path(settings.output)
     draw_pool(
-        pool_folder, training_cast(), [r.id for r in trained_relations()], range(settings.shards), settings.seed,
+        pool_folder, training_selection(), [r.id for r in trained_relations()], range(settings.shards), settings.seed,
         settings.draw_workers,
     )  # fmt: skip
     pool = Pool(pool_folder)

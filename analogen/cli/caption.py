@@ -11,6 +11,7 @@ import click
 from analogen.cli import HELP, debug_option
 from analogen.cli.similarity import read_pictures
 from analogen.errors import UserError, user_errors
+from analogen.models import check_device, pick_device
 
 
 @click.command("caption", context_settings=HELP)
@@ -18,34 +19,31 @@ from analogen.errors import UserError, user_errors
 @click.option("--top-k", type=int, default=3, show_default=True, help="Captions per picture.")
 @click.option("--encoder", default="mini", show_default=True, help="Name, folder or hub id of a relational encoder.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--dtype", default="auto", show_default=True)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @debug_option
-def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, dtype: str, format_: str) -> None:
+def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, format_: str) -> None:
     """Say in anonymous words what relational logic each IMG shows: the nearest captions of the catalogue."""
     if top_k < 1:
         raise UserError(f"--top-k is {top_k}: expected 1 or more")
+    check_device(device)
     pictures = read_pictures(images)
 
     from analogen.relsim.encoder import load_encoder
-    from analogen.relsim.world.relations import RELATIONS
 
     with user_errors():
-        model = load_encoder(encoder, device=device, dtype=dtype)
-    catalogue = list(RELATIONS.values())
-    captions = model.embed_text([relation.caption for relation in catalogue])  # (relations, 384), unit rows
-    scores = model.embed(pictures) @ captions.T  # (pictures, relations)
+        model = load_encoder(encoder, pick_device(device))
     answers: list[dict[str, Any]] = []
-    for path, row in zip(images, scores.tolist(), strict=True):
-        best = sorted(range(len(catalogue)), key=lambda index, row=row: -row[index])[:top_k]  # type: ignore[misc]
+    for path, relation in zip(images, model.embed(pictures), strict=True):
         nearest = [
-            {"caption": catalogue[i].caption, "relation": catalogue[i].id, "score": round(row[i], 4)} for i in best
+            {"caption": match.caption, "relation": match.relation, "score": round(match.score, 4)}
+            for match in model.nearest_captions(relation, top_k)
         ]
-        answers.append({"path": str(path), "captions": nearest})
+        confidence = round(model.confidence(relation), 4)
+        answers.append({"path": str(path), "confidence": confidence, "captions": nearest})
     if format_ == "json":
         click.echo(json.dumps({"encoder": encoder, "images": answers}))
         return
     for path, answer in zip(images, answers, strict=True):
-        click.echo(click.format_filename(path))
+        click.echo(f"{click.format_filename(path)}  (confidence {answer['confidence']:.2f})")
         for row in answer["captions"]:
             click.echo(f"  {row['score']:.3f}  {row['caption']}  ({row['relation']})")

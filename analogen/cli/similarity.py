@@ -10,6 +10,7 @@ import click
 
 from analogen.cli import HELP, debug_option
 from analogen.errors import user_errors
+from analogen.models import check_device, pick_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,19 +20,19 @@ if TYPE_CHECKING:
 @click.argument("images", metavar="IMG IMG [IMG ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--encoder", default="mini", show_default=True, help="Name, folder or hub id of a relational encoder.")
 @click.option("--device", default="auto", show_default=True)
-@click.option("--dtype", default="auto", show_default=True)
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @debug_option
-def command(images: tuple[Path, ...], encoder: str, device: str, dtype: str, format_: str) -> None:
+def command(images: tuple[Path, ...], encoder: str, device: str, format_: str) -> None:
     """Score each IMG after the first against the first: the same relation? the same looks (attribute)?"""
     if len(images) < 2:
         raise click.UsageError("one picture came, at least two are needed: name a second one")
+    check_device(device)
     pictures = read_pictures(images)
 
     from analogen.relsim.encoder import load_encoder
 
     with user_errors():
-        model = load_encoder(encoder, device=device, dtype=dtype)
+        model = load_encoder(encoder, pick_device(device))
     relations, looks = model.embed(pictures), model.attributes(pictures)  # unit rows, one per picture
     rows = [
         {"path": str(path), "relation": round(float(relation), 4), "attribute": round(float(attribute), 4)}

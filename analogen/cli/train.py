@@ -34,8 +34,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 def encoder(config: Path, overrides: tuple[str, ...]) -> None:
     """Train relsim-mini; a run that was stopped goes on where it was."""
     settings = _check(config, overrides)
-    from analogen.relsim.train import run
+    from analogen.relsim.config import read_settings
+    from analogen.relsim.train import EncoderSettings, run
 
+    with user_errors():
+        read_settings(EncoderSettings, config, settings)
     run(config, settings)
 
 
@@ -44,15 +47,16 @@ def encoder(config: Path, overrides: tuple[str, ...]) -> None:
 def composer(config: Path, overrides: tuple[str, ...]) -> None:
     """Train the composer; a run that was stopped goes on where it was."""
     settings = _check(config, overrides)
-    from analogen.pipelines.train import run
+    from analogen.pipelines.train import ComposerSettings, run
+    from analogen.relsim.config import read_settings
 
+    with user_errors():
+        read_settings(ComposerSettings, config, settings)
     run(config, settings)
 
 
 def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
-    """The overrides as a dict, once the preset is known to be TOML. Field names and types are the training's own."""
-    import tomllib
-
+    """The overrides as a dict, once the preset is known to be there; names and types are the training's own."""
     from analogen.relsim.images import open_checked
 
     settings = {}
@@ -61,9 +65,6 @@ def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
         if not equals or not key.strip():
             raise UserError(f"--set {text!r}: expected key=value, for example --set lr=3e-4")
         settings[key.strip()] = value.strip()
-    with user_errors(), open_checked(config, max_bytes=2**20) as file:
-        try:
-            tomllib.load(file)
-        except ValueError as error:
-            raise UserError(f"--config {config}: is not TOML ({error}): see the presets folder for examples") from error
+    with user_errors():
+        open_checked(config, max_bytes=2**20).close()
     return settings

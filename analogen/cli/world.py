@@ -10,6 +10,7 @@ import click
 
 from analogen.cli import HELP, debug_option
 from analogen.errors import UserError, user_errors
+from analogen.files import check_output
 from analogen.models import nearest
 from analogen.types import MAX_SEED
 
@@ -39,7 +40,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @_shared
 def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, ...], hard: bool) -> None:
     """Draw pictures into DIR, with one JSON line each in DIR/data.jsonl."""
-    _check(count, size, seed, relations)
+    _check(folder, count, size, seed, relations)
     from analogen.relsim.world.dataset import write_draw
 
     with user_errors():
@@ -53,7 +54,7 @@ def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, .
 @_shared
 def groups(folder: Path, count: int, members: int, size: int, seed: int, relations: tuple[str, ...]) -> None:
     """Draw groups of pictures that share one relation and nothing else."""
-    _check(count, size, seed, relations)
+    _check(folder, count, size, seed, relations)
     if not 2 <= members <= 16:
         raise UserError(f"--members is {members}: expected 2 to 16")
     from analogen.relsim.world.dataset import write_groups
@@ -63,7 +64,7 @@ def groups(folder: Path, count: int, members: int, size: int, seed: int, relatio
     click.echo(click.format_filename(folder))
 
 
-def _check(count: int, size: int, seed: int, relations: tuple[str, ...]) -> None:
+def _check(folder: Path, count: int, size: int, seed: int, relations: tuple[str, ...]) -> None:
     if not 1 <= count <= 10**7:
         raise UserError(f"--count is {count}: expected 1 to 10000000")
     if not 64 <= size <= 4096:
@@ -74,5 +75,7 @@ def _check(count: int, size: int, seed: int, relations: tuple[str, ...]) -> None
 
     for name in relations:
         if name not in RELATIONS:
-            near = nearest(name, list(RELATIONS))
-            raise UserError(f"unknown relation {name!r}{near}: known are {', '.join(RELATIONS)}")
+            raise UserError(
+                f"unknown relation {name!r}{nearest(name, list(RELATIONS))}: known are {', '.join(RELATIONS)}"
+            )
+    check_output([folder / "data.jsonl"])

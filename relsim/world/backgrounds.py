@@ -7,10 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 import skia
-from analogen.relsim.world.palette import luminance, mix
+from numpy.typing import NDArray
+
+from analogen.relsim.world.palette import mix
 from analogen.relsim.world.scene import Background
 from analogen.relsim.world.shapes import Linear, Shape, draw_shapes, rectangle
-from numpy.typing import NDArray
 
 TEXTURED = ("paper", "noise")  # drawn as pixels; the others are shapes
 _GRAIN_PX = 256
@@ -66,7 +67,7 @@ def draw_background(canvas: skia.Canvas, background: Background, width: int, hei
     if background.kind == "noise":
         _draw_blobs(canvas, background, rng, max(half_width, half_height))
     if background.kind in TEXTURED:
-        strength = 0.5 if background.kind == "noise" else 0.75
+        strength = 0.45
         _draw_grain(canvas, rng, strength, 2 / _GRAIN_PX * (1.0 if background.kind == "noise" else 1.15))
     canvas.restore()
 
@@ -107,8 +108,3 @@ def _draw_grain(canvas: skia.Canvas, rng: np.random.Generator, strength: float, 
     tile = skia.TileMode.kRepeat
     sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)
     canvas.drawPaint(skia.Paint(Shader=_grain().makeShader(tile, tile, sampling, place), Alphaf=strength))
-
-
-def contrast_color(background: Background) -> str:
-    """Black on light grounds, white on dark ones."""
-    return "#000000" if luminance(background.color) > 0.45 else "#ffffff"

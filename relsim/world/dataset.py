@@ -5,24 +5,26 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from PIL import Image
 
-from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.art import ArtLibrary, splits
 from analogen.relsim.world.palette import PALETTES, arbitrary_background, flattering_background
 from analogen.relsim.world.relations import RELATIONS, Draft, Relation
+from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Frame, Scene, to_json
 
 PALETTE_NAMES = tuple(PALETTES)
 
 
 @dataclass(frozen=True)
-class Cast:
+class Selection:
     """What a drawing may show: names of subjects and second things, art families."""
 
     subjects: tuple[str, ...]
@@ -43,22 +45,23 @@ class Sample:
 
 
 def draw_sample(
-    relation: Relation, cast: Cast, rng: Generator, *, hard: bool = True, subject: str | None = None
+    relation: Relation, selection: Selection, rng: Generator, *, hard: bool = True, subject: str | None = None
 ) -> Sample:
     """Draw one scene of the relation. `hard` makes a reference (see `harden`), else a well-composed target."""
     draft = Draft(rng)
     relation.draw(draft)
-    name = subject or str(rng.choice(cast.subjects))
-    other = str(rng.choice(cast.others))
-    while other == name:
-        other = str(rng.choice(cast.others))
+    name = subject or str(rng.choice(selection.subjects))
+    other = str(rng.choice(selection.others))
+    library = ArtLibrary.shipped()
+    while library.group(other) == library.group(name):
+        other = str(rng.choice(selection.others))
     palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
     scene = Scene(
         tuple(draft.elements),
         background=flattering_background(palette, rng),
         subject=name,
         other=other,
-        style=str(rng.choice(cast.styles)),
+        style=str(rng.choice(selection.styles)),
         palette=palette,
         shadow=0.35,
     )
@@ -99,19 +102,22 @@ def trap_of(sample: Sample, relation: Relation, rng: Generator) -> Sample:
     return Sample(relation.id, caption, sample.subject, sample.other, draft.facts, scene)
 
 
-def training_cast(library: ArtLibrary | None = None) -> Cast:
-    """The training split: subjects and art families that training may see."""
-    library = library or ArtLibrary.shipped()
-    subjects = library.nouns(split="train", stock=True)
-    return Cast(subjects, library.nouns(split="train"), tuple(s for s in library.styles if s not in library.held_out_styles))
+def training_selection() -> Selection:
+    """The training split: subjects, second things and art families that training may see."""
+    library = ArtLibrary.shipped()
+    return Selection(
+        library.nouns(split="train", stock=True), library.nouns(split="train", stock=True), _styles(held_out=False)
+    )
 
 
-def held_out_cast(library: ArtLibrary | None = None, *, styles: Sequence[str] | None = None) -> Cast:
-    """Subjects that training never saw, by default in the families that it did see."""
-    library = library or ArtLibrary.shipped()
-    seen = tuple(s for s in library.styles if s not in library.held_out_styles)
-    nouns = library.nouns(split="held_out")
-    return Cast(library.nouns(split="held_out", stock=True), nouns, tuple(styles or seen))
+def held_out_selection(*, held_out_style: bool = False) -> Selection:
+    """Subjects that training never saw, in the art families that it saw or in the one that it did not."""
+    nouns = ArtLibrary.shipped().nouns(split="held_out", stock=True)
+    return Selection(nouns, nouns, _styles(held_out_style))
+
+
+def _styles(held_out: bool) -> tuple[str, ...]:
+    return tuple(s for s in ArtLibrary.shipped().styles if (s in splits().styles) == held_out)
 
 
 def trained_relations() -> list[Relation]:
@@ -120,3 +126,69 @@ def trained_relations() -> list[Relation]:
 
 def held_out_relations() -> list[Relation]:
     return [r for r in RELATIONS.values() if r.held_out]
+
+
+def chosen_relations(ids: Sequence[str]) -> list[Relation]:
+    """Relations by id, all of them for an empty list. Raises ValueError for an unknown id, with the known ones."""
+    unknown = [name for name in ids if name not in RELATIONS]
+    if unknown:
+        raise ValueError(f"unknown relation {unknown[0]!r}; known: {', '.join(RELATIONS)}")
+    return [RELATIONS[name] for name in ids] or list(RELATIONS.values())
+
+
+def write_draw(
+    folder: Path, count: int, *, seed: int = 0, size: int = 256, relations: Sequence[str] = (), hard: bool = True
+) -> Path:
+    """Draw `count` pictures of the training split into `folder` with `data.jsonl`, relations in turn.
+
+    A line holds `image_hash` (sha256 of the pixels; the picture is <image_hash>.png) and `caption`, as the paper's
+    data, and ours: relation, subject, other, facts, style, seed, scene. Returns the JSONL's path.
+    """
+    kinds, selection = chosen_relations(relations), training_selection()
+    samples = (
+        (draw_sample(kinds[row % len(kinds)], selection, np.random.default_rng([seed, row]), hard=hard), seed, {})
+        for row in range(count)
+    )
+    return _write(folder, samples, size)
+
+
+def write_groups(
+    folder: Path, count: int, *, members: int = 4, seed: int = 0, size: int = 256, relations: Sequence[str] = ()
+) -> Path:
+    """Draw `count` groups of pictures that share one logic and one caption (the paper's seed groups).
+
+    Lines as of `write_draw`, with `group`, the group's number. Raises ValueError for fewer than 2 members.
+    """
+    if members < 2:
+        raise ValueError(f"a group of {members} was asked for: it needs 2 pictures or more")
+    kinds, selection = chosen_relations(relations), training_selection()
+
+    def samples() -> Iterator[tuple[Sample, int, dict[str, Any]]]:
+        for group in range(count):
+            rng = np.random.default_rng([seed, group])
+            kind = kinds[group % len(kinds)]
+            caption = str(rng.choice(kind.captions))
+            for _ in range(members):
+                sample = dataclasses.replace(draw_sample(kind, selection, rng), caption=caption)
+                yield sample, seed, {"group": group}
+
+    return _write(folder, samples(), size)
+
+
+def _write(folder: Path, samples: Iterable[tuple[Sample, int, dict[str, Any]]], size: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "data.jsonl"
+    temporary = folder / "data.jsonl.tmp"
+    with temporary.open("w", encoding="utf-8") as lines:
+        for sample, seed, more in samples:
+            pixels = render(sample.scene, size)
+            image_hash = hashlib.sha256(pixels.tobytes()).hexdigest()
+            Image.fromarray(pixels).save(folder / f"{image_hash}.png")
+            row = {
+                "image_hash": image_hash, "caption": sample.caption, "relation": sample.relation, **more,
+                "subject": sample.subject, "other": sample.other, "style": sample.scene.style, "facts": sample.facts,
+                "seed": seed, "scene": json.loads(to_json(sample.scene)),
+            }  # fmt: skip
+            lines.write(json.dumps(row) + "\n")
+    temporary.rename(path)
+    return path

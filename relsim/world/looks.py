@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from analogen.relsim.world import shapes
+from numpy.typing import NDArray
+
 from analogen.relsim.world.art import Pixels
 from analogen.relsim.world.palette import luminance, mix, rgb
 from analogen.relsim.world.scene import Clip
-from analogen.relsim.world.shapes import Shape
-from numpy.typing import NDArray
+from analogen.relsim.world.shapes import Point, Shape, ellipse, polygon, rectangle
 
 Floats = NDArray[np.float32]
 
@@ -48,16 +48,16 @@ def clip_path(clip: Clip, width: float, height: float) -> str:
     if clip.kind == "none":
         return ""
     if clip.kind == "window":
-        return shapes.rectangle(-width / 2, -height / 2, width, height)
+        return rectangle(-width / 2, -height / 2, width, height)
     if clip.kind == "lens":
-        return shapes.ellipse(0, 0, width / 2, height / 2)
+        return ellipse(0, 0, width / 2, height / 2)
     outline = _outline(clip.kind, round(clip.u, 4), round(clip.v, 4), round(clip.amount, 4))
     if not outline:
         return ""
-    return "".join(shapes.polygon([(x * width / 2, y * height / 2) for x, y in contour]) for contour in outline)
+    return "".join(polygon([(x * width / 2, y * height / 2) for x, y in contour]) for contour in outline)
 
 
-Outline = tuple[tuple[shapes.Point, ...], ...]
+Outline = tuple[tuple[Point, ...], ...]
 _FAR = 4.0  # beyond any art, in half sides
 _WHOLE = ((-_FAR, -_FAR), (_FAR, -_FAR), (_FAR, _FAR), (-_FAR, _FAR))
 _NOTHING: Outline = (((9.0, 9.0), (9.0, 9.0), (9.0, 9.0)),)
@@ -85,17 +85,17 @@ def _outline(kind: str, u: float, v: float, amount: float) -> Outline:
     return (_WHOLE, _bitten(dx, dy, amount)) if amount < 1 else _NOTHING
 
 
-def _arc(start: float, end: float) -> tuple[shapes.Point, ...]:
+def _arc(start: float, end: float) -> tuple[Point, ...]:
     steps = max(2, math.ceil((end - start) / 10))
     angles = [math.radians(start + (end - start) * i / steps) for i in range(steps + 1)]
     return ((0.0, 0.0), *((_FAR * math.cos(a), _FAR * math.sin(a)) for a in angles))
 
 
-def _fragment(angle: float, share: float) -> tuple[shapes.Point, ...]:
+def _fragment(angle: float, share: float) -> tuple[Point, ...]:
     """A sector whose two sides zigzag. A side depends on its angle alone, so neighbours fit together."""
     swing = math.degrees(min(0.2, share * math.pi / 2.5))
 
-    def side(direction: float) -> list[shapes.Point]:
+    def side(direction: float) -> list[Point]:
         turned = math.radians(direction)
         points = []
         for k, radius in enumerate((0.22, 0.5, 0.78, 1.08, 1.5)):
@@ -108,8 +108,8 @@ def _fragment(angle: float, share: float) -> tuple[shapes.Point, ...]:
     return ((0.0, 0.0), *side(start), *_arc(start, end)[1:], *reversed(side(end)))
 
 
-_LOBES = 9
-_ROUNDNESS = 1.12  # radius of a bite mark over half its chord
+_LOBES = 12
+_ROUNDNESS = 1.05  # radius of a bite mark over half its chord
 
 
 def _lobe(angles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ def _lobe(angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=512)
-def _bite_sizes(dx: float, dy: float) -> tuple[shapes.Point, float, NDArray[np.float64]]:
+def _bite_sizes(dx: float, dy: float) -> tuple[Point, float, NDArray[np.float64]]:
     """Centre of the bites, angle towards the middle, and the size that removes each share of the body.
 
     The body that shares are measured on is a rounded square, as most art fills its box like that.
@@ -137,7 +137,7 @@ def _bite_sizes(dx: float, dy: float) -> tuple[shapes.Point, float, NDArray[np.f
     return centre, inward, np.quantile(needed, np.linspace(0, 1, 101))
 
 
-def _bitten(dx: float, dy: float, amount: float) -> tuple[shapes.Point, ...]:
+def _bitten(dx: float, dy: float, amount: float) -> tuple[Point, ...]:
     """What is eaten: a scalloped disc around a point of the edge, counter-clockwise (a hole)."""
     (cx, cy), inward, sizes = _bite_sizes(round(dx, 3), round(dy, 3))
     size = float(np.interp(amount, np.linspace(0, 1, 101), sizes))
@@ -153,16 +153,17 @@ def pattern_shapes(pattern: str, color: str, width: float, height: float) -> tup
     count = math.ceil(reach / pitch)
     steps = range(-count, count + 1)
     if pattern == "stripes":
+        gap = 1.55 * pitch
+        reach_x = math.ceil(2 * reach / gap)
         lines = [
-            shapes.polygon([((i * 1.6 - 1.6 * count) * pitch, -reach), ((i * 1.6 + 1.6 * count) * pitch, reach)], False)
-            for i in range(-2 * count, 2 * count + 1)
+            polygon([(i * gap - reach, reach), (i * gap + reach, -reach)], False) for i in range(-reach_x, reach_x)
         ]
-        return (Shape("".join(lines), tone, width=pitch * 0.62),)
+        return (Shape("".join(lines), tone, width=0.55 * pitch),)
     if pattern == "dots":
-        dots = [shapes.ellipse((i + (j % 2) / 2) * pitch * 1.1, j * pitch * 0.95, pitch * 0.3, pitch * 0.3)
+        dots = [ellipse((i + (j % 2) / 2) * pitch * 1.1, j * pitch * 0.95, pitch * 0.3, pitch * 0.3)
                 for j in steps for i in steps]  # fmt: skip
         return (Shape("".join(dots), tone),)
-    checks = [shapes.rectangle(i * pitch, j * pitch, pitch, pitch) for j in steps for i in steps if (i + j) % 2]
+    checks = [rectangle(i * pitch, j * pitch, pitch, pitch) for j in steps for i in steps if (i + j) % 2]
     return (Shape("".join(checks), tone),)
 
 
@@ -181,7 +182,7 @@ def pixelate(pixels: Pixels, columns: int, rows: int) -> Pixels:
     data = _shrink(_shrink(data, rows).swapaxes(0, 1), columns).swapaxes(0, 1)
     alpha = data[..., 3:]
     color = data[..., :3] / np.maximum(alpha, 1e-4)
-    hardened = np.clip((alpha - 0.28) / 0.3, 0, 1)
+    hardened = np.clip((alpha - 0.3) / 0.16, 0, 1)
     return np.rint(np.concatenate([color, hardened], axis=-1).clip(0, 1) * 255).astype(np.uint8)
 
 
@@ -221,6 +222,7 @@ def _step(values: Floats, low: float, high: float) -> Floats:
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
+SKETCH_PX = 768  # larger drawings are scaled up from this side
 INK = (46, 42, 48)
 SKETCH_PAPER = (253, 251, 245)
 

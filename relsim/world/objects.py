@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from analogen.relsim.world.look import Look, Shapes, arc, even, prop
+from analogen.relsim.world.palette import mix
 from analogen.relsim.world.shapes import (
     Linear,
     Point,
@@ -38,7 +39,9 @@ def _water(p: Look) -> Shapes:
     first, last = math.floor(left / 0.12) * 0.12, math.ceil(right / 0.12) * 0.12
     box = rectangle(left, -p.y - swell, right - left, bottom + p.y + swell)
     body = f"{crest}L{last:.5g} {bottom:.5g}L{first:.5g} {bottom:.5g}Z"
-    deep = Linear(0, -p.y, 0, p.y, ((0.0, p.light(0.3), 0.62), (0.25, p.color, 0.62), (1.0, p.dark(0.3), 0.8)))
+    deep = Linear(
+        0, -p.y, 0, p.y, ((0.0, p.light(0.3), 0.62), (0.25, p.color, 0.62), (1.0, mix(p.color, "#0b2f63", 0.45), 0.8))
+    )
     ripples, row, step = [], 0, 0.34
     y = -p.y + 0.11
     while y < p.y - 0.03 and row < 12:  # rows widen towards the viewer
@@ -240,7 +243,7 @@ def _building(p: Look) -> Shapes:
         Shape(rectangle(-x - 0.018, -y, 2 * x + 0.036, 0.055, 0.012), p.across(p.light(0.45), p.dark(0.05))),
         Shape("".join(dim), p.dark(0.42), opacity=0.75),
         Shape("".join(lit), "#ffe3a0", opacity=0.95),
-        Shape(rectangle(0.55 * x, -y + 0.055, 0.45 * x, 2 * y), p.dark(0.6), opacity=0.14),
+        Shape(rectangle(0.55 * x, -y + 0.055, 0.45 * x, 2 * y - 0.055), p.dark(0.6), opacity=0.14),
     ]
 
 

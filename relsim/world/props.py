@@ -29,10 +29,10 @@ from analogen.relsim.world.shapes import (
 DEFAULTS = {
     "rect": "soft", "ellipse": "soft", "ring": "primary", "line": "ink", "triangle": "primary", "star": "gold",
     "heart": "red", "arrow": "accent", "panel": "#ffffff", "frame": "wood", "card": "#ffffff", "bubble": "#bfe3f5",
-    "thought": "#ffffff", "bars": "metal", "water": "water", "ground": "soft", "cone": "#ffeaa6", "balloon": "accent",
+    "thought": "#ffffff", "bars": "metal", "water": "water", "ground": "soft", "cone": "#ffe28f", "balloon": "accent",
     "foliage": "leaf", "trunk": "wood", "pedestal": "#e8e2d6", "lens": "#5d6878", "sun": "sun", "moon": "#f3e6b3",
     "cloud": "#ffffff", "bowl": "gold", "beam": "wood", "crack": "ink", "shell": "#f4e7d0", "ice": "ice",
-    "building": "#7f8ca3", "ban": "red", "shadow": "#161226", "wrap": "soft", "rope": "#c79a5b", "glow": "#fff0b8",
+    "building": "#7f8ca3", "ban": "red", "shadow": "#161226", "wrap": "soft", "rope": "#c79a5b", "glow": "#ffe9a0",
 }  # fmt: skip
 BLEEDING = ("water", "ground")
 _EDGE = 0.97  # a bleeding band whose box comes this near to the frame's edge goes on to the canvas's edge
@@ -200,7 +200,7 @@ def _bubble(p: Look) -> Shapes:
 
 @prop
 def _thought(p: Look) -> Shapes:
-    angles = (8, 52, 92, 128, 172, 212, 258, 300, 338)
+    angles = (18, 62, 98, 142, 186, 226, 262, 306, 342)
     cloud = scallops(
         [(0.86 * p.x * math.cos(math.radians(a)), 0.82 * p.y * math.sin(math.radians(a))) for a in angles], 1.12
     )
@@ -269,27 +269,30 @@ def _grip_side(end: tuple[float, float], half: float) -> tuple[float, float, flo
     return end[0] + step, end[1] - step, end[0] - step, end[1] + step
 
 
+# Along the crack from -1 to 1, and across it.
+_CRACK = ((-1, 0.1), (-0.84, -0.34), (-0.73, 0.22), (-0.55, -0.62), (-0.42, 0.06), (-0.3, -0.2), (-0.16, 0.72),
+          (0.02, -0.4), (0.13, 0.14), (0.29, -0.75), (0.43, 0.42), (0.55, 0.02), (0.68, 0.5), (0.83, -0.3), (1, 0.0))  # fmt: skip
+
+
 @prop
 def _crack(p: Look) -> Shapes:
-    count = max(7, min(15, 2 * round(2.2 * math.sqrt(p.x / p.y)) + 5))
+    line = [(x * p.x, y * p.y) for x, y in _CRACK]
+    thick = min(0.05, 0.22 * p.y)
     upper, lower = [], []
-    for i in range(count):
-        t = i / (count - 1)
-        x = p.x * (2 * (t + (0.28 / count) * math.sin(5.1 * i)) - 1) if 0 < i < count - 1 else p.x * (2 * t - 1)
-        y = p.y * (0.72 if i % 2 else -0.72) * (0.55 + 0.45 * math.sin(2.3 * i + 0.9) ** 2)
-        half = min(0.045, 0.2 * p.y) * (0.25 + math.sin(math.pi * t) ** 0.6)
-        upper.append((x, y - half))
-        lower.append((x, y + half))
-    branches = "".join(
-        polygon([upper[i], (upper[i][0] + 0.09 * p.x, upper[i][1] + (-0.5 if i % 2 == 0 else 0.5) * p.y)], closed=False)
-        for i in range(2, count - 2, 3)
-    )
+    for i, (x, y) in enumerate(line):  # wide in the middle, pointed at the ends
+        half = thick * (0.15 + 0.85 * math.sin(math.pi * i / (len(line) - 1)) ** 0.5) * (0.75, 1.0, 0.85)[i % 3]
+        upper.append((x + 0.3 * half, y - half))
+        lower.append((x - 0.3 * half, y + half))
     seam = polygon([*upper, *reversed(lower)])
+    twigs = "".join(
+        polygon([line[i], (line[i][0] + dx * p.y, line[i][1] + dy * p.y)], closed=False)
+        for i, dx, dy in ((3, 0.25, -0.35), (6, 0.3, 0.24), (9, -0.3, -0.22), (12, 0.22, 0.4))
+    )
     return [
-        Shape(branches, p.color, width=min(0.022, 0.12 * p.y)),
+        Shape(twigs, p.color, width=0.45 * thick),
         Shape(seam, p.across(p.color, p.light(0.22), p.dark(0.1), p.light(0.15), p.color)),
-        Shape(seam, p.color, width=0.006),
-        Shape(polygon(upper, closed=False), p.light(0.6), width=min(0.01, 0.05 * p.y), opacity=0.6),
+        Shape(seam, p.color, width=0.3 * thick),
+        Shape(polygon(upper, closed=False), p.light(0.6), width=0.22 * thick, opacity=0.55),
     ]
 
 

@@ -15,14 +15,15 @@ from typing import Protocol
 
 import numpy as np
 import skia
+from numpy.typing import NDArray
+
 from analogen.relsim.world import looks
 from analogen.relsim.world.art import Art, ArtLibrary, Pixels
 from analogen.relsim.world.backgrounds import draw_background
 from analogen.relsim.world.palette import resolve
 from analogen.relsim.world.props import prop_shapes
 from analogen.relsim.world.scene import Element, Scene
-from analogen.relsim.world.shapes import draw_shapes, skia_path
-from numpy.typing import NDArray
+from analogen.relsim.world.shapes import Shape, draw_shapes, skia_path
 
 SIDES_PX = (64, 4096)
 _CACHE_BYTES = 192 * 2**20
@@ -107,10 +108,17 @@ def check_size(width: int, height: int | None) -> tuple[int, int]:
     return width, height
 
 
-def frame_matrix(scene: Scene) -> NDArray[np.float64]:
-    """(3, 3): from the elements' own frame to the canvas, in half short sides."""
+def element_matrix(scene: Scene, element: Element) -> NDArray[np.float64]:
+    """(3, 3): from the element's own frame (see Layout) to the canvas, in half short sides from its centre."""
     frame = scene.frame
-    return looks.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
+    placed = looks.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
+    return placed @ looks.affine(element.x, element.y, element.turn, element.mirror, element.size)
+
+
+def level_of(scene: Scene, element: Element, unit: float, side: float) -> int:
+    """The side in pixels that art is rasterised at, for a side in units of the element's size."""
+    needed = side * element.size * scene.frame.scale * unit
+    return next((level for level in _LEVELS_PX if level >= needed), _LEVELS_PX[-1])
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ def shadow_of(scene: Scene, element: Element) -> tuple[float, float, float]:
     return 0.03 * size + 0.006, 0.03 * size + 0.006, 0.4 * min(scene.shadow, 1.0)
 
 
-def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[looks.Shape, ...]:
+def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[Shape, ...]:
     """The prop's shapes, in its own frame. reach: half the canvas, in half short sides."""
     # A band that touches the frame's edge runs on to the canvas's, however the frame is placed.
     far = (math.hypot(*reach) + math.hypot(scene.frame.x, scene.frame.y)) / max(scene.frame.scale, 0.05)
@@ -208,14 +216,13 @@ def _image(pixels: Pixels) -> skia.Image:
 class _Painter:
     def __init__(self, canvas: skia.Canvas, scene: Scene, cast: Cast, unit: float, reach: tuple[float, float]) -> None:
         self._canvas, self._scene, self._cast, self._unit, self._reach = canvas, scene, cast, unit, reach
-        self._frame = frame_matrix(scene)
 
     def draw(self, element: Element) -> None:
         if element.opacity <= 0:
             return
         canvas, scene = self._canvas, self._scene
         canvas.save()
-        matrix = self._frame @ looks.affine(element.x, element.y, element.turn, element.mirror, element.size)
+        matrix = element_matrix(scene, element)
         if element.is_thing and scene.shadow > 0:
             drop, sigma, opacity = shadow_of(scene, element)
             paint = skia.Paint(
@@ -282,27 +289,21 @@ class _Painter:
         if layered:
             canvas.restore()
 
-    def _level(self, element: Element, side: float) -> int:
-        needed = side * element.size * self._scene.frame.scale * self._unit
-        return next((level for level in _LEVELS_PX if level >= needed), _LEVELS_PX[-1])
-
     def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
         art, standing = self._cast.art(self._scene, element.kind), element.standing
         if element.pixel > 0:
             columns, rows = looks.block_counts(element.pixel, element.aspect)
-            key: Hashable = (art, standing, "blocks", columns, rows)
-            make = lambda: _image(looks.pixelate(art.pixels(192, standing), columns, rows))  # noqa: E731
-            return _IMAGES.get(key, make), _BLOCKS
-        level = self._level(element, side)
+            key: Hashable = (art, standing, columns, rows)
+            blocks = _IMAGES.get(key, lambda: _image(looks.pixelate(art.pixels(192, standing), columns, rows)))
+            return blocks, _BLOCKS
+        level = level_of(self._scene, element, self._unit, side)
         return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
 
     def _sketch(self, element: Element, side: float) -> skia.Image:
         art, standing = self._cast.art(self._scene, element.kind), element.standing
-        level = min(self._level(element, side), 768)
-        return _IMAGES.get(
-            (art, standing, "sketch", level),
-            lambda: _image(looks.sketch(art.pixels(level, standing))),
-        )
+        level = min(level_of(self._scene, element, self._unit, side), looks.SKETCH_PX)
+        key = (art, standing, "sketch", level)
+        return _IMAGES.get(key, lambda: _image(looks.sketch(art.pixels(level, standing))))
 
 
 def sketch_shares(sketch: float) -> tuple[float, float]:

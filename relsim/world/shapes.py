@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import skia
+
 from analogen.relsim.world.palette import rgb
 
 Point = tuple[float, float]
@@ -82,16 +83,6 @@ def rectangle(x: float, y: float, width: float, height: float, radius: float = 0
 def ellipse(x: float, y: float, rx: float, ry: float) -> str:
     half = f"A{rx:.5g} {ry:.5g} 0 1 1 "
     return f"M{x - rx:.5g} {y:.5g}{half}{x + rx:.5g} {y:.5g}{half}{x - rx:.5g} {y:.5g}Z"
-
-
-def sector(radius: float, start: float, end: float) -> str:
-    """Pie piece around the origin between two angles in degrees (0 = +x, clockwise), start < end."""
-    points = [(0.0, 0.0)]
-    steps = max(2, math.ceil((end - start) / 6))
-    for step in range(steps + 1):
-        angle = math.radians(start + (end - start) * step / steps)
-        points.append((radius * math.cos(angle), radius * math.sin(angle)))
-    return polygon(points)
 
 
 def smooth(points: Sequence[Point], closed: bool = True, tension: float = 1.0) -> str:

@@ -168,6 +168,7 @@ def test_one_picture_is_too_few_to_compare(picture: Path, capsys: pytest.Capture
         (["world", "draw", "made", "--relation", "rign"], "did you mean 'ring'?"),
         (["world", "draw", "made", "--count", "0"], "--count is 0"),
         (["world", "groups", "made", "--members", "1"], "--members is 1"),
+        (["caption", "x.png", "--device", "gpu"], "--device is 'gpu'"),
         (["train", "encoder"], "Missing option '--config'"),
         (["train", "encoder", "--config", "missing.toml"], "no such file"),
         (["train", "composer", "--config", "missing.toml", "--set", "lr"], "expected key=value"),
@@ -182,7 +183,7 @@ def test_bad_use_of_the_other_commands_is_refused(
 
 def test_preset_that_is_not_toml_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "preset.toml").write_text("lr = = 3")
-    assert "is not TOML" in refused(capsys, main, ["train", "encoder", "--config", str(tmp_path / "preset.toml")])
+    assert "preset.toml: " in refused(capsys, main, ["train", "encoder", "--config", str(tmp_path / "preset.toml")])
 
 
 @pytest.mark.parametrize("content", [b"", b"<svg" + bytes(5 * 2**20)])

@@ -60,7 +60,18 @@ def test_no_record_means_no_text_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "null", '"x"', "[" * 100_000, '{"schema": 99}', '{"schema": 1}', '{"schema": true}', '{"schema": NaN}'],
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '"x"',
+        "[" * 100_000,
+        '{"schema": 99}',
+        '{"schema": 1}',
+        '{"schema": true}',
+        '{"schema": NaN}',
+    ],
 )
 def test_hostile_records_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match="analogen record"):

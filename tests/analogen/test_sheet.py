@@ -8,7 +8,10 @@ from analogen.sheet import CELL_PX, GAP_PX, MAX_PER_PAGE, Cell, contact_sheets
 
 
 def test_references_come_first_and_are_marked() -> None:
-    cells = [Cell(Image.new("RGB", (50, 50), "red"), "reference", marked=True), Cell(Image.new("RGB", (50, 50), "blue"), "x")]
+    cells = [
+        Cell(Image.new("RGB", (50, 50), "red"), "reference", marked=True),
+        Cell(Image.new("RGB", (50, 50), "blue"), "x"),
+    ]
     (page,) = contact_sheets(cells)
     middle = GAP_PX + CELL_PX // 2
     assert page.getpixel((middle, middle)) == (255, 0, 0)
@@ -31,7 +34,10 @@ def test_many_pictures_are_paged() -> None:
 
 
 def test_long_and_foreign_captions_stay_in_their_cell() -> None:
-    cells = [Cell(Image.new("RGB", (8, 8), "white"), "word " * 200 + "自転車 🦉"), Cell(Image.new("RGB", (8, 8), "white"), "")]
+    cells = [
+        Cell(Image.new("RGB", (8, 8), "white"), "word " * 200 + "自転車 🦉"),
+        Cell(Image.new("RGB", (8, 8), "white"), ""),
+    ]
     (page,) = contact_sheets(cells)
     ink = np.argwhere(np.asarray(page.convert("L")) < 128)
     assert ink[:, 1].max() < GAP_PX + CELL_PX + GAP_PX

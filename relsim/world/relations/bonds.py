@@ -102,10 +102,12 @@ def check_orbit(scene: Scene) -> None:
 def draw_orbit(draft: Draft) -> None:
     aspect, turn = draft.uniform(1.6, 3.0), draft.choice((-1, 1)) * draft.uniform(0, 24)
     width = draft.uniform(1.66, 1.8)
-    centre = draft.uniform(0.68, 0.88) * (1 if aspect > 2 else 0.85)
-    moon = centre * draft.uniform(0.3, 0.42)
+    centre = draft.uniform(0.76, 0.96) * (1 if aspect > 2 else 0.9)
+    moon = centre * draft.uniform(0.28, 0.4)
     count = int(draft.rng.choice([1, 2, 3], p=[0.6, 0.22, 0.18]))
-    draft.box("ring", 0, 0, width, width / aspect, turn=turn, palette=draft.choice(("ink", "soft", "primary", "gold")))
+    draft.box(
+        "ring", 0, 0, width, width / aspect, turn=turn, palette=draft.choice(("ink", "primary", "accent", "gold"))
+    )
     path = track_points(draft.elements[0])
     # A moon passes in front of the centre only on the near half of the track; on the far half it stays beside it.
     free = (np.abs(path[:, 0]) >= 0.42 * (centre + moon)) | (np.arange(180) < 90)
@@ -269,7 +271,7 @@ def check_lifted(scene: Scene) -> None:
     require(3 <= len(balloons) <= 8, "there is no cluster of balloons")
     require(len(lines) == len(balloons), "not one string to each balloon")
     equal_sizes(balloons, 0.5)
-    knot = load.x, load.y - 0.4 * load.height
+    knot = load.x, load.y - 0.28 * load.height
     for balloon in balloons:
         require(balloon.y + 0.3 * balloon.height <= load.y - load.height / 2, "a balloon is not above")
         near = min(distance(balloon, other) for other in balloons if other is not balloon)
@@ -303,7 +305,7 @@ def draw_lifted(draft: Draft) -> None:
     wide, step_x, step_y = 0.8 * high, 0.76 * high, 0.56 * high
     top, floor = draft.uniform(-0.94, -0.88), draft.uniform(0.86, 0.92)
     sway = draft.uniform(-0.12, 0.12)
-    knot = -sway / 2, floor - 0.9 * load
+    knot = -sway / 2, floor - 0.78 * load  # behind the load, so that the strings reach flat things too
     necks: list[tuple[float, float]] = []
     for row, width in enumerate(rows):
         for column in range(width):
@@ -371,7 +373,7 @@ def draw_thought_of(draft: Draft) -> None:
     for index, size in enumerate(sizes):
         along = 0.05 + 0.85 * index / (len(sizes) - 1)
         place = start[0] + (end[0] - start[0]) * along, start[1] + (end[1] - start[1]) * along
-        draft.box("ellipse", *place, 1.15 * size, 0.9 * size, palette="soft")
+        draft.box("ellipse", *place, 1.15 * size, 0.9 * size, palette="metal")
     draft.add("subject", cloud_x, cloud_y, draft.uniform(0.56, 0.64) * high)
     draft.add("other", x, y, thinker, standing=True, mirror=draft.coin(0.3))
     draft.facts.update(thinker="left" if left else "right", dots=len(sizes))

@@ -88,7 +88,7 @@ def draw_flock(draft: Draft) -> None:
     sides = np.stack([wing * np.array([-1, 1]), wing], axis=1).reshape(-1, 2)
     places = quarter_turned(np.vstack([[0, 0], sides]), HEADINGS[heading])
     places -= (places.min(axis=0) + places.max(axis=0)) / 2
-    share = draft.uniform(0.95, 1.2)  # of the step along a wing, which is slanted, so nothing is hidden
+    share = draft.uniform(0.82, 1.05)  # of the step along a wing, which is slanted, so nothing is hidden
     size = min(2 * REACH * share / (float(np.ptp(places, axis=0).max()) + share), 0.54)
     unit = (2 * REACH - size) / float(np.ptp(places, axis=0).max())
     # Most things that face sideways in pictures face left, so a flock to the right is mirrored.
@@ -216,7 +216,7 @@ def check_receding(scene: Scene) -> None:
     sizes = np.array([e.size for e in copies])
     factors = sizes[1:] / sizes[:-1]
     require(float(factors.max()) <= 0.9 and float(factors.min()) >= 0.4, "sizes do not shrink evenly")
-    require(float(factors.max() - factors.min()) <= 0.3, "sizes do not shrink by one factor")
+    require(float(factors.min()) >= 0.78 * float(factors.max()), "sizes do not shrink by one factor")
     places = points(copies)
     # Perspective: place = vanishing point + size * constant, in x and in y.
     design = np.column_stack([np.ones(len(sizes)), sizes / sizes[0]])

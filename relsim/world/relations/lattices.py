@@ -165,7 +165,7 @@ def draw_checkerboard(draft: Draft) -> None:
             [((c - (columns - 1) / 2) * pitch, (r - (rows - 1) / 2) * pitch) for c in range(columns)]
             for r in range(rows)
         ]
-        colour = draft.choice(("soft", "soft", "primary", "secondary", "dark"))
+        colour = draft.choice(("soft", "soft", "primary", "secondary"))
         parity = draft.integer(0, 1)
         for r, c in itertools.product(range(rows), range(columns)):
             if (r + c) % 2 == parity:
@@ -302,7 +302,7 @@ def check_mosaic_portrait(scene: Scene) -> None:
 def draw_mosaic_portrait(draft: Draft) -> None:
     # Few things fill the corners of their box, so an ellipse of tiles stays on most silhouettes.
     reach_x, reach_y = draft.uniform(0.6, 0.68), draft.uniform(0.6, 0.68)
-    pitch = draft.uniform(0.168, 0.235)
+    pitch = draft.uniform(0.168, 0.22)
     staggered = draft.coin()
     rise = pitch * (math.sqrt(3) / 2 if staggered else 1.0)
     rows = round(2 * reach_y / rise)
@@ -313,7 +313,7 @@ def draw_mosaic_portrait(draft: Draft) -> None:
         # Staggered rows alternate between odd and even numbers of tiles.
         columns = 2 * round(widest / pitch) if staggered and row % 2 else 2 * round(widest / pitch - 0.5) + 1
         places += [((c - (columns - 1) / 2) * pitch, y) for c in range(columns)]
-    colour = draft.choice(("primary", "secondary", "dark", "accent"))
+    colour = draft.choice(("primary", "secondary", "ink", "accent"))
     draft.add("subject", 0, 0, 1.84, silhouette=1.0, palette=colour)
     size = min(pitch, rise) * draft.uniform(0.84, 0.96)
     for x, y in places:

@@ -258,25 +258,32 @@ def draw_kintsugi(draft: Draft) -> None:
     count = draft.integer(3, 6)
     size = draft.uniform(1.5, 1.8)
     draft.add("subject", 0, 0, size, saturation=draft.uniform(0.6, 1.0))
-    thickness = draft.uniform(0.07, 0.11) * size
     start = draft.uniform(0, 360)
+    manner = draft.choice(("joint", "crossing", "crossing", "branches"))
     strokes: list[tuple[float, float, float, float]] = []  # from x, y by a length along an angle; in sizes
-    if draft.coin(0.55):  # all from one joint
-        joint_x, joint_y = draft.uniform(-0.08, 0.08), draft.uniform(-0.08, 0.08)
+    if manner == "joint":  # all start from one point
+        joint_x, joint_y = draft.uniform(-0.06, 0.06), draft.uniform(-0.06, 0.06)
         for index in range(count):
             bend = draft.uniform(-0.2, 0.2) * 360 / count
-            strokes.append((joint_x, joint_y, draft.uniform(0.3, 0.4), start + 360 * index / count + bend))
-    else:  # branches from one long seam, to either side in turn
+            strokes.append((joint_x, joint_y, draft.uniform(0.34, 0.42), start + 360 * index / count + bend))
+    elif manner == "crossing":  # long seams that cross near the middle
+        count = min(count, 4)
+        for index in range(count):
+            length, angle = draft.uniform(0.7, 0.84), math.radians(start + 180 * index / count)
+            x, y = draft.uniform(-0.05, 0.05), draft.uniform(-0.05, 0.05)
+            x, y = x - length / 2 * math.cos(angle), y - length / 2 * math.sin(angle)
+            strokes.append((x, y, length, math.degrees(angle)))
+    else:  # one long seam, branches to either side in turn
         angle = math.radians(start)
-        strokes.append((-0.41 * math.cos(angle), -0.41 * math.sin(angle), 0.82, start))
+        strokes.append((-0.42 * math.cos(angle), -0.42 * math.sin(angle), 0.84, start))
         for index in range(count - 1):
             place = -0.24 + 0.48 * index / (count - 2)
             side = start + (-1) ** index * draft.uniform(50, 75)
-            strokes.append((place * math.cos(angle), place * math.sin(angle), draft.uniform(0.24, 0.3), side))
+            strokes.append((place * math.cos(angle), place * math.sin(angle), draft.uniform(0.28, 0.34), side))
     for x, y, length, bearing in strokes:
         east, south = math.cos(math.radians(bearing)), math.sin(math.radians(bearing))
         middle = (size * (x + length / 2 * east), size * (y + length / 2 * south))
-        draft.box("crack", *middle, size * length, thickness, turn=bearing % 360, palette="gold")
+        draft.box("crack", *middle, size * length, size * (0.03 + 0.1 * length), turn=bearing % 360, palette="gold")
     draft.facts.update(count=count)
 
 

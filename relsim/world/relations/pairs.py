@@ -299,17 +299,17 @@ def check_giant(scene: Scene) -> None:
     check=check_giant,
 )
 def draw_giant(draft: Draft) -> None:
-    height, count, in_front = draft.uniform(1.42, 1.56), draft.integer(5, 12), draft.coin(0.6)
+    height, count, in_front = draft.uniform(1.42, 1.56), draft.integer(6, 12), draft.coin(0.6)
     ground = height / 2 + 0.02
     line = ground + (draft.uniform(0.03, 0.08) if in_front else -draft.uniform(0.03, 0.08))
     trees = draft.choice((0.0, 0.3, 0.6, 1.0))
-    tallest = height / draft.uniform(4.8, 7)
+    tallest = height / draft.uniform(4.3, 5.8)
     slot = draft.uniform(1.76, 1.88) / count
     town = Draft(draft.rng)
     for index in range(count):
         x = (index - (count - 1) / 2) * slot
         tall = tallest * draft.uniform(0.6, 1)
-        wide = min(tall * draft.uniform(0.5, 0.8), 0.9 * slot)
+        wide = min(tall * draft.uniform(0.55, 0.9), 0.9 * slot)
         if draft.coin(trees):
             town.box("trunk", x, line - 0.2 * tall, 0.22 * wide, 0.4 * tall)
             town.box("foliage", x, line - 0.65 * tall, wide, 0.7 * tall, palette="leaf")

@@ -116,6 +116,8 @@ def check_spiral(scene: Scene) -> None:
     require(bool(np.all(turns > 0) or np.all(turns < 0)), "it does not keep turning the same way")
     require(float(np.abs(turns).sum()) >= 400, "too few turns")
     require(float(np.abs(turns).max()) <= 110, "too few copies for a turn")
+    outer = np.abs(turns[len(turns) // 2 :])  # near the pole a small shift is a large turn
+    require(float(outer.max()) <= 1.7 * float(np.median(outer)), "a hole in the spiral")
     radii = np.abs(offsets)
     require(bool(np.all(radii[1:] >= 0.9 * radii[:-1] - 0.06)) and radii[-1] >= 2 * radii[0], "it does not widen")
     sizes = np.array([e.size for e in copies])

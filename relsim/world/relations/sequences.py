@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+
 from analogen.relsim.world.measure import (
     Broken,
     bearings,
@@ -18,30 +19,27 @@ from analogen.relsim.world.measure import (
     inside,
     only,
     others,
-    plain_looks,
     points,
     require,
     rising,
     rising_by_factor,
     rows_of,
-    same_looks,
     spread,
     subjects,
     turn_between,
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.stages import alike_but, fit, in_reading_order
+from analogen.relsim.world.relations.stages import alike_but, copies_of, fit, in_reading_order
 from analogen.relsim.world.scene import Clip, Element, Scene
 
 FAMILY = "change over time"
+DICE = {1: ((0, 0),), 2: ((-1, -1), (1, 1)), 3: ((0, -1), (-1, 1), (1, 1)), 4: ((-1, -1), (1, -1), (-1, 1), (1, 1))}
 DARK, LIGHT = ("night", "dark"), ("ice", "soft", "paper")
 
 
 def check_toppling(scene: Scene) -> None:
-    only(scene)
-    require(not scene.of("other"), "another thing is there")
-    row = sorted(subjects(scene, 4, 10), key=lambda e: e.x)
+    row = sorted(copies_of(scene, 4, 10), key=lambda e: e.x)
     equal_sizes(row, 0.42)
     alike_but(row)
     size = float(np.mean([e.size for e in row]))
@@ -68,8 +66,8 @@ def check_toppling(scene: Scene) -> None:
     check=check_toppling,
 )
 def draw_toppling(draft: Draft) -> None:
-    count = draft.integer(5, 7)
-    standing = draft.integer(1, 2)
+    count = draft.integer(4, 6)
+    standing = draft.integer(1, 2) if count > 4 else 1
     falling = np.linspace(0, 1, count - standing + 1)[1:] ** draft.uniform(0.8, 1.15)
     tilts = [0.0] * standing + [float(draft.integer(82, 90) * share) for share in falling]
     tilts = tilts if draft.coin() else tilts[::-1]  # which end has fallen
@@ -93,9 +91,7 @@ def draw_toppling(draft: Draft) -> None:
 
 
 def check_cycle(scene: Scene) -> None:
-    only(scene, "arrow")
-    require(not scene.of("other"), "another thing is there")
-    stages, arrows = subjects(scene, 3, 7), scene.of("arrow")
+    stages, arrows = copies_of(scene, 3, 7, "arrow"), scene.of("arrow")
     require(len(arrows) == len(stages), "one arrow from each stage to the next is needed")
     alike_but(stages, saturation=1.0, hue=0.0)
     middle, radius, error = fit_circle(points(stages))
@@ -163,13 +159,11 @@ def _in_panels(things: Sequence[Element], panels: Sequence[Element], slack: floa
 
 
 def check_before_after(scene: Scene) -> None:
-    only(scene, "panel", "arrow", "crack")
-    require(not scene.of("other"), "another thing is there")
-    panels = scene.of("panel")
+    pair, panels = copies_of(scene, 2, 2, "panel", "arrow", "crack"), scene.of("panel")
     require(len(panels) == 2, f"{len(panels)} panels, expected 2")
     equal_sizes(panels, 0.35)
     require(distance(*panels) >= 0.6 * panels[0].size, "the panels cover each other")
-    homes = _in_panels(subjects(scene, 2, 2), panels, 0.15)
+    homes = _in_panels(pair, panels, 0.15)
     require(all(len(home) == 1 for home in homes), "each panel shows the subject once")
     pair = [home[0] for home in homes]
     equal_sizes(pair, 0.35)
@@ -221,8 +215,7 @@ def draw_before_after(draft: Draft) -> None:
 
 
 def check_day_and_night(scene: Scene) -> None:
-    only(scene, "rect", "panel", "sun", "moon", "star")
-    require(not scene.of("other"), "another thing is there")
+    pair = copies_of(scene, 2, 2, "rect", "panel", "sun", "moon", "star")
     halves = scene.of("rect", "panel")
     require(len(halves) == 2, f"{len(halves)} halves, expected 2")
     equal_sizes(halves, 0.3)
@@ -234,7 +227,6 @@ def check_day_and_night(scene: Scene) -> None:
     require(len(scene.of("sun")) == 1 and len(scene.of("moon")) == 1, "one sun and one moon are needed")
     require(inside(scene.of("sun")[0], day[0]), "no sun on the light half")
     require(all(inside(e, night[0], 0.15) for e in scene.of("moon", "star")), "no moon on the dark half")
-    pair = subjects(scene, 2, 2)
     equal_sizes(pair, 0.3)
     upright(pair)
     require(pair[0].clip.kind == pair[1].clip.kind and pair[0].clip.kind in ("none", "half"), "cut differently")
@@ -271,7 +263,7 @@ def draw_day_and_night(draft: Draft) -> None:
     floor = height / 2 - draft.uniform(0.04, 0.1 if upper_lower else 0.22)
     aside = draft.choice((-1, 1)) * draft.uniform(0.25, 0.4)  # the subject's place in halves of full width
     light = draft.uniform(0.26, 0.34)
-    night = {"brightness": draft.uniform(0.5, 0.7), "saturation": draft.uniform(0.6, 0.9)}
+    night = {"brightness": draft.uniform(0.62, 0.78), "saturation": draft.uniform(0.6, 0.9)}
     colors = draft.choice(("night", "night", "dark")), draft.choice(LIGHT[:2])
     things: list[Element] = []
     lights: list[Element] = []
@@ -297,12 +289,9 @@ def draw_day_and_night(draft: Draft) -> None:
 
 
 def check_counting_up(scene: Scene) -> None:
-    only(scene, "panel")
-    require(not scene.of("other"), "another thing is there")
-    copies, panels = subjects(scene, 6, 15), scene.of("panel")
+    copies, panels = copies_of(scene, 6, 15, "panel"), scene.of("panel")
     equal_sizes(copies, 0.4)
-    plain_looks(copies)
-    same_looks(copies)
+    alike_but(copies)
     upright(copies)
     if panels:
         ordered = [panel for row in rows_of(panels) for panel in row]
@@ -326,17 +315,6 @@ def check_counting_up(scene: Scene) -> None:
         require(all(b.x - a.x >= 0.6 * size for a, b in pairwise(row)), "too close to count")
 
 
-def _dice(count: int, across: float, down: float) -> list[tuple[float, float]]:
-    """Places of 1 to 4 things in a box, spread as on a die, at most `across`, `down` from its middle."""
-    corners = [(-across, -down), (across, -down), (-across, down), (across, down)]
-    return {
-        1: [(0.0, 0.0)],
-        2: [corners[0], corners[3]] if across > 0.1 < down else [(-across, -down), (across, down)],
-        3: [(0.0, -down), corners[2], corners[3]],
-        4: corners,
-    }[count]
-
-
 @relation(
     "counting_up",
     "{subject} counted one, two, three",
@@ -352,52 +330,41 @@ def _dice(count: int, across: float, down: float) -> list[tuple[float, float]]:
 )
 def draw_counting_up(draft: Draft) -> None:
     top = draft.choice((3, 3, 4))
-    layout = draft.choice(("panels", "panels", "rows", "columns"))
-    if layout == "panels":
-        shape = draft.choice(("across", "down", "square") if top == 4 else ("across", "down"))
-        gap = draft.uniform(0.05, 0.1)
-        narrow = (1.84 - gap * (top - 1)) / top
-        if shape == "square":
-            side = (1.84 - gap) / 2
-            spots = [(sx * (side + gap) / 2, sy * (side + gap) / 2) for sy in (-1, 1) for sx in (-1, 1)]
-            width = height = side
-            size, column = 0.42 * side, False
-        else:
-            line = [(narrow + gap) * (i - (top - 1) / 2) for i in range(top)]
-            spots = [(t, 0.0) if shape == "across" else (0.0, t) for t in line]
-            long = draft.uniform(1.3, 1.75)
-            width, height = (narrow, long) if shape == "across" else (long, narrow)
-            size, column = min(0.82 * narrow, 0.9 * long / top), True
-        for x, y in spots:
-            draft.box("panel", x, y, width, height)
-        step = 1.06 * size
-        for number, (x, y) in enumerate(spots, start=1):
-            if column:
-                line = [step * (i - (number - 1) / 2) for i in range(number)]
-                group = [(0.0, t) if shape == "across" else (t, 0.0) for t in line]
-            else:
-                group = _dice(number, 0.24 * width, 0.24 * height)
-            for dx, dy in group:
-                draft.add("subject", x + dx, y + dy, size)
-        layout = f"panels {shape}"
-    else:
+    layout = draft.choice(("row of panels", "column of panels", "square of panels", "rows", "columns"))
+    layout = "row of panels" if layout.startswith("square") and top == 3 else layout
+    draft.facts.update(count=top, layout=layout)
+    if "panels" not in layout:
         within, between = draft.uniform(0.98, 1.08), draft.uniform(1.08, 1.35)
         cells = [(i * within, row * between) for row in range(top) for i in range(row + 1)]
-        if layout == "columns":  # standing on one ground, from the top of each column down
-            cells = [(row * between, -(row - i) * within) for row in range(top) for i in range(row + 1)]
-        copies = fit([Element("subject", x, y, 1.0, standing=True) for x, y in cells], reach=0.88)
-        draft.elements += copies
-    draft.facts.update(count=top, layout=layout)
+        if layout == "columns":  # standing on one ground, listed from the top of each column down
+            cells = [(row * between, (i - row) * within) for row in range(top) for i in range(row + 1)]
+        draft.elements += fit([Element("subject", x, y, 1.0, standing=True) for x, y in cells], reach=0.88)
+        return
+    gap = draft.uniform(0.05, 0.1)
+    number = 2 if layout.startswith("square") else top  # of panels side by side
+    short = (1.84 - gap * (number - 1)) / number
+    long = short if number < top else draft.uniform(1.3, 1.75)
+    line = [(short + gap) * (i - (number - 1) / 2) for i in range(number)]
+    across = layout.startswith("row")
+    spots = [(x, y) for y in line for x in line] if number < top else [(t, 0.0) if across else (0.0, t) for t in line]
+    size = 0.42 * short if number < top else min(0.82 * short, 0.9 * long / top)
+    for x, y in spots:
+        draft.box("panel", x, y, short if across else long, long if across else short)
+    for count, (x, y) in enumerate(spots, start=1):
+        along = [1.06 * size * (i - (count - 1) / 2) for i in range(count)]
+        group = [(0.0, t) if across else (t, 0.0) for t in along]
+        if number < top:
+            group = [(0.23 * short * dx, 0.23 * short * dy) for dx, dy in DICE[count]]
+        for dx, dy in group:
+            draft.add("subject", x + dx, y + dy, size)
 
 
 def check_zoom_in(scene: Scene) -> None:
-    only(scene, "panel", "arrow")
-    require(not scene.of("other"), "another thing is there")
-    panels = scene.of("panel")
+    views, panels = copies_of(scene, 3, 4, "panel", "arrow"), scene.of("panel")
     require(3 <= len(panels) <= 4, f"{len(panels)} panels, expected 3")
-    homes = _in_panels(subjects(scene, 3, 4), panels, 0.2)
+    homes = _in_panels(views, panels, 0.2)
     require(all(len(home) == 1 for home in homes), "each panel shows one view")
-    views = in_reading_order([home[0] for home in homes])
+    views = in_reading_order(views)
     equal_sizes(views, 0.3)
     upright(views)
     require(all(e.clip.kind == "window" for e in views), "a view without a window")
@@ -428,10 +395,10 @@ def draw_zoom_in(draft: Draft) -> None:
     long, drop = draft.uniform(short, 1.3), draft.choice((-1, 1)) * draft.uniform(0.12, 0.27)
     width, height = (long, short) if layout == "column" else (short, long)
     inner_width, inner_height = width - 0.07, height - 0.07
-    u, v = draft.uniform(-0.28, 0.28), draft.uniform(-0.3, 0.2)
+    u, v = draft.uniform(-0.24, 0.24), draft.uniform(-0.28, 0.08)
     # The first window takes in the whole art, whose side may not exceed the window's shorter edge.
     whole = (1 + max(abs(u), abs(v))) * math.sqrt(max(inner_width, inner_height) / min(inner_width, inner_height))
-    closer = draft.uniform(0.5, 0.6)
+    closer = draft.uniform(0.52, 0.6)
     steps = [i * (short + gap) for i in (-1, 0, 1)]
     spots = [{"row": (t, 0.0), "column": (0.0, t), "stairs": (t, t * drop / short)}[layout] for t in steps]
     for x, y in spots:
@@ -459,10 +426,9 @@ def check_hatching(scene: Scene) -> None:
     require(inner.size <= 1.15 * outer.size, "too large to come out of it")
     require(inner.y <= rim, "does not rise out of it")
     require(inner.y + inner.height / 2 >= rim + 0.03 * inner.size, "hovers above the container")
-    edges = [e for e in scene.of("crack", "shell") if abs(e.y - rim) <= 0.25 * outer.size]
-    lids = [e for e in scene.of("other") if e is not outer and e.clip.kind == "half" and e.clip.v <= -0.8 and e.y < rim]
-    require(len(lids) == len(scene.of("other")) - 1, "a second container")
-    require(bool(edges), "no broken edge")
+    require(any(abs(e.y - rim) <= 0.25 * outer.size for e in scene.of("crack", "shell")), "no broken edge")
+    lids = [e for e in scene.of("other") if e is not outer]
+    require(all(e.clip.kind == "half" and e.clip.v <= -0.8 and e.y < rim for e in lids), "a second container")
 
 
 @relation(

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
 from analogen.relsim.world.measure import (
     distance,
     equal_sizes,
@@ -54,16 +55,13 @@ def foot(e: Element) -> float:
 def settle(draft: Draft, elements: Sequence[Element], floor: bool, shadows: bool) -> None:
     """Fit the elements into the frame and add them, a ground band and soft shadows behind them if wanted."""
     placed = fit(elements)
-    things = [e for e in placed if e.is_thing]
     if floor:
-        line = max(foot(e) for e in things)
-        lowered = max(line, draft.uniform(0.32, 0.5)) - line
-        placed = [replace(e, y=e.y + lowered) for e in placed]
-        things = [e for e in placed if e.is_thing]
-        horizon = line + lowered - 0.05
-        draft.box("ground", 0, (horizon + 1) / 2, 2, 1 - horizon)
-    if shadows:
-        for e in things:
+        line = max(foot(e) for e in placed if e.is_thing)
+        lower = max(0.0, draft.uniform(0.32, 0.5) - line)
+        placed = [replace(e, y=e.y + lower) for e in placed]
+        draft.box("ground", 0, (line + lower + 0.95) / 2, 2, 1.05 - line - lower)
+    for e in placed:
+        if shadows and e.is_thing:
             draft.box("shadow", e.x, foot(e) - 0.01, 0.85 * e.width, 0.13 * e.size, opacity=e.opacity)
     draft.elements += placed
 
@@ -92,9 +90,7 @@ def draw_copies(draft: Draft, looks: Sequence[dict[str, Any]]) -> None:
     """One copy for each look, all of one size, in reading order."""
     spots, layout = places(draft, len(looks))
     standing = layout in ("row", "rows")
-    copies = [
-        Element("subject", x, y, 1.0, standing=standing, **look) for (x, y), look in zip(spots, looks, strict=True)
-    ]
+    copies = [Element("subject", *at, 1.0, standing=standing, **look) for at, look in zip(spots, looks, strict=True)]
     settle(draft, copies, floor=layout == "row" and draft.coin(0.4), shadows=standing and draft.coin(0.5))
     draft.facts.update(count=len(looks), layout=layout)
 
@@ -118,17 +114,21 @@ def in_reading_order(copies: Sequence[Element]) -> list[Element]:
     rows = rows_of(feet)
     lengths = [len(row) for row in rows]
     require(2 <= len(rows) <= 3 and max(lengths) - min(lengths) <= 1 and min(lengths) >= 2, "no reading order")
-    number = {id(e): i for i, e in enumerate(feet)}
-    return [copies[number[id(e)]] for row in rows for e in row]
+    return [replace(e, y=e.y - e.height / 2) for row in rows for e in row]
+
+
+def copies_of(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
+    """The low to high subjects; Broken unless they are alone but for props of these kinds."""
+    only(scene, *kinds)
+    require(not scene.of("other"), "another thing is there")
+    return subjects(scene, low, high)
 
 
 def stages_of(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
-    """The subjects in reading order; Broken unless they are alone (but for props of these kinds) and stand apart."""
-    only(scene, *kinds)
-    require(not scene.of("other"), "another thing is there")
-    copies = in_reading_order(subjects(scene, low, high))
-    for a, b in pairwise(copies):
-        require(distance(a, b) >= 0.3 * (a.size + b.size), "successive copies cover each other")
+    """Like copies_of, in reading order; Broken unless they stand apart."""
+    copies = in_reading_order(copies_of(scene, low, high, *kinds))
+    apart = all(distance(a, b) >= 0.3 * (a.size + b.size) for a, b in pairwise(copies))
+    require(apart, "successive copies cover each other")
     return copies
 
 
@@ -159,29 +159,25 @@ def check_growth_stages(scene: Scene) -> None:
     sizes = [e.size for e in copies]
     rising_by_factor(sizes, 1.06, "size")
     require(sizes[-1] >= 1.5 * sizes[0], "hardly grows")
-    for a, b in pairwise(copies):  # the far end of a receding row would hang above the near one
-        same_line = b.x > a.x
-        require(not same_line or foot(b) <= foot(a) + 0.15 * a.size + 0.06, "the larger one sinks below the ground")
+    # Ground may rise with the size, yet not sink as it does from the far end of a receding row to the near one.
+    level = all(b.x < a.x or foot(b) <= foot(a) + 0.15 * a.size + 0.06 for a, b in pairwise(copies))
+    require(level, "the larger one sinks below the ground")
 
 
-def _side_by_side(widths: Sequence[float], gap: float) -> list[float]:
-    """Centres along x of boxes of these widths with gaps of gap * the neighbours' mean width, around 0."""
-    centres = [0.0]
-    for a, b in pairwise(widths):
-        centres.append(centres[-1] + (a + b) / 2 * (1 + gap))
-    middle = (centres[0] - widths[0] / 2 + centres[-1] + widths[-1] / 2) / 2
-    return [x - middle for x in centres]
+def side_by_side(widths: Sequence[float], gap: float) -> list[float]:
+    """Centres along x, around 0, of boxes of these widths with gaps of gap * the neighbours' mean width."""
+    steps = [(a + b) / 2 * (1 + gap) for a, b in pairwise(widths)]
+    start = (widths[0] - widths[-1]) / 4 - sum(steps) / 2
+    return [start + sum(steps[:i]) for i in range(len(widths))]
 
 
-def _two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> list[tuple[float, float]]:
+def two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> list[tuple[float, float]]:
     """Foot points (x, y) of boxes given as (width, height), the first ones in an upper row of nearly equal span."""
-    above, below = boxes[:first], boxes[first:]
-    upper = _side_by_side([w for w, _ in above], gap)
-    lower = _side_by_side([w for w, _ in below], gap)
-    wish = 0.92 * (lower[-1] - lower[0]) / max(upper[-1] - upper[0], 1e-9)
-    centre = (upper[0] + upper[-1]) / 2
-    shelf = -max(h for _, h in below) * 1.14
-    return [((x - centre) * max(wish, 1.0), shelf) for x in upper] + [(x, 0.0) for x in lower]
+    upper, lower = (side_by_side([w for w, _ in row], gap) for row in (boxes[:first], boxes[first:]))
+    middle = (upper[0] + upper[-1]) / 2
+    stretch = max(1.0, 0.92 * (lower[-1] - lower[0]) / (upper[-1] - upper[0]))
+    shelf = -1.14 * max(h for _, h in boxes[first:])
+    return [((x - middle) * stretch, shelf) for x in upper] + [(x, 0.0) for x in lower]
 
 
 @relation(
@@ -204,10 +200,10 @@ def draw_growth_stages(draft: Draft) -> None:
     sizes = [ratio**i for i in range(count)]
     gap = draft.uniform(0.0, 0.12)
     if layout == "rows":
-        feet = _two_rows([(s, s) for s in sizes], gap, (count + 1) // 2)
+        feet = two_rows([(s, s) for s in sizes], gap, (count + 1) // 2)
     else:
         slope = math.tan(math.radians(draft.uniform(12, 26))) if layout == "rising" else 0.0
-        feet = [(x, -slope * x) for x in _side_by_side(sizes, gap - (0.1 if slope else 0.0))]
+        feet = [(x, -slope * x) for x in side_by_side(sizes, gap - (0.1 if slope else 0.0))]
     copies = [Element("subject", x, y - s / 2, s, standing=True) for (x, y), s in zip(feet, sizes, strict=True)]
     settle(draft, copies, floor=layout == "row" and draft.coin(0.6), shadows=draft.coin(0.5))
     draft.facts.update(count=count, layout=layout)
@@ -320,8 +316,8 @@ def check_melting(scene: Scene) -> None:
     rising_by_factor(aspects, 1.25, "spreading")
     require(aspects[0] <= 1.6 and aspects[-1] >= 4, "does not end as a puddle")
     require(0.5 <= copies[-1].size / copies[0].size <= 1.5, "gains or loses too much")
-    for a, b in pairwise(copies):
-        require(b.x < a.x or abs(foot(a) - foot(b)) <= 0.15 * a.size + 0.08, "no shared ground line")
+    level = all(b.x < a.x or abs(foot(a) - foot(b)) <= 0.15 * a.size + 0.08 for a, b in pairwise(copies))
+    require(level, "no shared ground line")
 
 
 @relation(
@@ -339,13 +335,13 @@ def check_melting(scene: Scene) -> None:
     mirror_ok=False,
 )
 def draw_melting(draft: Draft) -> None:
-    count = draft.integer(3, 5)
+    count = draft.integer(3, 4)
     rows = count >= 4  # side by side they would get too small
     aspects = np.geomspace(draft.uniform(0.8, 1.0), draft.uniform(5.2, 6.5), count)
     sizes = np.linspace(1.0, draft.uniform(0.8, 1.0), count)
     boxes = [(float(s * math.sqrt(a)), float(s / math.sqrt(a))) for s, a in zip(sizes, aspects, strict=True)]
     gap = draft.uniform(0.03, 0.12)
-    feet = _two_rows(boxes, gap, count // 2) if rows else [(x, 0.0) for x in _side_by_side([w for w, _ in boxes], gap)]
+    feet = two_rows(boxes, gap, count // 2) if rows else [(x, 0.0) for x in side_by_side([w for w, _ in boxes], gap)]
     stages = list(zip(feet, boxes, strict=True))
     puddles: list[Element] = []
     if draft.coin(0.6):
@@ -361,9 +357,7 @@ def draw_melting(draft: Draft) -> None:
 
 
 def check_bouncing(scene: Scene) -> None:
-    only(scene)
-    require(not scene.of("other"), "another thing is there")
-    copies = sorted(subjects(scene, 6, 18), key=lambda e: e.x)
+    copies = sorted(copies_of(scene, 6, 16), key=lambda e: e.x)
     equal_sizes(copies, 0.42)
     alike_but(copies, opacity=1.0)
     upright(copies)
@@ -372,7 +366,7 @@ def check_bouncing(scene: Scene) -> None:
     across = np.array([e.x for e in copies])
     heights = max(e.y for e in copies) - np.array([e.y for e in copies])
     require(heights.max() >= 1.5 * size, "hardly leaves the ground")
-    touches = [-1, *np.flatnonzero(heights <= 0.17 * heights.max() + 0.03), len(copies)]
+    touches = [-1, *np.flatnonzero(heights <= 0.12 * heights.max() + 0.03), len(copies)]
     peaks = []
     for first, last in pairwise(touches):
         if last - first < 2:
@@ -408,8 +402,8 @@ def check_bouncing(scene: Scene) -> None:
     check=check_bouncing,
 )
 def draw_bouncing(draft: Draft) -> None:
-    size, floor, decay = draft.uniform(0.27, 0.33), 0.8, draft.uniform(0.42, 0.55)
-    top = draft.uniform(1.15, 1.4)  # height of the first arc
+    size, floor, decay = draft.uniform(0.25, 0.31), 0.8, draft.uniform(0.5, 0.6)
+    top = draft.uniform(1.2, 1.42)  # height of the first arc
     dropped = draft.coin(0.6)  # starts at its highest point, else from the ground
     arcs = 3 if dropped else 2
     lengths = [math.sqrt(decay**arc) * (0.5 if dropped and not arc else 1.0) for arc in range(arcs)]  # times of flight
@@ -420,7 +414,7 @@ def draw_bouncing(draft: Draft) -> None:
         across = (sum(lengths[:arc]) + np.linspace(0, length, 101)) * 2 * reach / sum(lengths)
         height = 4 * share * (1 - share) * top * decay**arc
         way = np.append(0.0, np.hypot(np.diff(across), np.diff(height)).cumsum())
-        steps = round(way[-1] / size) if dropped and arc == 0 else 2 * round(way[-1] / size / 2)
+        steps = round(way[-1] / 0.38) if dropped and arc == 0 else max(2, 2 * round(way[-1] / 0.76))
         marks = np.linspace(0, way[-1], steps + 1)[1:]  # even steps along the path, touching the ground at its end
         path += [(float(np.interp(m, way, across)), float(np.interp(m, way, height))) for m in marks]
     sign = draft.choice((-1, 1))

@@ -1,0 +1,288 @@
+"""The main flow, stage by stage: start reading here.
+
+read_references -> encode_relation -> plan -> sample -> score -> select. The command line saves what comes back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+
+from analogen.errors import UserError, user_errors
+from analogen.pipelines.composer import ComposerPipeline, load_composer
+from analogen.relsim.encoder import Looked, MiniEncoder, load_encoder
+from analogen.relsim.images import read_image
+from analogen.relsim.world.art import Art, ArtLibrary
+from analogen.relsim.world.palette import PALETTES, flattering_background
+from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.subject_image import read_subject_image
+from analogen.relsim.world.svg import to_svg
+from analogen.scoring import Vectors, Weights, ranked, score
+from analogen.types import Candidate, FoundRelation, Request, Result, Scores
+
+Progress = Callable[[str, int, int], None]
+# Candidates are judged at this size; only those that are kept are drawn at full size.
+PREVIEW_PX = 224
+LOW_CONFIDENCE = 0.35
+STEPS, GUIDANCE = 24, 1.5
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures."""
+
+    relation: Vectors
+    found: FoundRelation
+    looks: Vectors | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Casting:
+    """Who plays the things. `subject_vector`: (384,), what the subject score compares with."""
+
+    subject: str
+    subject_vector: Vectors
+    art: Art | None
+    others: tuple[str, ...]
+    style: str | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate to make: everything that decides its picture beside the relation."""
+
+    seed: int
+    scene: Scene  # still without elements
+    cast: Cast
+
+
+@dataclass
+class Stopwatch:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+
+class Generator:
+    """Mini, loaded once, for any number of requests.
+
+    model: a name of `analogen models` that is ready; device: "auto" takes an accelerator if there is one.
+    Raises UserError for what cannot be had.
+    """
+
+    def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
+        self.model = model
+        self.device = _device(device)
+        self.encoder: MiniEncoder = load_encoder(model, self.device)
+        self.composer: ComposerPipeline = load_composer(device=self.device)
+        if dtype not in ("auto", "float32"):
+            self.composer.to(getattr(torch, dtype))
+        self.library = ArtLibrary.shipped()
+
+    def run(self, request: Request, progress: Progress | None = None) -> Result:
+        """Make `request.candidates` pictures and rank them.
+
+        The first `request.num_images` are drawn at the asked size; the others stay previews of PREVIEW_PX.
+        Raises UserError for bad input.
+        """
+        watch, report = Stopwatch(), progress or (lambda stage, done, total: None)
+        with watch("read"), user_errors():
+            references = [read_image(path).image for path in request.references]
+            casting = cast_things(request, self.library, self.encoder)
+        with watch("encode"):
+            understood = encode_relation(references, request.relation, self.encoder)
+        rows = plan(request, casting, self.library)
+        with watch("compose"):
+            scenes = sample(rows, understood.relation, request, self.composer, report)
+        with watch("score"):
+            previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in zip(scenes, rows, strict=True)]
+            scores = score_pictures(previews, understood, casting, self.encoder)
+        candidates = []
+        with watch("draw"):
+            for rank, index in enumerate(ranked(scores)):
+                picture, drawing = previews[index], None
+                if rank < request.num_images:
+                    report("draw", rank, request.num_images)
+                    picture = draw(scenes[index], rows[index].cast, request.width, request.height)
+                    if request.svg:
+                        drawing = to_svg(scenes[index], request.width, request.height, art=rows[index].cast)
+                candidates.append(Candidate(picture, rows[index].seed, scores[index], rank, scenes[index], drawing))
+        return Result(
+            self.model, casting.subject, understood.found, tuple(candidates), understood.notes + casting.notes,
+            {**watch.seconds, "total": sum(watch.seconds.values())},
+        )  # fmt: skip
+
+
+def encode_relation(references: Sequence[Image.Image], words: str | None, encoder: MiniEncoder) -> Understood:
+    """The relation of pictures and words together: the mean of the pictures' relations, and of that and the words."""
+    notes: list[str] = []
+    looked = encoder.look(list(references)) if references else None
+    parts: list[Vectors] = []
+    confidence = 1.0
+    if looked is not None:
+        pictured = _unit(looked.relation.mean(axis=0))
+        confidence = encoder.confidence(pictured)
+        parts.append(pictured)
+    if words is not None:
+        parts.append(encoder.embed_text([words])[0])
+    relation = _unit(np.mean(parts, axis=0))
+    nearest = encoder.nearest_captions(relation, 1)[0]
+    if looked is None:
+        confidence = float(np.clip(nearest.score, 0, 1))
+    if confidence < LOW_CONFIDENCE:
+        what = "the reference is" if looked is not None else "the words are"
+        notes.append(
+            f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
+            f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
+        )
+    found = FoundRelation(nearest.caption, confidence)
+    return Understood(relation, found, None if looked is None else looked.attributes, tuple(notes))
+
+
+def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> Casting:
+    """Find the art of subject and second thing. Raises ValueError for a style or picture that cannot be used."""
+    notes: list[str] = []
+
+    def look_up(text: str, flag: str) -> str:
+        try:
+            return library.find(text).name
+        except ValueError:  # not a name of the library: by meaning, which needs the text tower
+            match = library.find(text, lambda texts: encoder.embed_text(texts))
+        if not match.near:
+            notes.append(
+                f"no drawing is near {flag} {text!r}: {match.name!r} stands in; give your own with --subject-image"
+            )
+        elif not match.exact:
+            notes.append(f"{flag} {text!r} is drawn as {match.name!r}")
+        return match.name
+
+    if request.style is not None and request.style not in library.styles:
+        raise ValueError(f"unknown style {request.style!r}: expected one of {', '.join(library.styles)}")
+    art: Art | None = None
+    if request.subject_image is not None:
+        art = read_subject_image(request.subject_image)
+        subject = request.subject or art.name
+        # What the user's own picture looks like to the encoder, since its name may say little.
+        vector = encoder.embed_subject([_on_white(art)])[0]
+        if request.subject:
+            vector = _unit(vector + encoder.embed_text([request.subject])[0])
+    else:
+        assert request.subject is not None, "a request names a subject or its picture"
+        subject = look_up(request.subject, "--subject")
+        vector = library.meaning(subject)
+    if request.other is not None:
+        others: tuple[str, ...] = (look_up(request.other, "--other"),)
+    else:
+        others = fitting_others(subject if art is None else None, library)
+    return Casting(subject, vector, art, others, request.style, tuple(notes))
+
+
+def fitting_others(subject: str | None, library: ArtLibrary) -> tuple[str, ...]:
+    """Second things that contrast with the subject: clear drawings of another kind."""
+    stock = library.nouns(stock=True)
+    if subject is None:
+        return stock
+    return tuple(name for name in stock if library.category(name) != library.category(subject)) or stock
+
+
+def plan(request: Request, casting: Casting, library: ArtLibrary) -> list[Row]:
+    """One row per candidate; a candidate's seed alone decides its palette, ground, art family and second thing."""
+    rows = []
+    for seed in request.candidate_seeds:
+        rng = np.random.default_rng(seed)
+        palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
+        background = flattering_background(palette, rng)
+        style = casting.style or library.styles[int(rng.integers(2))]
+        other = casting.others[int(rng.integers(len(casting.others)))]
+        scene = Scene(
+            (), background=background, subject=casting.subject, other=other, style=style, palette=palette, shadow=0.4
+        )
+        rows.append(Row(seed, scene, Cast(library, subject=casting.art)))
+    return rows
+
+
+def sample(
+    rows: Sequence[Row], relation: Vectors, request: Request, composer: ComposerPipeline, report: Progress
+) -> list[Scene]:
+    """Compose the scenes of all rows in one pass."""
+    steps = request.steps or STEPS
+
+    def on_step(pipeline: object, step: int, timestep: int, values: dict[str, object]) -> dict[str, object]:
+        report("compose", step + 1, steps)
+        return {}
+
+    composed: list[list[Element]] = composer(
+        torch.from_numpy(np.repeat(relation[None], len(rows), axis=0)),
+        generator=[torch.Generator().manual_seed(_torch_seed(row.seed)) for row in rows],
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE if request.guidance_scale is None else request.guidance_scale,
+        relation_scale=request.relation_scale,
+        callback_on_step_end=on_step,
+    ).scenes
+    return [
+        dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in zip(rows, composed, strict=True)
+    ]
+
+
+def draw(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:
+    return Image.fromarray(render(scene, width, height, art=cast))
+
+
+def score_pictures(
+    pictures: Sequence[Image.Image],
+    understood: Understood,
+    casting: Casting,
+    encoder: MiniEncoder,
+    weights: Weights = Weights(),
+) -> list[Scores]:
+    """Scores of finished pictures, see analogen.scoring."""
+    looked: Looked = encoder.look(list(pictures))
+    return score(
+        understood.relation, looked.relation, casting.subject_vector, looked.subject, understood.looks,
+        looked.attributes, weights,
+    )  # fmt: skip
+
+
+def _unit(vector: Vectors) -> Vectors:
+    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
+
+
+def _on_white(art: Art) -> Image.Image:
+    pixels = Image.fromarray(np.asarray(art.pixels(PREVIEW_PX)))
+    ground = Image.new("RGBA", pixels.size, "white")
+    ground.alpha_composite(pixels)
+    return ground.convert("RGB")
+
+
+def _torch_seed(seed: int) -> int:
+    """Neighbouring seeds of torch's generator give related first draws: spread them."""
+    return random.Random(seed).getrandbits(63)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"--device is {name!r}, but this machine offers no CUDA device: use --device cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device is 'mps', but this machine offers none: use --device cpu")
+    return name

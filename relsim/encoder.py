@@ -1,0 +1,189 @@
+"""Relational encoders: pictures to relations, in the anonymous-caption space of the text tower."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from analogen.relsim.images import read_image
+from analogen.relsim.mini import MiniNet
+from analogen.relsim.text import load_text_tower
+
+SHIPPED = Path(__file__).parent / "weights" / "mini"
+Pictures = Sequence["Image.Image | str | Path"]
+Vectors = NDArray[np.float32]
+
+
+class CaptionMatch(NamedTuple):
+    """A caption of the catalogue and its cosine to a relation."""
+
+    caption: str
+    relation: str
+    score: float
+
+
+class RelationalEncoder(Protocol):
+    """What every encoder offers. All rows are unit vectors in fp32."""
+
+    name: str
+
+    def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        """Relations of pictures, (n, 384)."""
+
+    def embed_text(self, captions: Sequence[str]) -> Vectors:
+        """Relations of anonymous captions, (n, 384), in the same space."""
+
+    def embed_subject(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        """What is shown, (n, 384), in the text tower's space of names."""
+
+    def attributes(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        """Looks, (n, dim): colours and things, whatever the logic."""
+
+    def similarity(self, first: Pictures, second: Pictures) -> Vectors:
+        """Cosines of the relations, (len(first), len(second))."""
+
+
+class Looked(NamedTuple):
+    """The three embeddings of the same pictures from one pass."""
+
+    relation: Vectors
+    subject: Vectors
+    attributes: Vectors
+
+
+class MiniEncoder:
+    """relsim-mini. `folder` holds config.json, model.safetensors and captions.json + captions.safetensors, the
+    catalogue's captions with their embeddings and what calibrates `confidence`."""
+
+    name = "mini"
+
+    def __init__(self, folder: str | Path = SHIPPED, device: str = "cpu") -> None:
+        self.folder = Path(folder)
+        self.device = torch.device(device)
+        self.net = MiniNet.from_pretrained(self.folder).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def look(self, images: Pictures, batch_size: int = 32) -> Looked:
+        """All three embeddings in one pass; files are read by the checked reader."""
+        size = self.net.config.image_size
+        rows: list[list[Vectors]] = [[], [], []]
+        for start in range(0, len(images), batch_size):
+            stack = np.stack([_square(_rgb(image), size) for image in images[start : start + batch_size]])
+            batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
+            out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
+            for kept, found in zip(rows, out[:3], strict=True):
+                kept.append(found.cpu().numpy())
+        config = self.net.config
+        dims = (config.relation_dim, config.subject_dim, config.looks_dim)
+        return Looked(*(np.concatenate([np.zeros((0, d), np.float32), *r]) for r, d in zip(rows, dims, strict=True)))
+
+    def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        return self.look(images, batch_size).relation
+
+    def embed_subject(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        return self.look(images, batch_size).subject
+
+    def attributes(self, images: Pictures, batch_size: int = 32) -> Vectors:
+        return self.look(images, batch_size).attributes
+
+    def embed_text(self, captions: Sequence[str]) -> Vectors:
+        return load_text_tower().embed(captions)
+
+    def similarity(self, first: Pictures, second: Pictures) -> Vectors:
+        return self.embed(first) @ self.embed(second).T
+
+    def nearest_captions(self, relation: Vectors, top_k: int = 1) -> list[CaptionMatch]:
+        """The catalogue's captions nearest to one relation (384,), best first, one per relational logic."""
+        bank = self._bank
+        scores = bank.vectors @ relation
+        best: dict[str, CaptionMatch] = {}
+        for index in np.argsort(-scores):
+            name = bank.relations[index]
+            if name not in best:
+                # The first caption of a relation is its name in the catalogue.
+                best[name] = CaptionMatch(bank.captions[bank.relations.index(name)], name, float(scores[index]))
+        return list(best.values())[:top_k]
+
+    def confidence(self, relation: Vectors) -> float:
+        """How near a picture's relation lies to what mini was trained on, [0, 1].
+
+        The cosine to the nearest centre of training pictures, on a scale where 0 is what pictures without a
+        known logic reach and 1 the median of fresh drawings.
+        """
+        bank = self._bank
+        cosine = float((bank.centres @ relation).max())
+        return float(np.clip((cosine - bank.floor) / max(bank.typical - bank.floor, 1e-6), 0, 1))
+
+    @cached_property
+    def _bank(self) -> Bank:
+        return Bank.load(self.folder)
+
+
+class Bank(NamedTuple):
+    """The catalogue in an encoder's space. vectors: (captions, 384); centres: (trained relations, 384)."""
+
+    captions: list[str]
+    relations: list[str]
+    vectors: Vectors
+    centres: Vectors
+    floor: float
+    typical: float
+
+    @classmethod
+    def load(cls, folder: Path) -> Bank:
+        from safetensors.numpy import load_file
+
+        data: dict[str, Any] = json.loads((folder / "captions.json").read_text())
+        tensors = load_file(str(folder / "captions.safetensors"))
+        return cls(
+            data["captions"], data["relations"], tensors["vectors"].astype(np.float32),
+            tensors["centres"].astype(np.float32), data["floor"], data["typical"],
+        )  # fmt: skip
+
+    def save(self, folder: Path) -> None:
+        from safetensors.numpy import save_file
+
+        data = {k: getattr(self, k) for k in ("captions", "relations", "floor", "typical")}
+        (folder / "captions.json").write_text(json.dumps(data, indent=0) + "\n")
+        tensors = {"vectors": self.vectors.astype(np.float16), "centres": self.centres.astype(np.float16)}
+        save_file(tensors, str(folder / "captions.safetensors"))
+
+
+def _rgb(image: Image.Image | str | Path) -> Image.Image:
+    return image.convert("RGB") if isinstance(image, Image.Image) else read_image(image).image
+
+
+def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """(size, size, 3): fitted whole, the rest filled with the mean colour of the border."""
+    scale = size / max(image.size)
+    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX)
+    pixels = np.asarray(small)
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    canvas = np.empty((size, size, 3), np.uint8)
+    canvas[:] = border.mean(0).round().astype(np.uint8)
+    top, left = (size - pixels.shape[0]) // 2, (size - pixels.shape[1]) // 2
+    canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return canvas
+
+
+@lru_cache(maxsize=4)
+def load_encoder(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
+    """An encoder by name or folder, loaded once per process.
+
+    Raises FileNotFoundError or ValueError with the reason, such as an unknown name.
+    """
+    if name_or_path == "mini":
+        return MiniEncoder(SHIPPED, device)
+    if Path(name_or_path).is_dir():
+        return MiniEncoder(name_or_path, device)
+    raise ValueError(f"unknown encoder {name_or_path!r}: expected 'mini' or a folder with config.json")
