@@ -11,6 +11,7 @@ import io
 import json
 import struct
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -50,12 +51,10 @@ def file_mark(path: Path) -> dict[str, str]:
 
 def make_record(request: Request, result: Result, candidate: Candidate) -> dict[str, Any]:
     """The JSON record of one picture: `seed` alone, with one candidate and these settings, makes it again."""
-    from analogen import __version__
-
     scores = candidate.scores
     record: dict[str, Any] = {
         "schema": SCHEMA,
-        "version": __version__,
+        "version": version("analogen"),
         "model": result.model,
         "subject": result.subject,
         "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},

@@ -230,7 +230,9 @@ def build(packages: Path, output: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the art library from the npm packages.")
-    parser.add_argument("--packages", type=Path, required=True, help="folder with noto, fluent-emoji-flat, fluent-emoji")
+    parser.add_argument(
+        "--packages", type=Path, required=True, help="folder with noto, fluent-emoji-flat, fluent-emoji"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the library, holds catalogue.txt")
     arguments = parser.parse_args()
     build(arguments.packages, arguments.output)

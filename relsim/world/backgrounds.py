@@ -9,12 +9,13 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from analogen.relsim.world.palette import mix
+from analogen.relsim.world.palette import mix, rgb
 from analogen.relsim.world.scene import Background
 from analogen.relsim.world.shapes import Linear, Shape, draw_shapes, rectangle
 
 TEXTURED = ("paper", "noise")  # drawn as pixels; the others are shapes
 _GRAIN_PX = 256
+_BLOBS_PX = 64  # what is this soft is smooth enough when scaled up from here
 
 
 def background_shapes(background: Background, half_width: float, half_height: float) -> tuple[Shape, ...]:
@@ -57,6 +58,13 @@ def _ground(background: Background, half_height: float) -> Linear:
 
 def draw_background(canvas: skia.Canvas, background: Background, width: int, height: int) -> None:
     """Fill the canvas, whose frame is still in pixels."""
+    if background.kind in TEXTURED and min(width, height) > _GRAIN_PX:
+        pixels = texture(background, width, height)
+        opaque = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
+        image = skia.Image.fromarray(opaque, skia.ColorType.kRGBA_8888_ColorType)
+        smooth = skia.SamplingOptions(skia.FilterMode.kLinear)
+        canvas.drawImageRect(image, skia.Rect.MakeWH(width, height), smooth)
+        return
     short = min(width, height)
     canvas.save()
     canvas.translate(width / 2, height / 2)
@@ -67,22 +75,34 @@ def draw_background(canvas: skia.Canvas, background: Background, width: int, hei
     if background.kind == "noise":
         _draw_blobs(canvas, background, rng, max(half_width, half_height))
     if background.kind in TEXTURED:
-        strength = 0.45
-        _draw_grain(canvas, rng, strength, 2 / _GRAIN_PX * (1.0 if background.kind == "noise" else 1.15))
+        _draw_grain(canvas, rng)
     canvas.restore()
+
+
+def texture(background: Background, width: int, height: int) -> NDArray[np.uint8]:
+    """(rows, columns, 3) of a textured background in the canvas's proportions; the grain has no finer detail."""
+    scale = min(1.0, _GRAIN_PX / min(width, height))
+    width, height = max(1, round(width * scale)), max(1, round(height * scale))
+    pixels = np.zeros((height, width, 4), dtype=np.uint8)
+    surface = skia.Surface(pixels, skia.ColorType.kRGBA_8888_ColorType, skia.AlphaType.kPremul_AlphaType)
+    draw_background(surface.getCanvas(), background, width, height)
+    return pixels[..., :3].copy()
 
 
 def _draw_blobs(canvas: skia.Canvas, background: Background, rng: np.random.Generator, reach: float) -> None:
     """Soft clouds of the second colour: a few random cells, scaled up smoothly."""
+    surface = skia.Surface(_BLOBS_PX, _BLOBS_PX)
+    smooth = skia.SamplingOptions(skia.CubicResampler.Mitchell())
     for cells, strength in ((5, 0.75), (11, 0.4)):
-        values = rng.random((cells + 2, cells + 2)) ** 1.3
         pixels = np.empty((cells + 2, cells + 2, 4), dtype=np.uint8)
-        pixels[..., :3] = [int(background.color2[i : i + 2], 16) for i in (1, 3, 5)]
-        pixels[..., 3] = np.rint(255 * strength * values)
+        pixels[..., :3] = rgb(background.color2)
+        pixels[..., 3] = np.rint(255 * strength * rng.random((cells + 2, cells + 2)) ** 1.3)
         image = skia.Image.fromarray(pixels, skia.ColorType.kRGBA_8888_ColorType)
-        edge = reach * (cells + 2) / cells
-        smooth = skia.SamplingOptions(skia.CubicResampler.Mitchell())
-        canvas.drawImageRect(image, skia.Rect.MakeLTRB(-edge, -edge, edge, edge), smooth)
+        edge = _BLOBS_PX / cells  # one cell beyond each edge
+        place = skia.Rect.MakeLTRB(-edge, -edge, _BLOBS_PX + edge, _BLOBS_PX + edge)
+        surface.getCanvas().drawImageRect(image, place, smooth)
+    linear = skia.SamplingOptions(skia.FilterMode.kLinear)
+    canvas.drawImageRect(surface.makeImageSnapshot(), skia.Rect.MakeLTRB(-reach, -reach, reach, reach), linear)
 
 
 @lru_cache(maxsize=1)
@@ -102,9 +122,10 @@ def _grain() -> skia.Image:
     return skia.Image.fromarray(pixels, skia.ColorType.kRGBA_8888_ColorType).withDefaultMipmaps()
 
 
-def _draw_grain(canvas: skia.Canvas, rng: np.random.Generator, strength: float, scale: float) -> None:
+def _draw_grain(canvas: skia.Canvas, rng: np.random.Generator) -> None:
+    scale = 2 / _GRAIN_PX
     x, y = rng.integers(0, _GRAIN_PX, 2) * scale
     place = skia.Matrix.MakeAll(scale, 0, float(x), 0, scale, float(y), 0, 0, 1)
     tile = skia.TileMode.kRepeat
     sampling = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kNearest)
-    canvas.drawPaint(skia.Paint(Shader=_grain().makeShader(tile, tile, sampling, place), Alphaf=strength))
+    canvas.drawPaint(skia.Paint(Shader=_grain().makeShader(tile, tile, sampling, place), Alphaf=0.45))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.art import Pixels
 from analogen.relsim.world.palette import luminance, mix, rgb
-from analogen.relsim.world.scene import Clip
+from analogen.relsim.world.scene import Clip, Element
 from analogen.relsim.world.shapes import Point, Shape, ellipse, polygon, rectangle
 
 Floats = NDArray[np.float32]
@@ -167,9 +167,11 @@ def pattern_shapes(pattern: str, color: str, width: float, height: float) -> tup
     return (Shape("".join(checks), tone),)
 
 
-def block_counts(pixel: float, aspect: float) -> tuple[int, int]:
-    """Columns and rows of blocks at this coarseness; the longer side gets max(3, round(48 / 16 ** pixel))."""
-    longer = max(3, round(48 * 2 ** (-4 * pixel)))
+def block_counts(element: Element) -> tuple[int, int]:
+    """Columns and rows of blocks over the whole art; the longer side gets max(3, round(48 / 16 ** pixel))."""
+    longer = max(3, round(48 * 2 ** (-4 * element.pixel)))
+    # Behind a window or lens lies the art in its natural proportions, whatever the opening's.
+    aspect = 1.0 if element.clip.kind in ("window", "lens") else element.aspect
     if aspect >= 1:
         return longer, max(1, round(longer / aspect))
     return max(1, round(longer * aspect)), longer

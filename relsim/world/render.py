@@ -21,13 +21,15 @@ from analogen.relsim.world import looks
 from analogen.relsim.world.art import Art, ArtLibrary, Pixels
 from analogen.relsim.world.backgrounds import draw_background
 from analogen.relsim.world.palette import resolve
-from analogen.relsim.world.props import prop_shapes
+from analogen.relsim.world.props import BLEEDING, prop_shapes
 from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.shapes import Shape, draw_shapes, skia_path
 
 SIDES_PX = (64, 4096)
 _CACHE_BYTES = 192 * 2**20
 _LEVELS_PX = (48, 96, 192, 384, 768, 1536, 3072)
+_SHADOW_PX = 96  # side of the picture that a shadow is blurred in
+_OVERHANG = 0.8  # how far a prop may reach beyond its box, in sizes: a lens by its handle
 _SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
 _BLOCKS = skia.SamplingOptions(skia.FilterMode.kNearest)
 
@@ -220,39 +222,50 @@ class _Painter:
     def draw(self, element: Element) -> None:
         if element.opacity <= 0:
             return
-        canvas, scene = self._canvas, self._scene
+        matrix = element_matrix(self._scene, element)
+        if element.is_thing and self._scene.shadow > 0:
+            self._drop_shadow(element, matrix)
+        self._draw(self._canvas, element, matrix)
+
+    def _draw(self, canvas: skia.Canvas, element: Element, matrix: NDArray[np.float64]) -> None:
         canvas.save()
-        matrix = element_matrix(scene, element)
-        if element.is_thing and scene.shadow > 0:
-            drop, sigma, opacity = shadow_of(scene, element)
-            paint = skia.Paint(
-                ImageFilter=skia.ImageFilters.DropShadow(
-                    0, drop, sigma, sigma, skia.Color(0, 0, 0, round(255 * opacity))
-                )
-            )
-            canvas.saveLayer(self._around(matrix, element, drop + 3 * sigma), paint)
         canvas.concat(skia.Matrix.MakeAll(*matrix[:2].ravel(), 0, 0, 1))
         layout = lay_out(element)
         if layout.clip:
             canvas.clipPath(skia_path(layout.clip), True)
         if element.is_thing:
-            self._draw_thing(element, layout)
+            self._draw_thing(canvas, element, layout)
         else:
-            self._draw_prop(element, layout)
-        canvas.restoreToCount(1)
+            self._draw_prop(canvas, element, layout)
+        canvas.restore()
 
-    def _around(self, matrix: NDArray[np.float64], element: Element, room: float) -> skia.Rect:
-        half = np.hypot(math.sqrt(element.aspect), 1 / math.sqrt(element.aspect)) / 2
-        half = half * element.size * self._scene.frame.scale + room
-        x, y = matrix[0, 2], matrix[1, 2]
-        return skia.Rect.MakeLTRB(x - half, y - half, x + half, y + half)
+    def _drop_shadow(self, element: Element, matrix: NDArray[np.float64]) -> None:
+        """Drawn small and scaled up: blurring it in place would take most of a large picture's time."""
+        drop, sigma, opacity = shadow_of(self._scene, element)
+        half = math.hypot(element.width, element.height) / 2 * self._scene.frame.scale + 3 * sigma
+        side = min(_SHADOW_PX, math.ceil(2 * half * self._unit))
+        surface = skia.Surface(side, side)
+        canvas = surface.getCanvas()
+        canvas.scale(side / (2 * half), side / (2 * half))
+        canvas.translate(half - matrix[0, 2], half - matrix[1, 2])
+        black = looks.color_matrix(0, 1, 1, "#000000", 1)
+        canvas.saveLayer(
+            None,
+            skia.Paint(ColorFilter=skia.ColorFilters.Matrix(black), ImageFilter=skia.ImageFilters.Blur(sigma, sigma)),
+        )
+        self._draw(canvas, element, matrix)
+        canvas.restore()
+        x, y = matrix[0, 2] - half, matrix[1, 2] - half + drop
+        place = skia.Rect.MakeXYWH(x, y, 2 * half, 2 * half)
+        linear = skia.SamplingOptions(skia.FilterMode.kLinear)
+        self._canvas.drawImageRect(surface.makeImageSnapshot(), place, linear, skia.Paint(Alphaf=opacity))
 
-    def _draw_prop(self, element: Element, layout: Layout) -> None:
-        canvas = self._canvas
+    def _draw_prop(self, canvas: skia.Canvas, element: Element, layout: Layout) -> None:
         matrix = colors_of(self._scene, element)
         layered = matrix is not None or element.opacity < 1
         if layered:
-            canvas.saveLayer(None, _paint(matrix, element.opacity))
+            room = skia.Rect.MakeXYWH(*layout.art).makeOutset(_OVERHANG, _OVERHANG)
+            canvas.saveLayer(None if element.kind in BLEEDING else room, _paint(matrix, element.opacity))
         if element.clip.kind in ("window", "lens"):
             x, y, side, _ = layout.art
             canvas.translate(x + side / 2, y + side / 2)
@@ -261,8 +274,8 @@ class _Painter:
         if layered:
             canvas.restore()
 
-    def _draw_thing(self, element: Element, layout: Layout) -> None:
-        canvas, scene = self._canvas, self._scene
+    def _draw_thing(self, canvas: skia.Canvas, element: Element, layout: Layout) -> None:
+        scene = self._scene
         x, y, width, height = layout.art
         place = skia.Rect.MakeXYWH(x, y, width, height)
         patterned = element.pattern != "none" and element.silhouette > 0
@@ -292,7 +305,7 @@ class _Painter:
     def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
         art, standing = self._cast.art(self._scene, element.kind), element.standing
         if element.pixel > 0:
-            columns, rows = looks.block_counts(element.pixel, element.aspect)
+            columns, rows = looks.block_counts(element)
             key: Hashable = (art, standing, columns, rows)
             blocks = _IMAGES.get(key, lambda: _image(looks.pixelate(art.pixels(192, standing), columns, rows)))
             return blocks, _BLOCKS

@@ -12,13 +12,11 @@ import re
 from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
-import skia
 from PIL import Image
 
 from analogen.relsim.world import looks
 from analogen.relsim.world.art import Pixels, prefixed_ids
-from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, draw_background
+from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, texture
 from analogen.relsim.world.render import (
     ArtSource,
     Cast,
@@ -33,10 +31,9 @@ from analogen.relsim.world.render import (
     shapes_of,
     sketch_shares,
 )
-from analogen.relsim.world.scene import Background, Element, Scene
+from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.shapes import Linear, Radial, Shape
 
-_TEXTURE_PX = 256  # the grain has no finer detail
 _PICTURE_PX = 1024  # of art that is a picture of pixels
 _HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -102,7 +99,7 @@ class _Writer:
     def background(self) -> str:
         ground = self._scene.background
         if ground.kind in TEXTURED:
-            return _image(_texture(ground, self._width, self._height), (0, 0, self._width, self._height))
+            return _image(texture(ground, self._width, self._height), (0, 0, self._width, self._height))
         canvas = looks.affine(self._width / 2, self._height / 2, 0, False, self._unit)
         shapes = self._shapes(background_shapes(ground, *self._reach))
         return f'<g transform="{looks.svg_matrix(canvas)}">{shapes}</g>'
@@ -145,7 +142,7 @@ class _Writer:
         art, name = self._cast.art(self._scene, element.kind), f"art-{element.kind}"
         standing = element.standing
         if element.pixel > 0:
-            columns, rows = looks.block_counts(element.pixel, element.aspect)
+            columns, rows = looks.block_counts(element)
             blocks = looks.pixelate(art.pixels(192, standing), columns, rows)
             # The attribute is for resvg and Inkscape, the style for browsers.
             return _image(blocks, place, 'image-rendering="optimizeSpeed" style="image-rendering:pixelated" ')
@@ -273,13 +270,3 @@ def _nested(document: str) -> str:
     end = document.index(">", start)
     tag = re.sub(r'\s(?:width|height|x|y)="[^"]*"', "", document[start:end])
     return f'{tag} x="0" y="0" width="1" height="1"{document[end:]}'.strip()
-
-
-def _texture(background: Background, width: int, height: int) -> Pixels:
-    """(height, width, 3) of a textured background, at most _TEXTURE_PX on the shorter side."""
-    scale = min(1.0, _TEXTURE_PX / min(width, height))
-    width, height = max(1, round(width * scale)), max(1, round(height * scale))
-    pixels = np.zeros((height, width, 4), dtype=np.uint8)
-    surface = skia.Surface(pixels, skia.ColorType.kRGBA_8888_ColorType, skia.AlphaType.kPremul_AlphaType)
-    draw_background(surface.getCanvas(), background, width, height)
-    return pixels[..., :3].copy()

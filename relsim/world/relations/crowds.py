@@ -119,7 +119,7 @@ def check_parade(scene: Scene) -> None:
 @relation(
     "parade",
     "a large {subject} leading a line of small ones",
-    "a big {subject} followed by little ones",
+    "a parade of {subject}, biggest first",
     "small {subject} marching behind a large one",
     "one huge {subject} at the head of a queue of equal small {subject}",
     "a procession of {subject}, the leader many times as big",

@@ -105,7 +105,7 @@ def check_odd_one_out(scene: Scene) -> None:
     "one {other} standing out among identical {subject}",
     "spot the one {other} among the {subject}",
     "a single {other} in a crowd of {subject}",
-    "all {subject} but one, which is {other}",
+    "one {other} among many {subject}",
     "{other} hidden in the ranks of many {subject}",
     "rows of {subject} with {other} in the place of one of them",
     "in a regular array of identical {subject} exactly one place is taken by {other}, which catches the eye",
@@ -144,7 +144,7 @@ def check_checkerboard(scene: Scene) -> None:
 @relation(
     "checkerboard",
     "{subject} and {other} alternating like a chessboard",
-    "a chequered pattern of {subject} and {other}",
+    "a chessboard of {subject} and {other}",
     "{subject} next to {other} next to {subject}, in every row and column",
     "two things, {subject} and {other}, taking turns in a regular board",
     "no {subject} beside another {subject}, always {other} in between",

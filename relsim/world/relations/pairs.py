@@ -100,7 +100,7 @@ def check_parent_and_child(scene: Scene) -> None:
 @relation(
     "parent_and_child",
     "a large {subject} beside its small likeness",
-    "a big {subject} and a little {subject}",
+    "a large {subject} with its child",
     "a grown {subject} with its young one",
     "{subject} accompanied by a miniature of itself",
     "{subject} in two sizes, side by side like parent and child",

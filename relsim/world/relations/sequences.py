@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -263,7 +264,7 @@ def draw_day_and_night(draft: Draft) -> None:
     floor = height / 2 - draft.uniform(0.04, 0.1 if upper_lower else 0.22)
     aside = draft.choice((-1, 1)) * draft.uniform(0.25, 0.4)  # the subject's place in halves of full width
     light = draft.uniform(0.26, 0.34)
-    night = {"brightness": draft.uniform(0.62, 0.78), "saturation": draft.uniform(0.6, 0.9)}
+    night: dict[str, Any] = {"brightness": draft.uniform(0.62, 0.78), "saturation": draft.uniform(0.6, 0.9)}
     colors = draft.choice(("night", "night", "dark")), draft.choice(LIGHT[:2])
     things: list[Element] = []
     lights: list[Element] = []

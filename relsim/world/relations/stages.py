@@ -357,8 +357,8 @@ def draw_melting(draft: Draft) -> None:
 
 
 def check_bouncing(scene: Scene) -> None:
-    copies = sorted(copies_of(scene, 6, 16), key=lambda e: e.x)
-    equal_sizes(copies, 0.42)
+    copies = sorted(copies_of(scene, 6, 18), key=lambda e: e.x)
+    equal_sizes(copies, 0.55)
     alike_but(copies, opacity=1.0)
     upright(copies)
     size = float(np.mean([e.size for e in copies]))
@@ -414,7 +414,7 @@ def draw_bouncing(draft: Draft) -> None:
         across = (sum(lengths[:arc]) + np.linspace(0, length, 101)) * 2 * reach / sum(lengths)
         height = 4 * share * (1 - share) * top * decay**arc
         way = np.append(0.0, np.hypot(np.diff(across), np.diff(height)).cumsum())
-        steps = round(way[-1] / 0.38) if dropped and arc == 0 else max(2, 2 * round(way[-1] / 0.76))
+        steps = round(way[-1] / 0.31) if dropped and arc == 0 else max(2, 2 * round(way[-1] / 0.62))
         marks = np.linspace(0, way[-1], steps + 1)[1:]  # even steps along the path, touching the ground at its end
         path += [(float(np.interp(m, way, across)), float(np.interp(m, way, height))) for m in marks]
     sign = draft.choice((-1, 1))

@@ -1,0 +1,122 @@
+"""Relational retrieval: does the nearest picture share the logic, among pictures that share the looks?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from analogen.relsim.baselines import histogram_vectors, pixel_vectors
+from analogen.relsim.encoder import MiniEncoder, load_encoder
+from analogen.relsim.world.dataset import (
+    Sample,
+    Selection,
+    draw_sample,
+    held_out_relations,
+    held_out_selection,
+    trained_relations,
+    trap_of,
+)
+from analogen.relsim.world.relations import RELATIONS, Relation
+from analogen.relsim.world.render import render
+
+Vectors = NDArray[np.float32]
+PICTURE_PX = 128
+# Every query competes with its own traps: the same subject, second thing, style, palette, ground and placement
+# under other relations.
+TRAPS = 2
+
+
+@dataclass(frozen=True)
+class Galleries:
+    """Pictures to search and to search with; relations as indices into `relations`.
+
+    queries[i] comes with TRAPS gallery rows that share its looks; each relation has further gallery rows that share
+    neither subject nor looks with any query.
+    """
+
+    relations: list[str]
+    queries: list[Image.Image]
+    query_relation: NDArray[np.int64]
+    gallery: list[Image.Image]
+    gallery_relation: NDArray[np.int64]
+
+
+def draw_galleries(
+    relations: Sequence[Relation], selection: Selection, queries: int, seed: int, distractors: Sequence[Relation] = ()
+) -> Galleries:
+    """Hard references of the relations, all alike often; `distractors` only fill the gallery.
+
+    For every query one other drawing of its relation with another subject is in the gallery, and TRAPS traps.
+    """
+    rng = np.random.default_rng([seed, 20])
+    names = [r.id for r in relations]
+    kinds = [*relations, *distractors]
+    asked: list[Sample] = []
+    stored: list[Sample] = []
+    for number in range(queries):
+        relation = relations[number % len(relations)]
+        query = draw_sample(relation, selection, rng)
+        match = draw_sample(relation, selection, rng)
+        while match.subject == query.subject:
+            match = draw_sample(relation, selection, rng)
+        asked.append(query)
+        stored.append(match)
+        rivals = [kind for kind in kinds if kind.id != relation.id]
+        stored += [trap_of(query, rivals[int(i)], rng) for i in rng.choice(len(rivals), TRAPS, replace=False)]
+    index = {kind.id: i for i, kind in enumerate(kinds)}
+    return Galleries(
+        names,
+        [Image.fromarray(render(s.scene, PICTURE_PX)) for s in asked],
+        np.array([index[s.relation] for s in asked]),
+        [Image.fromarray(render(s.scene, PICTURE_PX)) for s in stored],
+        np.array([index[s.relation] for s in stored]),
+    )
+
+
+def recall_at(queries: Vectors, gallery: Vectors, same: NDArray[np.bool_], top_k: int) -> float:
+    """Share of queries with at least one right picture among the `top_k` nearest.
+
+    queries: (n, dim), gallery: (m, dim), unit; same: (n, m), whether the pair shares its relation.
+    """
+    nearest = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")[:, :top_k]
+    return float(np.take_along_axis(same, nearest, axis=1).any(axis=1).mean())
+
+
+def run_retrieval(
+    encoder: str = "mini", queries: int = 1000, seed: int = 0, device: str = "auto"
+) -> Iterator[dict[str, object]]:
+    """One row per split and way of comparing: recall at 1 and 5, the encoder beside the attribute baselines."""
+    mini = load_encoder(encoder, "cpu" if device == "auto" else device)
+    everything = list(RELATIONS.values())
+    splits = {
+        "held-out subjects": (trained_relations(), held_out_selection(), ()),
+        "held-out art": (trained_relations(), held_out_selection(held_out_style=True), ()),
+        "held-out relations": (held_out_relations(), held_out_selection(), trained_relations()),
+    }
+    assert len(everything) == len(trained_relations()) + len(held_out_relations())
+    for split, (relations, selection, distractors) in splits.items():
+        drawn = draw_galleries(relations, selection, queries, seed, distractors)
+        same = drawn.query_relation[:, None] == drawn.gallery_relation[None]
+        for name, embed in ways(mini).items():
+            asked, stored = embed(drawn.queries), embed(drawn.gallery)
+            yield {
+                "split": split, "by": name, "queries": len(drawn.queries), "gallery": len(drawn.gallery),
+                "r_at_1": round(recall_at(asked, stored, same, 1), 4),
+                "r_at_5": round(recall_at(asked, stored, same, 5), 4),
+                "chance": round(float(same.mean()), 4),
+            }  # fmt: skip
+
+
+def ways(mini: MiniEncoder) -> dict[str, Callable[[list[Image.Image]], Vectors]]:
+    """The encoder's relations, its subject head (a network trained on names), and the features without training."""
+    return {
+        "relation": mini.embed,
+        "subject names": mini.embed_subject,
+        "attributes": mini.attributes,
+        "colour histogram": histogram_vectors,
+        "pixel cosine": pixel_vectors,
+    }

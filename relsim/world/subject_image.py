@@ -1,0 +1,426 @@
+"""The user's own picture as a subject: a cut-out with alpha, a picture on a plain background, or an SVG.
+
+Pictures and SVGs come from anywhere. Sizes are checked before anything is decoded; of an SVG only known elements,
+attributes and style properties are kept, references stay within the document, and what it would cost to draw is
+counted first. What cannot be read is refused with a ValueError of one line.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import math
+import re
+import warnings
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter, ImageOps
+
+from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise, square_document
+
+MAX_SVG_BYTES = 2 * 2**20
+MAX_PICTURE_BYTES = 256 * 2**20
+MAX_PICTURE_PIXELS = 64_000_000
+MAX_EMBEDDED_PIXELS = 16_000_000
+MAX_ELEMENTS = 20_000
+MAX_DEPTH = 32  # every level may need a layer of its own while it is drawn
+MAX_COST = 100_000  # elements to draw, each reference counted anew
+LAYER_COST = 50  # an element that is drawn on a layer of its own
+KEPT_SIDE = 2048  # pixels; larger pictures are reduced to this when read
+PLAIN_TOLERANCE = 24  # largest channel difference, of 255, within a plain background
+PLAIN_SHARE = 0.92  # of the border that has to be plain
+VISIBLE = 8  # alpha above which a pixel counts as content
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # none that starts another program, as EPS does
+
+DRAWN = frozenset(("path", "rect", "circle", "ellipse", "line", "polyline", "polygon", "image", "use"))
+# Filter primitives whose cost does not depend on their numbers; turbulence, morphology and the like can run for hours.
+FILTERS = frozenset(
+    "feBlend feColorMatrix feComponentTransfer feComposite feDropShadow feFlood feFuncA feFuncB feFuncG feFuncR "
+    "feGaussianBlur feMerge feMergeNode feOffset".split()
+)
+ELEMENTS = (
+    DRAWN | FILTERS | set("svg g defs symbol switch linearGradient radialGradient stop clipPath mask filter".split())
+)
+PROPERTIES = frozenset(
+    "clip-path clip-rule color color-interpolation color-interpolation-filters display fill fill-opacity fill-rule "
+    "filter flood-color flood-opacity isolation mask mask-type mix-blend-mode opacity overflow paint-order "
+    "shape-rendering stop-color stop-opacity stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin "
+    "stroke-miterlimit stroke-opacity stroke-width transform transform-origin vector-effect visibility".split()
+)
+ATTRIBUTES = PROPERTIES | set(
+    "id d x y x1 x2 y1 y2 dx dy cx cy r rx ry fx fy fr width height points pathLength viewBox preserveAspectRatio "
+    "gradientUnits gradientTransform spreadMethod offset clipPathUnits maskUnits maskContentUnits filterUnits "
+    "primitiveUnits in in2 result mode type values operator k1 k2 k3 k4 stdDeviation edgeMode slope intercept "
+    "amplitude exponent tableValues".split()
+)
+LAYERED = ("opacity", "mask", "filter", "clip-path", "isolation", "mix-blend-mode")
+FUNCTIONS = frozenset("url rgb rgba hsl hsla matrix translate scale rotate skewX skewY translateX translateY".split())
+REFERENCE = re.compile(r"""url\(\s*(["']?)(?P<target>[^"')]*)\1\s*\)""")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A cut-out of pixels. `rgba`: (height, width, 4) uint8, straight alpha, trimmed to what is visible."""
+
+    name: str
+    rgba: Pixels
+
+    def document(self, side: int = 512, standing: bool = False) -> None:
+        """None: a picture of pixels has no svg."""
+
+    def pixels(self, side: int, standing: bool = False) -> Pixels:
+        """See `Art.pixels`."""
+        check_side(side)
+        height, width = self.rgba.shape[:2]
+        scale = side / max(height, width)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        resized = Image.fromarray(self.rgba).resize(size, Image.Resampling.LANCZOS)
+        square = Image.new("RGBA", (side, side))
+        square.paste(resized, ((side - size[0]) // 2, (side - size[1]) // (1 if standing else 2)))
+        pixels = np.array(square)
+        pixels.setflags(write=False)
+        return pixels
+
+
+SubjectArt = Icon | Picture
+
+
+def read_subject_image(path: str | Path) -> SubjectArt:
+    """The subject in a file: an Icon from an SVG, a Picture from PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF.
+
+    A picture with transparency is taken as it is. From one without, the background is removed, which has to be
+    plain along the border. Of animations the first frame counts; the camera's rotation is respected.
+    Raises FileNotFoundError, and ValueError for what cannot be read, is too large, or shows nothing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}: give a PNG with transparency, a picture or an SVG")
+    with path.open("rb") as file:
+        head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(b"<") or path.suffix.lower() == ".svg":
+        return _read_svg(path)
+    return Picture(path.stem, _trim(path.name, _read_picture(path)))
+
+
+def _read_picture(path: Path) -> Pixels:
+    """(height, width, 4), with the background removed where there was no transparency."""
+    if path.stat().st_size > MAX_PICTURE_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_PICTURE_BYTES >> 20} MB: save it smaller")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own cap is lower
+            image = Image.open(path, formats=FORMATS)
+        with image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise ValueError(
+                    f"{path.name} has {image.width} x {image.height} pixels, at most "
+                    f"{MAX_PICTURE_PIXELS // 1_000_000} million are read: save it smaller"
+                )
+            upright = ImageOps.exif_transpose(image)
+            rgba = _as_rgba(upright)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path.name} has far too many pixels: save it smaller") from error
+    except (OSError, SyntaxError) as error:
+        raise ValueError(
+            f"{path.name} cannot be read as a picture ({_one_line(error)}): give a PNG, JPEG, WebP or SVG"
+        ) from error
+    if max(rgba.size) > KEPT_SIDE:
+        rgba.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
+    pixels = np.array(rgba)
+    if pixels[..., 3].min() >= 250:
+        return remove_background(pixels[..., :3], path.name)
+    return pixels
+
+
+def _as_rgba(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("the picture holds decimal numbers instead of colours: save it with 8 bits per colour")
+    if image.mode.startswith("I"):  # 16-bit greys, which convert() would cut off instead of scaling
+        greys = np.asarray(image).astype(np.float32) / 257
+        return Image.fromarray(greys.clip(0, 255).astype(np.uint8)).convert("RGBA")
+    return image.convert("RGBA")
+
+
+def remove_background(rgb: Pixels, name: str = "the picture") -> Pixels:
+    """(height, width, 3) to (height, width, 4): what is connected with the border and of its colour is removed.
+
+    The outline keeps a soft edge: its pixels are taken apart into background and what lies before it.
+    Raises ValueError if the border is not plain.
+    """
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    ground = np.median(border, axis=0)  # (3,)
+    plain = np.abs(border - ground).max(axis=1) <= PLAIN_TOLERANCE
+    if plain.mean() < PLAIN_SHARE:
+        raise ValueError(
+            f"{name} has no transparency and only {plain.mean():.0%} of its border is of one colour: cut the subject "
+            "out and save it as PNG, or photograph it whole before a plain background"
+        )
+    difference = np.abs(rgb - ground).max(axis=2)  # (height, width)
+    removed = flood_from_border(difference <= PLAIN_TOLERANCE)
+    near = np.asarray(Image.fromarray((removed * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(5))) > 0
+    inner = np.where(removed, 0, difference).clip(0, 255).astype(np.uint8)
+    strongest = np.asarray(Image.fromarray(inner).filter(ImageFilter.MaxFilter(5))).astype(np.float64)
+    mixed = near & ~removed
+    alpha = np.where(removed, 0.0, 1.0)
+    alpha[mixed] = (difference[mixed] / np.maximum(strongest[mixed], 1)).clip(0, 1)
+    share = np.maximum(alpha, 1 / 255)[..., None]
+    front = np.where(mixed[..., None], (rgb - (1 - share) * ground) / share, rgb)
+    pixels = np.concatenate([front.clip(0, 255), alpha[..., None] * 255], axis=2)
+    return np.rint(pixels).astype(np.uint8)
+
+
+def flood_from_border(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The part of `free`, (height, width), that is connected with the border, by edges."""
+    reached = np.zeros_like(free)
+    reached[[0, -1]], reached[:, 0], reached[:, -1] = free[[0, -1]], free[:, 0], free[:, -1]
+    starts = free & ~np.pad(free, ((0, 0), (1, 0)))[:, :-1]
+    runs = np.cumsum(starts, axis=1)  # number of the run of free pixels that a pixel belongs to
+    height = len(free)
+    before = -1
+    while (now := int(reached.sum())) != before:  # each round follows the flood as far as it goes down, then up
+        before = now
+        for rows in (range(height), range(height - 1, -1, -1)):
+            previous = np.zeros(free.shape[1], dtype=bool)
+            for row in rows:
+                touched = free[row] & (reached[row] | previous)
+                if touched.any():
+                    hit = np.zeros(runs[row, -1] + 1, dtype=bool)
+                    hit[runs[row][touched]] = True
+                    reached[row] = free[row] & hit[runs[row]]
+                previous = reached[row]
+    return reached
+
+
+def _trim(name: str, rgba: Pixels) -> Pixels:
+    left, top, right, bottom = _visible_box(name, rgba[..., 3])
+    return np.ascontiguousarray(rgba[top:bottom, left:right])
+
+
+def _visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """left, top, right, bottom of what is visible."""
+    visible = alpha > VISIBLE
+    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+    if not len(rows):
+        raise ValueError(f"{name} shows nothing: no visible subject before the background; give another picture")
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+# ---- SVG
+
+
+def _read_svg(path: Path) -> Icon:
+    if path.stat().st_size > MAX_SVG_BYTES:
+        raise ValueError(f"{path.name} is larger than {MAX_SVG_BYTES >> 20} MB: simplify it, or export it as PNG")
+    try:
+        body, size = clean_svg(path.read_bytes())
+        measured = rasterise(square_document(body, (0, 0, *size), KEPT_SIDE // 4, False), KEPT_SIDE // 4)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {_one_line(error)}") from error
+    box = _visible_box(path.name, measured[..., 3])
+    unit = max(size) / (KEPT_SIDE // 4)
+    # square_document centres the shorter side.
+    x, y = box[0] * unit - (max(size) - size[0]) / 2, box[1] * unit - (max(size) - size[1]) / 2
+    return Icon(path.stem, "own", body, (x, y, (box[2] - box[0]) * unit, (box[3] - box[1]) * unit))
+
+
+def clean_svg(data: bytes) -> tuple[str, tuple[float, float]]:
+    """A safe svg element, and its width and height (the longer one 128).
+
+    Scripts, events, text, foreign content, style sheets (applied first) and whatever leaves the document are
+    dropped. Raises ValueError for what is no SVG, is declared with a DOCTYPE, refers to itself, costs too much to
+    draw, or has nothing to draw.
+    """
+    root = _parse(data)
+    if _local(root.tag) != "svg":
+        raise ValueError(f"the outermost element is <{_local(root.tag)[:40]}>, an SVG starts with <svg>")
+    left, top, width, height = _canvas(root)
+    clean = _clean(root, _style_rules(root))
+    if not any(element.tag in DRAWN for element in clean.iter()):
+        raise ValueError("nothing in it can be drawn: turn text into paths, and embed pictures as PNG or JPEG")
+    _check_cost(clean)
+    scale = 128 / max(width, height)
+    size = (width * scale, height * scale)
+    clean.attrib.update(width=f"{size[0]:.6g}", height=f"{size[1]:.6g}", viewBox=f"{left} {top} {width} {height}")
+    for gone in ("x", "y", "transform"):
+        clean.attrib.pop(gone, None)
+    return ET.tostring(clean, encoding="unicode"), size
+
+
+class _CappedBuilder(ET.TreeBuilder):
+    """Stops before a document of many or deeply nested elements is built whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = self._depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ET.Element:  # type: ignore[override]
+        self._count += 1
+        self._depth += 1
+        if self._count > MAX_ELEMENTS or self._depth > MAX_DEPTH:
+            raise ValueError(
+                f"it has more than {MAX_ELEMENTS} elements or {MAX_DEPTH} levels: simplify it, or export it as PNG"
+            )
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
+
+
+def _parse(data: bytes) -> ET.Element:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not encoded as UTF-8: save it again as UTF-8") from error
+    if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
+        raise ValueError("it declares a DOCTYPE or entities, which are not read: save it as plain SVG without them")
+    try:
+        return ET.fromstring(text, parser=ET.XMLParser(target=_CappedBuilder()))
+    except ET.ParseError as error:
+        raise ValueError(f"it is no valid XML ({error}): export it again") from error
+
+
+def _local(tag: object) -> str:
+    return str(tag).rpartition("}")[2]
+
+
+def _canvas(root: ET.Element) -> tuple[float, float, float, float]:
+    """left, top, width, height of what the document shows, in its own units."""
+    numbers = re.findall(r"[-+.\w]+", root.get("viewBox", "")) or [
+        "0", "0", *(re.sub(r"(px|pt|mm|cm|in)$", "", root.get(key, "").strip()) for key in ("width", "height")),
+    ]  # fmt: skip
+    try:
+        left, top, width, height = (float(number) for number in numbers)
+    except ValueError:
+        raise ValueError("its size is unclear: give it a viewBox of four numbers, or a width and a height") from None
+    sound = all(math.isfinite(v) and abs(v) < 1e7 for v in (left, top, width, height))
+    if not sound or min(width, height) < 1e-3 or max(width, height) > 100 * min(width, height):
+        raise ValueError(f"its size of {width:g} x {height:g} cannot be drawn: give it a viewBox around the subject")
+    return left, top, width, height
+
+
+def _declarations(text: str) -> dict[str, str]:
+    """The safe ones of "property: value; ..."."""
+    pairs = (part.partition(":") for part in re.sub(r"/\*.*?\*/", "", text, flags=re.S).split(";"))
+    found = {key.strip().lower(): value.replace("!important", "").strip() for key, _, value in pairs}
+    return {key: kept for key, value in found.items() if key in PROPERTIES and (kept := _safe(value)) is not None}
+
+
+def _safe(value: str) -> str | None:
+    """The value with its references as url(#id), or None if it has an escape or may leave the document."""
+    value = REFERENCE.sub(lambda match: f"url({match['target'].strip()})", value)
+    functions = re.findall(r"([\w-]+)\s*\(", value)
+    inside = all(target.startswith("#") for target in re.findall(r"url\s*\(([^)]*)", value, flags=re.I))
+    known = all(function in FUNCTIONS for function in functions)
+    return value if inside and known and not re.search(r"[\\@\"'<>]", value) else None
+
+
+Rule = tuple[tuple[int, int, int], str, dict[str, str]]  # specificity, selector, declarations
+
+
+def _style_rules(root: ET.Element) -> list[Rule]:
+    """The style sheets' rules for simple selectors (*, path, .class, #id, path.class), weakest first."""
+    rules: list[Rule] = []
+    for sheet in (element.text or "" for element in root.iter() if _local(element.tag) == "style"):
+        plain = re.sub(r"/\*.*?\*/", "", sheet, flags=re.S)
+        for selectors, block in re.findall(r"([^{}]+)\{([^{}]*)\}", plain):
+            for selector in selectors.rpartition(";")[2].split(","):
+                if re.fullmatch(r"(\*|[\w-]+)?([.#][\w-]+)*", selector := selector.strip()) and selector:
+                    strength = (selector.count("#"), selector.count("."), int(selector[0] not in "*.#"))
+                    rules.append((strength, selector, _declarations(block)))
+    if len(rules) > 1000:
+        raise ValueError(f"its style sheets have {len(rules)} rules, at most 1000 are read: export it as plain SVG")
+    return sorted(rules, key=lambda rule: rule[0])
+
+
+def _selects(selector: str, element: ET.Element) -> bool:
+    tag = re.match(r"[\w-]*", selector)
+    classes, ids = re.findall(r"\.([\w-]+)", selector), re.findall(r"#([\w-]+)", selector)
+    return (
+        (tag is None or tag[0] in ("", _local(element.tag)))
+        and set(classes) <= set(element.get("class", "").split())
+        and all(id == element.get("id") for id in ids)
+    )
+
+
+def _clean(element: ET.Element, rules: list[Rule]) -> ET.Element:
+    """A copy with known elements and attributes only, and styles in place."""
+    tag = _local(element.tag)
+    clean = ET.Element("g" if tag in ("a", "switch") else tag)
+    for key, value in element.attrib.items():
+        if key in ATTRIBUTES and (kept := _safe(value)) is not None:
+            clean.set(key, kept)
+    style = {key: value for _, selector, block in rules if _selects(selector, element) for key, value in block.items()}
+    style.update(_declarations(element.get("style", "")))
+    if style:
+        clean.set("style", ";".join(f"{key}:{value}" for key, value in style.items()))
+    target = next((value.strip() for key, value in element.attrib.items() if _local(key) == "href"), "")
+    if (tag == "image" and _is_safe_picture(target)) or (tag != "image" and re.fullmatch(r"#[\w.:-]+", target)):
+        clean.set("xlink:href", target)
+    for child in element:
+        name = _local(child.tag)
+        if name in ELEMENTS or name == "a":
+            kept = _clean(child, rules)
+            if name not in ("image", "use") or "xlink:href" in kept.attrib:
+                clean.append(kept)
+    return clean
+
+
+def _is_safe_picture(target: str) -> bool:
+    """Whether an embedded picture is a PNG or JPEG of bearable size."""
+    match = re.fullmatch(r"data:image/(?:png|jpe?g);base64,([\sA-Za-z0-9+/=]+)", target)
+    if match is None:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(base64.b64decode(match[1])), formats=("PNG", "JPEG"))
+    except (OSError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+        return False
+    return image.width * image.height <= MAX_EMBEDDED_PIXELS
+
+
+def _references(element: ET.Element) -> Iterator[str]:
+    for key, value in element.attrib.items():
+        if key == "xlink:href" and value.startswith("#"):
+            yield value[1:]
+        else:
+            yield from re.findall(r"url\(#([^)]*)\)", value)
+
+
+def _check_cost(root: ET.Element) -> None:
+    """Raises ValueError if references go round, or would draw more than MAX_COST elements when followed."""
+    by_id = {id: element for element in root.iter() if (id := element.get("id")) is not None}
+    costs: dict[ET.Element, int] = {}
+    open_elements: set[ET.Element] = set()
+
+    def cost(element: ET.Element, depth: int) -> int:
+        if element in costs:
+            return costs[element]
+        if element in open_elements or depth > 4 * MAX_DEPTH:
+            raise ValueError("its references go round or too deep: simplify it, or export it as PNG")
+        open_elements.add(element)
+        style = element.get("style", "")
+        total = LAYER_COST if any(key in element.attrib or f"{key}:" in style for key in LAYERED) else 1
+        for child in element:
+            total += cost(child, depth + 1)
+        for id in _references(element):
+            if id in by_id:
+                total += cost(by_id[id], depth + 1)
+        open_elements.discard(element)
+        costs[element] = total
+        return total
+
+    total = cost(root, 0)
+    if total > MAX_COST:
+        raise ValueError(f"it costs too much to draw ({total} elements with repeats): export it as PNG")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
