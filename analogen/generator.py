@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from analogen.errors import UserError, user_errors
+from analogen.errors import user_errors
+from analogen.models import pick_device
 from analogen.pipelines.composer import ComposerPipeline, load_composer
 from analogen.relsim.encoder import Looked, MiniEncoder, load_encoder
 from analogen.relsim.images import read_image
@@ -60,9 +61,10 @@ class Casting:
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate to make: everything that decides its picture beside the relation."""
+    """One candidate to make: everything that decides its picture. relation: (384,) unit vector."""
 
     seed: int
+    relation: Vectors
     scene: Scene  # still without elements
     cast: Cast
 
@@ -89,7 +91,7 @@ class Generator:
 
     def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
         self.model = model
-        self.device = _device(device)
+        self.device = pick_device(device)
         self.encoder: MiniEncoder = load_encoder(model, self.device)
         self.composer: ComposerPipeline = load_composer(device=self.device)
         if dtype not in ("auto", "float32"):
@@ -108,9 +110,11 @@ class Generator:
             casting = cast_things(request, self.library, self.encoder)
         with watch("encode"):
             understood = encode_relation(references, request.relation, self.encoder)
-        rows = plan(request, casting, self.library)
+        rows = plan(request, understood, casting, self.library)
         with watch("compose"):
-            scenes = sample(rows, understood.relation, request, self.composer, report)
+            scenes = sample(
+                rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, report
+            )
         with watch("score"):
             previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in zip(scenes, rows, strict=True)]
             scores = score_pictures(previews, understood, casting, self.encoder)
@@ -202,7 +206,7 @@ def fitting_others(subject: str | None, library: ArtLibrary) -> tuple[str, ...]:
     return tuple(name for name in stock if library.category(name) != library.category(subject)) or stock
 
 
-def plan(request: Request, casting: Casting, library: ArtLibrary) -> list[Row]:
+def plan(request: Request, understood: Understood, casting: Casting, library: ArtLibrary) -> list[Row]:
     """One row per candidate; a candidate's seed alone decides its palette, ground, art family and second thing."""
     rows = []
     for seed in request.candidate_seeds:
@@ -214,26 +218,32 @@ def plan(request: Request, casting: Casting, library: ArtLibrary) -> list[Row]:
         scene = Scene(
             (), background=background, subject=casting.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        rows.append(Row(seed, scene, Cast(library, subject=casting.art)))
+        rows.append(Row(seed, understood.relation, scene, Cast(library, subject=casting.art)))
     return rows
 
 
 def sample(
-    rows: Sequence[Row], relation: Vectors, request: Request, composer: ComposerPipeline, report: Progress
+    rows: Sequence[Row],
+    composer: ComposerPipeline,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    relation_scale: float = 1.0,
+    report: Progress | None = None,
 ) -> list[Scene]:
-    """Compose the scenes of all rows in one pass."""
-    steps = request.steps or STEPS
+    """Compose the scenes of all rows in one pass, whatever their relations."""
+    steps = steps or STEPS
 
     def on_step(pipeline: object, step: int, timestep: int, values: dict[str, object]) -> dict[str, object]:
-        report("compose", step + 1, steps)
+        if report is not None:
+            report("compose", step + 1, steps)
         return {}
 
     composed: list[list[Element]] = composer(
-        torch.from_numpy(np.repeat(relation[None], len(rows), axis=0)),
+        torch.from_numpy(np.stack([row.relation for row in rows])),
         generator=[torch.Generator().manual_seed(_torch_seed(row.seed)) for row in rows],
         num_inference_steps=steps,
-        guidance_scale=GUIDANCE if request.guidance_scale is None else request.guidance_scale,
-        relation_scale=request.relation_scale,
+        guidance_scale=GUIDANCE if guidance_scale is None else guidance_scale,
+        relation_scale=relation_scale,
         callback_on_step_end=on_step,
     ).scenes
     return [
@@ -274,15 +284,3 @@ def _on_white(art: Art) -> Image.Image:
 def _torch_seed(seed: int) -> int:
     """Neighbouring seeds of torch's generator give related first draws: spread them."""
     return random.Random(seed).getrandbits(63)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device is {name!r}, but this machine offers no CUDA device: use --device cpu")
-    if name == "mps" and not torch.backends.mps.is_available():
-        raise UserError("--device is 'mps', but this machine offers none: use --device cpu")
-    return name

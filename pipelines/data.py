@@ -15,7 +15,7 @@ from torch import Tensor
 
 from analogen.pipelines.features import Batch, SceneTensors, collate, encode
 from analogen.relsim.mini import MiniNet
-from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations
+from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS
 
 CHUNK = 2000  # scenes drawn from one seed
@@ -78,7 +78,7 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
     relations, seed, chunk, count, encoder, selection = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
-    selection = selection or Selection(("thing",), ("another", "third"), ("none",))
+    selection = selection or training_selection()
     net = MiniNet.from_pretrained(encoder) if encoder else None
     lengths, tokens, features, relation = [], [], [], []
     pictures: list[NDArray[np.uint8]] = []

@@ -59,7 +59,8 @@ class DecoupledAttention(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """Attention written out: for a few dozen tokens several times faster than the fused kernel on CPUs."""
     logits = (query @ key.transpose(-2, -1)) * query.shape[-1] ** -0.5
-    return (logits if bias is None else logits + bias).softmax(-1) @ value
+    # The bias is fp32 and lifts the logits to it: the weights go back to the model's own precision.
+    return (logits if bias is None else logits + bias).softmax(-1).to(value.dtype) @ value
 
 
 def padding_bias(mask: Tensor) -> Tensor:

@@ -103,9 +103,10 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 logits = free + guidance_scale * (logits - free)
             if step == 0:
                 logits[:, self.end] = -torch.inf  # a scene has at least one element
-            chosen = torch.stack(
-                [_nucleus(row, generator, temperature, top_p) for row, generator in zip(logits, generators, strict=True)]
-            )
+            # A row that has ended draws no more, or its generator would go on by the length of the longest row.
+            chosen = torch.full_like(counts, self.end)
+            for row in going.nonzero().flatten().tolist():
+                chosen[row] = _nucleus(logits[row], generators[row], temperature, top_p)
             going = going & (chosen != self.end)
             if not going.any():
                 break

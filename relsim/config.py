@@ -39,11 +39,13 @@ def _typed(key: str, value: Any, wanted: type) -> Any:
         if value.lower() not in ("true", "false"):
             raise ValueError(f"setting {key}={value!r} must be true or false")
         return value.lower() == "true"
-    if wanted in (int, float, str) and not isinstance(value, bool):
+    if wanted in (int, float) and isinstance(value, str):
         try:
             return wanted(value)
         except ValueError as error:
             raise ValueError(f"setting {key}={value!r} must be {wanted.__name__}") from error
-    if not isinstance(value, wanted):
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:  # not isinstance: True is an int, and 2.5 steps are no whole number
         raise ValueError(f"setting {key}={value!r} must be {wanted.__name__}")
     return value

@@ -38,7 +38,7 @@ class Pool:
         self.relations: list[str] = header["relations"]
         self.captions: list[str] = header["captions"]
         self.subjects: list[str] = header["subjects"]
-        paths = sorted(folder.glob("shard-*.npy"))
+        paths = sorted(folder.glob("shard-?????.npy"))
         self._images = [np.load(path, mmap_mode="r") for path in paths]
         columns = [np.load(path.with_suffix(".labels.npz")) for path in paths]
         self.labels = Labels(*(np.concatenate([c[n] for c in columns]) for n in ("relation", "caption", "subject")))
@@ -53,13 +53,25 @@ class Pool:
         return torch.from_numpy(stack).permute(0, 3, 1, 2)
 
 
-def draw_pool(folder: Path, selection: Selection, relations: list[str], shards: range, seed: int, workers: int = 1) -> None:
-    """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept."""
+def draw_pool(
+    folder: Path,
+    selection: Selection,
+    relations: list[str],
+    shards: range,
+    seed: int,
+    workers: int = 1,
+    *,
+    finished: bool = False,
+) -> None:
+    """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept.
+
+    finished: well-composed pictures, as the composer's are to be, instead of hard references.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
     header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
     (folder / "pool.json").write_text(json.dumps(header))
-    jobs = [(folder, selection, relations, captions, shard, seed) for shard in shards]
+    jobs = [(folder, selection, relations, captions, shard, seed, finished) for shard in shards]
     if workers == 1:
         for job in jobs:
             _draw_shard(job)
@@ -68,8 +80,8 @@ def draw_pool(folder: Path, selection: Selection, relations: list[str], shards: 
             processes.map(_draw_shard, jobs, chunksize=1)
 
 
-def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int]) -> None:
-    folder, selection, relations, captions, shard, seed = job
+def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, bool]) -> None:
+    folder, selection, relations, captions, shard, seed, finished = job
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return
@@ -78,7 +90,7 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int]) -> 
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
         first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
-        sample = draw_sample(RELATIONS[relations[first]], selection, rng)
+        sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=not finished)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
         for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
             images[row + offset] = render(drawn.scene, POOL_SIZE_PX)

@@ -165,7 +165,9 @@ def _save_sheet(pictures: list[Picture], result: Result, num_images: int, paths:
 
     cells = [Cell(picture.image, "reference", marked=True) for picture in pictures]
     for candidate, path in zip(result.candidates[:num_images], paths, strict=True):
-        cells.append(Cell(candidate.image, f"{path.name}  seed {candidate.seed}\n{_scores(candidate)}"))
+        cells.append(
+            Cell(candidate.image, f"{path.name}  seed {candidate.seed}\n" + _scores(candidate).replace(" = ", "\n"))
+        )
     for page, image in enumerate(contact_sheets(cells)):
         write_atomic(sheet_path(paths, page), png_bytes(image, None))
 

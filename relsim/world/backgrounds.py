@@ -15,7 +15,7 @@ from analogen.relsim.world.shapes import Linear, Shape, draw_shapes, rectangle
 
 TEXTURED = ("paper", "noise")  # drawn as pixels; the others are shapes
 _GRAIN_PX = 256
-_BLOBS_PX = 64  # what is this soft is smooth enough when scaled up from here
+_BLOBS_PX = 40  # what is this soft is smooth enough when scaled up from here
 
 
 def background_shapes(background: Background, half_width: float, half_height: float) -> tuple[Shape, ...]:
@@ -28,15 +28,15 @@ def background_shapes(background: Background, half_width: float, half_height: fl
     dx, dy = math.cos(math.radians(background.turn)), math.sin(math.radians(background.turn))
     if background.kind == "gradient":
         reach = abs(dx) * half_width + abs(dy) * half_height  # the corners get the pure colours
-        stops = ((0.0, first, 1.0), (1.0, second, 1.0))
-        return (Shape(whole, Linear(-dx * reach, -dy * reach, dx * reach, dy * reach, stops)),)
+        ends = ((0.0, first, 1.0), (1.0, second, 1.0))
+        return (Shape(whole, Linear(-dx * reach, -dy * reach, dx * reach, dy * reach, ends)),)
     if background.kind == "stripes":
         step, soft = 0.18, 0.04
-        stops = (
+        bands = (
             (0.0, second, 1.0), (soft, first, 1.0), (0.5 - soft, first, 1.0), (0.5 + soft, second, 1.0),
             (1 - soft, second, 1.0), (1.0, second, 1.0),
         )  # fmt: skip
-        return (Shape(whole, Linear(0, 0, 2 * step * dx, 2 * step * dy, stops, repeat=True)),)
+        return (Shape(whole, Linear(0, 0, 2 * step * dx, 2 * step * dy, bands, repeat=True)),)
     if background.kind == "horizon":
         level = min(max(background.level, -half_height), half_height)
         sky = Linear(0, -half_height, 0, level, ((0.0, mix(first, "#ffffff", 0.12), 1.0), (1.0, first, 1.0)))

@@ -179,13 +179,17 @@ def block_counts(element: Element) -> tuple[int, int]:
 
 def pixelate(pixels: Pixels, columns: int, rows: int) -> Pixels:
     """(rows, columns, 4): each block the mean of what it covers, its edge hardened so that it reads as a block."""
-    data = pixels.astype(np.float32) / 255
+    data: Floats = pixels.astype(np.float32) / np.float32(255)
     data[..., :3] *= data[..., 3:]
     data = _shrink(_shrink(data, rows).swapaxes(0, 1), columns).swapaxes(0, 1)
     alpha = data[..., 3:]
     color = data[..., :3] / np.maximum(alpha, 1e-4)
     hardened = np.clip((alpha - 0.3) / 0.16, 0, 1)
-    return np.rint(np.concatenate([color, hardened], axis=-1).clip(0, 1) * 255).astype(np.uint8)
+    return _bytes(255 * np.concatenate([color, hardened], axis=-1))
+
+
+def _bytes(values: Floats) -> Pixels:
+    return np.asarray(np.rint(values.clip(0, 255)), dtype=np.uint8)
 
 
 def _shrink(data: Floats, count: int) -> Floats:
@@ -206,7 +210,9 @@ def _blur(data: Floats, sigma: float) -> Floats:
     for axis in (0, 1):
         padded = np.pad(data, [(radius, radius) if a == axis else (0, 0) for a in range(data.ndim)])
         size = data.shape[axis]
-        data = sum((k * np.take(padded, range(i, i + size), axis=axis) for i, k in enumerate(kernel)), np.float32(0))
+        data = np.zeros_like(data)
+        for i, weight in enumerate(kernel):
+            data += weight * np.take(padded, range(i, i + size), axis=axis)
     return data
 
 
@@ -232,7 +238,7 @@ SKETCH_PAPER = (253, 251, 245)
 def sketch(pixels: Pixels) -> Pixels:
     """An ink drawing of the art, (side, side, 4): contour, strong inner edges, hatched darks on pale paper."""
     side = len(pixels)
-    data = pixels.astype(np.float32) / 255
+    data: Floats = pixels.astype(np.float32) / np.float32(255)
     alpha = data[..., 3]
     premultiplied = data[..., :3] * data[..., 3:]
     pen = max(0.6, 0.0085 * side)  # half the width of a line
@@ -248,16 +254,17 @@ def sketch(pixels: Pixels) -> Pixels:
     edge *= inner
     crest = edge / np.maximum(_peak(edge, max(1, round(1.6 * soft))), 1e-4)
     lines = _step(crest, 0.62, 0.9) * _step(edge, 0.13, 0.26)
-    tone = color @ _LUMA.astype(np.float32)
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32)
-    wave = 0.5 + 0.5 * np.cos((x + y) * (2 * math.pi / max(4.5, 0.05 * side)))
+    tone: Floats = color @ _LUMA.astype(np.float32)
+    place = np.arange(side, dtype=np.float32)
+    pitch = np.float32(2 * math.pi / max(4.5, 0.05 * side))
+    wave = np.asarray(0.5 + 0.5 * np.cos((place[:, None] + place) * pitch), dtype=np.float32)
     hatch = _step(wave, 0.68, 0.95) * _step(0.42 - tone, 0.0, 0.12) * _step(spread_alpha, 0.6, 0.95)
     ink = np.maximum(np.maximum(contour, 0.9 * lines), 0.6 * hatch)[..., None].astype(np.float32)
     paper = np.array(SKETCH_PAPER, dtype=np.float32) * (0.93 + 0.07 * tone[..., None])
     fill = (0.93 * alpha)[..., None]
     covered = ink + fill * (1 - ink)
     drawn = (np.array(INK, dtype=np.float32) * ink + paper * fill * (1 - ink)) / np.maximum(covered, 1e-4)
-    return np.rint(np.concatenate([drawn, 255 * covered], axis=-1).clip(0, 255)).astype(np.uint8)
+    return _bytes(np.concatenate([drawn, 255 * covered], axis=-1))
 
 
 def affine(x: float, y: float, turn: float, mirror: bool, scale: float) -> NDArray[np.float64]:

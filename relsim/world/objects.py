@@ -71,7 +71,8 @@ def _ground(p: Look) -> Shapes:
 def _cone(p: Look) -> Shapes:
     def beam(share: float) -> str:
         x, neck, foot = share * p.x, 0.16 * share * p.x, 0.1 * p.y
-        return f"M{-neck:.5g} {-p.y:.5g}L{neck:.5g} {-p.y:.5g}L{x:.5g} {p.y - foot:.5g}A{x:.5g} {foot:.5g} 0 0 1 {-x:.5g} {p.y - foot:.5g}Z"
+        ends = f"M{-neck:.5g} {-p.y:.5g}L{neck:.5g} {-p.y:.5g}L{x:.5g} {p.y - foot:.5g}"
+        return f"{ends}A{x:.5g} {foot:.5g} 0 0 1 {-x:.5g} {p.y - foot:.5g}Z"
 
     def light(top: float, bottom: float) -> Linear:
         return Linear(
@@ -157,7 +158,8 @@ def _balloon(p: Look) -> Shapes:
     body = moved(_BALLOON, sx=p.x, sy=p.y)
     knot = rounded([(0, 0.78 * p.y), (0.13 * p.x, p.y), (-0.13 * p.x, p.y)], 0.03)
     rubber = Radial(-0.34 * p.x, -0.45 * p.y, 1.5 * p.x, 1.6 * p.y, (
-        (0.0, p.light(0.42), 1.0), (0.35, p.light(0.08), 1.0), (0.75, p.dark(0.12), 1.0), (1.0, p.dark(0.3), 1.0)))  # fmt: skip
+        (0.0, p.light(0.42), 1.0), (0.35, p.light(0.08), 1.0), (0.75, p.dark(0.12), 1.0), (1.0, p.dark(0.3), 1.0))
+    )  # fmt: skip
     gleam = polygon(arc(0.72 * p.x, 0.6 * p.y, 195, 245), closed=False)
     return [
         Shape(knot, p.dark(0.3)),
@@ -195,7 +197,8 @@ def _trunk(p: Look) -> Shapes:
     return [
         Shape(trunk, Linear(-0.6 * x, 0, 0.7 * x, 0, even((p.light(0.14), p.color, p.dark(0.34))))),
         Shape(moved(bark, sx=x, sy=y), p.dark(0.42), width=min(0.03, 0.08 * x), opacity=0.55),
-        Shape(rectangle(-x, -y, 2 * x, 0.3 * y), Linear(0, -y, 0, -0.7 * y, ((0.0, "#1d1636", 0.4), (1.0, "#1d1636", 0.0))),
+        Shape(rectangle(-x, -y, 2 * x, 0.3 * y),
+              Linear(0, -y, 0, -0.7 * y, ((0.0, "#1d1636", 0.4), (1.0, "#1d1636", 0.0))),
               clip=trunk),
     ]  # fmt: skip
 
@@ -211,8 +214,10 @@ def _pedestal(p: Look) -> Shapes:
 
     shaft_top, shaft_end = -y + 1.6 * slab, y - 1.9 * slab
     shaft = course(0.74, shaft_top, shaft_end - shaft_top, 0)
-    flutes = "".join(rectangle((i * 0.26 - 0.045) * x, shaft_top + 0.55 * slab, 0.09 * x, shaft_end - shaft_top - slab, 0.05 * x)
-                     for i in (-2, -1, 0, 1, 2))  # fmt: skip
+    flutes = "".join(
+        rectangle((i * 0.26 - 0.045) * x, shaft_top + 0.55 * slab, 0.09 * x, shaft_end - shaft_top - slab, 0.05 * x)
+        for i in (-2, -1, 0, 1, 2)
+    )
     return [
         Shape(shaft, stone),
         Shape(flutes, p.dark(0.34), opacity=0.4),
@@ -233,7 +238,8 @@ def _building(p: Look) -> Shapes:
     columns = max(2, round(2 * x / 0.2))
     rows = max(2, round(2 * y / 0.24))
     step_x, step_y = 2 * x / (columns + 0.5), (2 * y - 0.1) / (rows + 0.2)
-    lit, dim = [], []
+    lit: list[str] = []
+    dim: list[str] = []
     for row in range(rows):
         for column in range(columns):
             pane = rectangle(-x + (column + 0.45) * step_x, -y + 0.1 + row * step_y, 0.6 * step_x, 0.58 * step_y, 0.014)
@@ -278,7 +284,7 @@ def _shell(p: Look) -> Shapes:
     peaks = ((-1, -0.72), (-0.72, -1), (-0.5, -0.6), (-0.24, -0.94), (0.02, -0.55), (0.28, -0.97), (0.5, -0.62),
              (0.76, -0.95), (1, -0.7))  # fmt: skip
     edge = "L".join(f"{a * x:.5g} {b * y:.5g}" for a, b in peaks)
-    cup = f"M{edge}C{1.02 * x:.5g} {0.45 * y:.5g} {0.58 * x:.5g} {y:.5g} 0 {y:.5g}C{-0.58 * x:.5g} {y:.5g} {-1.02 * x:.5g} {0.45 * y:.5g} {-x:.5g} {-0.72 * y:.5g}Z"
+    cup = f"M{edge}" + moved("C1.02 .45 .58 1 0 1C-.58 1 -1.02 .45 -1 -.72Z", sx=x, sy=y)
     skin = Radial(
         -0.35 * x, -0.3 * y, 1.6 * x, 1.5 * y, ((0.0, p.light(0.6), 1.0), (0.5, p.color, 1.0), (1.0, p.dark(0.3), 1.0))
     )
@@ -313,9 +319,8 @@ def _ice(p: Look) -> Shapes:
     right = polygon([(x, -y), (x, y), (x - cut, y - cut), (x - cut, -y + cut)])
     left = polygon([(-x, -y), (-x, y), (-x + cut, y - cut), (-x + cut, -y + cut)])
     low = polygon([(-x, y), (x, y), (x - cut, y - cut), (-x + cut, y - cut)])
-    streaks = "".join(polygon([(a * x, -0.62 * y), ((a + b) * x, -0.62 * y), ((a + b - 0.55) * x, 0.02 * y), ((a - 0.55) * x, 0.02 * y)])
-                      for a, b in ((-0.2, 0.16), (0.06, 0.06)))  # fmt: skip
-    cracks = f"M{0.3 * x:.5g} {0.62 * y:.5g}L{0.46 * x:.5g} {0.4 * y:.5g}L{0.42 * x:.5g} {0.26 * y:.5g}M{0.46 * x:.5g} {0.4 * y:.5g}L{0.6 * x:.5g} {0.36 * y:.5g}"
+    streaks = moved("M-.2 -.62L-.04 -.62L-.59 .02L-.75 .02ZM.06 -.62L.12 -.62L-.43 .02L-.49 .02Z", sx=x, sy=y)
+    cracks = moved("M.3 .62L.46 .4L.42 .26M.46 .4L.6 .36", sx=x, sy=y)
     return [
         Shape(block, face),
         Shape(top, "#ffffff", opacity=0.5, clip=block),

@@ -28,7 +28,8 @@ from analogen.relsim.world.shapes import Shape, draw_shapes, skia_path
 SIDES_PX = (64, 4096)
 _CACHE_BYTES = 192 * 2**20
 _LEVELS_PX = (48, 96, 192, 384, 768, 1536, 3072)
-_SHADOW_PX = 96  # side of the picture that a shadow is blurred in
+_SHADOW_PX = 96  # side of the image that a shadow is blurred in
+SHADOW_BLUR = 0.04  # standard deviation, in sizes
 _OVERHANG = 0.8  # how far a prop may reach beyond its box, in sizes: a lens by its handle
 _SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
 _BLOCKS = skia.SamplingOptions(skia.FilterMode.kNearest)
@@ -162,9 +163,9 @@ def flat_color(scene: Scene, element: Element) -> str:
 
 
 def shadow_of(scene: Scene, element: Element) -> tuple[float, float, float]:
-    """Offset down, standard deviation (half short sides) and opacity of an element's drop shadow."""
+    """Offset down and standard deviation (half short sides), and opacity of an element's drop shadow."""
     size = element.size * scene.frame.scale
-    return 0.03 * size + 0.006, 0.03 * size + 0.006, 0.4 * min(scene.shadow, 1.0)
+    return 0.04 * size, SHADOW_BLUR * size, 0.42 * min(scene.shadow, 1.0)
 
 
 def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[Shape, ...]:
@@ -240,25 +241,34 @@ class _Painter:
         canvas.restore()
 
     def _drop_shadow(self, element: Element, matrix: NDArray[np.float64]) -> None:
-        """Drawn small and scaled up: blurring it in place would take most of a large picture's time."""
-        drop, sigma, opacity = shadow_of(self._scene, element)
-        half = math.hypot(element.width, element.height) / 2 * self._scene.frame.scale + 3 * sigma
-        side = min(_SHADOW_PX, math.ceil(2 * half * self._unit))
-        surface = skia.Surface(side, side)
-        canvas = surface.getCanvas()
-        canvas.scale(side / (2 * half), side / (2 * half))
-        canvas.translate(half - matrix[0, 2], half - matrix[1, 2])
-        black = looks.color_matrix(0, 1, 1, "#000000", 1)
-        canvas.saveLayer(
-            None,
-            skia.Paint(ColorFilter=skia.ColorFilters.Matrix(black), ImageFilter=skia.ImageFilters.Blur(sigma, sigma)),
-        )
-        self._draw(canvas, element, matrix)
-        canvas.restore()
-        x, y = matrix[0, 2] - half, matrix[1, 2] - half + drop
-        place = skia.Rect.MakeXYWH(x, y, 2 * half, 2 * half)
+        """Blurred small, once, and scaled up: blurring in place would take most of a picture's time."""
+        drop, _, opacity = shadow_of(self._scene, element)
+        half = max(element.aspect, 1 / element.aspect) ** 0.5 / 2 + 3 * SHADOW_BLUR
+        # Colours do not matter here, nor do drawings and blocks, whose outline is about the same.
+        # The size chooses the art's level only: little is enough to blur.
+        plain = Element(element.kind, 0, 0, 0.1, element.aspect, standing=element.standing, clip=element.clip)
+        art = self._cast.art(self._scene, element.kind)
+        image = _IMAGES.get((art, "shadow", plain), lambda: self._blurred(plain, half))
+        canvas = self._canvas
+        canvas.save()
+        canvas.translate(0, drop)
+        canvas.concat(skia.Matrix.MakeAll(*matrix[:2].ravel(), 0, 0, 1))
         linear = skia.SamplingOptions(skia.FilterMode.kLinear)
-        self._canvas.drawImageRect(surface.makeImageSnapshot(), place, linear, skia.Paint(Alphaf=opacity))
+        alpha = skia.Paint(Alphaf=opacity * element.opacity)
+        canvas.drawImageRect(image, skia.Rect.MakeLTRB(-half, -half, half, half), linear, alpha)
+        canvas.restore()
+
+    def _blurred(self, element: Element, half: float) -> skia.Image:
+        surface = skia.Surface(_SHADOW_PX, _SHADOW_PX)
+        canvas = surface.getCanvas()
+        canvas.scale(_SHADOW_PX / (2 * half), _SHADOW_PX / (2 * half))
+        canvas.translate(half, half)
+        paint = _paint(looks.color_matrix(0, 1, 1, "#000000", 1), 1.0)
+        paint.setImageFilter(skia.ImageFilters.Blur(SHADOW_BLUR, SHADOW_BLUR))
+        canvas.saveLayer(None, paint)
+        self._draw(canvas, element, np.eye(3))
+        canvas.restore()
+        return surface.makeImageSnapshot()
 
     def _draw_prop(self, canvas: skia.Canvas, element: Element, layout: Layout) -> None:
         matrix = colors_of(self._scene, element)

@@ -115,7 +115,7 @@ def scallops(points: Sequence[Point], roundness: float = 1.08) -> str:
 
 def rounded(points: Sequence[Point], radius: float) -> str:
     """Closed polygon whose corners are rounded by cutting them off at most this far from the corner."""
-    parts = []
+    parts: list[str] = []
     for i, (x, y) in enumerate(points):
         cuts = []
         for ox, oy in (points[i - 1], points[(i + 1) % len(points)]):

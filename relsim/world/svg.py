@@ -114,7 +114,8 @@ class _Writer:
             x, y, width, height = layout.art
             content = self._shapes(shapes_of(scene, element, self._reach))
             if element.clip.kind in ("window", "lens"):
-                content = f'<g transform="{looks.svg_matrix(looks.affine(x + width / 2, y + height / 2, 0, False, width))}">{content}</g>'
+                zoom = looks.affine(x + width / 2, y + height / 2, 0, False, width)
+                content = f'<g transform="{looks.svg_matrix(zoom)}">{content}</g>'
             content = self._colored(element, content, None)
         if element.opacity < 1:
             content = f'<g opacity="{element.opacity:.4g}">{content}</g>'
@@ -190,7 +191,7 @@ class _Writer:
         return f'<g mask="url(#{mask})" opacity="{element.silhouette:.4g}">{shapes}</g>'
 
     def _shadow(self, element: Element) -> str:
-        drop, sigma, opacity = (value for value in shadow_of(self._scene, element))
+        drop, sigma, opacity = shadow_of(self._scene, element)
         drop, sigma = drop * self._unit, sigma * self._unit
         markup = (
             f'<filter id="{{id}}" x="-0.3" y="-0.3" width="1.6" height="1.6" {_SRGB}>'

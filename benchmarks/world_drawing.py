@@ -1,0 +1,82 @@
+"""How fast the renderer draws the relational world, on one core.
+
+    python benchmarks/world_drawing.py [--scenes 3]
+
+Draws scenes of every registered relation at 128 and 1024 pixels, each once to warm the caches (art, shapes)
+and once for the clock, and prints a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+
+import numpy as np
+import resvg_py
+import skia
+
+from analogen.relsim.world.palette import PALETTES, arbitrary_background
+from analogen.relsim.world.relations import RELATIONS, Draft
+from analogen.relsim.world.render import render
+from analogen.relsim.world.scene import Scene
+from analogen.relsim.world.svg import to_svg
+
+THINGS = ("cat", "rocket", "apple", "tree", "fish", "car", "house", "bird")
+
+
+def world_scenes(per_relation: int) -> list[Scene]:
+    """Scenes of all relations on arbitrary backgrounds; half of them with drop shadows."""
+    scenes = []
+    for relation in RELATIONS.values():
+        for seed in range(per_relation):
+            rng = np.random.default_rng(seed)
+            draft = Draft(rng)
+            relation.draw(draft)
+            palette = str(rng.choice(sorted(PALETTES)))
+            subject, other = rng.choice(THINGS, 2, replace=False)
+            background = arbitrary_background(rng)
+            scenes.append(
+                Scene(tuple(draft.elements), background, subject=str(subject), other=str(other), palette=palette,
+                      shadow=0.6 if seed % 2 else 0.0)
+            )  # fmt: skip
+    return scenes
+
+
+def seconds(scenes: list[Scene], side: int) -> list[float]:
+    """Warm seconds of each picture."""
+    taken = []
+    for scene in scenes:
+        render(scene, side)
+        start = time.perf_counter()
+        render(scene, side)
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=3, help="scenes per relation")
+    scenes = world_scenes(parser.parse_args().scenes)
+    elements = statistics.median(len(scene.elements) for scene in scenes)
+    small, large = seconds(scenes, 128), seconds(scenes[:: max(1, len(scenes) // 60)], 1024)
+    start = time.perf_counter()
+    sample = scenes[:: max(1, len(scenes) // 30)]
+    sizes = [len(to_svg(scene, 1024)) / 1000 for scene in sample]
+    svg = (time.perf_counter() - start) / len(sample)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},")
+    print(f"skia-python {skia.__version__}, resvg {resvg_py.__resvg_version__}, numpy {np.__version__}")
+    print(f"{len(scenes)} scenes of {len(RELATIONS)} relations, median {elements:.0f} elements\n")
+    print("| what | median | mean | slowest |")
+    print("|---|---|---|---|")
+    rates = 1 / statistics.median(small), 1 / statistics.mean(small), 1 / max(small)
+    print(f"| 128 px, pictures/s | {rates[0]:.0f} | {rates[1]:.0f} | {rates[2]:.0f} |")
+    print(f"| 1024 px, s | {statistics.median(large):.3f} | {statistics.mean(large):.3f} | {max(large):.3f} |")
+    print(f"| SVG, s | | {svg:.3f} | |")
+    print(f"| SVG, KB | {statistics.median(sizes):.0f} | {statistics.mean(sizes):.0f} | {max(sizes):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
