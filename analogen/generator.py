@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from analogen.errors import user_errors
-from analogen.models import pick_device
+from analogen.errors import UserError, user_errors
+from analogen.models import find_model, pick_device
 from analogen.pipelines.composer import ComposerPipeline, load_composer
 from analogen.relsim.encoder import Looked, MiniEncoder, load_encoder
 from analogen.relsim.images import read_image
@@ -28,7 +28,7 @@ from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.svg import to_svg
 from analogen.scoring import Vectors, Weights, ranked, score
-from analogen.types import Candidate, FoundRelation, Request, Result, Scores
+from analogen.types import DTYPES, Candidate, FoundRelation, Request, Result, Scores
 
 Progress = Callable[[str, int, int], None]
 # Candidates are judged at this size; only those that are kept are drawn at full size.
@@ -90,8 +90,10 @@ class Generator:
     """
 
     def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
-        self.model = model
+        self.model = find_model(model).name
         self.device = pick_device(device)
+        if dtype not in DTYPES:
+            raise UserError(f"dtype is {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.encoder: MiniEncoder = load_encoder(model, self.device)
         self.composer: ComposerPipeline = load_composer(device=self.device)
         if dtype not in ("auto", "float32"):
@@ -112,9 +114,7 @@ class Generator:
             understood = encode_relation(references, request.relation, self.encoder)
         rows = plan(request, understood, casting, self.library)
         with watch("compose"):
-            scenes = sample(
-                rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, report
-            )
+            scenes = sample(rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, report)
         with watch("score"):
             previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in zip(scenes, rows, strict=True)]
             scores = score_pictures(previews, understood, casting, self.encoder)
@@ -135,9 +135,14 @@ class Generator:
 
 
 def encode_relation(references: Sequence[Image.Image], words: str | None, encoder: MiniEncoder) -> Understood:
-    """The relation of pictures and words together: the mean of the pictures' relations, and of that and the words."""
-    notes: list[str] = []
+    """What to keep of pictures and words together, at least one of which is given."""
     looked = encoder.look(list(references)) if references else None
+    return understood_of(looked, None if words is None else encoder.embed_text([words])[0], encoder)
+
+
+def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEncoder) -> Understood:
+    """The mean of the pictures' relations, and of that and the words' (384,)."""
+    notes: list[str] = []
     parts: list[Vectors] = []
     confidence = 1.0
     if looked is not None:
@@ -145,7 +150,7 @@ def encode_relation(references: Sequence[Image.Image], words: str | None, encode
         confidence = encoder.confidence(pictured)
         parts.append(pictured)
     if words is not None:
-        parts.append(encoder.embed_text([words])[0])
+        parts.append(words)
     relation = _unit(np.mean(parts, axis=0))
     nearest = encoder.nearest_captions(relation, 1)[0]
     if looked is None:

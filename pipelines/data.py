@@ -69,9 +69,7 @@ def draw_scenes(
     )
 
 
-Part = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]
-]
+Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 
 
 def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None]) -> Part:
@@ -137,5 +135,3 @@ def batch_of(scenes: SceneSet, batch_size: int, seed: int, step: int, pooled: in
     rows = rows[np.argsort(scenes.lengths[rows], kind="stable")]
     chosen = rows.reshape(pooled, batch_size)[rng.permutation(pooled)[part]]
     return collate([scenes[int(row)] for row in chosen]), torch.from_numpy(chosen)
-
-

@@ -107,9 +107,7 @@ def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
 
 def save_composer(models: Models, output: Path) -> None:
     """Write the pipeline's folder, weights as fp16."""
-    pipeline = ComposerPipeline(
-        models.prior.eval(), models.denoiser.eval(), FlowMatchEulerDiscreteScheduler(shift=1.0)
-    )
+    pipeline = ComposerPipeline(models.prior.eval(), models.denoiser.eval(), FlowMatchEulerDiscreteScheduler(shift=1.0))
     copy.deepcopy(pipeline).to(torch.float16).save_pretrained(str(output))
 
 

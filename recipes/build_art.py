@@ -5,7 +5,8 @@
 
 Reads catalogue.txt in the output folder. Writes beside it one zip of SVG bodies per style, nouns.json (category,
 icon ids, trimmed boxes), nouns.npy (what each noun means, for look-up), NOTICE, and splits.json one folder up.
-The same input gives the same bytes, apart from the last digits of the meanings. Takes about two minutes.
+The same input gives the same bytes, apart from the last digits of the meanings. Takes about four minutes; the
+panics that resvg reports meanwhile are caught.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,7 @@ class Entry:
     ids: tuple[str, ...]
     group: str
     synonyms: tuple[str, ...]
+    relatives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,10 @@ class Drawing:
     height: float
 
 
-LINE = re.compile(r"(?P<name>[^*=~|]+)(?P<stock>\*)?\s*(?:=(?P<ids>[^~|]+))?(?:~(?P<group>[^|]+))?(?:\|(?P<more>.+))?")
+LINE = re.compile(
+    r"(?P<name>[^*=~|+]+)(?P<stock>\*)?\s*(?:=(?P<ids>[^~|+]+))?(?:~(?P<group>[^|+]+))?"
+    r"(?:\|(?P<synonyms>[^+]+))?(?:\+(?P<relatives>.+))?"
+)
 
 
 def read_catalogue(path: Path) -> list[Entry]:
@@ -80,10 +86,13 @@ def read_catalogue(path: Path) -> list[Entry]:
             raise ValueError(f"{path.name}:{number}: cannot read {line!r}")
         name = match["name"].strip()
         ids = tuple(part.strip() for part in (match["ids"] or name.replace(" ", "-")).split("/"))
-        synonyms = tuple(part.strip() for part in (match["more"] or "").split(",") if part.strip())
+        synonyms, relatives = (
+            tuple(part.strip() for part in (match[key] or "").split(",") if part.strip())
+            for key in ("synonyms", "relatives")
+        )
         group = (match["group"] or name).strip()
-        entries.append(Entry(name, category, match["stock"] is not None, ids, group, synonyms))
-    nouns = [noun for entry in entries for noun in (entry.name, *entry.synonyms)]
+        entries.append(Entry(name, category, match["stock"] is not None, ids, group, synonyms, relatives))
+    nouns = [noun for entry in entries for noun in (entry.name, *entry.synonyms, *entry.relatives)]
     twice = sorted({noun for noun in nouns if nouns.count(noun) > 1})
     if twice:
         raise ValueError(f"{path.name}: these nouns come twice: {', '.join(twice)}")
@@ -151,7 +160,7 @@ def write_zip(path: Path, bodies: dict[str, str]) -> None:
             archive.writestr(info, body, zipfile.ZIP_DEFLATED, compresslevel=9)
 
 
-def write_json_lines(path: Path, data: dict[str, dict[str, Any]]) -> None:
+def write_json_lines(path: Path, data: Mapping[str, Mapping[str, Any]]) -> None:
     """One line per inner key, so that a change shows as a small difference."""
     blocks = []
     for key, block in data.items():
@@ -209,7 +218,9 @@ def build(packages: Path, output: Path) -> None:
         if entry.stock:
             nouns[entry.name]["stock"] = True
         nouns.update({synonym: {"same_as": entry.name} for synonym in entry.synonyms})
-    write_json_lines(output / "nouns.json", {"nouns": nouns, **{f"boxes {style}": boxes[style] for style in STYLES}})
+    relatives = {relative: entry.name for entry in entries for relative in entry.relatives}
+    boxes_by_key = {f"boxes {style}": boxes[style] for style in STYLES}
+    write_json_lines(output / "nouns.json", {"nouns": nouns, "relatives": relatives, **boxes_by_key})
     array = io.BytesIO()
     np.save(array, embed(sorted(nouns)).astype(np.float16))
     (output / "nouns.npy").write_bytes(array.getvalue())
@@ -223,7 +234,10 @@ def build(packages: Path, output: Path) -> None:
 
     stock = [entry for entry in entries if entry.stock]
     written = [*output.glob("*.zip"), *output.glob("nouns.*")]
-    print(f"{len(nouns)} nouns for {len(entries)} icons, {sum(len(i) for i in icons.values())} drawings")
+    print(
+        f"{len(nouns)} nouns and {len(relatives)} relatives for {len(entries)} icons in "
+        f"{sum(len(i) for i in icons.values())} drawings"
+    )
     print(f"stock {len(stock)}, of them held out {sum(held_out(entry.group) for entry in stock)}")
     print(f"held out {len(splits['subjects'])}; {sum(path.stat().st_size for path in written) / 1e6:.1f} MB")
 

@@ -13,7 +13,9 @@ Vectors = NDArray[np.float32]
 
 def pixel_vectors(images: Sequence[Image.Image], size: int = 32) -> Vectors:
     """(n, size * size * 3): the picture itself, small, its mean taken away, unit length."""
-    small = [np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX), np.float32) for image in images]
+    small = [
+        np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX), np.float32) for image in images
+    ]
     flat = np.stack(small).reshape(len(images), -1)
     flat -= flat.mean(axis=1, keepdims=True)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-9))

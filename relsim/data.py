@@ -64,13 +64,17 @@ def draw_pool(
     finished: bool = False,
 ) -> None:
     """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept.
+    Raises ValueError if the folder holds another pool.
 
     finished: well-composed pictures, as the composer's are to be, instead of hard references.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
     header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
-    (folder / "pool.json").write_text(json.dumps(header))
+    path = folder / "pool.json"
+    if path.is_file() and json.loads(path.read_text()) != header:
+        raise ValueError(f"{folder} holds a pool of other relations, captions or subjects: name another folder")
+    path.write_text(json.dumps(header))
     jobs = [(folder, selection, relations, captions, shard, seed, finished) for shard in shards]
     if workers == 1:
         for job in jobs:
@@ -166,4 +170,3 @@ def looks_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:
 def looks_projection() -> Tensor:
     """The fixed random projection of subjects in the looks, (384, 48)."""
     return torch.randn(384, 48, generator=torch.Generator().manual_seed(384)) / 48**0.5
-

@@ -158,13 +158,20 @@ class Bank(NamedTuple):
 
 
 def _rgb(image: Image.Image | str | Path) -> Image.Image:
-    return image.convert("RGB") if isinstance(image, Image.Image) else read_image(image).image
+    if not isinstance(image, Image.Image):
+        return read_image(image).image
+    if image.has_transparency_data:  # on white, as the reader lays it
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """(size, size, 3): fitted whole, the rest filled with the mean colour of the border."""
     scale = size / max(image.size)
-    small = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX)
+    small = image.resize(
+        (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX
+    )
     pixels = np.asarray(small)
     if pixels.shape[:2] == (size, size):
         return pixels

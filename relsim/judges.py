@@ -51,7 +51,11 @@ class InvertedResidual(nn.Module):
             nn.Conv2d(inner, inner, 5, stride, 2, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.Hardswish(),
         )  # fmt: skip
         self.squeeze = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inner, width // 2, 1), nn.ReLU(), nn.Conv2d(width // 2, inner, 1), nn.Hardsigmoid()
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(inner, width // 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(width // 2, inner, 1),
+            nn.Hardsigmoid(),
         )
         self.project = nn.Sequential(nn.Conv2d(inner, out_width, 1, bias=False), nn.BatchNorm2d(out_width))
         self.skip = stride == 1 and width == out_width
@@ -70,12 +74,17 @@ class JudgeNet(nn.Module):
         widths = (width, width, 2 * width, 2 * width, 4 * width, 4 * width, 6 * width, 6 * width)
         strides = (1, 2, 1, 2, 1, 2, 1)
         self.stem = nn.Sequential(
-            nn.PixelUnshuffle(2), nn.Conv2d(12, width, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.Hardswish()
+            nn.PixelUnshuffle(2),
+            nn.Conv2d(12, width, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Hardswish(),
         )
         self.blocks = nn.Sequential(
             *(InvertedResidual(a, b, s) for a, b, s in zip(widths, widths[1:], strides, strict=False))
         )
-        self.head = nn.Sequential(nn.Linear(2 * widths[-1], 512), nn.Hardswish(), nn.Dropout(0.1), nn.Linear(512, classes))
+        self.head = nn.Sequential(
+            nn.Linear(2 * widths[-1], 512), nn.Hardswish(), nn.Dropout(0.1), nn.Linear(512, classes)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.blocks(self.stem((images - 0.5) / 0.25)).flatten(2)
@@ -116,7 +125,10 @@ class Judge:
         """(n, classes)."""
         rows = [torch.zeros(0, len(self.classes))]
         for start in range(0, len(images), batch_size):
-            small = [i.convert("RGB").resize((self.size, self.size), Image.Resampling.BOX) for i in images[start : start + batch_size]]
+            small = [
+                i.convert("RGB").resize((self.size, self.size), Image.Resampling.BOX)
+                for i in images[start : start + batch_size]
+            ]
             batch = torch.from_numpy(np.stack([np.asarray(i) for i in small])).permute(0, 3, 1, 2).float() / 255
             rows.append(self.net(batch).softmax(-1))
         return torch.cat(rows)

@@ -15,7 +15,9 @@ def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, l
     Source: CLIP, arXiv:2103.00020, fig. 3; several positives as in SupCon, arXiv:2004.11362, eq. 2.
     """
     if image.shape != text.shape or len(labels) != len(image):
-        raise ValueError(f"image {tuple(image.shape)}, text {tuple(text.shape)}, labels {tuple(labels.shape)} must match")
+        raise ValueError(
+            f"image {tuple(image.shape)}, text {tuple(text.shape)}, labels {tuple(labels.shape)} must match"
+        )
     logits = image @ text.T / temperature  # (batch, batch)
     same = (labels[:, None] == labels[None, :]).to(logits.dtype)
     target = same / same.sum(1, keepdim=True)

@@ -108,7 +108,11 @@ class MiniNet(nn.Module):
         stages: list[nn.Module] = []
         for index, (stage_width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
             if index:
-                stages += [nn.Conv2d(width, stage_width, 2, stride=2, bias=False), nn.BatchNorm2d(stage_width), nn.ReLU()]
+                stages += [
+                    nn.Conv2d(width, stage_width, 2, stride=2, bias=False),
+                    nn.BatchNorm2d(stage_width),
+                    nn.ReLU(),
+                ]
             stages += [ResidualBlock(stage_width) for _ in range(blocks)]
             width = stage_width
         self.stages = nn.Sequential(*stages)

@@ -201,4 +201,3 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW, **m
         slots.setdefault(int(index), {})[slot] = value
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return step
-

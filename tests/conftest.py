@@ -9,10 +9,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
+
+if TYPE_CHECKING:
+    from analogen.pipelines.composer import ComposerPipeline
+    from analogen.pipelines.data import SceneSet
+    from analogen.pipelines.denoiser import SceneDenoiser
+    from analogen.pipelines.skeleton import SkeletonPrior
+    from analogen.relsim.mini import MiniNet
+    from analogen.relsim.world.dataset import Selection
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +37,97 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     Image.fromarray(values).save(path)
     return path
+
+
+# Tiny real models, made once. What loads torch is imported in here: the command line's tests do without.
+# A few real relations of several families, so that a tiny pool and a tiny catalogue stay quick.
+FEW_RELATIONS = ("ring", "grid", "before_after", "peeking")
+
+
+@pytest.fixture(scope="session")
+def few_selection() -> Selection:
+    from analogen.relsim.world.dataset import Selection
+
+    return Selection(("apple", "banana", "cactus", "frog", "lemon", "rocket"), ("key", "robot", "cat"), ("noto",))
+
+
+@pytest.fixture(scope="session")
+def tiny_net() -> MiniNet:
+    """Untrained relsim-mini of 32 px; never train it, it is shared."""
+    import torch
+
+    from analogen.relsim.mini import MiniConfig, MiniNet
+
+    torch.manual_seed(0)
+    return MiniNet(MiniConfig(image_size=32, widths=(16, 16, 32), blocks=(1, 1, 1), dim=32, depth=1, heads=2)).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that MiniEncoder loads: the tiny network and a catalogue of a few relations."""
+    from analogen.relsim.encoder import Bank
+    from analogen.relsim.text import load_text_tower
+    from analogen.relsim.world.relations import RELATIONS
+
+    folder = tmp_path_factory.mktemp("encoder")
+    tiny_net.save_pretrained(folder)
+    captions = [caption for name in FEW_RELATIONS for caption in RELATIONS[name].captions]
+    owners = [name for name in FEW_RELATIONS for _ in RELATIONS[name].captions]
+    vectors = load_text_tower().embed(captions)
+    centres = np.stack([vectors[owners.index(name)] for name in FEW_RELATIONS])
+    Bank(captions, owners, vectors, centres, floor=0.3, typical=0.9).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_scenes() -> SceneSet:
+    """Training scenes of the composer, without reference pictures."""
+    from analogen.pipelines.data import draw_scenes
+
+    return draw_scenes(96, seed=0)
+
+
+@pytest.fixture(scope="session")
+def tiny_prior(tiny_scenes: SceneSet) -> SkeletonPrior:
+    """Untrained, but with a head wide enough to make different relations tell; shared, never train it."""
+    import torch
+
+    from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
+
+    torch.manual_seed(0)
+    prior = SkeletonPrior(vocabulary_of([tiny_scenes.tokens]), dim=32, depth=2, heads=2, num_relation_tokens=2)
+    with torch.no_grad():
+        prior.head.weight.mul_(4)
+        prior.head.bias[prior.end] += 3  # or a random scene has dozens of elements
+    return prior.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_denoiser() -> SceneDenoiser:
+    """Untrained, with a head that does something (it starts at zero); shared, never train it."""
+    import torch
+
+    from analogen.pipelines.denoiser import SceneDenoiser
+
+    torch.manual_seed(1)
+    denoiser = SceneDenoiser(dim=32, depth=2, heads=2, num_relation_tokens=2)
+    torch.nn.init.normal_(denoiser.head.weight, std=0.1)
+    return denoiser.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_composer(tiny_prior: SkeletonPrior, tiny_denoiser: SceneDenoiser) -> ComposerPipeline:
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
+    from analogen.pipelines.composer import ComposerPipeline
+
+    pipeline = ComposerPipeline(tiny_prior, tiny_denoiser, FlowMatchEulerDiscreteScheduler(shift=1.0))
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def tiny_composer_folder(tiny_composer: ComposerPipeline, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("composer")
+    tiny_composer.save_pretrained(str(folder))
+    return folder

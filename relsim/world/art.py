@@ -6,6 +6,7 @@ what `Art` lists. The data lie in the folder art/, made by recipes/build_art.py;
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import io
 import json
@@ -159,7 +160,8 @@ def _draw(document: str, side: int) -> Pixels:
 
 
 class Match(NamedTuple):
-    """What a text was taken for. exact: by name, else by meaning with the cosine `score`; near: at least NEAR."""
+    """What a text was taken for. exact: by name. near: else by its listed stand-in ("kitten" for cat, score 1) or by
+    meaning, with a cosine `score` of at least NEAR."""
 
     name: str
     score: float
@@ -246,6 +248,11 @@ class ArtLibrary:
         """Nouns of one group look alike ("cat", "tomcat", "cat face"): never subject and other of one picture."""
         return str(self._entry(name)["group"])
 
+    def meaning(self, name: str) -> NDArray[np.float32]:
+        """(384,) unit vector of a noun, synonyms included, by all-MiniLM-L6-v2. Raises ValueError as `icon` does."""
+        self.first_noun(name)
+        return self._meanings[bisect.bisect_left(self._names, name)]
+
     def icon(self, name: str, style: str = STYLES[0]) -> Icon:
         """The drawing of a noun; where the style lacks it, of the first in STYLES that has it (see Icon.style).
 
@@ -263,7 +270,8 @@ class ArtLibrary:
         return self.icon(name, style).pixels(side, standing)
 
     def find(self, text: str, embed: Embed | None = None) -> Match:
-        """The noun that a text names: by name, whatever its case and number, or else the nearest in meaning.
+        """The noun that a text names: by name, whatever its case and number, by a listed stand-in (porcupine:
+        hedgehog), or else the nearest in meaning.
 
         embed   Maps n texts to (n, 384) unit vectors of all-MiniLM-L6-v2. Without it only names are understood,
                 and ValueError with the nearest spellings is raised for the rest.
@@ -271,9 +279,10 @@ class ArtLibrary:
         """
         words = re.sub(r"[\s_-]+", " ", text.strip().lower())
         words = re.sub(r"^(a|an|the|some) (?=.)", "", words)
-        for candidate in _spellings(words):
-            if candidate in self._by_spelling:
-                return Match(self._by_spelling[candidate], 1.0, exact=True, near=True)
+        for known, exact in ((self._by_spelling, True), (self._data["relatives"], False)):
+            for candidate in _spellings(words):
+                if candidate in known:
+                    return Match(known[candidate], 1.0, exact=exact, near=True)
         if not words or embed is None:
             return Match(self.first_noun(text), 1.0, exact=True, near=True)
         scores = self._meanings @ np.asarray(embed([words]), dtype=np.float32)[0]

@@ -254,7 +254,7 @@ def sketch(pixels: Pixels) -> Pixels:
     edge *= inner
     crest = edge / np.maximum(_peak(edge, max(1, round(1.6 * soft))), 1e-4)
     lines = _step(crest, 0.62, 0.9) * _step(edge, 0.13, 0.26)
-    tone: Floats = color @ _LUMA.astype(np.float32)
+    tone = np.asarray(color @ _LUMA, dtype=np.float32)
     place = np.arange(side, dtype=np.float32)
     pitch = np.float32(2 * math.pi / max(4.5, 0.05 * side))
     wave = np.asarray(0.5 + 0.5 * np.cos((place[:, None] + place) * pitch), dtype=np.float32)

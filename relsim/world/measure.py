@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +27,37 @@ def require(condition: bool, reason: str) -> None:
         raise Broken(reason)
 
 
-def props(scene: Scene) -> list[Element]:
-    """All props that mean something (decoration left out)."""
-    return [e for e in scene.elements if not e.is_thing and e.kind not in DECORATION]
-
-
 def only(scene: Scene, *kinds: str) -> None:
     """Broken if any prop that means something is of another kind than these."""
-    stray = sorted({e.kind for e in props(scene)} - set(kinds))
+    stray = sorted({e.kind for e in scene.elements if not e.is_thing} - {*DECORATION, *kinds})
     require(not stray, f"does not belong here: {', '.join(stray)}")
 
 
-def subjects(scene: Scene, low: int, high: int = 64) -> list[Element]:
+def subjects(scene: Scene, low: int, high: int) -> list[Element]:
     """The subjects in drawing order; Broken unless low <= their number <= high."""
     found = scene.of("subject")
     require(low <= len(found) <= high, f"{len(found)} subjects, expected {low} to {high}")
     return found
 
 
-def others(scene: Scene, low: int, high: int = 64) -> list[Element]:
+def others(scene: Scene, low: int, high: int) -> list[Element]:
     """The second things in drawing order; Broken unless low <= their number <= high."""
     found = scene.of("other")
     require(low <= len(found) <= high, f"{len(found)} other things, expected {low} to {high}")
     return found
+
+
+def lone_subjects(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
+    """The low to high subjects; Broken unless they are alone but for decoration and props of these kinds."""
+    only(scene, *kinds)
+    require(not scene.of("other"), "another thing is there")
+    return subjects(scene, low, high)
+
+
+def in_front(scene: Scene, front: Element, behind: Element) -> bool:
+    """Whether the first of two elements of the scene is drawn after the second."""
+    order = [id(e) for e in scene.elements]
+    return order.index(id(front)) > order.index(id(behind))
 
 
 def points(elements: Sequence[Element]) -> NDArray[np.float64]:
@@ -66,13 +77,12 @@ def equal_sizes(elements: Sequence[Element], tolerance: float = 0.2) -> None:
 
 def rising(values: Sequence[float], step: float, what: str) -> None:
     """Broken unless each value exceeds the one before by at least `step`."""
-    require(all(b - a >= step for a, b in zip(values, values[1:], strict=False)), f"{what} does not rise step by step")
+    require(all(b - a >= step for a, b in pairwise(values)), f"{what} does not rise step by step")
 
 
 def rising_by_factor(values: Sequence[float], factor: float, what: str) -> None:
     """Broken unless each value is at least `factor` times the one before."""
-    steps = zip(values, values[1:], strict=False)
-    require(all(b >= a * factor for a, b in steps), f"{what} does not grow step by step")
+    require(all(b >= a * factor for a, b in pairwise(values)), f"{what} does not grow step by step")
 
 
 def turn_between(first: float, second: float) -> float:
@@ -84,33 +94,68 @@ def upright(elements: Sequence[Element], tolerance: float = 12) -> None:
     require(all(abs(turn_between(0, e.turn)) <= tolerance for e in elements), "not upright")
 
 
-def plain_looks(elements: Sequence[Element]) -> None:
-    """Broken unless every element shows its thing whole, in its own colours, opaque."""
+def natural(elements: Sequence[Element]) -> None:
+    """Broken unless every element keeps roughly its natural proportions."""
+    require(all(0.8 <= e.aspect <= 1.25 for e in elements), "stretched out of proportion")
+
+
+def own_colours(elements: Sequence[Element]) -> None:
+    """Broken unless every element is opaque and shows its thing in full detail; it may be clipped."""
     for e in elements:
-        changed = e.opacity < 0.85 or max(e.silhouette, e.sketch, e.pixel) > 0.2 or e.clip.kind != "none"
-        require(not changed, f"a {e.kind} is altered")
+        altered = e.opacity < 0.85 or max(e.silhouette, e.sketch, e.pixel) > 0.2
+        require(not altered, f"a {e.kind} is altered")
 
 
-def same_looks(elements: Sequence[Element], hue: float = 25, level: float = 0.25) -> None:
+def plain_looks(elements: Sequence[Element]) -> None:
+    """Broken unless every element shows its thing whole, in full detail, opaque."""
+    own_colours(elements)
+    for e in elements:
+        require(e.clip.kind == "none", f"a {e.kind} is cut")
+
+
+def same_looks(elements: Sequence[Element]) -> None:
     """Broken unless all look alike: opacity, colours, silhouette, sketch, pixel, clip (place, size, turn free)."""
     first = elements[0]
     for e in elements[1:]:
-        alike = (
-            abs(turn_between(e.hue, first.hue)) <= hue
-            and abs(e.opacity - first.opacity) <= level
-            and abs(e.saturation - first.saturation) <= 2 * level
-            and abs(e.brightness - first.brightness) <= level
-            and abs(e.silhouette - first.silhouette) <= level
-            and abs(e.sketch - first.sketch) <= level
-            and abs(e.pixel - first.pixel) <= level
+        equal = (
+            abs(turn_between(e.hue, first.hue)) <= 25
+            and abs(e.opacity - first.opacity) <= 0.25
+            and abs(e.saturation - first.saturation) <= 0.5
+            and abs(e.brightness - first.brightness) <= 0.25
+            and abs(e.silhouette - first.silhouette) <= 0.25
+            and abs(e.sketch - first.sketch) <= 0.25
+            and abs(e.pixel - first.pixel) <= 0.25
             and e.clip.kind == first.clip.kind
         )
-        require(alike, "they do not look alike")
+        require(equal, "they do not look alike")
 
 
-def rows_of(elements: Sequence[Element], tolerance: float = 0.35) -> list[list[Element]]:
-    """Rows from top to bottom, each from left to right: centres within tolerance * mean size share a row."""
-    reach = tolerance * float(np.mean([e.size for e in elements])) if elements else 0.0
+def alike(elements: Sequence[Element], size_tolerance: float = 0.2) -> None:
+    """Broken unless all are whole, plain and equal, each size within the tolerance of the median one.
+
+    Deviations from the median, not the range, so that many noisy copies pass as easily as few.
+    """
+    plain_looks(elements)
+    same_looks(elements)
+    sizes = np.array([e.size for e in elements])
+    require(bool(np.all(np.abs(sizes / np.median(sizes) - 1) <= size_tolerance)), "sizes differ")
+
+
+def alike_but(elements: Sequence[Element], **neutral: Any) -> None:
+    """Broken unless the elements look plain and alike once these changing properties are made neutral."""
+    bare = [replace(e, **neutral) for e in elements]
+    plain_looks(bare)
+    same_looks(bare)
+
+
+def clip_ways(elements: Sequence[Element]) -> NDArray[np.float64]:
+    """(n, 2) points (u, v) of the clips as they appear: a mirrored element mirrors its clip too."""
+    return np.array([(-e.clip.u if e.mirror else e.clip.u, e.clip.v) for e in elements], dtype=np.float64)
+
+
+def rows_of(elements: Sequence[Element]) -> list[list[Element]]:
+    """Rows from top to bottom, each from left to right: centres within 0.35 * the mean size share a row."""
+    reach = 0.35 * float(np.mean([e.size for e in elements])) if elements else 0.0
     rows: list[list[Element]] = []
     for e in sorted(elements, key=lambda e: e.y):
         if rows and abs(e.y - np.mean([r.y for r in rows[-1]])) <= reach:
@@ -120,10 +165,10 @@ def rows_of(elements: Sequence[Element], tolerance: float = 0.35) -> list[list[E
     return [sorted(row, key=lambda e: e.x) for row in rows]
 
 
-def even_gaps(values: Sequence[float], tolerance: float = 0.3, what: str = "gaps") -> None:
+def even_gaps(values: Sequence[float], tolerance: float) -> None:
     """Broken unless the steps between sorted values differ by at most tolerance * their mean."""
     gaps = np.diff(np.sort(np.asarray(values, dtype=np.float64)))
-    require(len(gaps) == 0 or spread(gaps) <= tolerance, f"{what} are uneven")
+    require(len(gaps) == 0 or spread(gaps) <= tolerance, "gaps are uneven")
 
 
 def fit_line(centres: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:

@@ -66,6 +66,7 @@ ATTRIBUTES = PROPERTIES | _words(
     "amplitude exponent tableValues"
 )
 FUNCTIONS = _words("url rgb rgba hsl hsla matrix translate scale rotate skewX skewY translateX translateY")
+PIXELS_PER = {"": 1.0, "px": 1.0, "pt": 96 / 72, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
 LAYERED = ("opacity", "mask", "filter", "clip-path", "isolation", "mix-blend-mode")
 REFERENCE = re.compile(r"""url\(\s*(["']?)(?P<target>[^"')]*)\1\s*\)""")
 
@@ -111,7 +112,9 @@ def read_subject_image(path: str | Path) -> SubjectArt:
         head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith(b"<") or path.suffix.lower() == ".svg":
         return _read_svg(path)
-    return Picture(path.stem, _trim(path.name, _read_picture(path)))
+    rgba = _read_picture(path)
+    left, top, right, bottom = _visible_box(path.name, rgba[..., 3])
+    return Picture(path.stem, np.ascontiguousarray(rgba[top:bottom, left:right]))
 
 
 def _read_picture(path: Path) -> Pixels:
@@ -203,11 +206,6 @@ def flood_from_border(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return reached
 
 
-def _trim(name: str, rgba: Pixels) -> Pixels:
-    left, top, right, bottom = _visible_box(name, rgba[..., 3])
-    return np.ascontiguousarray(rgba[top:bottom, left:right])
-
-
 def _visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     """left, top, right, bottom of what is visible."""
     visible = alpha > VISIBLE
@@ -215,9 +213,6 @@ def _visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, in
     if not len(rows):
         raise ValueError(f"{name} shows nothing: no visible subject before the background; give another picture")
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
-# ---- SVG
 
 
 def _read_svg(path: Path) -> Icon:
@@ -298,17 +293,24 @@ def _local(tag: object) -> str:
 
 def _canvas(root: ET.Element) -> tuple[float, float, float, float]:
     """left, top, width, height of what the document shows, in its own units."""
-    numbers = re.findall(r"[-+.\w]+", root.get("viewBox", "")) or [
-        "0", "0", *(re.sub(r"(px|pt|mm|cm|in)$", "", root.get(key, "").strip()) for key in ("width", "height")),
-    ]  # fmt: skip
     try:
-        left, top, width, height = (float(number) for number in numbers)
+        if "viewBox" in root.attrib:
+            left, top, width, height = (float(number) for number in root.attrib["viewBox"].replace(",", " ").split())
+        else:
+            left, top, width, height = 0.0, 0.0, _length(root.get("width", "")), _length(root.get("height", ""))
     except ValueError:
         raise ValueError("its size is unclear: give it a viewBox of four numbers, or a width and a height") from None
     sound = all(math.isfinite(v) and abs(v) < 1e7 for v in (left, top, width, height))
     if not sound or min(width, height) < 1e-3 or max(width, height) > 100 * min(width, height):
         raise ValueError(f"its size of {width:g} x {height:g} cannot be drawn: give it a viewBox around the subject")
     return left, top, width, height
+
+
+def _length(text: str) -> float:
+    unit = text.strip().lstrip("-+.0123456789eE")
+    if unit not in PIXELS_PER:
+        raise ValueError(f"unknown unit {unit!r}")
+    return float(text.strip().removesuffix(unit)) * PIXELS_PER[unit]
 
 
 def _declarations(text: str) -> dict[str, str]:
@@ -323,8 +325,8 @@ def _safe(value: str) -> str | None:
     value = REFERENCE.sub(lambda match: f"url({match['target'].strip()})", value)
     functions = re.findall(r"([\w-]+)\s*\(", value)
     inside = all(target.startswith("#") for target in re.findall(r"url\s*\(([^)]*)", value, flags=re.I))
-    known = all(function in FUNCTIONS for function in functions)
-    return value if inside and known and not re.search(r"[\\@\"'<>]", value) else None
+    safe = inside and FUNCTIONS.issuperset(functions) and not re.search(r"[\\@\"'<>]", value)
+    return value if safe else None
 
 
 Rule = tuple[tuple[int, int, int], str, dict[str, str]]  # specificity, selector, declarations

@@ -10,6 +10,7 @@ from analogen.relsim.world.relations import (  # each registers its relations
     lattices,
     looks,
     pairs,
+    panels,
     rings,
     sequences,
     settings,
@@ -17,7 +18,11 @@ from analogen.relsim.world.relations import (  # each registers its relations
 )
 from analogen.relsim.world.relations.base import REGISTRY, Draft, Relation
 
-RELATIONS: dict[str, Relation] = REGISTRY
+# Seeds pick relations by number, so their order is fixed here and does not hang on which module imports which.
+_ORDER = (pairs, bonds, rings, lattices, crowds, cuts, enclosed, looks, stages, sequences, panels, settings)
+RELATIONS: dict[str, Relation] = {
+    id: found for module in _ORDER for id, found in REGISTRY.items() if found.draw.__module__ == module.__name__
+}
 
 __all__ = [
     "RELATIONS",
@@ -30,6 +35,7 @@ __all__ = [
     "lattices",
     "looks",
     "pairs",
+    "panels",
     "rings",
     "sequences",
     "settings",

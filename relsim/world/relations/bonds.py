@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from analogen.relsim.world.measure import (
     distance,
     equal_sizes,
+    in_front,
     inside,
+    lone_subjects,
+    natural,
     only,
     others,
     overlap,
@@ -24,7 +27,7 @@ from analogen.relsim.world.measure import (
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.pairs import floor_shadow, natural
+from analogen.relsim.world.relations.composition import floor_shadow
 from analogen.relsim.world.scene import Element, Scene
 
 FAMILY = "one thing and its surroundings"
@@ -129,7 +132,7 @@ def check_eclipse(scene: Scene) -> None:
     require(covered.brightness >= 0.7, "what is covered is dark itself")
     require(cover.brightness <= 0.6 or cover.silhouette >= 0.5, "the cover is not dark")
     require(cover.opacity >= 0.7 and cover.clip.kind == "none", "the cover is not whole")
-    require(scene.elements.index(cover) > scene.elements.index(covered), "the dark one is not in front")
+    require(in_front(scene, cover, covered), "the dark one is not in front")
     require(0.72 <= cover.size / covered.size <= 1.4, "they are not of one size")
     apart = 2 * distance(covered, cover) / (covered.size + cover.size)
     require(0.24 <= apart <= 0.76, "it does not cover a part")
@@ -261,9 +264,7 @@ def draw_balance(draft: Draft) -> None:
 
 
 def check_lifted(scene: Scene) -> None:
-    only(scene, "balloon", "line")
-    (load,) = subjects(scene, 1, 1)
-    require(not scene.of("other"), "another thing is there")
+    (load,) = lone_subjects(scene, 1, 1, "balloon", "line")
     plain_looks([load])
     natural([load])
     upright([load], 20)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analogen.relsim.world.measure import (
+    alike,
+    lone_subjects,
     overlap,
     plain_looks,
     points,
@@ -16,8 +18,9 @@ from analogen.relsim.world.measure import (
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
+from analogen.relsim.world.relations.composition import REACH
 from analogen.relsim.world.relations.lattices import same_turn
-from analogen.relsim.world.relations.rings import FAMILY, REACH, alike, lone_copies
+from analogen.relsim.world.relations.rings import FAMILY
 from analogen.relsim.world.scene import Element, Scene
 
 Points = NDArray[np.float64]
@@ -33,7 +36,7 @@ def quarter_turned(places: Points, quarters: int) -> Points:
 
 
 def check_flock(scene: Scene) -> None:
-    birds = lone_copies(scene, 5, 13)
+    birds = lone_subjects(scene, 5, 13)
     alike(birds, 0.35)
     same_turn(birds)
     require(len(birds) % 2 == 1, "wings of different length")
@@ -98,7 +101,7 @@ def draw_flock(draft: Draft) -> None:
 
 
 def check_parade(scene: Scene) -> None:
-    copies = sorted(lone_copies(scene, 4, 9), key=lambda e: -e.size)
+    copies = sorted(lone_subjects(scene, 4, 9), key=lambda e: -e.size)
     plain_looks(copies)
     same_looks(copies)
     upright(copies)
@@ -154,7 +157,7 @@ def draw_parade(draft: Draft) -> None:
 
 
 def check_heap(scene: Scene) -> None:
-    copies = lone_copies(scene, 8, 24)
+    copies = lone_subjects(scene, 8, 24)
     alike(copies, 0.3)
     turns = np.radians([e.turn for e in copies])
     require(abs(complex(np.exp(1j * turns).mean())) <= 0.93, "too tidy: all turned alike")
@@ -209,7 +212,7 @@ def draw_heap(draft: Draft) -> None:
 
 
 def check_receding(scene: Scene) -> None:
-    copies = sorted(lone_copies(scene, 4, 8), key=lambda e: -e.size)
+    copies = sorted(lone_subjects(scene, 4, 8), key=lambda e: -e.size)
     plain_looks(copies)
     same_looks(copies)
     upright(copies)
@@ -360,7 +363,7 @@ def _neighbour_gaps(places: Points) -> NDArray[np.float64]:
 
 
 def check_shape_of_many(scene: Scene) -> None:
-    copies = lone_copies(scene, 14, 44)
+    copies = lone_subjects(scene, 14, 44)
     alike(copies)
     same_turn(copies)
     require(copies[0].size <= 0.36, "the copies are not small")

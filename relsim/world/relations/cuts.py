@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.measure import (
     bearings,
+    clip_ways,
     distance,
     equal_sizes,
     inside,
+    lone_subjects,
+    natural,
     only,
+    own_colours,
     points,
     require,
     spread,
-    subjects,
     turn_between,
     upright,
 )
@@ -31,20 +34,8 @@ FAMILY = "the thing itself transformed"
 WINDS = ("up", "upper right", "right", "lower right", "down", "lower left", "left", "upper left")
 
 
-def own_colours(elements: Sequence[Element]) -> None:
-    """Broken unless every element is opaque and shows its thing in full detail; it may be clipped."""
-    for e in elements:
-        altered = e.opacity < 0.85 or max(e.silhouette, e.sketch, e.pixel) > 0.2
-        require(not altered, f"a {e.kind} is altered")
-
-
 def clipped(elements: Sequence[Element], kind: str) -> None:
     require(all(e.clip.kind == kind for e in elements), f"not every piece is cut by a {kind}")
-
-
-def clip_ways(elements: Sequence[Element]) -> NDArray[np.float64]:
-    """(n, 2) points (u, v) of the clips as they appear: a mirrored element mirrors its clip too."""
-    return np.array([(-e.clip.u if e.mirror else e.clip.u, e.clip.v) for e in elements], dtype=np.float64)
 
 
 class Strips(NamedTuple):
@@ -96,9 +87,7 @@ def add_strip(draft: Draft, index: int, count: int, side: float, upright_cuts: b
 
 
 def check_sliced(scene: Scene) -> None:
-    only(scene)
-    slices = subjects(scene, 3, 6)
-    require(not scene.of("other"), "another thing is there")
+    slices = lone_subjects(scene, 3, 6)
     own_colours(slices)
     strips = measure_strips(slices)
     require(0.1 <= strips.gap <= 0.8, "the slices do not lie apart, or too far apart")
@@ -142,9 +131,7 @@ def draw_sliced(draft: Draft) -> None:
 
 
 def check_shattered(scene: Scene) -> None:
-    only(scene)
-    pieces = subjects(scene, 5, 12)
-    require(not scene.of("other"), "another thing is there")
+    pieces = lone_subjects(scene, 5, 12)
     own_colours(pieces)
     clipped(pieces, "fragment")
     equal_sizes(pieces)
@@ -199,7 +186,7 @@ def check_halves(halves: Sequence[Element]) -> None:
     equal_sizes(halves)
     first, second = halves
     require(distance(first, second) <= 0.12 * first.size, "the halves do not meet")
-    require(all(0.8 <= e.aspect <= 1.25 for e in halves), "a half is stretched")
+    natural(halves)
     require(all(abs(e.clip.amount) <= 0.2 for e in halves), "the seam is not in the middle")
     ways = [math.degrees(math.atan2(v, u)) for u, v in clip_ways(halves)]
     require(abs(turn_between(ways[0] + 180, ways[1])) <= 20, "the halves do not complete each other")
@@ -251,11 +238,9 @@ def _misplaced(tiles: Sequence[Element], board: Sequence[Element]) -> NDArray[np
 
 
 def check_missing_piece(scene: Scene) -> None:
-    only(scene, "panel", "rect")
     panels = scene.of("panel")
     require(len(panels) == 1, "not one board")
-    tiles = subjects(scene, 5, 16)
-    require(not scene.of("other"), "another thing is there")
+    tiles = lone_subjects(scene, 5, 16, "panel", "rect")
     own_colours(tiles)
     clipped(tiles, "window")
     equal_sizes(tiles, 0.35)
@@ -326,9 +311,7 @@ def draw_missing_piece(draft: Draft) -> None:
 
 
 def check_layers(scene: Scene) -> None:
-    only(scene)
-    *layers, crust = subjects(scene, 3, 6)
-    require(not scene.of("other"), "another thing is there")
+    *layers, crust = lone_subjects(scene, 3, 6)
     own_colours([crust])
     require(crust.clip.kind == "wedge" and 0.1 <= crust.clip.amount <= 0.4, "no wedge is cut out of the thing")
     for outer, inner in pairwise([crust, *layers]):

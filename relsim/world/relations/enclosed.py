@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from analogen.relsim.world.measure import (
     distance,
     extent,
+    in_front,
     inside,
-    only,
+    lone_subjects,
     plain_looks,
     require,
-    subjects,
     turn_between,
     upright,
 )
@@ -21,19 +21,6 @@ from analogen.relsim.world.relations.base import Draft, relation
 from analogen.relsim.world.scene import Clip, Element, Scene
 
 FAMILY = "one thing and its surroundings"
-
-
-def in_front(scene: Scene, front: Element, behind: Element) -> bool:
-    """Whether the first of two elements of the scene is drawn after the second."""
-    order = [id(e) for e in scene.elements]
-    return order.index(id(front)) > order.index(id(behind))
-
-
-def subjects_only(scene: Scene, low: int, high: int) -> list[Element]:
-    """The subjects, low <= their number <= high; Broken if a second thing is there."""
-    found = subjects(scene, low, high)
-    require(not scene.of("other"), "another thing is there")
-    return found
 
 
 def _enclosing(scene: Scene, kind: str, contents: Sequence[Element]) -> Element:
@@ -62,8 +49,7 @@ def _scatter_small(draft: Draft, kind: str, count: int, low: float, high: float,
 
 
 def check_peeking(scene: Scene) -> None:
-    only(scene, "rect", "panel", "trunk")
-    hidden = subjects_only(scene, 1, 3)
+    hidden = lone_subjects(scene, 1, 3, "rect", "panel", "trunk")
     barriers = scene.of("rect", "panel", "trunk")
     require(len(barriers) == 1, f"{len(barriers)} barriers, expected one")
     plain_looks(hidden)
@@ -127,8 +113,7 @@ def draw_peeking(draft: Draft) -> None:
 
 
 def check_in_a_bubble(scene: Scene) -> None:
-    only(scene, "bubble")
-    thing = subjects_only(scene, 1, 1)
+    thing = lone_subjects(scene, 1, 1, "bubble")
     plain_looks(thing)
     bubble = _enclosing(scene, "bubble", thing)
     require(0.8 <= bubble.aspect <= 1.25, "the bubble is not round")
@@ -159,8 +144,7 @@ def draw_in_a_bubble(draft: Draft) -> None:
 
 
 def check_caged(scene: Scene) -> None:
-    only(scene, "bars", "rect")
-    captives = subjects_only(scene, 1, 2)
+    captives = lone_subjects(scene, 1, 2, "bars", "rect")
     require(len(scene.of("bars")) == 1 and len(scene.of("rect")) <= 1, "not one cage")
     plain_looks(captives)
     upright(captives)
@@ -204,8 +188,7 @@ def draw_caged(draft: Draft) -> None:
 
 
 def check_frozen(scene: Scene) -> None:
-    only(scene, "ice")
-    thing = subjects_only(scene, 1, 1)
+    thing = lone_subjects(scene, 1, 1, "ice")
     plain_looks(thing)
     block = _enclosing(scene, "ice", thing)
     require(block.opacity >= 0.4, "the ice is hardly there")
@@ -247,8 +230,7 @@ def draw_frozen(draft: Draft) -> None:
 
 
 def check_forbidden(scene: Scene) -> None:
-    only(scene, "ban", "ellipse", "rect", "panel")
-    thing = subjects_only(scene, 1, 1)
+    thing = lone_subjects(scene, 1, 1, "ban", "ellipse", "rect", "panel")
     require(len(scene.of("ban")) == 1, "not one ban")
     require(len(scene.of("ellipse", "panel")) <= 1 and len(scene.of("rect")) <= 1, "more than one sign")
     plain_looks(thing)
@@ -288,8 +270,7 @@ def draw_forbidden(draft: Draft) -> None:
 
 
 def check_bullseye(scene: Scene) -> None:
-    only(scene, "ellipse", "rect")
-    thing = subjects_only(scene, 1, 1)
+    thing = lone_subjects(scene, 1, 1, "ellipse", "rect")
     discs = scene.of("ellipse")
     require(3 <= len(discs) <= 7, f"{len(discs)} rings, expected 3 to 7")
     require(len(scene.of("rect")) in (0, 2), "stray rectangles")
@@ -341,8 +322,7 @@ def draw_bullseye(draft: Draft) -> None:
 
 
 def check_magnified(scene: Scene) -> None:
-    only(scene, "lens", "ellipse", "ring", "line")
-    views = subjects_only(scene, 2, 2)
+    views = lone_subjects(scene, 2, 2, "lens", "ellipse", "ring", "line")
     lenses = scene.of("lens")
     require(len(lenses) == 1, f"{len(lenses)} lenses, expected one")
     require(len(scene.of("ellipse")) <= 1 and len(scene.of("ring", "line")) <= 3, "stray marks")

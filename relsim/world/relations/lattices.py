@@ -7,9 +7,20 @@ import math
 
 import numpy as np
 
-from analogen.relsim.world.measure import only, others, points, require, subjects, turn_between, upright
+from analogen.relsim.world.measure import (
+    alike,
+    lone_subjects,
+    only,
+    others,
+    points,
+    require,
+    subjects,
+    turn_between,
+    upright,
+)
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.rings import FAMILY, REACH, alike, lone_copies
+from analogen.relsim.world.relations.composition import REACH
+from analogen.relsim.world.relations.rings import FAMILY
 from analogen.relsim.world.scene import Element, Scene
 
 
@@ -61,7 +72,7 @@ def lattice_places(draft: Draft, rows: int, columns: int) -> tuple[list[list[tup
 
 
 def check_grid(scene: Scene) -> None:
-    copies = lone_copies(scene, 6, 42)
+    copies = lone_subjects(scene, 6, 42)
     alike(copies)
     same_turn(copies)
     lattice_of(copies)
@@ -178,7 +189,7 @@ def draw_checkerboard(draft: Draft) -> None:
 
 
 def check_pyramid(scene: Scene) -> None:
-    copies = lone_copies(scene, 6, 21)
+    copies = lone_subjects(scene, 6, 21)
     alike(copies)
     upright(copies)
     size = float(np.median([e.size for e in copies]))
@@ -228,7 +239,7 @@ def draw_pyramid(draft: Draft) -> None:
 
 
 def check_tower(scene: Scene) -> None:
-    copies = sorted(lone_copies(scene, 4, 8), key=lambda e: e.y)
+    copies = sorted(lone_subjects(scene, 4, 8), key=lambda e: e.y)
     alike(copies)
     upright(copies)
     x = np.array([e.x for e in copies])

@@ -10,24 +10,23 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.measure import (
     extent,
+    in_front,
     inside,
-    only,
+    lone_subjects,
+    own_colours,
     plain_looks,
     require,
     rising,
-    subjects,
     turn_between,
 )
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.cuts import FAMILY, SEAMS, add_strip, check_halves, measure_strips, own_colours
+from analogen.relsim.world.relations.cuts import FAMILY, SEAMS, add_strip, check_halves, measure_strips
 from analogen.relsim.world.scene import Clip, Element, Scene
 
 
 def check_patterned_silhouette(scene: Scene) -> None:
-    only(scene, "panel")
     require(len(scene.of("panel")) <= 1, "more than one panel")
-    thing = subjects(scene, 1, 1)[0]
-    require(not scene.of("other"), "another thing is there")
+    thing = lone_subjects(scene, 1, 1, "panel")[0]
     require(thing.silhouette >= 0.75, "the thing shows its own colours")
     require(thing.pattern != "none", "no pattern fills the outline")
     whole = thing.opacity >= 0.85 and max(thing.sketch, thing.pixel) <= 0.2 and thing.clip.kind == "none"
@@ -62,9 +61,7 @@ def draw_patterned_silhouette(draft: Draft) -> None:
 
 
 def check_pixelated(scene: Scene) -> None:
-    only(scene)
-    strips = subjects(scene, 3, 6)
-    require(not scene.of("other"), "another thing is there")
+    strips = lone_subjects(scene, 3, 6)
     for e in strips:
         require(e.opacity >= 0.85 and max(e.silhouette, e.sketch) <= 0.2, "a strip is altered")
     whole = measure_strips(strips)
@@ -101,10 +98,8 @@ def draw_pixelated(draft: Draft) -> None:
 
 
 def check_half_drawn(scene: Scene) -> None:
-    only(scene, "panel")
     require(len(scene.of("panel")) <= 1, "more than one sheet")
-    halves = subjects(scene, 2, 2)
-    require(not scene.of("other"), "another thing is there")
+    halves = lone_subjects(scene, 2, 2, "panel")
     check_halves(halves)
     for e in halves:
         require(e.opacity >= 0.85 and max(e.silhouette, e.pixel) <= 0.2, "a half is altered")
@@ -141,9 +136,7 @@ BLOBS = ("ellipse", "rect", "triangle")
 
 
 def check_camouflage(scene: Scene) -> None:
-    only(scene, *BLOBS)
-    thing = subjects(scene, 1, 1)[0]
-    require(not scene.of("other"), "another thing is there")
+    thing = lone_subjects(scene, 1, 1, *BLOBS)[0]
     require(thing.silhouette >= 0.6, "the thing shows its own colours")
     require(thing.pattern == "none" and thing.clip.kind == "none", "the thing is not whole and flat")
     require(max(thing.sketch, thing.pixel) <= 0.2 and thing.opacity >= 0.6, "the thing is altered")
@@ -222,16 +215,14 @@ def _apart(first: Element, second: Element) -> float:
 
 
 def check_kintsugi(scene: Scene) -> None:
-    only(scene, "crack")
-    thing = subjects(scene, 1, 1)[0]
-    require(not scene.of("other"), "another thing is there")
+    thing = lone_subjects(scene, 1, 1, "crack")[0]
     own_colours([thing])
     require(thing.clip.kind == "none", "the thing is not whole")
     seams = scene.of("crack")
     require(3 <= len(seams) <= 7, "not a few seams")
     for seam in seams:
         require(seam.palette == "gold" and seam.opacity >= 0.7, "a seam is not golden")
-        require(scene.elements.index(seam) > scene.elements.index(thing), "a seam lies behind the thing")
+        require(in_front(scene, seam, thing), "a seam lies behind the thing")
         require(seam.width >= 0.15 * thing.size and seam.aspect >= 2, "a seam is too short")
         off = np.abs(_ends(seam) - (thing.x, thing.y)).max()
         require(bool(off <= 0.56 * thing.size), "a seam leaves the thing")
@@ -288,9 +279,7 @@ def draw_kintsugi(draft: Draft) -> None:
 
 
 def check_stretched(scene: Scene) -> None:
-    only(scene)
-    thing = subjects(scene, 1, 1)[0]
-    require(not scene.of("other"), "another thing is there")
+    thing = lone_subjects(scene, 1, 1)[0]
     plain_looks([thing])
     require(max(thing.aspect, 1 / thing.aspect) >= 2.5, "the thing keeps its proportions")
     require(max(thing.width, thing.height) >= 1.1, "the thing is not long")

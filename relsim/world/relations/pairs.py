@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from analogen.relsim.world.measure import (
     distance,
     equal_sizes,
     extent,
+    in_front,
     inside,
+    lone_subjects,
+    natural,
     only,
     others,
     overlap,
@@ -21,27 +23,10 @@ from analogen.relsim.world.measure import (
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
+from analogen.relsim.world.relations.composition import floor_shadow, foot, head
 from analogen.relsim.world.scene import Element, Scene
 
 FAMILY = "one thing and its surroundings"
-
-
-def floor_shadow(draft: Draft, x: float, ground: float, width: float) -> None:
-    """A soft shadow on the ground line under something of this width."""
-    draft.box("shadow", x, ground, 0.9 * width, 0.14 * width)
-
-
-def natural(elements: Sequence[Element]) -> None:
-    """Broken unless every element keeps roughly its natural proportions."""
-    require(all(0.8 <= e.aspect <= 1.25 for e in elements), "stretched out of proportion")
-
-
-def _feet(e: Element) -> float:
-    return e.y + e.height / 2
-
-
-def _head(e: Element) -> float:
-    return e.y - e.height / 2
 
 
 def check_riding(scene: Scene) -> None:
@@ -52,9 +37,9 @@ def check_riding(scene: Scene) -> None:
     upright([rider, mount], 15)
     require(0.34 <= rider.size / mount.size <= 0.74, "the rider is not small beside what it rides on")
     require(abs(rider.x - mount.x) <= 0.36 * mount.size, "not above the back")
-    sunk = (_feet(rider) - _head(mount)) / mount.size
+    sunk = (foot(rider) - head(mount)) / mount.size
     require(-0.02 <= sunk <= 0.48, "does not sit on the back")
-    order = scene.elements.index(rider) > scene.elements.index(mount)
+    order = in_front(scene, rider, mount)
     require(order, "the rider is behind what it rides on")
 
 
@@ -84,15 +69,13 @@ def draw_riding(draft: Draft) -> None:
 
 
 def check_parent_and_child(scene: Scene) -> None:
-    only(scene)
-    require(not scene.of("other"), "another thing is there")
-    child, parent = sorted(subjects(scene, 2, 2), key=lambda e: e.size)
+    child, parent = sorted(lone_subjects(scene, 2, 2), key=lambda e: e.size)
     plain_looks([child, parent])
     same_looks([child, parent])
     natural([child, parent])
     upright([child, parent])
     require(1.7 <= parent.size / child.size <= 3.9, "not a large one and its small likeness")
-    require(abs(_feet(parent) - _feet(child)) <= 0.15 * parent.size, "they do not share the ground")
+    require(abs(foot(parent) - foot(child)) <= 0.15 * parent.size, "they do not share the ground")
     gap = abs(parent.x - child.x) - (parent.width + child.width) / 2
     require(-0.5 * child.size <= gap <= 0.6 * child.size, "not side by side")
 
@@ -126,10 +109,9 @@ def draw_parent_and_child(draft: Draft) -> None:
     draft.facts.update(count=2, child="left" if left else "right", ratio=round(ratio, 1))
 
 
-def _facing_pair(scene: Scene) -> tuple[Element, Element]:
+def _facing_pair(scene: Scene, *kinds: str) -> tuple[Element, Element]:
     """Left and right of a mirrored pair; Broken unless they are equal, level, apart and turned to each other."""
-    require(not scene.of("other"), "another thing is there")
-    left, right = sorted(subjects(scene, 2, 2), key=lambda e: e.x)
+    left, right = sorted(lone_subjects(scene, 2, 2, *kinds), key=lambda e: e.x)
     plain_looks([left, right])
     same_looks([left, right])
     natural([left, right])
@@ -142,7 +124,6 @@ def _facing_pair(scene: Scene) -> tuple[Element, Element]:
 
 
 def check_face_to_face(scene: Scene) -> None:
-    only(scene)
     upright(_facing_pair(scene))
 
 
@@ -173,8 +154,7 @@ def draw_face_to_face(draft: Draft) -> None:
 
 
 def check_tug_of_war(scene: Scene) -> None:
-    only(scene, "rope", "triangle")
-    left, right = _facing_pair(scene)
+    left, right = _facing_pair(scene, "rope", "triangle")
     leans = -turn_between(0, left.turn), turn_between(0, right.turn)
     require(all(7 <= lean <= 36 for lean in leans), "they do not lean back")
     require(abs(leans[0] - leans[1]) <= 14, "they lean differently")
@@ -231,10 +211,10 @@ def check_crowned(scene: Scene) -> None:
     upright([crown], 30)
     require(0.2 <= crown.size / wearer.size <= 0.52, "what it wears is not small")
     require(abs(crown.x - wearer.x) <= 0.2 * wearer.size, "not at the top centre")
-    sunk = (_feet(crown) - _head(wearer)) / wearer.size
+    sunk = (foot(crown) - head(wearer)) / wearer.size
     require(-0.05 <= sunk <= 0.35, "does not rest on the head")
-    require(crown.y <= _head(wearer) + 0.16 * wearer.size, "hangs in front of the face")
-    require(scene.elements.index(crown) > scene.elements.index(wearer), "it is behind the head")
+    require(crown.y <= head(wearer) + 0.16 * wearer.size, "hangs in front of the face")
+    require(in_front(scene, crown, wearer), "it is behind the head")
 
 
 @relation(
@@ -266,9 +246,7 @@ def draw_crowned(draft: Draft) -> None:
 
 
 def check_giant(scene: Scene) -> None:
-    only(scene, "building", "foliage", "trunk")
-    (giant,) = subjects(scene, 1, 1)
-    require(not scene.of("other"), "another thing is there")
+    (giant,) = lone_subjects(scene, 1, 1, "building", "foliage", "trunk")
     plain_looks([giant])
     natural([giant])
     upright([giant])
@@ -280,7 +258,7 @@ def check_giant(scene: Scene) -> None:
         require(under and trunk.y - crown.y <= 0.25 * giant.height, "a tree is not whole")
     require(all(e.height <= 0.27 * giant.height for e in houses + crowns + trunks), "a building or tree is not tiny")
     standing = houses + trunks
-    require(all(abs(_feet(e) - _feet(giant)) <= 0.17 * giant.size for e in standing), "they are not at its feet")
+    require(all(abs(foot(e) - foot(giant)) <= 0.17 * giant.size for e in standing), "they are not at its feet")
     places = sorted(e.x for e in standing)
     require(places[0] <= giant.x - 0.25 * giant.size, "nothing tiny on the left")
     require(places[-1] >= giant.x + 0.25 * giant.size, "nothing tiny on the right")
@@ -299,9 +277,9 @@ def check_giant(scene: Scene) -> None:
     check=check_giant,
 )
 def draw_giant(draft: Draft) -> None:
-    height, count, in_front = draft.uniform(1.42, 1.56), draft.integer(6, 12), draft.coin(0.6)
+    height, count, row_in_front = draft.uniform(1.42, 1.56), draft.integer(6, 12), draft.coin(0.6)
     ground = height / 2 + 0.02
-    line = ground + (draft.uniform(0.03, 0.08) if in_front else -draft.uniform(0.03, 0.08))
+    line = ground + (draft.uniform(0.03, 0.08) if row_in_front else -draft.uniform(0.03, 0.08))
     trees = draft.choice((0.0, 0.3, 0.6, 1.0))
     tallest = height / draft.uniform(4.3, 5.8)
     slot = draft.uniform(1.76, 1.88) / count
@@ -322,19 +300,17 @@ def draw_giant(draft: Draft) -> None:
         draft.box("ground", 0.0, (top + 1) / 2, 2.0, 1 - top, palette=draft.choice(("soft", "leaf", "wood")))
     floor = Draft(draft.rng)
     floor_shadow(floor, 0.0, ground, height)
-    behind, front = ([], town.elements) if in_front else (town.elements, [])
+    behind, front = ([], town.elements) if row_in_front else (town.elements, [])
     draft.elements += behind + floor.elements
     draft.add("subject", 0.0, ground - height / 2, height, standing=True)
     draft.elements += front
-    draft.facts.update(count=count, row="in front" if in_front else "behind")
+    draft.facts.update(count=count, row="in front" if row_in_front else "behind")
 
 
 def check_portrait(scene: Scene) -> None:
-    only(scene, "frame")
     frames = scene.of("frame")
     require(len(frames) == 1, "there is not one picture frame")
-    require(not scene.of("other"), "another thing is there")
-    pair = subjects(scene, 2, 2)
+    pair = lone_subjects(scene, 2, 2, "frame")
     frame, framed = frames[0], [e for e in pair if inside(e, frames[0], 0.06)]
     require(len(framed) == 1, "not one of the two in the frame")
     picture, model = framed[0], pair[1 - pair.index(framed[0])]

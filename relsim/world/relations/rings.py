@@ -9,42 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analogen.relsim.world.measure import (
+    alike,
     bearings,
     distance,
     fit_circle,
-    only,
-    others,
+    lone_subjects,
     plain_looks,
     points,
     require,
     same_looks,
-    subjects,
     turn_between,
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
+from analogen.relsim.world.relations.composition import REACH
 from analogen.relsim.world.scene import Element, Scene
 
 FAMILY = "arrangement of many"
-REACH = 0.93  # how far compositions reach from the centre of the picture
-
-
-def alike(elements: list[Element], size_tolerance: float = 0.2) -> None:
-    """Broken unless all are whole, plain and equal, each size within the tolerance of the median one.
-
-    Deviations from the median, not the range, so that many noisy copies pass as easily as few.
-    """
-    plain_looks(elements)
-    same_looks(elements)
-    sizes = np.array([e.size for e in elements])
-    require(bool(np.all(np.abs(sizes / np.median(sizes) - 1) <= size_tolerance)), "sizes differ")
-
-
-def lone_copies(scene: Scene, low: int, high: int) -> list[Element]:
-    """The subjects of a scene in which nothing else has a meaning."""
-    only(scene)
-    others(scene, 0, 0)
-    return subjects(scene, low, high)
 
 
 def on_circle(radius: float, angle: float) -> tuple[float, float]:
@@ -60,7 +41,7 @@ def widest_round(count: float, fill: float, largest: float) -> tuple[float, floa
 
 
 def check_ring(scene: Scene) -> None:
-    copies = lone_copies(scene, 5, 16)
+    copies = lone_subjects(scene, 5, 16)
     alike(copies)
     require(len({e.mirror for e in copies}) == 1, "some are mirrored")
     centres = points(copies)
@@ -101,7 +82,7 @@ def draw_ring(draft: Draft) -> None:
 
 
 def check_spiral(scene: Scene) -> None:
-    copies = lone_copies(scene, 7, 20)
+    copies = lone_subjects(scene, 7, 20)
     plain_looks(copies)
     same_looks(copies)
     if copies[0].size > copies[-1].size:
@@ -163,9 +144,7 @@ def draw_spiral(draft: Draft) -> None:
 
 
 def check_bouquet(scene: Scene) -> None:
-    only(scene, "line", "wrap")
-    others(scene, 0, 0)
-    flowers = subjects(scene, 4, 10)
+    flowers = lone_subjects(scene, 4, 10, "line", "wrap")
     alike(flowers, 0.25)
     stems, wraps = scene.of("line"), scene.of("wrap")
     require(len(wraps) == 1, "not held by one wrap")
@@ -236,7 +215,7 @@ def _reflected(e: Element, middle: NDArray[np.float64], axis: float) -> tuple[fl
 
 
 def check_kaleidoscope(scene: Scene) -> None:
-    copies = lone_copies(scene, 8, 52)
+    copies = lone_subjects(scene, 8, 52)
     plain_looks(copies)
     same_looks(copies)
     middle = points(copies).mean(axis=0)
@@ -311,9 +290,7 @@ def draw_kaleidoscope(draft: Draft) -> None:
 
 
 def check_nested(scene: Scene) -> None:
-    only(scene, "frame", "panel", "ellipse")
-    others(scene, 0, 0)
-    copies = subjects(scene, 3, 6)
+    copies = lone_subjects(scene, 3, 6, "frame", "panel", "ellipse")
     upright(copies, 15)
     for e in copies:
         require(e.opacity >= 0.8 and max(e.pixel, e.sketch) <= 0.2 and e.clip.kind == "none", "one is altered")

@@ -10,7 +10,9 @@ import numpy as np
 from analogen.relsim.world.measure import (
     distance,
     extent,
+    in_front,
     inside,
+    lone_subjects,
     only,
     others,
     overlap,
@@ -25,15 +27,13 @@ from analogen.relsim.world.measure import (
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.enclosed import in_front, subjects_only
 from analogen.relsim.world.scene import Element, Scene
 
 FAMILY = "one thing and its surroundings"
 
 
 def check_water_reflection(scene: Scene) -> None:
-    only(scene, "water")
-    things = subjects_only(scene, 2, 6)
+    things = lone_subjects(scene, 2, 6, "water")
     waters = scene.of("water")
     require(len(waters) == 1, f"{len(waters)} waters, expected one")
     water = waters[0]
@@ -187,8 +187,7 @@ def draw_false_shadow(draft: Draft) -> None:
 
 
 def check_pedestal(scene: Scene) -> None:
-    only(scene, "cone", "pedestal")
-    thing = subjects_only(scene, 1, 1)
+    thing = lone_subjects(scene, 1, 1, "cone", "pedestal")
     plain_looks(thing)
     upright(thing)
     plinths, lights = scene.of("pedestal"), scene.of("cone")
@@ -239,8 +238,7 @@ def draw_pedestal(draft: Draft) -> None:
 
 
 def check_fruit_of_a_tree(scene: Scene) -> None:
-    only(scene, "trunk", "foliage")
-    fruit = subjects_only(scene, 3, 14)
+    fruit = lone_subjects(scene, 3, 14, "trunk", "foliage")
     trunks, crown = scene.of("trunk"), scene.of("foliage")
     require(len(trunks) == 1 and bool(crown), "no tree")
     plain_looks(fruit)
@@ -327,8 +325,7 @@ def _crown_spots(
 
 
 def check_playing_card(scene: Scene) -> None:
-    only(scene, "card", "line", "heart", "star")
-    figures = subjects_only(scene, 2, 6)
+    figures = lone_subjects(scene, 2, 6, "card", "line", "heart", "star")
     cards = scene.of("card")
     require(len(cards) == 1, f"{len(cards)} cards, expected one")
     card = cards[0]

@@ -11,132 +11,47 @@ from typing import Any
 import numpy as np
 
 from analogen.relsim.world.measure import (
+    alike_but,
+    clip_ways,
     distance,
     equal_sizes,
-    extent,
-    fit_line,
-    only,
-    plain_looks,
+    lone_subjects,
     require,
     rising,
     rising_by_factor,
-    rows_of,
-    same_looks,
     spread,
-    subjects,
     turn_between,
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
+from analogen.relsim.world.relations.composition import (
+    foot,
+    in_reading_order,
+    layout_places,
+    settle,
+    side_by_side,
+    two_rows,
+)
 from analogen.relsim.world.scene import NO_CLIP, Clip, Element, Scene, box
 
 FAMILY = "change over time"
-LAYOUTS = ("row", "rising", "falling", "arch", "valley", "column", "rows")
-LONGEST = {"row": 6, "column": 5}  # longer ones would leave most of the picture empty
-
-
-def fit(elements: Sequence[Element], reach: float = 0.92, cap: float = 0.85) -> list[Element]:
-    """The elements centred and scaled together to span [-reach, reach] in the longer direction, none above size cap."""
-    boxes = np.array([extent(e) for e in elements])  # (n, 4)
-    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    middle = (low + high) / 2
-    scale = min(2 * reach / float((high - low).max()), cap / max(e.size for e in elements))
-    return [
-        replace(e, x=float((e.x - middle[0]) * scale), y=float((e.y - middle[1]) * scale), size=float(e.size * scale))
-        for e in elements
-    ]
-
-
-def foot(e: Element) -> float:
-    """y of the lower edge of an unturned box."""
-    return e.y + e.height / 2
-
-
-def settle(draft: Draft, elements: Sequence[Element], floor: bool, shadows: bool) -> None:
-    """Fit the elements into the frame and add them, a ground band and soft shadows behind them if wanted."""
-    placed = fit(elements)
-    if floor:
-        line = max(foot(e) for e in placed if e.is_thing)
-        lower = max(0.0, draft.uniform(0.32, 0.5) - line)
-        placed = [replace(e, y=e.y + lower) for e in placed]
-        draft.box("ground", 0, (line + lower + 0.95) / 2, 2, 1.05 - line - lower)
-    for e in placed:
-        if shadows and e.is_thing:
-            draft.box("shadow", e.x, foot(e) - 0.01, 0.85 * e.width, 0.13 * e.size, opacity=e.opacity)
-    draft.elements += placed
-
-
-def places(draft: Draft, count: int) -> tuple[list[tuple[float, float]], str]:
-    """Places in reading order for `count` copies of size 1, and the name of their layout."""
-    layout = draft.choice(
-        [name for name in LAYOUTS if (count >= 4 if name == "rows" else count <= LONGEST.get(name, 9))]
-    )
-    step = draft.uniform(1.02, 1.2)
-    if layout == "rows":
-        first = (count + 1) // 2
-        lines = [(first, -step / 2), (count - first, step / 2)]
-        return [(step * (i - (n - 1) / 2), y) for n, y in lines for i in range(n)], layout
-    if layout in ("arch", "valley"):
-        turns = np.radians(np.linspace(-1, 1, count) * draft.uniform(40, 62))
-        radius = step / (2 * math.sin((turns[1] - turns[0]) / 2))
-        sign = -1 if layout == "arch" else 1
-        return [(radius * math.sin(t), sign * radius * math.cos(t)) for t in turns], layout
-    slope = {"row": 0.0, "column": 90.0}.get(layout, draft.uniform(20, 45))
-    across, down = math.cos(math.radians(slope)), math.sin(math.radians(slope))
-    return [(i * step * across, i * step * (-down if layout == "rising" else down)) for i in range(count)], layout
 
 
 def draw_copies(draft: Draft, looks: Sequence[dict[str, Any]]) -> None:
     """One copy for each look, all of one size, in reading order."""
-    spots, layout = places(draft, len(looks))
+    spots, layout = layout_places(draft, len(looks))
     standing = layout in ("row", "rows")
     copies = [Element("subject", *at, 1.0, standing=standing, **look) for at, look in zip(spots, looks, strict=True)]
     settle(draft, copies, floor=layout == "row" and draft.coin(0.4), shadows=standing and draft.coin(0.5))
     draft.facts.update(count=len(looks), layout=layout)
 
 
-def in_reading_order(copies: Sequence[Element]) -> list[Element]:
-    """The copies along their line, gentle arc or rows, judged by their feet. Broken for any other arrangement."""
-    feet = [replace(e, y=foot(e)) for e in copies]
-    spots = np.array([(e.x, e.y) for e in feet])
-    size = float(np.mean([e.size for e in copies]))
-    slack = 0.15 * size + 0.04
-    _, direction, off = fit_line(spots)
-    if off <= slack:
-        direction = direction * np.sign(direction[0] if abs(direction[0]) > 0.35 else direction[1])
-        return [copies[i] for i in np.argsort(spots @ direction)]
-    order = np.argsort(spots[:, 0])
-    across, down = spots[order].T
-    if np.diff(across).min() >= 0.25 * size:
-        bend = np.abs(np.polyval(np.polyfit(across, down, 2), across) - down).max()
-        if bend <= slack:
-            return [copies[i] for i in order]
-    rows = rows_of(feet)
-    lengths = [len(row) for row in rows]
-    require(2 <= len(rows) <= 3 and max(lengths) - min(lengths) <= 1 and min(lengths) >= 2, "no reading order")
-    return [replace(e, y=e.y - e.height / 2) for row in rows for e in row]
-
-
-def copies_of(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
-    """The low to high subjects; Broken unless they are alone but for props of these kinds."""
-    only(scene, *kinds)
-    require(not scene.of("other"), "another thing is there")
-    return subjects(scene, low, high)
-
-
 def stages_of(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
     """Like copies_of, in reading order; Broken unless they stand apart."""
-    copies = in_reading_order(copies_of(scene, low, high, *kinds))
+    copies = in_reading_order(lone_subjects(scene, low, high, *kinds))
     apart = all(distance(a, b) >= 0.3 * (a.size + b.size) for a, b in pairwise(copies))
     require(apart, "successive copies cover each other")
     return copies
-
-
-def alike_but(copies: Sequence[Element], **neutral: Any) -> None:
-    """Broken unless the copies look plain and alike once these changing properties are made neutral."""
-    bare = [replace(e, **neutral) for e in copies]
-    plain_looks(bare)
-    same_looks(bare)
 
 
 def same_pose(copies: Sequence[Element]) -> None:
@@ -162,22 +77,6 @@ def check_growth_stages(scene: Scene) -> None:
     # Ground may rise with the size, yet not sink as it does from the far end of a receding row to the near one.
     level = all(b.x < a.x or foot(b) <= foot(a) + 0.15 * a.size + 0.06 for a, b in pairwise(copies))
     require(level, "the larger one sinks below the ground")
-
-
-def side_by_side(widths: Sequence[float], gap: float) -> list[float]:
-    """Centres along x, around 0, of boxes of these widths with gaps of gap * the neighbours' mean width."""
-    steps = [(a + b) / 2 * (1 + gap) for a, b in pairwise(widths)]
-    start = (widths[0] - widths[-1]) / 4 - sum(steps) / 2
-    return [start + sum(steps[:i]) for i in range(len(widths))]
-
-
-def two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> list[tuple[float, float]]:
-    """Foot points (x, y) of boxes given as (width, height), the first ones in an upper row of nearly equal span."""
-    upper, lower = (side_by_side([w for w, _ in row], gap) for row in (boxes[:first], boxes[first:]))
-    middle = (upper[0] + upper[-1]) / 2
-    stretch = max(1.0, 0.92 * (lower[-1] - lower[0]) / (upper[-1] - upper[0]))
-    shelf = -1.14 * max(h for _, h in boxes[first:])
-    return [((x - middle) * stretch, shelf) for x in upper] + [(x, 0.0) for x in lower]
 
 
 @relation(
@@ -282,7 +181,7 @@ def check_eaten_up(scene: Scene) -> None:
     amounts = [e.clip.amount if e.clip.kind == "bite" else 0.0 for e in copies]
     rising(amounts, 0.07, "what is eaten")
     require(amounts[0] <= 0.3 and amounts[-1] >= 0.45, "is not eaten up")
-    sides = [math.degrees(math.atan2(e.clip.v, e.clip.u)) for e in bitten]
+    sides = [math.degrees(math.atan2(v, u)) for u, v in clip_ways(bitten)]
     require(all(abs(turn_between(sides[0], side)) <= 35 for side in sides), "bitten from different sides")
 
 
@@ -357,7 +256,7 @@ def draw_melting(draft: Draft) -> None:
 
 
 def check_bouncing(scene: Scene) -> None:
-    copies = sorted(copies_of(scene, 6, 18), key=lambda e: e.x)
+    copies = sorted(lone_subjects(scene, 6, 18), key=lambda e: e.x)
     equal_sizes(copies, 0.55)
     alike_but(copies, opacity=1.0)
     upright(copies)
@@ -426,7 +325,7 @@ def draw_bouncing(draft: Draft) -> None:
         aspect = squash if height_y < 1e-6 and number else 1.0
         y = floor - height_y - size / math.sqrt(aspect) / 2
         opacity = faint + (1 - faint) * number / (len(path) - 1)
-        draft.add("subject", sign * (way_x - reach), y, size, aspect=aspect, standing=True, opacity=opacity)
+        draft.add("subject", sign * (way_x - reach), y, size, aspect=aspect, standing=True, opacity=min(opacity, 1.0))
     draft.facts.update(count=len(path), arcs=arcs, direction="right" if sign > 0 else "left")
 
 
@@ -435,10 +334,14 @@ def check_tumbling(scene: Scene) -> None:
     equal_sizes(copies, 0.42)
     alike_but(copies)
     even_steps(copies)
-    turns = np.array([turn_between(a.turn, b.turn) for a, b in pairwise(copies)])
-    turns = turns * np.sign(turns.sum())
-    require(turns.min() >= 18 and turns.max() <= 75 and turns.sum() >= 115, "does not turn over step by step")
-    require(turns.max() - turns.min() <= 25, "turns in uneven steps")
+    # Two rows may also be read from the right: in a mirror the thing still turns over.
+    looking_glass = [replace(e, x=-e.x, turn=-e.turn) for e in copies]
+    over = False
+    for read in (copies, in_reading_order(looking_glass)):
+        turns = np.array([turn_between(a.turn, b.turn) for a, b in pairwise(read)])
+        turns = turns * np.sign(turns.sum())
+        over = over or bool(turns.min() >= 18 and turns.max() <= 75 and turns.sum() >= 115 and np.ptp(turns) <= 25)
+    require(over, "does not turn over by even steps")
 
 
 @relation(

@@ -1,0 +1,183 @@
+"""Analogical generation, measured: hard references of held-out subjects, another held-out subject, judges apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analogen.generator import PREVIEW_PX, Casting, Generator, Row, draw, sample, score_pictures, understood_of
+from analogen.relsim.judges import Judge
+from analogen.relsim.world.dataset import (
+    Selection,
+    draw_sample,
+    held_out_relations,
+    held_out_selection,
+    trained_relations,
+)
+from analogen.relsim.world.palette import PALETTES, flattering_background
+from analogen.relsim.world.relations import RELATIONS, Relation
+from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.scene import Scene
+from analogen.scoring import Vectors, ranked
+from analogen.sheet import Cell, contact_sheets
+from analogen.types import Scores
+
+REFERENCE_PX = 192
+ROWS_PER_PASS = 16
+SHEET_ROWS = 36
+
+
+@dataclass(frozen=True)
+class Task:
+    """One reference and the new subject."""
+
+    relation: str
+    reference: Image.Image
+    shown: str  # what the reference shows
+    subject: str
+    other: str
+    style: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One candidate, judged. checker, seen: the relation holds by the scene and by the picture; subject: it is shown."""
+
+    picture: Image.Image
+    scores: Scores
+    checker: bool
+    seen: bool | None
+    subject: bool | None
+
+
+def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, seed: int) -> list[Task]:
+    rng = np.random.default_rng([seed, 40])
+    tasks = []
+    for number in range(count):
+        relation = relations[number % len(relations)]
+        drawn = draw_sample(relation, selection, rng)
+        subject, other = (str(n) for n in rng.choice(selection.subjects, 2, replace=False))
+        while drawn.subject in (subject, other):
+            subject, other = (str(n) for n in rng.choice(selection.subjects, 2, replace=False))
+        style = str(rng.choice(selection.styles))
+        reference = Image.fromarray(render(drawn.scene, REFERENCE_PX))
+        tasks.append(Task(relation.id, reference, drawn.subject, subject, other, style))
+    return tasks
+
+
+def attempt(
+    tasks: Sequence[Task],
+    generator: Generator,
+    candidates: int,
+    seed: int,
+    relation_scale: float,
+    judges: dict[str, Judge],
+) -> list[list[Attempt]]:
+    """`candidates` attempts at each task, many tasks in one pass of the composer."""
+    results: list[list[Attempt]] = []
+    for start in range(0, len(tasks), ROWS_PER_PASS):
+        chunk = tasks[start : start + ROWS_PER_PASS]
+        understood = [
+            understood_of(generator.encoder.look([task.reference]), None, generator.encoder) for task in chunk
+        ]
+        rows: list[Row] = []
+        for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
+            first = seed + (start + number) * candidates
+            rows += [_row(task, found.relation, first + i, generator) for i in range(candidates)]
+        scenes = sample(rows, generator.composer, relation_scale=relation_scale)
+        for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
+            part = slice(number * candidates, (number + 1) * candidates)
+            drawn = [draw(s, r.cast, PREVIEW_PX, PREVIEW_PX) for s, r in zip(scenes[part], rows[part], strict=True)]
+            casting = Casting(task.subject, generator.library.meaning(task.subject), None, (task.other,), task.style)
+            scores = score_pictures(drawn, found, casting, generator.encoder)
+            seen = judges["relation"].name(drawn) if "relation" in judges else [None] * candidates
+            shown = judges["subject"].name(drawn) if "subject" in judges else [None] * candidates
+            results.append(
+                [
+                    Attempt(
+                        picture, given, RELATIONS[task.relation].holds(scene),
+                        None if relation is None else relation == task.relation,
+                        None if subject is None else subject == task.subject,
+                    )
+                    for picture, given, scene, relation, subject in zip(
+                        drawn, scores, scenes[part], seen, shown, strict=True
+                    )
+                ]
+            )  # fmt: skip
+    return results
+
+
+def _row(task: Task, relation: Vectors, seed: int, generator: Generator) -> Row:
+    rng = np.random.default_rng(seed)
+    palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
+    scene = Scene(
+        (), background=flattering_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
+        palette=palette, shadow=0.4,
+    )  # fmt: skip
+    return Row(seed, relation, scene, Cast(generator.library))
+
+
+def run_analogy(
+    rows: int = 200,
+    candidates: int = 4,
+    seed: int = 0,
+    device: str = "auto",
+    judges: Path | None = None,
+    output: Path = Path("out/analogy"),
+) -> Iterator[dict[str, object]]:
+    """Success rates by the checkers and, with `judges` (a folder with relation/ and subject/), by pixels.
+
+    For trained and held-out relations: one sample, a random pick, the best of `candidates` by our score, the best by
+    the checker (what a perfect score could reach), and scale 0 on the same rows. Writes contact sheets.
+    """
+    loaded = {} if judges is None else {what: Judge.load(judges / what) for what in ("relation", "subject")}
+    generator = Generator(device=device)
+    output.mkdir(parents=True, exist_ok=True)
+    for split, relations in (("trained relations", trained_relations()), ("held-out relations", held_out_relations())):
+        tasks = draw_tasks(relations, held_out_selection(), rows, seed)
+        tried = attempt(tasks, generator, candidates, seed, 1.0, loaded)
+        free = attempt(tasks, generator, 1, seed, 0.0, loaded)
+        rng = np.random.default_rng([seed, 41])
+        picks = {
+            "one sample": [a[0] for a in tried],
+            "random pick": [a[int(rng.integers(len(a)))] for a in tried],
+            f"best of {candidates} by score": [a[ranked([x.scores for x in a])[0]] for a in tried],
+            f"best of {candidates} by checker": [max(a, key=lambda x: x.checker) for a in tried],
+            "scale 0": [a[0] for a in free],
+        }
+        for name, chosen in picks.items():
+            yield {"split": split, "pick": name, "rows": len(chosen), **rates(chosen)}
+        _write_sheets(tasks, picks[f"best of {candidates} by score"], output, split.split()[0])
+        missed: dict[str, list[bool]] = {}
+        for task, tries in zip(tasks, tried, strict=True):
+            missed.setdefault(task.relation, []).extend(a.checker for a in tries)
+        yield {"split": split, "relation by checker": {k: round(float(np.mean(v)), 2) for k, v in missed.items()}}
+
+
+def rates(chosen: Sequence[Attempt]) -> dict[str, float]:
+    """Shares of the attempts that succeed; joint: relation by checker and subject by judge."""
+    found: dict[str, float] = {"relation_checker": _share([a.checker for a in chosen])}
+    if chosen and chosen[0].seen is not None:
+        found["relation_judge"] = _share([bool(a.seen) for a in chosen])
+    if chosen and chosen[0].subject is not None:
+        found["subject_judge"] = _share([bool(a.subject) for a in chosen])
+        found["joint"] = _share([a.checker and bool(a.subject) for a in chosen])
+    found["copy"] = round(float(np.mean([a.scores.copy for a in chosen])), 4)
+    return found
+
+
+def _share(values: Sequence[bool]) -> float:
+    return round(float(np.mean(values)), 4)
+
+
+def _write_sheets(tasks: Sequence[Task], chosen: Sequence[Attempt], output: Path, name: str) -> None:
+    cells = []
+    for task, best in list(zip(tasks, chosen, strict=True))[:SHEET_ROWS]:
+        cells.append(Cell(task.reference, f"{task.relation}\n{task.shown}", marked=True))
+        cells.append(Cell(best.picture, f"{task.subject}\n{'holds' if best.checker else 'broken'}"))
+    for page, sheet in enumerate(contact_sheets(cells)):
+        sheet.save(output / f"{name}-{page}.png")

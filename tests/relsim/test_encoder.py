@@ -1,0 +1,160 @@
+"""Promises of the encoder's public face, at tiny size and untrained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from analogen.relsim.encoder import Bank, MiniEncoder, Vectors, load_encoder
+from analogen.relsim.world.relations import RELATIONS
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_encoder_folder: Path) -> MiniEncoder:
+    return MiniEncoder(tiny_encoder_folder)
+
+
+def noise(width: int, height: int, seed: int = 0, mode: str = "RGB") -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (height, width, len(mode)), dtype=np.uint8)
+    return Image.fromarray(values, mode)
+
+
+def unit_vector(seed: int) -> Vectors:
+    vector = np.random.default_rng(seed).normal(size=384)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+PICTURES = [noise(40, 40), noise(64, 20, 1), noise(20, 64, 2)]
+
+
+def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
+    looked = encoder.look(PICTURES)
+    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112)]
+    for part in looked:
+        assert part.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-5)
+
+
+def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
+    looked = encoder.look(PICTURES)
+    ways = (encoder.embed, encoder.embed_subject, encoder.attributes)
+    for way, part in zip(ways, looked, strict=True):
+        np.testing.assert_array_equal(way(PICTURES), part)
+
+
+def test_no_pictures_give_no_rows(encoder: MiniEncoder) -> None:
+    assert [part.shape for part in encoder.look([])] == [(0, 384), (0, 384), (0, 112)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_batch_size_does_not_matter(encoder: MiniEncoder, batch_size: int) -> None:
+    np.testing.assert_allclose(encoder.embed(PICTURES, batch_size=batch_size), encoder.embed(PICTURES), atol=1e-5)
+
+
+def test_file_and_picture_give_the_same(encoder: MiniEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    PICTURES[1].save(path)
+    rows = encoder.embed([path, str(path), PICTURES[1]])
+    np.testing.assert_allclose(rows[1:], rows[:1].repeat(2, 0), atol=1e-6)
+
+
+def test_transparent_parts_lie_on_white_from_file_and_from_memory(encoder: MiniEncoder, tmp_path: Path) -> None:
+    picture = noise(32, 32, mode="RGBA")
+    picture.save(tmp_path / "a.png")
+    from_file, from_memory = encoder.embed([tmp_path / "a.png", picture])
+    np.testing.assert_allclose(from_memory, from_file, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(64, 32), (32, 64), (64, 20)])
+def test_oblong_picture_equals_itself_on_a_square_of_its_border(encoder: MiniEncoder, size: tuple[int, int]) -> None:
+    picture = Image.new("RGB", size, (40, 90, 200))
+    picture.paste(noise(12, 8), (size[0] // 2 - 6, size[1] // 2 - 4))
+    square = Image.new("RGB", (64, 64), (40, 90, 200))
+    square.paste(picture, ((64 - size[0]) // 2, (64 - size[1]) // 2))
+    oblong, padded = encoder.embed([picture, square])
+    np.testing.assert_allclose(oblong, padded, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (500, 1), (1, 500)])
+def test_extreme_shapes_are_taken(encoder: MiniEncoder, size: tuple[int, int]) -> None:
+    assert np.isfinite(encoder.embed([noise(*size)])).all()
+
+
+def test_missing_picture_is_refused(encoder: MiniEncoder, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        encoder.embed([tmp_path / "none.png"])
+
+
+def test_similarity_is_symmetric_with_ones_on_the_diagonal(encoder: MiniEncoder) -> None:
+    cosines = encoder.similarity(PICTURES, PICTURES)
+    np.testing.assert_allclose(cosines, cosines.T, atol=1e-6)
+    np.testing.assert_allclose(np.diag(cosines), 1, atol=1e-5)
+    assert encoder.similarity(PICTURES[:1], PICTURES).shape == (1, 3)
+
+
+def test_words_and_catalogue_share_a_space(encoder: MiniEncoder) -> None:
+    for name in ("ring", "peeking"):
+        (vector,) = encoder.embed_text([RELATIONS[name].captions[3]])
+        match = encoder.nearest_captions(vector)[0]
+        assert match.relation == name
+        assert match.caption == RELATIONS[name].caption
+        assert match.score == pytest.approx(1, abs=1e-3)
+
+
+def test_nearest_captions_are_sorted_and_one_per_relation(encoder: MiniEncoder) -> None:
+    matches = encoder.nearest_captions(unit_vector(0), top_k=10)
+    assert len(matches) == 4  # all there are
+    assert len({match.relation for match in matches}) == 4
+    scores = [match.score for match in matches]
+    assert scores == sorted(scores, reverse=True)
+    assert encoder.nearest_captions(unit_vector(0), top_k=2) == matches[:2]
+
+
+def test_nearest_score_is_the_best_of_the_relations_captions(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
+    bank, vector = Bank.load(tiny_encoder_folder), unit_vector(3)
+    for match in encoder.nearest_captions(vector, top_k=4):
+        own = [row @ vector for row, name in zip(bank.vectors, bank.relations, strict=True) if name == match.relation]
+        assert match.score == pytest.approx(max(own), abs=1e-6)
+
+
+def test_confidence_lies_in_zero_to_one(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
+    centre = Bank.load(tiny_encoder_folder).centres[0]
+    away = unit_vector(5)
+    away -= (away @ centre) * centre
+    away /= np.linalg.norm(away)
+    steps = [np.float32(c) * centre + np.float32((1 - c * c) ** 0.5) * away for c in np.linspace(1, -1, 21)]
+    found = [encoder.confidence(vector) for vector in steps]
+    assert found[0] == 1
+    assert found[10] == 0
+    assert all(0 <= value <= 1 for value in found)
+    assert found[:11] == sorted(found[:11], reverse=True)
+    assert encoder.confidence(steps[4]) == pytest.approx((0.6 - 0.3) / (0.9 - 0.3), abs=2e-3)
+
+
+def test_bank_round_trip(tiny_encoder_folder: Path, tmp_path: Path) -> None:
+    bank = Bank.load(tiny_encoder_folder)
+    bank.save(tmp_path)
+    again = Bank.load(tmp_path)
+    assert again[:2] == bank[:2]
+    assert again[4:] == bank[4:]
+    np.testing.assert_array_equal(again.vectors, bank.vectors)
+    np.testing.assert_array_equal(again.centres, bank.centres)
+
+
+def test_encoder_loads_by_folder_once(tiny_encoder_folder: Path) -> None:
+    first = load_encoder(str(tiny_encoder_folder))
+    assert isinstance(first, MiniEncoder)
+    assert load_encoder(str(tiny_encoder_folder)) is first
+
+
+def test_unknown_encoder_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown encoder 'maxi': expected 'mini' or a folder"):
+        load_encoder("maxi")
+
+
+def test_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+        load_encoder(str(tmp_path))
