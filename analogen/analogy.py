@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One candidate, judged. checker, seen: the relation holds by the scene and by the picture; subject: it is shown."""
+    """One candidate, judged: does the relation hold by the scene (checker), by the picture (seen); the subject?"""
 
     picture: Image.Image
     scores: Scores

@@ -265,7 +265,7 @@ def score_pictures(
     understood: Understood,
     casting: Casting,
     encoder: MiniEncoder,
-    weights: Weights = Weights(),
+    weights: Weights | None = None,
 ) -> list[Scores]:
     """Scores of finished pictures, see analogen.scoring."""
     looked: Looked = encoder.look(list(pictures))

@@ -29,13 +29,14 @@ def score(
     found_subjects: Vectors,
     reference_looks: Vectors | None,
     found_looks: Vectors,
-    weights: Weights = Weights(),
+    weights: Weights | None = None,
 ) -> list[Scores]:
     """Scores of n candidates.
 
     relation, subject: (384,) what was asked for; found_*: (n, dim) what the candidates show; reference_looks:
     (references, dim), the most copied one counts, None if there was no picture. All unit vectors.
     """
+    weights = weights or Weights()
     kept = found_relations @ relation
     shown = found_subjects @ subject
     copied = np.zeros(len(kept)) if reference_looks is None else (found_looks @ reference_looks.T).max(axis=1)

@@ -111,7 +111,7 @@ def train_encoder(model: MiniNet, pool: Pool, settings: EncoderSettings, state: 
             hit = (out.relation.detach() @ captions.T).argmax(-1)
             right = torch.from_numpy(caption_relation(pool)).to(device)[hit] == relation_ids.to(device)
             log.info(
-                "step %d loss %.3f relation %.3f align %.3f subject %.3f caption-acc %.3f temperature %.3f %.1f pictures/s",
+                "step %d loss %.3f relation %.3f align %.3f subject %.3f right %.3f temperature %.3f %.1f pictures/s",
                 step, loss.item(), relation_loss.item(), alignment.item(), subject_loss.item(),
                 right.float().mean().item(), temperature.item(),
                 (step - start + 1) * settings.batch_size / (time.perf_counter() - began),

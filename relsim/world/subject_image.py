@@ -12,6 +12,7 @@ import binascii
 import io
 import math
 import re
+import struct
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -133,12 +134,9 @@ def _read_picture(path: Path) -> Pixels:
                 )
             upright = ImageOps.exif_transpose(image)
             rgba = _as_rgba(upright)
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path.name} has far too many pixels: save it smaller") from error
-    except (OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{path.name} cannot be read as a picture ({_one_line(error)}): give a PNG, JPEG, WebP or SVG"
-        ) from error
+    except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        reason = f"{path.name} cannot be read as a picture ({_one_line(error)})"
+        raise ValueError(f"{reason}: give a PNG, JPEG, WebP or SVG of moderate size") from error
     if max(rgba.size) > KEPT_SIDE:
         rgba.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.LANCZOS)
     pixels = np.array(rgba)
@@ -264,9 +262,7 @@ class _CappedBuilder(ET.TreeBuilder):
         self._count += 1
         self._depth += 1
         if self._count > MAX_ELEMENTS or self._depth > MAX_DEPTH:
-            raise ValueError(
-                f"it has more than {MAX_ELEMENTS} elements or {MAX_DEPTH} levels: simplify it, or export it as PNG"
-            )
+            raise ValueError(f"it has over {MAX_ELEMENTS} elements or {MAX_DEPTH} levels: export it as PNG")
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> ET.Element:

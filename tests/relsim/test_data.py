@@ -147,9 +147,11 @@ def test_looks_target_sees_colours_and_subject_but_no_layout() -> None:
     subject = torch.eye(384)[:1]
     target = looks_target(left, subject, looks_projection())
     torch.testing.assert_close(looks_target(left.flip(-1), subject, looks_projection()), target)
-    other_colours = looks_target(255 - left // 2, subject, looks_projection())
+    without_red = left.clone()
+    without_red[:, 0] = 0
+    other_colours = looks_target(without_red, subject, looks_projection())
     other_subject = looks_target(left, torch.eye(384)[1:2], looks_projection())
-    assert (target * other_colours).sum() < 0.9
+    assert (target * other_colours).sum() < 0.7
     assert (target * other_subject).sum() < 0.9
 
 

@@ -1,0 +1,275 @@
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from analogen.relsim.world import art
+from analogen.relsim.world.art import (
+    CACHE_BYTES,
+    NEAR,
+    STYLES,
+    ArtLibrary,
+    Icon,
+    prefixed_ids,
+    rasterise,
+    splits,
+)
+
+FOLDER = Path(art.__file__).parent / "art"
+
+
+@pytest.fixture(scope="module")
+def library():
+    return ArtLibrary.shipped()
+
+
+def first_nouns(library):
+    return [name for name in library.nouns() if library.first_noun(name) == name]
+
+
+def meanings_of(names, library):
+    """A stand-in for the text tower: a text means exactly what one of the nouns means, or nothing."""
+    table = np.load(FOLDER / "nouns.npy").astype(np.float32)
+
+    def embed(texts):
+        rows = [table[library.nouns().index(names[text])] if text in names else np.ones(384) for text in texts]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+    return embed
+
+
+def test_importing_reads_nothing():
+    code = (
+        "import builtins, io, sys, zipfile, pathlib\n"
+        "import analogen.relsim.world.scene, numpy, resvg_py, PIL.Image\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, args: seen.append(str(args[0])) if event == 'open' else None)\n"
+        "import analogen.relsim.world.art\n"
+        "assert not [s for s in seen if s.endswith(('.zip', '.json', '.npy'))], seen\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_library_is_large_and_every_noun_is_drawn(library):
+    firsts = first_nouns(library)
+    assert len(firsts) >= 1000
+    assert len(library.nouns()) >= 1800
+    for name in library.nouns():
+        icon = library.icon(name)
+        assert icon.body
+        assert library.category(name)
+        assert icon.style in STYLES
+        assert all(np.isfinite(icon.view))
+        assert icon.view[2] > 0
+        assert icon.view[3] > 0
+
+
+def test_most_nouns_come_in_all_styles_and_each_in_a_trained_one(library):
+    sets = [set(library.nouns(style=style)) for style in STYLES]
+    assert len(set.intersection(*sets)) > 0.95 * len(library.nouns())
+    assert sets[0] | sets[1] == set(library.nouns())
+
+
+def test_names_are_plain_english(library):
+    for name in library.nouns():
+        assert name == name.lower().strip()
+        assert not name.startswith(("a ", "an ", "the "))
+        assert "_" not in name
+        assert "skin tone" not in name
+
+
+def test_bodies_are_well_formed(library):
+    for style in STYLES:
+        for name in library.nouns(style=style)[::40]:
+            ET.fromstring(library.icon(name, style).document())
+
+
+def test_folder_stays_small_and_states_its_licences():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 20e6
+    assert "Apache License" in (FOLDER / "LICENSE-noto.txt").read_text()
+    assert "Copyright (c) Microsoft Corporation" in (FOLDER / "LICENSE-fluent.txt").read_text()
+    notice = (FOLDER / "NOTICE").read_text()
+    assert all(f"{style}.zip" in notice for style in STYLES)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", ["cat", "bicycle", "giraffe", "crossed swords"])
+def test_content_fills_the_longer_side_and_is_whole(library, name, style):
+    pixels = library.pixels(name, style, 96)
+    assert pixels.shape == (96, 96, 4)
+    assert pixels.dtype == np.uint8
+    visible = pixels[..., 3] > 8
+    rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+    height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+    assert max(height, width) >= 95
+    margins = (rows[0], 95 - rows[-1], columns[0], 95 - columns[-1])
+    assert abs(margins[0] - margins[1]) <= 2  # centred
+    assert abs(margins[2] - margins[3]) <= 2
+
+
+def test_standing_things_rest_on_the_lower_edge(library):
+    name = next(n for n in library.nouns(stock=True) if library.icon(n).view[3] < 0.7 * library.icon(n).view[2])
+    pixels = library.icon(name).pixels(80, standing=True)
+    rows = np.flatnonzero((pixels[..., 3] > 8).any(axis=1))
+    assert rows[-1] >= 78
+    assert rows[0] > 15
+
+
+def test_alpha_is_straight(library):
+    pixels = library.pixels("apple", "fluent-flat", 64)
+    edge = (pixels[..., 3] > 40) & (pixels[..., 3] < 200)
+    whole = pixels[pixels[..., 3] == 255][:, 0].astype(float)
+    assert edge.any()
+    assert pixels[edge][:, 0].mean() > 0.8 * whole.mean()  # premultiplied reds would be about half as bright
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 300, 2048])
+def test_any_side_works(library, side):
+    assert library.pixels("star", "fluent-flat", side).shape == (side, side, 4)
+
+
+@pytest.mark.parametrize("side", [0, -3, 5000])
+def test_side_out_of_range_is_refused(library, side):
+    with pytest.raises(ValueError, match="from 1 to 4096"):
+        library.pixels("star", "noto", side)
+
+
+def test_pixels_are_read_only_and_kept(library):
+    first = library.pixels("star", "noto", 40)
+    assert first is library.pixels("star", "noto", 40)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = 1
+
+
+def test_cache_stays_within_its_bytes():
+    cache = art._RasterCache()
+    picture = np.zeros((1024, 1024, 4), dtype=np.uint8)
+    for number in range(40):
+        cache.put((str(number), 1024), picture)
+    assert cache._bytes <= CACHE_BYTES
+    assert cache.get(("39", 1024)) is not None
+    assert cache.get(("0", 1024)) is None
+
+
+def test_a_drawing_that_makes_the_rasteriser_panic_is_drawn_a_pixel_larger(monkeypatch):
+    class PanicException(BaseException):
+        pass
+
+    real, sides = art.resvg_py.svg_to_bytes, []
+
+    def panics_at_31(**options):
+        sides.append(options["width"])
+        if options["width"] == 31:
+            raise PanicException
+        return real(**options)
+
+    monkeypatch.setattr(art.resvg_py, "svg_to_bytes", panics_at_31)
+    icon = Icon("box", "own", '<rect width="9" height="9" fill="#f00"/>', (0, 0, 9, 9))
+    assert icon.pixels(31).shape == (31, 31, 4)
+    assert sides == [31, 32]
+
+
+def test_a_broken_svg_is_a_value_error():
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        rasterise("<svg", 10)
+
+
+def test_prefixed_bodies_keep_their_look_and_share_no_id(library):
+    icon = next(i for i in (library.icon(n, "noto") for n in library.nouns("noto")) if "url(#" in i.body)
+    renamed = Icon(icon.name, icon.style, icon.prefixed("p1-"), icon.view)
+    assert "url(#p1-" in renamed.body
+    assert np.array_equal(icon.pixels(64), renamed.pixels(64))
+    body = '<g id="a"><use xlink:href="#a" fill="url(#a)" style="mask:url(\'#a\')"/></g>'
+    assert prefixed_ids(body, "x-").count("x-a") == 4
+
+
+def test_a_missing_style_falls_back_in_the_stated_order(library):
+    only_noto = next(name for name in library.nouns("noto") if name not in library.nouns("fluent-flat"))
+    assert library.icon(only_noto, "fluent-flat").style == "noto"
+
+
+def test_unknown_words_are_refused_with_help(library):
+    with pytest.raises(ValueError, match="bicycle"):
+        library.icon("bicycel")
+    with pytest.raises(ValueError, match="fluent-flat"):
+        library.icon("cat", "woodcut")
+    with pytest.raises(ValueError, match="held_out"):
+        library.nouns(split="test")
+
+
+def test_splits_divide_icons_not_names(library):
+    train, held_out = set(library.nouns(split="train")), set(library.nouns(split="held_out"))
+    assert train | held_out == set(library.nouns())
+    assert not train & held_out
+    sides = {}
+    for name in library.nouns():
+        sides.setdefault(library.group(name), set()).add(name in held_out)
+    assert all(len(side) == 1 for side in sides.values())
+    firsts = first_nouns(library)
+    assert 0.15 < len(splits().subjects) / len(firsts) < 0.25
+    assert splits().subjects <= set(firsts)
+
+
+def test_held_out_styles_and_relations_are_the_agreed_ones():
+    assert splits().styles == ("fluent-color",)
+    assert set(splits().relations) == {
+        "melting", "hatching", "mosaic_portrait", "frozen", "tug_of_war", "playing_card", "kintsugi", "stretched",
+    }  # fmt: skip
+
+
+def test_stock_is_drawn_in_every_style_and_lies_on_both_sides(library):
+    stock = library.nouns(stock=True)
+    assert 350 <= len(stock) <= 450
+    assert all(set(stock) <= set(library.nouns(style)) for style in STYLES)
+    assert 40 <= len(library.nouns(split="held_out", stock=True)) <= 120
+    assert all(library.first_noun(name) == name for name in stock)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("cat", "cat"), (" The CAT ", "cat"), ("bicycles", "bicycle"), ("strawberries", "strawberry"),
+        ("foxes", "fox"), ("mice", "mouse"), ("fire-engine", "fire engine"), ("hot dogs", "hot dog"),
+        ("automobile", "automobile"), ("sock", "socks"), ("an apple", "apple"), ("T shirt", "t-shirt"),
+    ],
+)  # fmt: skip
+def test_names_are_found_without_a_text_tower(library, text, name):
+    assert library.find(text) == (name, 1.0, True, True)
+
+
+def test_listed_relatives_are_near_but_not_exact(library):
+    assert library.find("kittens") == ("cat", 1.0, False, True)
+    assert library.find("porcupine").name == "hedgehog"
+
+
+def test_other_texts_are_found_by_meaning(library):
+    embed = meanings_of({"pussycat": "cat"}, library)
+    match = library.find("pussycat", embed)
+    assert (match.name, match.exact, match.near) == ("cat", False, True)
+    assert match.score == pytest.approx(1, abs=1e-3)
+    stranger = library.find("xyzzy", embed)
+    assert stranger.score < NEAR
+    assert not stranger.near
+
+
+def test_unknown_text_without_a_text_tower_is_refused(library):
+    with pytest.raises(ValueError, match="nearest names"):
+        library.find("pussycat")
+    with pytest.raises(ValueError, match="nearest names"):
+        library.find("  ", meanings_of({}, library))
+
+
+def test_meanings_belong_to_the_nouns_in_order(library):
+    meanings = np.load(FOLDER / "nouns.npy")
+    assert meanings.shape == (len(library.nouns()), 384)
+    assert meanings.dtype == np.float16
+    norms = np.linalg.norm(meanings.astype(np.float32), axis=1)
+    assert np.allclose(norms, 1, atol=2e-3)
+    nouns = json.loads((FOLDER / "nouns.json").read_text())["nouns"]
+    assert tuple(sorted(nouns)) == library.nouns()
+    rows = {name: meanings[row].astype(np.float32) for row, name in enumerate(library.nouns())}
+    assert rows["cat"] @ rows["dog"] > rows["cat"] @ rows["trumpet"]

@@ -1,0 +1,135 @@
+"""Promises of relational retrieval: the measure, and galleries in which looks lead astray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from analogen.relsim import evaluation
+from analogen.relsim.baselines import pixel_vectors
+from analogen.relsim.encoder import MiniEncoder
+from analogen.relsim.evaluation import TRAPS, Galleries, draw_galleries, recall_at, run_retrieval, ways
+from analogen.relsim.world.dataset import Sample, Selection, draw_sample, trap_of
+from analogen.relsim.world.relations import RELATIONS, Relation
+
+KINDS = [RELATIONS[name] for name in ("ring", "grid", "before_after", "peeking")]
+
+
+@pytest.fixture(scope="module")
+def drawn(few_selection: Selection) -> Galleries:
+    return draw_galleries(KINDS, few_selection, 12, seed=0)
+
+
+def slow_recall(queries: NDArray[np.float32], gallery: NDArray[np.float32], same: NDArray[np.bool_], top_k: int) -> float:
+    hits = 0
+    for query, right in zip(queries, same, strict=True):
+        cosines = [float(query @ stored) for stored in gallery]
+        nearest = sorted(range(len(gallery)), key=lambda j: -cosines[j])[:top_k]
+        hits += any(right[j] for j in nearest)
+    return hits / len(queries)
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 5, 30])
+def test_recall_equals_slow_reference(top_k: int) -> None:
+    rng = np.random.default_rng(top_k)
+    queries, gallery = (rng.normal(size=(n, 6)).astype(np.float32) for n in (15, 30))
+    same = rng.random((15, 30)) < 0.15
+    assert recall_at(queries, gallery, same, top_k) == pytest.approx(slow_recall(queries, gallery, same, top_k))
+
+
+def test_recall_grows_with_k_to_all() -> None:
+    rng = np.random.default_rng(0)
+    queries, gallery = (rng.normal(size=(n, 6)).astype(np.float32) for n in (15, 30))
+    same = np.zeros((15, 30), bool)
+    same[:, 7] = True
+    found = [recall_at(queries, gallery, same, k) for k in range(1, 31)]
+    assert found == sorted(found)
+    assert found[-1] == 1
+
+
+def test_gallery_has_a_match_and_traps_for_every_query(drawn: Galleries) -> None:
+    stored = drawn.gallery_relation.reshape(12, 1 + TRAPS)
+    assert (stored[:, 0] == drawn.query_relation).all()
+    assert (stored[:, 1:] != drawn.query_relation[:, None]).all()
+    assert (stored[:, 1] != stored[:, 2]).all()
+    assert len(drawn.gallery) == 12 * (1 + TRAPS)
+    assert {picture.size for picture in drawn.queries + drawn.gallery} == {(128, 128)}
+
+
+def test_relations_are_asked_for_alike_often(drawn: Galleries) -> None:
+    assert np.bincount(drawn.query_relation).tolist() == [3, 3, 3, 3]
+    assert drawn.relations == [kind.id for kind in KINDS]
+
+
+def test_matches_show_another_subject_and_traps_the_same_looks(
+    monkeypatch: pytest.MonkeyPatch, few_selection: Selection
+) -> None:
+    drawings: list[Sample] = []
+    trapped: list[tuple[Sample, Sample]] = []
+
+    def spy_draw(relation: Relation, selection: Selection, rng: Generator) -> Sample:
+        drawings.append(draw_sample(relation, selection, rng))
+        return drawings[-1]
+
+    def spy_trap(sample: Sample, relation: Relation, rng: Generator) -> Sample:
+        trapped.append((sample, trap_of(sample, relation, rng)))
+        return trapped[-1][1]
+
+    monkeypatch.setattr(evaluation, "draw_sample", spy_draw)
+    monkeypatch.setattr(evaluation, "trap_of", spy_trap)
+    draw_galleries(KINDS, few_selection, 6, seed=1)
+    assert len(trapped) == 6 * TRAPS
+    for query, trap in trapped:
+        first, second = query.scene, trap.scene
+        assert trap.relation != query.relation
+        assert (trap.subject, trap.other) == (query.subject, query.other)
+        assert (second.subject, second.style, second.palette) == (first.subject, first.style, first.palette)
+        assert second.background == first.background
+    queries = {id(query) for query, _ in trapped}
+    for number, query in enumerate(drawings):
+        if id(query) in queries:
+            match = next(d for d in drawings[number + 1 :] if d.subject != query.subject)
+            assert id(match) not in queries
+            assert match.relation == query.relation
+
+
+def test_distractors_only_fill_the_gallery(few_selection: Selection) -> None:
+    drawn = draw_galleries(KINDS[:1], few_selection, 2, 0, distractors=KINDS[1:])
+    assert set(drawn.query_relation) == {0}
+    assert set(drawn.gallery_relation) > {0}
+
+
+def test_same_seed_draws_the_same_galleries(few_selection: Selection) -> None:
+    def pixels(seed: int) -> bytes:
+        drawn = draw_galleries(KINDS, few_selection, 2, seed)
+        return b"".join(picture.tobytes() for picture in drawn.queries + drawn.gallery)
+
+    assert pixels(3) == pixels(3)
+    assert pixels(3) != pixels(4)
+
+
+def test_looks_alone_fail_where_the_logic_alone_succeeds(drawn: Galleries) -> None:
+    same = drawn.query_relation[:, None] == drawn.gallery_relation[None]
+    knowing = np.eye(len(KINDS), dtype=np.float32)
+    assert recall_at(knowing[drawn.query_relation], knowing[drawn.gallery_relation], same, 1) == 1
+    assert recall_at(pixel_vectors(drawn.queries), pixel_vectors(drawn.gallery), same, 1) < 0.5
+
+
+@pytest.fixture(scope="module")
+def rows(tiny_encoder_folder: Path) -> Iterator[list[dict[str, object]]]:
+    yield list(run_retrieval(str(tiny_encoder_folder), queries=3, device="cpu"))
+
+
+def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], tiny_encoder_folder: Path) -> None:
+    splits = ("held-out subjects", "held-out art", "held-out relations")
+    names = list(ways(MiniEncoder(tiny_encoder_folder)))
+    assert [(row["split"], row["by"]) for row in rows] == [(split, name) for split in splits for name in names]
+    for row in rows:
+        shares = [row[name] for name in ("r_at_1", "r_at_5", "chance")]
+        assert all(isinstance(share, float) and 0 <= share <= 1 for share in shares)
+        assert (row["queries"], row["gallery"]) == (3, 9)
