@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from analogen.relsim.calibrate import calibrate
 from analogen.relsim.config import read_settings
 from analogen.relsim.data import Pool, augment, draw_pool, looks_projection, looks_target
 from analogen.relsim.losses import contrastive_loss, cosine_loss, spread_temperature
@@ -65,6 +66,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     pool = Pool(pool_folder)
     model = train_encoder(MiniNet(MiniConfig(image_size=settings.image_size)), pool, settings, output / "state")
     model.save_pretrained(output)
+    calibrate(output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output
 

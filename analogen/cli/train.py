@@ -55,6 +55,19 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
     run(config, settings)
 
 
+@command.command("judge", context_settings=HELP)
+@_shared
+def judge(config: Path, overrides: tuple[str, ...]) -> None:
+    """Train a classifier of relations or subjects, which only evaluation uses."""
+    settings = _check(config, overrides)
+    from analogen.relsim.config import read_settings
+    from analogen.relsim.judges import JudgeSettings, run
+
+    with user_errors():
+        read_settings(JudgeSettings, config, settings)
+    run(config, settings)
+
+
 def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
     """The overrides as a dict, once the preset is known to be there; names and types are the training's own."""
     from analogen.relsim.images import open_checked

@@ -214,8 +214,9 @@ class ArtLibrary:
     @cached_property
     def _meanings(self) -> NDArray[np.float32]:
         """(nouns, 384) unit vectors in the order of _names."""
-        meanings = np.load(self._folder / "nouns.npy").astype(np.float32)
-        return np.asarray(meanings / np.linalg.norm(meanings, axis=1, keepdims=True))
+        meanings: NDArray[np.float32] = np.asarray(np.load(self._folder / "nouns.npy"), dtype=np.float32)
+        meanings /= np.linalg.norm(meanings, axis=1, keepdims=True)
+        return meanings
 
     def nouns(self, style: str | None = None, split: str | None = None, stock: bool = False) -> tuple[str, ...]:
         """Sorted names, synonyms included: all, or those drawn in a style, on one side of the split ("train",

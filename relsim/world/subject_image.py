@@ -38,7 +38,7 @@ KEPT_SIDE = 2048  # pixels; larger pictures are reduced to this when read
 PLAIN_TOLERANCE = 24  # largest channel difference, of 255, within a plain background
 PLAIN_SHARE = 0.92  # of the border that has to be plain
 VISIBLE = 8  # alpha above which a pixel counts as content
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # none that starts another program, as EPS does
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # none that starts another program, as EPS does
 
 
 def _words(text: str) -> frozenset[str]:
@@ -119,21 +119,18 @@ def read_subject_image(path: str | Path) -> SubjectArt:
 
 
 def _read_picture(path: Path) -> Pixels:
-    """(height, width, 4), with the background removed where there was no transparency."""
     if path.stat().st_size > MAX_PICTURE_BYTES:
         raise ValueError(f"{path.name} is larger than {MAX_PICTURE_BYTES >> 20} MB: save it smaller")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own cap is lower
-            image = Image.open(path, formats=FORMATS)
+            Image.init()
+            image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])  # AVIF came with 11.3
         with image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
-                raise ValueError(
-                    f"{path.name} has {image.width} x {image.height} pixels, at most "
-                    f"{MAX_PICTURE_PIXELS // 1_000_000} million are read: save it smaller"
-                )
-            upright = ImageOps.exif_transpose(image)
-            rgba = _as_rgba(upright)
+                size = f"{image.width} x {image.height} pixels"
+                raise ValueError(f"{path.name} has {size}, at most {MAX_PICTURE_PIXELS} are read: save it smaller")
+            rgba = _as_rgba(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
         reason = f"{path.name} cannot be read as a picture ({_one_line(error)})"
         raise ValueError(f"{reason}: give a PNG, JPEG, WebP or SVG of moderate size") from error
@@ -160,26 +157,26 @@ def remove_background(rgb: Pixels, name: str = "the picture") -> Pixels:
     The outline keeps a soft edge: its pixels are taken apart into background and what lies before it.
     Raises ValueError if the border is not plain.
     """
-    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
-    ground = np.median(border, axis=0)  # (3,)
+    colors = rgb.astype(np.int16)  # signed: differences follow
+    border = np.concatenate([colors[0], colors[-1], colors[:, 0], colors[:, -1]])
+    ground = np.rint(np.median(border, axis=0)).astype(np.int16)  # (3,)
     plain = np.abs(border - ground).max(axis=1) <= PLAIN_TOLERANCE
     if plain.mean() < PLAIN_SHARE:
         raise ValueError(
             f"{name} has no transparency and only {plain.mean():.0%} of its border is of one colour: cut the subject "
             "out and save it as PNG, or photograph it whole before a plain background"
         )
-    difference = np.abs(rgb - ground).max(axis=2)  # (height, width)
+    difference = np.abs(colors - ground).max(axis=2).astype(np.uint8)  # (height, width)
     removed = flood_from_border(difference <= PLAIN_TOLERANCE)
-    near = np.asarray(Image.fromarray((removed * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(5))) > 0
-    inner = np.where(removed, 0, difference).clip(0, 255).astype(np.uint8)
-    strongest = np.asarray(Image.fromarray(inner).filter(ImageFilter.MaxFilter(5))).astype(np.float64)
+    reach = ImageFilter.MaxFilter(5)
+    near = np.asarray(Image.fromarray(removed.astype(np.uint8)).filter(reach)) > 0
+    strongest = np.asarray(Image.fromarray(np.where(removed, 0, difference).astype(np.uint8)).filter(reach))
     mixed = near & ~removed
-    alpha = np.where(removed, 0.0, 1.0)
-    alpha[mixed] = (difference[mixed] / np.maximum(strongest[mixed], 1)).clip(0, 1)
-    share = np.maximum(alpha, 1 / 255)[..., None]
-    front = np.where(mixed[..., None], (rgb - (1 - share) * ground) / share, rgb)
-    pixels = np.concatenate([front.clip(0, 255), alpha[..., None] * 255], axis=2)
-    return np.rint(pixels).astype(np.uint8)
+    share = (difference[mixed] / np.maximum(strongest[mixed], 1))[:, None]  # (pixels, 1)
+    pixels = np.dstack([rgb, np.where(removed, 0, 255).astype(np.uint8)])
+    front = (colors[mixed] - (1 - share) * ground) / np.maximum(share, 1 / 255)
+    pixels[mixed] = np.rint(np.concatenate([front.clip(0, 255), share * 255], axis=1)).astype(np.uint8)
+    return pixels
 
 
 def flood_from_border(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
