@@ -38,6 +38,9 @@ SCALE = np.array([0.5, 0.5, 0.8, 0.8, 1, 1, 0.5, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.5, 
 # Geometry decides whether a logic holds; looks that hardly vary should not outweigh it in the loss.
 WEIGHT = np.array([2, 2, 2, 1, 1, 1, 0.6, 0.3, 0.3, 0.4, 0.4, 0.4, 0.3, 0.4, 0.6, 0.6, 0.6], np.float32)
 
+# Range of a clip's amount where it is not a share: a window may show more than the art, a seam lie on either side.
+AMOUNTS = {"window": (0.02, 2.5), "lens": (0.02, 2.5), "half": (-1.0, 1.0)}
+
 
 class SceneTensors(NamedTuple):
     """One scene. tokens: (n, len(FIELDS)) int64; features: (n, NUM_FEATURES) float32, normalised."""
@@ -78,7 +81,8 @@ def decode(tokens: NDArray[np.int64] | Tensor, features: NDArray[np.float32] | T
         level = {name: _snap(f[name]) for name in ("opacity", "silhouette", "sketch", "pixel")}
         cut = Clip()
         if clip != "none":
-            cut = Clip(clip, _clamp(f["clip_u"], -1, 1), _clamp(f["clip_v"], -1, 1), _clamp(f["clip_amount"], 0.02, 1))
+            amount = _clamp(f["clip_amount"], *AMOUNTS.get(clip, (0.02, 1.0)))
+            cut = Clip(clip, _clamp(f["clip_u"], -1, 1), _clamp(f["clip_v"], -1, 1), amount)
         elements.append(
             Element(
                 kind=kind,

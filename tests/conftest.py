@@ -97,8 +97,8 @@ def tiny_prior(tiny_scenes: SceneSet) -> SkeletonPrior:
     torch.manual_seed(0)
     prior = SkeletonPrior(vocabulary_of([tiny_scenes.tokens]), dim=32, depth=2, heads=2, num_relation_tokens=2)
     with torch.no_grad():
-        prior.head.weight.mul_(4)
-        prior.head.bias[prior.end] += 3  # or a random scene has dozens of elements
+        prior.head.weight.mul_(2)
+        prior.head.bias[prior.end] += 4  # or a random scene has dozens of elements
     return prior.eval()
 
 

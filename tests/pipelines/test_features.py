@@ -59,7 +59,7 @@ def test_round_trip_keeps_scenes_of_every_relation(name: str) -> None:
             assert new.clip.kind == old.clip.kind
             if old.clip.kind != "none":
                 for field in ("u", "v", "amount"):
-                    assert getattr(new.clip, field) == pytest.approx(getattr(old.clip, field), abs=0.0201), field
+                    assert getattr(new.clip, field) == pytest.approx(getattr(old.clip, field), abs=1e-5), field
         assert RELATIONS[name].why_broken(Scene(tuple(after))) is None
 
 
@@ -84,10 +84,10 @@ def test_newline_starts_every_row_of_a_grid_but_the_first() -> None:
     assert encode(grid).tokens[:, 6].tolist() == [0, 0, 0, 1, 0, 0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_decode_brings_any_numbers_into_range(data: st.DataObject) -> None:
-    count = data.draw(st.integers(1, 5))
+    count = data.draw(st.integers(1, 3))
     tokens = np.array([[data.draw(st.integers(0, size - 1)) for size in FIELDS.values()] for _ in range(count)])
     number = st.floats(-1e4, 1e4, width=32)
     features = np.array([[data.draw(number) for _ in FEATURES] for _ in range(count)], np.float32)
