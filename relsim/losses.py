@@ -24,13 +24,15 @@ def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, l
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def bank_loss(image: Tensor, bank: Tensor, temperature: Tensor | float, index: Tensor) -> Tensor:
-    """InfoNCE against a fixed bank of all texts instead of the batch's.
+def bank_loss(image: Tensor, bank: Tensor, temperature: Tensor | float, labels: Tensor, bank_labels: Tensor) -> Tensor:
+    """InfoNCE against a fixed bank of all texts instead of the batch's; texts with the image's label are positives.
 
-    image: (batch, dim) unit vectors; bank: (texts, dim) unit vectors; index: (batch,) row of each image's text.
-    Returns a scalar, in nats.
+    image: (batch, dim) unit vectors, labels: (batch,); bank: (texts, dim) unit vectors, bank_labels: (texts,).
+    Returns a scalar, in nats: the likelihood of hitting any positive, so that it may reach 0.
     """
-    return F.cross_entropy(image @ bank.T / temperature, index)
+    logits = image @ bank.T / temperature  # (batch, texts)
+    same = labels[:, None] == bank_labels[None, :]
+    return (logits.logsumexp(-1) - logits.masked_fill(~same, -torch.inf).logsumexp(-1)).mean()
 
 
 def cosine_loss(predicted: Tensor, target: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from analogen.relsim.calibrate import calibrate
 from analogen.relsim.config import read_settings
 from analogen.relsim.data import Pool, augment, draw_pool, looks_projection, looks_target
-from analogen.relsim.losses import contrastive_loss, cosine_loss, spread_temperature
+from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
 from analogen.relsim.mini import MiniConfig, MiniNet
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import trained_relations, training_selection
@@ -44,6 +44,7 @@ class EncoderSettings:
     weight_decay: float = 0.05
     warmup: int = 200
     image_size: int = 112
+    bank_weight: float = 1.0
     alignment_weight: float = 0.5
     subject_weight: float = 0.35
     attributes_weight: float = 0.5
@@ -78,6 +79,7 @@ def train_encoder(model: MiniNet, pool: Pool, settings: EncoderSettings, state: 
     captions = torch.from_numpy(tower.embed(pool.captions)).to(device)
     subjects = torch.from_numpy(tower.embed(pool.subjects)).to(device)
     projection = looks_projection().to(device)
+    caption_labels = torch.from_numpy(caption_relation(pool)).to(device)
     model = model.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = make_optimizer(model, settings.lr, settings.weight_decay)
     start = load_state(state, model, optimizer) if state else 0
@@ -96,11 +98,13 @@ def train_encoder(model: MiniNet, pool: Pool, settings: EncoderSettings, state: 
             out = model(images)
         temperature = spread_temperature(model.log_temperature)
         relation_loss = contrastive_loss(out.relation, caption, temperature, relation_ids.to(device))
+        bank = bank_loss(out.relation, captions, temperature, relation_ids.to(device), caption_labels)
         alignment = cosine_loss(out.relation, caption)  # closes the gap between pictures and words
         subject_loss = contrastive_loss(out.subject, subjects[subject_ids], 0.07, subject_ids)
         looks = looks_target(raw.to(device), subjects[subject_ids], projection)
         loss = (
             relation_loss
+            + settings.bank_weight * bank
             + settings.alignment_weight * alignment
             + settings.subject_weight * subject_loss
             + settings.attributes_weight * cosine_loss(out.attributes, looks)
@@ -111,10 +115,10 @@ def train_encoder(model: MiniNet, pool: Pool, settings: EncoderSettings, state: 
         optimizer.step()
         if step % 50 == 0:
             hit = (out.relation.detach() @ captions.T).argmax(-1)
-            right = torch.from_numpy(caption_relation(pool)).to(device)[hit] == relation_ids.to(device)
+            right = caption_labels[hit] == relation_ids.to(device)
             log.info(
-                "step %d loss %.3f relation %.3f align %.3f subject %.3f right %.3f temperature %.3f %.1f pictures/s",
-                step, loss.item(), relation_loss.item(), alignment.item(), subject_loss.item(),
+                "step %d loss %.3f relation %.3f bank %.3f align %.3f subject %.3f right %.3f temperature %.3f, %.1f/s",
+                step, loss.item(), relation_loss.item(), bank.item(), alignment.item(), subject_loss.item(),
                 right.float().mean().item(), temperature.item(),
                 (step - start + 1) * settings.batch_size / (time.perf_counter() - began),
             )  # fmt: skip

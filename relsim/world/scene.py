@@ -207,9 +207,7 @@ def from_json(text: str) -> Scene:
     """Read `to_json`'s line. Raises ValueError with the reason for anything else, unknown keys included."""
     try:
         data = json.loads(text)
-        elements = tuple(
-            Element(**{**item, "clip": Clip(**item.get("clip", {}))}) for item in data.pop("elements")
-        )
+        elements = tuple(Element(**{**item, "clip": Clip(**item.get("clip", {}))}) for item in data.pop("elements"))
         background, frame = Background(**data.pop("background", {})), Frame(**data.pop("frame", {}))
         return Scene(elements=elements, background=background, frame=frame, **data)
     except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
