@@ -47,13 +47,18 @@ class SceneSet:
 
 
 def draw_scenes(
-    count: int, seed: int, workers: int = 1, encoder: Path | None = None, selection: Selection | None = None
+    count: int,
+    seed: int,
+    workers: int = 1,
+    encoder: Path | None = None,
+    selection: Selection | None = None,
+    bf16: bool = False,
 ) -> SceneSet:
     """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
-    reference drawing of each is kept beside it (its subject is drawn from `selection`, never the target's)."""
+    reference drawing of each (subjects from `selection`) is kept beside it, embedded in `bf16` if asked."""
     relations = [r.id for r in trained_relations()]
     jobs = [
-        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, selection)
+        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, selection, bf16)
         for chunk in range((count + CHUNK - 1) // CHUNK)
     ]
     if workers == 1:
@@ -72,8 +77,8 @@ def draw_scenes(
 Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 
 
-def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None]) -> Part:
-    relations, seed, chunk, count, encoder, selection = job
+def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None, bool]) -> Part:
+    relations, seed, chunk, count, encoder, selection, bf16 = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
     selection = selection or training_selection()
@@ -95,19 +100,19 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
             # Not mirrored: the reference's direction is to be kept.
             pictures.append(render(harden(sample.scene, rng, mirror=False), net.config.image_size))
             if len(pictures) == 128:
-                references.append(_embed(net, pictures))
+                references.append(_embed(net, pictures, bf16))
                 pictures = []
     if net is not None and pictures:
-        references.append(_embed(net, pictures))
+        references.append(_embed(net, pictures, bf16))
     reference = np.concatenate(references) if references else np.zeros((count, 384), np.float32)
     return (
         np.array(lengths, np.int64), np.concatenate(tokens), np.concatenate(features), np.array(relation), reference
     )  # fmt: skip
 
 
-def _embed(net: MiniNet, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def _embed(net: MiniNet, pictures: list[NDArray[np.uint8]], bf16: bool) -> NDArray[np.float32]:
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         return net(images.contiguous(memory_format=torch.channels_last)).relation.numpy()
 
 

@@ -72,7 +72,9 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     if not stored.is_file():
         encoder = Path(settings.encoder) if settings.encoder else None
         selection = training_selection() if encoder else None
-        save_scenes(draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, selection), stored)
+        save_scenes(
+            draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16), stored
+        )
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init)

@@ -24,7 +24,7 @@ def calibrate(folder: Path, per_relation: int = 40, aimless: int = 400, seed: in
     """Write captions.json and captions.safetensors beside the encoder in `folder`; returns what was written.
 
     centres: mean relation of `per_relation` hard drawings of each trained relation; typical: the median cosine of
-    as many fresh ones to their nearest centre; floor: the 90th percentile of `aimless` pictures without a logic.
+    as many fresh ones to their nearest centre; floor: the 25th percentile of `aimless` pictures without a logic.
     """
     encoder = MiniEncoder(folder)
     rng = np.random.default_rng([seed, 60])
@@ -43,7 +43,7 @@ def calibrate(folder: Path, per_relation: int = 40, aimless: int = 400, seed: in
         relations=[name for _, name in captions],
         vectors=load_text_tower().embed([caption for caption, _ in captions]),
         centres=matrix,
-        floor=float(np.percentile(_nearest(encoder.embed(aimless_pictures(aimless, selection, rng)), matrix), 90)),
+        floor=float(np.percentile(_nearest(encoder.embed(aimless_pictures(aimless, selection, rng)), matrix), 25)),
         typical=float(np.median(_nearest(np.concatenate(fresh), matrix))),
     )
     bank.save(folder)

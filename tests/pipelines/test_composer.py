@@ -50,9 +50,7 @@ def test_row_alone_equals_row_in_a_mixed_batch(tiny_composer: ComposerPipeline, 
     together = compose(tiny_composer, relation, *range(6), guidance_scale=guidance_scale, settled=False)
     assert len({len(scene) for scene in together}) > 1
     for row in range(6):
-        (alone,) = compose(
-            tiny_composer, relation[row : row + 1], row, guidance_scale=guidance_scale, settled=False
-        )
+        (alone,) = compose(tiny_composer, relation[row : row + 1], row, guidance_scale=guidance_scale, settled=False)
         assert [e.kind for e in alone] == [e.kind for e in together[row]]
         np.testing.assert_allclose(numbers(alone), numbers(together[row]), atol=1e-3)
 
@@ -82,9 +80,7 @@ def test_scale_zero_equals_any_relation(tiny_composer: ComposerPipeline) -> None
 
 
 def test_length_of_the_relation_does_not_matter(tiny_composer: ComposerPipeline) -> None:
-    first, second = (
-        compose(tiny_composer, relations(2) * factor, 0, 1, settled=False) for factor in (1.0, 64.0)
-    )
+    first, second = (compose(tiny_composer, relations(2) * factor, 0, 1, settled=False) for factor in (1.0, 64.0))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(numbers(a), numbers(b), atol=1e-3)
 
@@ -155,9 +151,7 @@ def test_settled_scenes_have_the_same_elements(tiny_composer: ComposerPipeline) 
 
 
 def test_plain_tuple_without_return_dict(tiny_composer: ComposerPipeline) -> None:
-    (scenes,) = tiny_composer(
-        relations(2), generator=generators(0, 1), num_inference_steps=STEPS, return_dict=False
-    )
+    (scenes,) = tiny_composer(relations(2), generator=generators(0, 1), num_inference_steps=STEPS, return_dict=False)
     assert scenes == compose(tiny_composer, relations(2), 0, 1)
 
 

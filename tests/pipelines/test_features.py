@@ -96,7 +96,7 @@ def test_decode_brings_any_numbers_into_range(data: st.DataObject) -> None:
     for e in elements:
         assert max(abs(e.x), abs(e.y)) <= 2
         assert 0.006 < e.size < 4.5
-        assert 0.03 <= e.opacity
+        assert e.opacity >= 0.03
         assert -180 <= e.turn <= 180
         assert 0 <= e.saturation <= 2
         assert 0 <= e.brightness <= 2
@@ -160,9 +160,7 @@ def slow_places(tokens: list[list[int]], count: int) -> list[list[int]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=9), min_size=1, max_size=3)
-)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=9), min_size=1, max_size=3))
 def test_places_equal_slow_reference(scenes: list[list[tuple[int, bool]]]) -> None:
     tokens = [np.array([[kind, 0, 0, 0, 0, 0, newline] for kind, newline in scene]) for scene in scenes]
     batch = collate([SceneTensors(t, np.zeros((len(t), NUM_FEATURES), np.float32)) for t in tokens])

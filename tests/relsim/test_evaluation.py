@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,9 @@ def drawn(few_selection: Selection) -> Galleries:
     return draw_galleries(KINDS, few_selection, 12, seed=0)
 
 
-def slow_recall(queries: NDArray[np.float32], gallery: NDArray[np.float32], same: NDArray[np.bool_], top_k: int) -> float:
+def slow_recall(
+    queries: NDArray[np.float32], gallery: NDArray[np.float32], same: NDArray[np.bool_], top_k: int
+) -> float:
     hits = 0
     for query, right in zip(queries, same, strict=True):
         cosines = [float(query @ stored) for stored in gallery]
@@ -121,8 +122,8 @@ def test_looks_alone_fail_where_the_logic_alone_succeeds(drawn: Galleries) -> No
 
 
 @pytest.fixture(scope="module")
-def rows(tiny_encoder_folder: Path) -> Iterator[list[dict[str, object]]]:
-    yield list(run_retrieval(str(tiny_encoder_folder), queries=3, device="cpu"))
+def rows(tiny_encoder_folder: Path) -> list[dict[str, object]]:
+    return list(run_retrieval(str(tiny_encoder_folder), queries=3, device="cpu"))
 
 
 def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], tiny_encoder_folder: Path) -> None:

@@ -52,7 +52,9 @@ def test_duplicates_are_positives() -> None:
     # Half each on two equal rows is the least loss there is: log 2 for those rows, whatever their labels...
     torch.testing.assert_close(known, taken_for_others)
     # ... but only rows known as duplicates are drawn together, not apart.
-    image = F.normalize(captions + 0.3 * torch.tensor([[0, 0, 0, 1.0], [0, 0, 0, -1], [0, 0, 0, 0], [0, 0, 0, 0]]), dim=-1)
+    image = F.normalize(
+        captions + 0.3 * torch.tensor([[0, 0, 0, 1.0], [0, 0, 0, -1], [0, 0, 0, 0], [0, 0, 0, 0]]), dim=-1
+    )
     image.requires_grad_()
     contrastive_loss(image, image, 0.1, torch.tensor([0, 0, 1, 2])).backward()
     assert image.grad is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,8 +106,8 @@ def test_run_writes_a_folder_that_loads(
     monkeypatch.setattr(train, "training_selection", lambda: few_selection)
     monkeypatch.setattr(train, "trained_relations", lambda: trained_relations()[:3])
     overrides = {
-        "pool": str(tmp_path / "pool"), "output": str(tmp_path / "out"), "shards": "1", "draw_workers": "1", "steps": "1",
-        "batch_size": "4", "image_size": "32", "threads": "1", "bf16": "false",
+        "pool": str(tmp_path / "pool"), "output": str(tmp_path / "out"), "shards": "1", "draw_workers": "1",
+        "steps": "1", "batch_size": "4", "image_size": "32", "threads": "1", "bf16": "false",
     }  # fmt: skip
     output = train.run(None, overrides)
     assert MiniNet.from_pretrained(output).config.image_size == 32
@@ -139,7 +140,7 @@ def test_schedule_warms_up_then_falls_to_two_percent() -> None:
     factors = [cosine_schedule(step, 100, 10) for step in range(101)]
     assert factors[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert factors[10] == pytest.approx(1)
-    assert all(a > b for a, b in zip(factors[10:], factors[11:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(factors[10:]))
     assert factors[100] == pytest.approx(0.02)
 
 

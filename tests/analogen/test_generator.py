@@ -1,0 +1,222 @@
+"""Promises of the main flow, with tiny untrained models in the place of the shipped ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from analogen.errors import UserError
+from analogen.generator import (
+    LOW_CONFIDENCE,
+    PREVIEW_PX,
+    Generator,
+    cast_things,
+    draw,
+    encode_relation,
+    fitting_others,
+    plan,
+)
+from analogen.pipelines import composer
+from analogen.relsim import encoder
+from analogen.relsim.world.relations import RELATIONS
+from analogen.relsim.world.scene import Element
+from analogen.types import Request, Result
+
+CAPTION = RELATIONS["ring"].caption
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[Generator]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
+        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
+        encoder.load_encoder.cache_clear()
+        yield Generator(device="cpu")
+        encoder.load_encoder.cache_clear()
+
+
+@pytest.fixture
+def logo(tmp_path: Path) -> Path:
+    """A magenta disc on nothing: no drawing of the library has its colour all over."""
+    image = Image.new("RGBA", (60, 60))
+    ImageDraw.Draw(image).ellipse((4, 4, 56, 56), fill=(255, 0, 255, 255))
+    image.save(tmp_path / "disc of mine.png")
+    return tmp_path / "disc of mine.png"
+
+
+def request(**changes: Any) -> Request:
+    usual: dict[str, Any] = {
+        "relation": CAPTION, "subject": "apple", "candidates": 2, "num_images": 1, "seed": 5, "steps": 2,
+        "width": 80, "height": 64,
+    }  # fmt: skip
+    return Request(**usual | changes)
+
+
+def pixels(result: Result) -> dict[int, bytes]:
+    return {candidate.seed: candidate.image.tobytes() for candidate in result.candidates}
+
+
+def test_ranked_candidates_of_the_asked_size_come_out(generator: Generator, picture: Path) -> None:
+    result = generator.run(request(references=(picture,), candidates=4, num_images=2))
+    assert [c.rank for c in result.candidates] == [0, 1, 2, 3]
+    totals = [c.scores.total for c in result.candidates]
+    assert totals == sorted(totals, reverse=True)
+    assert [c.image.size for c in result.candidates] == [(80, 64)] * 2 + [(PREVIEW_PX, PREVIEW_PX)] * 2
+    assert {c.seed for c in result.candidates} == {5, 6, 7, 8}
+    assert (result.model, result.subject) == ("mini", "apple")
+    for candidate in result.candidates:
+        assert candidate.scene is not None
+        assert candidate.scene.elements
+        assert candidate.svg is None
+    assert set(result.seconds) == {"read", "encode", "compose", "score", "draw", "total"}
+
+
+def test_same_request_makes_the_same_bytes(generator: Generator) -> None:
+    first, again, other = (generator.run(request(num_images=2, seed=seed)) for seed in (5, 5, 50))
+    assert pixels(first) == pixels(again)
+    assert first.candidates[0].scores == again.candidates[0].scores
+    assert not set(pixels(first).values()) & set(pixels(other).values())
+
+
+def test_next_seed_alone_makes_the_second_candidate(generator: Generator) -> None:
+    together = generator.run(request(candidates=3, num_images=3))
+    second = next(c for c in together.candidates if c.seed == 6)
+    (alone,) = generator.run(request(seed=6, candidates=1)).candidates
+    assert alone.scene is not None
+    assert second.scene is not None
+    assert [e.kind for e in alone.scene.elements] == [e.kind for e in second.scene.elements]
+    assert (alone.scene.other, alone.scene.style, alone.scene.background) == (
+        second.scene.other, second.scene.style, second.scene.background,
+    )  # fmt: skip
+    apart = np.abs(np.asarray(alone.image, np.int16) - np.asarray(second.image, np.int16))
+    assert (apart > 8).mean() < 0.01
+
+
+def test_words_alone_suffice(generator: Generator) -> None:
+    result = generator.run(request())
+    assert result.relation.caption == CAPTION
+    assert result.relation.confidence > 0.9
+    assert result.notes == ()
+    assert all(c.scores.copy == 0 for c in result.candidates)
+
+
+def test_pictures_and_words_count_alike(generator: Generator) -> None:
+    pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "navy")]
+    seen = encode_relation(pictures, None, generator.encoder).relation
+    said = encode_relation([], CAPTION, generator.encoder).relation
+    both = encode_relation(pictures, CAPTION, generator.encoder)
+    np.testing.assert_allclose(both.relation, (seen + said) / np.linalg.norm(seen + said), atol=1e-5)
+    assert both.looks is not None
+    assert both.looks.shape == (2, 112)
+    assert encode_relation([], CAPTION, generator.encoder).looks is None
+
+
+def test_low_confidence_is_noted(generator: Generator, picture: Path) -> None:
+    result = generator.run(request(references=(picture,), relation=None))
+    assert result.relation.confidence < LOW_CONFIDENCE
+    assert any("the reference is unlike what mini knows" in note for note in result.notes)
+    unknown = generator.run(request(relation="quarterly tax returns"))
+    assert any("the words are unlike what mini knows" in note for note in unknown.notes)
+
+
+def test_unknown_subject_is_drawn_by_its_neighbour_and_noted(generator: Generator) -> None:
+    result = generator.run(request(subject="zylophrastic bureaucracy"))
+    assert any("no drawing is near --subject 'zylophrastic bureaucracy'" in note for note in result.notes)
+    assert result.subject in generator.library.nouns()
+    near = generator.run(request(subject="puppy dog"))
+    assert any(f"--subject 'puppy dog' is drawn as {near.subject!r}" in note for note in near.notes)
+
+
+def test_known_names_need_no_note_whatever_their_number(generator: Generator) -> None:
+    result = generator.run(request(subject="Apples", other="the Keys"))
+    assert result.notes == ()
+    assert result.subject == "apple"
+    assert all(c.scene is not None and c.scene.other == "key" for c in result.candidates)
+
+
+def test_second_thing_is_of_another_kind(generator: Generator) -> None:
+    library = generator.library
+    others = fitting_others("apple", library)
+    assert others
+    assert library.category("apple") not in {library.category(name) for name in others}
+    assert fitting_others(None, library) == library.nouns(stock=True)
+
+
+def test_asked_style_is_used_and_an_unknown_one_refused(generator: Generator) -> None:
+    for candidate in generator.run(request(style="noto")).candidates:
+        assert candidate.scene is not None
+        assert candidate.scene.style == "noto"
+    with pytest.raises(UserError, match="unknown style 'oil': expected one of"):
+        generator.run(request(style="oil"))
+
+
+def test_own_picture_is_drawn_as_the_subject(generator: Generator, logo: Path) -> None:
+    asked = request(subject=None, subject_image=logo)
+    casting = cast_things(asked, generator.library, generator.encoder)
+    assert casting.subject == "disc of mine"
+    for row in plan(asked, encode_relation([], CAPTION, generator.encoder), casting, generator.library):
+        scene = dataclasses.replace(row.scene, elements=(Element("subject", 0, 0, 1.0),))
+        shown = np.asarray(draw(scene, row.cast, 96, 96))
+        assert shown[48, 48].tolist() == [255, 0, 255]
+
+
+def test_run_shows_the_own_picture(generator: Generator, logo: Path) -> None:
+    square = logo.with_name("square.png")
+    Image.new("RGBA", (60, 60), (0, 160, 0, 255)).save(square)
+    options = {"candidates": 4, "num_images": 4}
+    disc, other = (generator.run(request(subject="toy", subject_image=path, **options)) for path in (logo, square))
+    assert disc.subject == "toy"
+    scenes = {c.seed: c.scene for c in disc.candidates}
+    assert scenes == {c.seed: c.scene for c in other.candidates}
+    showing = {seed for seed, scene in scenes.items() if scene is not None and scene.of("subject")}
+    assert showing
+    assert any(pixels(disc)[seed] != pixels(other)[seed] for seed in showing)
+
+
+@pytest.mark.parametrize("flag", ["references", "subject_image"])
+def test_missing_file_is_the_users_error(generator: Generator, tmp_path: Path, flag: str) -> None:
+    missing = tmp_path / "none.png"
+    with pytest.raises(UserError, match=r"none\.png"):
+        generator.run(request(**{flag: (missing,) if flag == "references" else missing}))
+
+
+def test_svg_comes_with_what_is_kept(generator: Generator) -> None:
+    result = generator.run(request(svg=True))
+    assert result.candidates[0].svg is not None
+    assert result.candidates[0].svg.lstrip().startswith(("<svg", "<?xml"))
+    assert result.candidates[1].svg is None
+
+
+def test_progress_tells_every_step(generator: Generator) -> None:
+    told: list[tuple[str, int, int]] = []
+    generator.run(request(), lambda *line: told.append(line))
+    assert told[:2] == [("compose", 1, 2), ("compose", 2, 2)]
+    assert ("draw", 0, 1) in told
+
+
+def test_relation_scale_zero_ignores_the_relation(generator: Generator) -> None:
+    first, second = (
+        generator.run(request(num_images=2, relation_scale=0.0, relation=RELATIONS[name].caption))
+        for name in ("ring", "grid")
+    )
+    assert pixels(first) == pixels(second)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "maxi"}, "unknown model 'maxi'"),
+        ({"model": "sdxl"}, "use --model mini"),
+        ({"device": "abacus"}, "--device is 'abacus'"),
+        ({"dtype": "int8"}, "dtype is 'int8': expected one of"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Generator(**options)

@@ -1,0 +1,60 @@
+"""Promises of the analogy score."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from analogen.scoring import Weights, ranked, score
+from analogen.types import Scores
+
+
+def rows(count: int, seed: int, dim: int = 12) -> NDArray[np.float32]:
+    values = np.random.default_rng(seed).normal(size=(count, dim))
+    return (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_scores_equal_slow_reference() -> None:
+    relation, subject = rows(1, 0)[0], rows(1, 1)[0]
+    relations, subjects, looks, references = rows(5, 2), rows(5, 3), rows(5, 4, 7), rows(3, 5, 7)
+    weights = Weights(0.9, 0.4, 0.2)
+    for i, found in enumerate(score(relation, relations, subject, subjects, references, looks, weights)):
+        kept = sum(float(a) * float(b) for a, b in zip(relation, relations[i], strict=True))
+        shown = sum(float(a) * float(b) for a, b in zip(subject, subjects[i], strict=True))
+        copied = max(sum(float(a) * float(b) for a, b in zip(looks[i], other, strict=True)) for other in references)
+        expected = (kept, shown, copied, 0.9 * kept + 0.4 * shown - 0.2 * copied)
+        assert (found.relation, found.subject, found.copy, found.total) == pytest.approx(expected, abs=1e-6)
+
+
+def test_nothing_is_copied_without_a_picture() -> None:
+    found = score(rows(1, 0)[0], rows(3, 1), rows(1, 2)[0], rows(3, 3), None, rows(3, 4))
+    assert [s.copy for s in found] == [0, 0, 0]
+
+
+def test_relation_and_subject_raise_the_total_and_copying_lowers_it() -> None:
+    good, bad = np.eye(2, dtype=np.float32)
+    looks = np.eye(2, dtype=np.float32)
+
+    def total(relation: NDArray[np.float32], subject: NDArray[np.float32], look: NDArray[np.float32]) -> float:
+        (found,) = score(good, relation[None], good, subject[None], looks[:1], look[None])
+        return found.total
+
+    best = total(good, good, looks[1])
+    assert best > total(good, good, looks[0])
+    assert best > total(good, bad, looks[1]) > total(bad, good, looks[1])
+
+
+def test_scores_are_plain_numbers() -> None:
+    (found,) = score(rows(1, 0)[0], rows(1, 1), rows(1, 2)[0], rows(1, 3), rows(1, 4), rows(1, 5))
+    assert all(type(value) is float for value in (found.relation, found.subject, found.copy, found.total))
+
+
+def test_best_comes_first_and_equals_keep_their_order() -> None:
+    assert ranked([Scores(0, 0, 0, total) for total in (0.2, 0.5, 0.2, 0.9, 0.5)]) == [3, 1, 4, 0, 2]
+    assert ranked([]) == []
+
+
+def test_unequal_dimensions_are_refused() -> None:
+    with pytest.raises(ValueError, match="mismatch"):
+        score(rows(1, 0)[0], rows(3, 1, 11), rows(1, 2)[0], rows(3, 3), None, rows(3, 4))
