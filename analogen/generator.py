@@ -171,7 +171,7 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
 
     def look_up(text: str, flag: str) -> str:
         try:
-            return library.find(text).name
+            match = library.find(text)
         except ValueError:  # not a name of the library: by meaning, which needs the text tower
             match = library.find(text, lambda texts: encoder.embed_text(texts))
         if not match.near:

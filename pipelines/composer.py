@@ -137,6 +137,12 @@ class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
 
 def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:
     """The shipped composer, or the one in a folder saved by `save_pretrained`."""
-    pipeline = ComposerPipeline.from_pretrained(str(folder or SHIPPED))
+    # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
+    source = str(folder or SHIPPED)
+    pipeline = ComposerPipeline(
+        SkeletonPrior.from_pretrained(source, subfolder="prior"),
+        SceneDenoiser.from_pretrained(source, subfolder="denoiser"),
+        FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

