@@ -18,13 +18,13 @@ from PIL import Image
 
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
-from analogen.pipelines.composer import ComposerPipeline, load_composer
+from analogen.pipelines.composer import ComposerOutput, ComposerPipeline, load_composer
 from analogen.relsim.encoder import Looked, MiniEncoder, load_encoder
 from analogen.relsim.images import read_image
 from analogen.relsim.world.art import Art, ArtLibrary
 from analogen.relsim.world.palette import PALETTES, flattering_background
 from analogen.relsim.world.render import Cast, render
-from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.svg import to_svg
 from analogen.scoring import Vectors, Weights, ranked, score
@@ -243,17 +243,17 @@ def sample(
             report("compose", step + 1, steps)
         return {}
 
-    composed: list[list[Element]] = composer(
+    composed = composer(
         torch.from_numpy(np.stack([row.relation for row in rows])),
         generator=[torch.Generator().manual_seed(_torch_seed(row.seed)) for row in rows],
         num_inference_steps=steps,
         guidance_scale=GUIDANCE if guidance_scale is None else guidance_scale,
         relation_scale=relation_scale,
         callback_on_step_end=on_step,
-    ).scenes
-    return [
-        dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in zip(rows, composed, strict=True)
-    ]
+    )
+    assert isinstance(composed, ComposerOutput), "return_dict is the default"
+    pairs = zip(rows, composed.scenes, strict=True)
+    return [dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in pairs]
 
 
 def draw(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:

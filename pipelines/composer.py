@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
-from diffusers.utils import BaseOutput
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from analogen.pipelines.denoiser import SceneDenoiser
@@ -37,6 +38,9 @@ class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
     """
 
     model_cpu_offload_seq = "prior->denoiser"
+    prior: SkeletonPrior
+    denoiser: SceneDenoiser
+    scheduler: FlowMatchEulerDiscreteScheduler
 
     def __init__(
         self, prior: SkeletonPrior, denoiser: SceneDenoiser, scheduler: FlowMatchEulerDiscreteScheduler

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,22 @@ def _settle_kind(group: list[Element]) -> list[Element]:
         for name in ("opacity", "saturation", "brightness", "silhouette", "sketch", "pixel")
     }
     hue = _merge(np.array([e.hue for e in group]), 12.0)
-    return [
-        dataclasses.replace(
-            e, x=float(x[i]), y=float(y[i]), size=float(size[i]), aspect=float(aspect[i]), turn=float(turn[i]),
-            hue=float(hue[i]), **{name: float(values[i]) for name, values in looks.items()},
-        )
-        for i, e in enumerate(group)
-    ]  # fmt: skip
+    merged = []
+    for i, e in enumerate(group):
+        look: dict[str, Any] = {name: float(values[i]) for name, values in looks.items()}
+        place = Place(float(x[i]), float(y[i]), float(size[i]), float(aspect[i]), float(turn[i]))
+        merged.append(dataclasses.replace(e, hue=float(hue[i]), **place._asdict(), **look))
+    return merged
+
+
+class Place(NamedTuple):
+    """Where and how large; the names are Element's."""
+
+    x: float
+    y: float
+    size: float
+    aspect: float
+    turn: float
 
 
 def _merge(values: NDArray[np.float64], reach: float) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,7 +102,8 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, bool
             columns["relation"].append(index)
             columns["caption"].append(captions.index(drawn.caption))
             columns["subject"].append(selection.subjects.index(drawn.subject))
-    np.savez(path.with_suffix(".labels.npz"), **{k: np.array(v, np.int32) for k, v in columns.items()})
+    arrays: dict[str, Any] = {name: np.array(values, np.int32) for name, values in columns.items()}
+    np.savez(path.with_suffix(".labels.npz"), **arrays)
     temporary = path.with_suffix(".tmp.npy")
     np.save(temporary, images)
     temporary.rename(path)

@@ -14,7 +14,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -151,7 +151,7 @@ class MiniNet(nn.Module):
         for name in ("config.json", "model.safetensors"):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder} has no {name}: not a folder saved by relsim-mini")
-        raw = json.loads((folder / "config.json").read_text())
+        raw: dict[str, Any] = json.loads((folder / "config.json").read_text())
         unknown = set(raw) - {f.name for f in dataclasses.fields(MiniConfig)}
         if unknown:
             raise ValueError(f"{folder / 'config.json'}: unknown keys {sorted(unknown)}")

@@ -145,7 +145,7 @@ def write_draw(
     data, and ours: relation, subject, other, facts, style, seed, scene. Returns the JSONL's path.
     """
     kinds, selection = chosen_relations(relations), training_selection()
-    samples = (
+    samples: Iterator[tuple[Sample, int, dict[str, Any]]] = (
         (draw_sample(kinds[row % len(kinds)], selection, np.random.default_rng([seed, row]), hard=hard), seed, {})
         for row in range(count)
     )
