@@ -10,6 +10,7 @@ import pytest
 
 from analogen.pipelines.train import ComposerSettings
 from analogen.relsim.config import read_settings
+from analogen.relsim.judges import JudgeSettings
 from analogen.relsim.train import EncoderSettings
 
 TREE = Path(__file__).resolve().parents[2]
@@ -77,10 +78,9 @@ def test_broken_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "folder"), [(EncoderSettings, "relsim/presets"), (ComposerSettings, "pipelines/presets")]
+    "path", sorted(path for home in ("relsim", "pipelines") for path in (TREE / home / "presets").glob("*.toml"))
 )
-def test_every_preset_is_readable(kind: type[Any], folder: str) -> None:
-    paths = sorted((TREE / folder).glob("*.toml"))
-    assert paths
-    for path in paths:
-        assert isinstance(read_settings(kind, path), kind)
+def test_every_preset_is_readable(path: Path) -> None:
+    kinds = {"encoder": EncoderSettings, "composer": ComposerSettings, "judge": JudgeSettings}
+    kind = kinds[path.name.partition("-")[0]]
+    assert isinstance(read_settings(kind, path), kind)

@@ -72,13 +72,24 @@ def test_unequal_shapes_are_refused(rows: int, labels: int) -> None:
         contrastive_loss(unit_rows(6, 0), unit_rows(rows, 1), 0.1, torch.arange(labels))
 
 
-def test_bank_loss_equals_slow_loops() -> None:
-    image, bank, index = unit_rows(3, 0), unit_rows(9, 1), [4, 0, 4]
+@pytest.mark.parametrize("bank_labels", [[0, 1, 2, 3, 4, 5, 6, 7, 8], [4, 0, 0, 4, 1, 4, 0, 2, 4]])
+def test_bank_loss_equals_slow_loops(bank_labels: list[int]) -> None:
+    image, bank, labels = unit_rows(3, 0), unit_rows(9, 1), [4, 0, 4]
     slow = 0.0
-    for row, right in zip(image, index, strict=True):
+    for row, label in zip(image, labels, strict=True):
         odds = [math.exp(float(row @ text) / 0.1) for text in bank]
-        slow -= math.log(odds[right] / sum(odds)) / 3
-    assert bank_loss(image, bank, 0.1, torch.tensor(index)).item() == pytest.approx(slow, rel=1e-5)
+        right = sum(odd for odd, other in zip(odds, bank_labels, strict=True) if other == label)
+        slow -= math.log(right / sum(odds)) / 3
+    found = bank_loss(image, bank, 0.1, torch.tensor(labels), torch.tensor(bank_labels))
+    assert found.item() == pytest.approx(slow, rel=1e-5)
+
+
+def test_bank_loss_costs_nothing_where_any_positive_is_hit() -> None:
+    bank = torch.eye(4)
+    hit = bank_loss(bank[:1], bank, 0.02, torch.tensor([7]), torch.tensor([7, 7, 1, 2]))
+    assert hit.item() < 1e-6
+    missed = bank_loss(bank[:1], bank, 0.02, torch.tensor([1]), torch.tensor([7, 7, 1, 2]))
+    assert missed.item() > 10
 
 
 def test_cosine_loss_runs_from_zero_to_two() -> None:

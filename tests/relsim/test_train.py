@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import nn
 
-from analogen.relsim import data, train
+from analogen.relsim import calibrate, data, train
 from analogen.relsim.data import Pool, draw_pool
+from analogen.relsim.encoder import MiniEncoder
 from analogen.relsim.mini import MiniConfig, MiniNet
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.train import (
@@ -103,14 +106,19 @@ def test_run_writes_a_folder_that_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
     monkeypatch.setattr(data, "SHARD", 4)
-    monkeypatch.setattr(train, "training_selection", lambda: few_selection)
-    monkeypatch.setattr(train, "trained_relations", lambda: trained_relations()[:3])
+    for module in (train, calibrate):
+        monkeypatch.setattr(module, "training_selection", lambda: few_selection)
+        monkeypatch.setattr(module, "trained_relations", lambda: trained_relations()[:3])
+    monkeypatch.setattr(calibrate, "RELATIONS", {r.id: r for r in trained_relations()[:3]})
+    monkeypatch.setattr(train, "calibrate", functools.partial(calibrate.calibrate, per_relation=4, aimless=4))
     overrides = {
         "pool": str(tmp_path / "pool"), "output": str(tmp_path / "out"), "shards": "1", "draw_workers": "1",
         "steps": "1", "batch_size": "4", "image_size": "32", "threads": "1", "bf16": "false",
     }  # fmt: skip
     output = train.run(None, overrides)
-    assert MiniNet.from_pretrained(output).config.image_size == 32
+    encoder = MiniEncoder(output)
+    assert encoder.net.config.image_size == 32
+    assert 0 <= encoder.confidence(encoder.embed([Image.new("RGB", (32, 32))])[0]) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
 
 
