@@ -27,7 +27,8 @@ from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
 
 REFERENCE_PX = 192
-ROWS_PER_PASS = 16
+# Few: every row of a pass is padded to the longest scene in it.
+ROWS_PER_PASS = 4
 SHEET_ROWS = 36
 
 

@@ -168,8 +168,10 @@ def test_own_picture_is_drawn_as_the_subject(generator: Generator, logo: Path) -
 
 def test_run_shows_the_own_picture(generator: Generator, logo: Path) -> None:
     square = logo.with_name("square.png")
-    Image.new("RGBA", (60, 60), (0, 160, 0, 255)).save(square)
-    options = {"candidates": 4, "num_images": 4}
+    image = Image.new("RGBA", (60, 60))
+    image.paste((0, 160, 0, 255), (5, 5, 55, 55))
+    image.save(square)
+    options = {"candidates": 24, "num_images": 24}
     disc, other = (generator.run(request(subject="toy", subject_image=path, **options)) for path in (logo, square))
     assert disc.subject == "toy"
     scenes = {c.seed: c.scene for c in disc.candidates}
