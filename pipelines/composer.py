@@ -24,20 +24,20 @@ SHIPPED = Path(__file__).parent / "weights" / "mini"
 
 
 @dataclass
-class ComposerOutput(BaseOutput):  # type: ignore[misc]
+class ComposerOutput(BaseOutput):
     """scenes: one list of elements per row, in drawing order, in the scene's own frame."""
 
     scenes: list[list[Element]]
 
 
-class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
+class ComposerPipeline(DiffusionPipeline):
     """Relation -> skeleton (which elements) -> features (where, how) -> elements.
 
     Every row has a relation and a generator of its own, so many different relations go through in one pass and
     a row comes out the same alone or among others.
     """
 
-    model_cpu_offload_seq = "prior->denoiser"
+    model_cpu_offload_seq = "prior->denoiser"  # type: ignore[assignment]
     prior: SkeletonPrior
     denoiser: SceneDenoiser
     scheduler: FlowMatchEulerDiscreteScheduler
@@ -68,7 +68,7 @@ class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
         Raises ValueError for a relation of another shape, a wrong number of generators, or no steps.
         """
         # 1. Check and seed the rows.
-        wanted = self.prior.config.relation_dim
+        wanted = self.prior.config["relation_dim"]
         if relation.ndim != 2 or relation.shape[1] != wanted:
             raise ValueError(f"relation {tuple(relation.shape)} must be (rows, {wanted})")
         if num_inference_steps < 1:
@@ -90,11 +90,11 @@ class ComposerPipeline(DiffusionPipeline):  # type: ignore[misc]
         self.scheduler.set_timesteps(num_inference_steps, device=device)
         estimate: Tensor | None = None
         for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
-            time = (timestep / self.scheduler.config.num_train_timesteps).to(latents.dtype).expand(len(latents))
+            time = (timestep / self.scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
             clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
             estimate = clean
             velocity = (latents - clean) / time.view(-1, 1, 1)
-            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
             if callback_on_step_end is not None:
                 changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
                 latents = changed.get("latents", latents)

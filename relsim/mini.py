@@ -155,7 +155,8 @@ class MiniNet(nn.Module):
         unknown = set(raw) - {f.name for f in dataclasses.fields(MiniConfig)}
         if unknown:
             raise ValueError(f"{folder / 'config.json'}: unknown keys {sorted(unknown)}")
-        model = cls(MiniConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}))
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        model = cls(MiniConfig(**values))
         state = load_file(str(folder / "model.safetensors"))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         return model.eval()

@@ -51,7 +51,8 @@ def test_importing_reads_nothing():
         "import analogen.relsim.world.art\n"
         "assert not [s for s in seen if s.endswith(('.zip', '.json', '.npy'))], seen\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    # -P: the tree's own folder must not stand in for the installed package.
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
 def test_the_library_is_large_and_every_noun_is_drawn(library):
