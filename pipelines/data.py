@@ -25,7 +25,7 @@ CHUNK = 2000  # scenes drawn from one seed
 class SceneSet:
     """Scenes as flat arrays. offsets: (n + 1,) into tokens (sum, fields) and features (sum, NUM_FEATURES);
     relation: (n,) index into relations; reference: (n, 384) relation embeddings of hard drawings of the same
-    structure with another subject (zero rows where not drawn)."""
+    structure (zero rows where not drawn). Scenes name no subject, so any subject of the drawing is another one."""
 
     relations: list[str]
     offsets: NDArray[np.int64]
