@@ -101,7 +101,7 @@ class MiniNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.widths[0]
-        # 4 x 4 pixel blocks as channels: the strided full-size convolutions would take half of the time.
+        # 4 x 4 pixel blocks as channels: strided full-size convolutions doubled the convolutions' time.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
