@@ -147,7 +147,7 @@ def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEnc
     confidence = 1.0
     if looked is not None:
         pictured = _unit(looked.relation.mean(axis=0))
-        confidence = encoder.confidence(pictured)
+        confidence = encoder.confidence(pictured, float(looked.known.mean()))
         parts.append(pictured)
     if words is not None:
         parts.append(words)

@@ -91,10 +91,10 @@ class Layer(nn.Module):
         return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 
-def sinusoidal(values: Tensor, dim: int, longest: float = 1000.0) -> Tensor:
-    """(B,) -> (B, dim): sines and cosines at geometrically spaced frequencies."""
-    frequencies = torch.exp(-math.log(longest) * torch.arange(dim // 2, device=values.device) / (dim // 2))
-    angles = values.float()[:, None] * frequencies * 1000 / longest
+def sinusoidal(values: Tensor, dim: int) -> Tensor:
+    """(B,) in [0, 1] -> (B, dim): sines and cosines of 1000 * values at frequencies from 1 down to 1/1000."""
+    frequencies = torch.exp(-math.log(1000.0) * torch.arange(dim // 2, device=values.device) / (dim // 2))
+    angles = 1000.0 * values.float()[:, None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], -1)
 
 

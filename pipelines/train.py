@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +21,14 @@ from analogen.pipelines.features import FIELDS
 from analogen.pipelines.layers import unit
 from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
+from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.train import autocast, cosine_schedule, load_state, make_optimizer, save_state, set_lr
 from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
-class ComposerSettings:
+class ComposerSettings(LoopSettings):
     """Settings of `analogen train composer`. `encoder`: folder of the relsim-mini whose embeddings of hard
     references condition half of the rows; empty = captions alone."""
 
@@ -43,7 +39,8 @@ class ComposerSettings:
     count: int = 200_000
     draw_workers: int = 2
     steps: int = 8000
-    batch_size: int = 192
+    weight_decay: float = 0.01
+    ema: float = 0.9985
     dim: int = 256
     depth: int = 8
     heads: int = 8
@@ -51,16 +48,8 @@ class ComposerSettings:
     prior_depth: int = 4
     prior_heads: int = 6
     num_relation_tokens: int = 8
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    warmup: int = 300
-    ema: float = 0.9985
     drop: float = 0.1
     noise: float = 0.35
-    threads: int = 2
-    device: str = "cpu"
-    bf16: bool = True
-    seed: int = 0
     save_every: int = 500
 
 
@@ -114,21 +103,16 @@ def save_composer(models: Models, output: Path) -> None:
 
 
 def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings, state: Path | None = None) -> Models:
-    """The loop; returns the exponential average of the weights. With `state`, saves and resumes there."""
+    """Train both networks on the same batches; returns the averaged ones. With `state`, saves and resumes there."""
     device = torch.device(settings.device)
-    models = models.to(device).train()
-    averaged = copy.deepcopy(models).requires_grad_(False)
-    optimizer = make_optimizer(models, settings.lr, settings.weight_decay)
-    start = load_state(state, models, optimizer, averaged=averaged) if state else 0
+    models = models.to(device)
     conditions = Conditions(scenes, settings)
     # One id per distinct token row: a mixed-radix number looked up among the vocabulary's.
     radix = torch.tensor(np.cumprod([1, *list(FIELDS.values())[:-1]]))
     keys, order = (models.prior.table.cpu() * radix).sum(-1).sort()
-    began = time.perf_counter()
-    for step in range(start, settings.steps):
-        set_lr(optimizer, settings.lr * cosine_schedule(step, settings.steps, settings.warmup))
+
+    def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch, rows = batch_of(scenes, settings.batch_size, settings.seed, step)
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         relation = conditions.sample(rows, generator).to(device)
         scale = (torch.rand(len(rows), generator=generator) >= settings.drop).float().to(device)
         ids = order[torch.searchsorted(keys, (batch.tokens * radix).sum(-1)).clamp(max=len(keys) - 1)].to(device)
@@ -136,23 +120,13 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
         with autocast(device, settings.bf16):
             prior_loss = models.prior.loss(ids, mask, relation, scale)
             denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator)
-        optimizer.zero_grad(set_to_none=True)
-        (prior_loss + denoiser_loss).backward()
-        nn.utils.clip_grad_norm_(models.parameters(), 1.0)
-        optimizer.step()
-        decay = min(settings.ema, (step + 1) / (step + 10))
-        with torch.no_grad():
-            torch._foreach_lerp_(list(averaged.parameters()), list(models.parameters()), 1 - decay)
-        if step % 50 == 0:
-            speed = (step - start + 1) * settings.batch_size / (time.perf_counter() - began)
-            log.info(
-                "step %d prior %.4f denoiser %.4f %.1f scenes/s",
-                step, prior_loss.item(), denoiser_loss.item(), speed,
-            )  # fmt: skip
-        if state and (step + 1) % settings.save_every == 0:
-            save_state(state, models, optimizer, step + 1, averaged=averaged)
+        return prior_loss + denoiser_loss, {"prior": prior_loss, "denoiser": denoiser_loss}
+
+    def save(averaged: Models) -> None:
+        if state:
             save_composer(averaged, state.parent)
-    return averaged
+
+    return train_loop(models, settings, loss_of, state, save)
 
 
 class Conditions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,43 @@ class Pool:
         """(len(rows), 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8."""
         stack = np.stack([self._images[row // SHARD][row % SHARD] for row in rows])
         return torch.from_numpy(stack).permute(0, 3, 1, 2)
+
+
+class PicturePool:
+    """Pictures on disk with one label each, in shards of SHARD."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = sorted(folder.glob("shard-?????.npy"))
+        self._images = [np.load(path, mmap_mode="r") for path in paths]
+        self._labels = torch.from_numpy(np.concatenate([np.load(path.with_suffix(".labels.npy")) for path in paths]))
+
+    @classmethod
+    def draw(
+        cls, folder: Path, shards: int, shard: Callable[[int], tuple[NDArray[np.uint8], NDArray[np.int32]]]
+    ) -> PicturePool:
+        """Write what is missing of `shards` files, each from `shard` by its number."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(shards):
+            path = folder / f"shard-{number:05d}.npy"
+            if not path.is_file():
+                images, labels = shard(number)
+                np.save(path.with_suffix(".labels.npy"), labels)
+                temporary = path.with_suffix(".tmp.npy")
+                np.save(temporary, images)
+                temporary.rename(path)
+        return cls(folder)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """`count` random pictures (count, 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8, and their labels (count,) int32."""
+        rows = torch.randint(len(self), (count,), generator=generator)
+        size = len(self._images[0])
+        stack = np.empty((count, POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+        for slot, row in enumerate(rows.tolist()):
+            stack[slot] = self._images[row // size][row % size]
+        return torch.from_numpy(stack).permute(0, 3, 1, 2), self._labels[rows]
 
 
 def draw_pool(
@@ -107,6 +145,16 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, bool
     temporary = path.with_suffix(".tmp.npy")
     np.save(temporary, images)
     temporary.rename(path)
+
+
+def batch_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
+    """Rows of the batch of this step: whole pairs, every pair once an epoch, in an order known from the seed."""
+    pairs, per_batch = total // 2, batch_size // 2
+    steps_per_epoch = max(1, pairs // per_batch)
+    epoch, index = divmod(step, steps_per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(pairs)
+    chosen = order[index * per_batch : (index + 1) * per_batch]
+    return np.stack([2 * chosen, 2 * chosen + 1], 1).reshape(-1)
 
 
 def augment(images: Tensor, size: int, mirror: Tensor, generator: torch.Generator) -> Tensor:

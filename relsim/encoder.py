@@ -52,11 +52,13 @@ class RelationalEncoder(Protocol):
 
 
 class Looked(NamedTuple):
-    """The three embeddings of the same pictures from one pass."""
+    """The three embeddings of the same pictures from one pass. known: (n,), the probability in [0, 1] that a
+    picture has a logic of the kind that training knew, whichever it is."""
 
     relation: Vectors
     subject: Vectors
     attributes: Vectors
+    known: Vectors
 
 
 class MiniEncoder:
@@ -72,18 +74,18 @@ class MiniEncoder:
 
     @torch.inference_mode()
     def look(self, images: Pictures, batch_size: int = 32) -> Looked:
-        """All three embeddings in one pass; files are read by the checked reader."""
+        """All that the network says, in one pass; files are read by the checked reader."""
         size = self.net.config.image_size
-        rows: list[list[Vectors]] = [[], [], []]
+        rows: list[list[Vectors]] = [[], [], [], []]
         for start in range(0, len(images), batch_size):
             stack = np.stack([_square(_rgb(image), size) for image in images[start : start + batch_size]])
             batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
             out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
-            for kept, found in zip(rows, out[:3], strict=True):
+            for kept, found in zip(rows, (*out[:3], out.known.sigmoid()), strict=True):
                 kept.append(found.cpu().numpy())
         config = self.net.config
-        dims = (config.relation_dim, config.subject_dim, config.looks_dim)
-        return Looked(*(np.concatenate([np.zeros((0, d), np.float32), *r]) for r, d in zip(rows, dims, strict=True)))
+        shapes = ((0, config.relation_dim), (0, config.subject_dim), (0, config.looks_dim), (0,))
+        return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
         return self.look(images, batch_size).relation
@@ -112,15 +114,19 @@ class MiniEncoder:
                 best[name] = CaptionMatch(bank.captions[bank.relations.index(name)], name, float(scores[index]))
         return list(best.values())[:top_k]
 
-    def confidence(self, relation: Vectors) -> float:
-        """How near a picture's relation lies to what mini was trained on, [0, 1].
+    def confidence(self, relation: Vectors, known: float) -> float:
+        """The probability that the nearest caption is the picture's logic, [0, 1].
 
-        The cosine to the nearest centre of training pictures, on a scale where 0 is what pictures without a
-        known logic reach and 1 the median of fresh drawings.
+        relation: (384,); known: `Looked.known` of the picture. It is `known` times the share of the nearest relation
+        among all of the catalogue, a softmax whose temperature `calibrate` fitted on pictures of held-out subjects.
         """
         bank = self._bank
-        cosine = float((bank.centres @ relation).max())
-        return float(np.clip((cosine - bank.floor) / max(bank.typical - bank.floor, 1e-6), 0, 1))
+        logits = (bank.vectors @ relation) / bank.temperature
+        weights = np.exp(logits - logits.max())
+        shares: dict[str, float] = {}
+        for name, weight in zip(bank.relations, weights, strict=True):
+            shares[name] = shares.get(name, 0.0) + float(weight)
+        return float(known) * max(shares.values()) / sum(shares.values())
 
     @cached_property
     def _bank(self) -> Bank:
@@ -128,33 +134,27 @@ class MiniEncoder:
 
 
 class Bank(NamedTuple):
-    """The catalogue in an encoder's space. vectors: (captions, 384); centres: (trained relations, 384)."""
+    """The catalogue in an encoder's space. vectors: (captions, 384); temperature: of `confidence`."""
 
     captions: list[str]
     relations: list[str]
     vectors: Vectors
-    centres: Vectors
-    floor: float
-    typical: float
+    temperature: float
 
     @classmethod
     def load(cls, folder: Path) -> Bank:
         from safetensors.numpy import load_file
 
         data: dict[str, Any] = json.loads((folder / "captions.json").read_text())
-        tensors = load_file(str(folder / "captions.safetensors"))
-        return cls(
-            data["captions"], data["relations"], tensors["vectors"].astype(np.float32),
-            tensors["centres"].astype(np.float32), data["floor"], data["typical"],
-        )  # fmt: skip
+        vectors = load_file(str(folder / "captions.safetensors"))["vectors"]
+        return cls(data["captions"], data["relations"], vectors.astype(np.float32), data["temperature"])
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
-        data = {k: getattr(self, k) for k in ("captions", "relations", "floor", "typical")}
+        data = {k: getattr(self, k) for k in ("captions", "relations", "temperature")}
         (folder / "captions.json").write_text(json.dumps(data, indent=0) + "\n")
-        tensors = {"vectors": self.vectors.astype(np.float16), "centres": self.centres.astype(np.float16)}
-        save_file(tensors, str(folder / "captions.safetensors"))
+        save_file({"vectors": self.vectors.astype(np.float16)}, str(folder / "captions.safetensors"))
 
 
 def _rgb(image: Image.Image | str | Path) -> Image.Image:

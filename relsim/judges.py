@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,69 +20,43 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, draw_pool
-from analogen.relsim.train import (
-    autocast,
-    batch_rows,
-    cosine_schedule,
-    load_state,
-    make_optimizer,
-    save_state,
-    set_lr,
-)
+from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool
+from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
-log = logging.getLogger(__name__)
 
+class PreactivationBlock(nn.Module):
+    """Norm, activation, convolution, twice, around a skip (arXiv:1603.05027)."""
 
-class InvertedResidual(nn.Module):
-    """Expansion, depthwise 5 x 5, squeeze-and-excitation, projection (MobileNetV3, arXiv:1905.02244)."""
-
-    def __init__(self, width: int, out_width: int, stride: int) -> None:
+    def __init__(self, width: int, out_width: int) -> None:
         super().__init__()
-        inner = 4 * width
-        self.body = nn.Sequential(
-            nn.Conv2d(width, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.Hardswish(),
-            nn.Conv2d(inner, inner, 5, stride, 2, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.Hardswish(),
-        )  # fmt: skip
-        self.squeeze = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(inner, width // 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(width // 2, inner, 1),
-            nn.Hardsigmoid(),
-        )
-        self.project = nn.Sequential(nn.Conv2d(inner, out_width, 1, bias=False), nn.BatchNorm2d(out_width))
-        self.skip = stride == 1 and width == out_width
+        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(out_width)
+        self.conv1 = nn.Conv2d(width, out_width, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out_width, out_width, 3, padding=1, bias=False)
+        self.skip = nn.Identity() if width == out_width else nn.Conv2d(width, out_width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.body(x)
-        hidden = self.project(hidden * self.squeeze(hidden))
-        return x + hidden if self.skip else hidden
+        hidden = self.conv1(F.relu(self.norm1(x)))
+        return self.skip(x) + self.conv2(F.relu(self.norm2(hidden)))
 
 
 class JudgeNet(nn.Module):
-    """(B, 3, size, size) in [0, 1] -> logits (B, classes)."""
+    """(B, 3, size, size) in [0, 1] -> logits (B, classes). Convolutions and pooling alone: no attention, no text."""
 
     def __init__(self, classes: int, width: int = 48) -> None:
         super().__init__()
-        widths = (width, width, 2 * width, 2 * width, 4 * width, 4 * width, 6 * width, 6 * width)
-        strides = (1, 2, 1, 2, 1, 2, 1)
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(12, width, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.Hardswish(),
-        )
+        self.stem = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False))
+        block = PreactivationBlock
         self.blocks = nn.Sequential(
-            *(InvertedResidual(a, b, s) for a, b, s in zip(widths, widths[1:], strides, strict=False))
-        )
-        self.head = nn.Sequential(
-            nn.Linear(2 * widths[-1], 512), nn.Hardswish(), nn.Dropout(0.1), nn.Linear(512, classes)
-        )
+            block(width, width), nn.MaxPool2d(2),
+            block(width, 2 * width), block(2 * width, 2 * width), nn.MaxPool2d(2),
+            block(2 * width, 4 * width), block(4 * width, 4 * width), nn.MaxPool2d(2),
+            block(4 * width, 6 * width), nn.BatchNorm2d(6 * width), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.Linear(12 * width, 512), nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, classes))
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.blocks(self.stem((images - 0.5) / 0.25)).flatten(2)
@@ -92,7 +64,7 @@ class JudgeNet(nn.Module):
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
+class JudgeSettings(LoopSettings):
     """Settings of `analogen train judge`. what: "relation" or "subject"."""
 
     what: str = "relation"
@@ -100,18 +72,9 @@ class JudgeSettings:
     pool: str = "runs/judge-pool"
     shards: int = 24
     draw_workers: int = 2
-    steps: int = 3000
-    batch_size: int = 96
-    lr: float = 2e-3
-    weight_decay: float = 0.02
-    warmup: int = 150
     width: int = 48
     image_size: int = 112
-    threads: int = 2
-    device: str = "cpu"
-    bf16: bool = True
     seed: int = 77
-    save_every: int = 250
 
 
 class Judge:
@@ -188,33 +151,20 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
 def train_judge(net: JudgeNet, pool: Pool, settings: JudgeSettings, state: Path | None = None) -> JudgeNet:
     """Cross entropy with mild label smoothing on augmented drawings; saves and resumes in `state`."""
     device = torch.device(settings.device)
-    net = net.to(device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimizer = make_optimizer(net, settings.lr, settings.weight_decay)
-    start = load_state(state, net, optimizer) if state else 0
+    net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = pool.labels.relation if settings.what == "relation" else pool.labels.subject
-    began = time.perf_counter()
-    for step in range(start, settings.steps):
-        set_lr(optimizer, settings.lr * cosine_schedule(step, settings.steps, settings.warmup))
+
+    def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batch_rows(len(pool), settings.batch_size, settings.seed, step)
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
         images = augment(pool.images(rows), settings.image_size, mirror, generator)
-        images = images.to(device, memory_format=torch.channels_last)
         target = torch.from_numpy(labels[rows]).long().to(device)
         with autocast(device, settings.bf16):
-            logits = net(images)
+            logits = net(images.to(device, memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.float(), target, label_smoothing=0.05)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        if step % 50 == 0:
-            right = (logits.argmax(-1) == target).float().mean().item()
-            speed = (step - start + 1) * settings.batch_size / (time.perf_counter() - began)
-            log.info("step %d loss %.3f right %.3f %.1f pictures/s", step, loss.item(), right, speed)
-        if state and (step + 1) % settings.save_every == 0:
-            save_state(state, net, optimizer, step + 1)
-    return net.eval()
+        return loss, {"right": (logits.argmax(-1) == target).float().mean()}
+
+    return train_loop(net, settings, loss_of, state)
 
 
 def accuracy(judge: Judge, what: str, count: int, seed: int, selection: Selection | None = None) -> float:

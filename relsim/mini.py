@@ -6,6 +6,8 @@ the patches with a query of their own:
 relation    (B, 384)  in the anonymous-caption space of MiniLM
 subject     (B, 384)  in the same text space, near the name of what is shown
 attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
+
+A fourth output, one logit, says whether the picture is of a kind that the network was trained on.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class MiniOutput(NamedTuple):
     relation: Tensor  # (B, 384), unit
     subject: Tensor  # (B, 384), unit
     attributes: Tensor  # (B, looks_dim), unit
+    known: Tensor  # (B,), logit of the picture having a logic that training knew
     patches: Tensor  # (B, tokens, dim), after the last layer
 
 
@@ -123,6 +126,9 @@ class MiniNet(nn.Module):
         self.relation_head = Head(config.dim, config.relation_dim)
         self.subject_head = Head(config.dim, config.subject_dim)
         self.attributes_head = Head(config.dim, config.looks_dim)
+        self.known_head = nn.Sequential(
+            nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim), nn.GELU(), nn.Linear(config.dim, 1)
+        )
         self.log_temperature = nn.Parameter(torch.tensor(-2.66))  # 0.07, as in the paper
 
     def forward(self, images: Tensor) -> MiniOutput:
@@ -134,7 +140,8 @@ class MiniNet(nn.Module):
         x = self.project(x.flatten(2).transpose(1, 2)) + self.position
         for layer in self.layers:
             x = layer(x)
-        return MiniOutput(self.relation_head(x), self.subject_head(x), self.attributes_head(x), x)
+        known = self.known_head(x.mean(1)).squeeze(-1)
+        return MiniOutput(self.relation_head(x), self.subject_head(x), self.attributes_head(x), known, x)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""

@@ -74,8 +74,7 @@ def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFact
     captions = [caption for name in FEW_RELATIONS for caption in RELATIONS[name].captions]
     owners = [name for name in FEW_RELATIONS for _ in RELATIONS[name].captions]
     vectors = load_text_tower().embed(captions)
-    centres = np.stack([vectors[owners.index(name)] for name in FEW_RELATIONS])
-    Bank(captions, owners, vectors, centres, floor=0.3, typical=0.9).save(folder)
+    Bank(captions, owners, vectors, temperature=0.05).save(folder)
     return folder
 
 

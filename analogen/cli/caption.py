@@ -33,12 +33,13 @@ def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, for
     with user_errors():
         model = load_encoder(encoder, pick_device(device))
     answers: list[dict[str, Any]] = []
-    for path, relation in zip(images, model.embed(pictures), strict=True):
+    looked = model.look(pictures)
+    for path, relation, known in zip(images, looked.relation, looked.known, strict=True):
         nearest = [
             {"caption": match.caption, "relation": match.relation, "score": round(match.score, 4)}
             for match in model.nearest_captions(relation, top_k)
         ]
-        confidence = round(model.confidence(relation), 4)
+        confidence = round(model.confidence(relation, float(known)), 4)
         answers.append({"path": str(path), "confidence": confidence, "captions": nearest})
     if format_ == "json":
         click.echo(json.dumps({"encoder": encoder, "images": answers}))

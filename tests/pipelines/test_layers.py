@@ -113,7 +113,7 @@ def test_moments_are_told_apart() -> None:
     codes = sinusoidal(torch.linspace(0, 1, 101), 128)
     assert codes.shape == (101, 128)
     assert codes.abs().max() <= 1
-    assert (codes[1:] - codes[:-1]).norm(dim=-1).min() > 0.01
+    assert (codes[1:] - codes[:-1]).norm(dim=-1).min() > 1  # of at most 11
 
 
 def test_unit_normalises_in_fp32() -> None:

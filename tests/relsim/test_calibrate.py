@@ -8,36 +8,42 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analogen.relsim import calibrate as module
-from analogen.relsim.calibrate import aimless_pictures, calibrate
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.world.dataset import Selection, trained_relations
+from analogen.relsim.calibrate import TEMPERATURES, best_temperature, calibrate
+from analogen.relsim.encoder import Bank, MiniEncoder
 from analogen.relsim.world.relations import RELATIONS
 
 
-def test_calibration_writes_what_the_encoder_reads(
-    tiny_encoder_folder: Path, tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "training_selection", lambda: few_selection)
+def test_calibration_writes_what_the_encoder_reads(tiny_encoder_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder_folder, folder)
-    bank = calibrate(folder, per_relation=4, aimless=6)
+    bank = calibrate(folder, per_relation=1)
     assert (
         len(bank.captions)
         == len(bank.relations)
         == len(bank.vectors)
         == sum(len(r.captions) for r in RELATIONS.values())
     )
-    assert bank.centres.shape == (len(trained_relations()), 384)
-    np.testing.assert_allclose(np.linalg.norm(bank.centres, axis=1), 1, atol=1e-5)
+    assert Bank.load(folder).temperature == bank.temperature
+    assert TEMPERATURES[0] <= bank.temperature <= TEMPERATURES[-1]
     encoder = MiniEncoder(folder)
     matches = encoder.nearest_captions(bank.vectors[0], 3)
     assert matches[0].caption == bank.captions[0]
     assert matches[0].score == pytest.approx(1, abs=1e-3)
-    assert 0 <= encoder.confidence(bank.centres[3]) <= 1
 
 
-def test_aimless_pictures_are_reproducible(few_selection: Selection) -> None:
-    first, again = (aimless_pictures(3, few_selection, np.random.default_rng(8)) for _ in range(2))
-    assert [a.tobytes() for a in first] == [a.tobytes() for a in again]
-    assert len({a.tobytes() for a in first}) == 3
+def test_temperature_is_the_one_that_made_the_answers() -> None:
+    """Captions chosen with the probabilities of a softmax at .08 are likeliest at about that temperature."""
+    rng = np.random.default_rng(0)
+    cosines = rng.uniform(-0.3, 0.6, (4000, 12)).astype(np.float32)
+    likely = np.exp(cosines / 0.08)
+    chosen = [rng.choice(12, p=row / row.sum()) for row in likely]
+    right = np.eye(12, dtype=bool)[chosen]
+    assert best_temperature(cosines, right) == pytest.approx(0.08, rel=0.15)
+
+
+def test_wrong_names_raise_the_temperature() -> None:
+    cosines = np.array([[0.9, 0.2, 0.1]] * 10, np.float32)
+    sure = np.array([[True, False, False]] * 10)
+    doubtful = sure.copy()
+    doubtful[:4] = [False, True, False]
+    assert best_temperature(cosines, doubtful) > best_temperature(cosines, sure) == TEMPERATURES[0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from analogen.relsim import data
-from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, draw_pool, looks_projection, looks_target
+from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool, looks_projection, looks_target
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
 
@@ -161,3 +161,25 @@ def test_looks_projection_is_fixed() -> None:
     torch.manual_seed(2)
     assert torch.equal(first, looks_projection())
     assert first.shape == (384, 48)
+
+
+@pytest.mark.parametrize(("total", "batch_size"), [(64, 8), (60, 20), (8, 2)])
+def test_batches_cover_each_pair_once_an_epoch(total: int, batch_size: int) -> None:
+    steps = total // batch_size
+    epochs = [
+        np.concatenate([batch_rows(total, batch_size, 3, epoch * steps + i) for i in range(steps)]) for epoch in (0, 1)
+    ]
+    for rows in epochs:
+        assert sorted(rows.tolist()) == list(range(total))
+        assert (rows[::2] % 2 == 0).all()
+        assert (rows[1::2] == rows[::2] + 1).all()
+    assert not np.array_equal(*epochs)
+
+
+def test_batch_depends_on_seed_and_step_only() -> None:
+    np.testing.assert_array_equal(batch_rows(64, 8, 1, 5), batch_rows(64, 8, 1, 5))
+    assert not np.array_equal(batch_rows(64, 8, 1, 5), batch_rows(64, 8, 2, 5))
+
+
+def test_pool_smaller_than_a_batch_gives_all_its_rows() -> None:
+    assert sorted(batch_rows(6, 100, 0, 9).tolist()) == list(range(6))

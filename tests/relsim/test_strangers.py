@@ -1,0 +1,71 @@
+"""Promises of pictures without a logic: from seeds alone, and nothing of the logic left in a spoilt one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from analogen.relsim import data, portraits, strangers
+from analogen.relsim.portraits import draw_portraits
+from analogen.relsim.strangers import aimless_pictures, draw_strangers, spoil
+from analogen.relsim.world.dataset import Selection
+
+
+def pictures(count: int) -> torch.Tensor:
+    return torch.randint(0, 256, (count, 3, 128, 128), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+
+
+def test_aimless_pictures_hang_on_the_seed_alone(few_selection: Selection) -> None:
+    first, again = (list(aimless_pictures(3, few_selection, np.random.default_rng(8), 64)) for _ in range(2))
+    assert [a.tobytes() for a in first] == [a.tobytes() for a in again]
+    assert len({a.tobytes() for a in first}) == 3
+
+
+def test_spoilt_pictures_are_new_and_hang_on_the_generator_alone() -> None:
+    raw = pictures(4)
+    first, again = (spoil(raw, 12, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert first.shape == (12, 3, 128, 128)
+    assert first.dtype == torch.uint8
+    assert torch.equal(first, again)
+    assert not any(torch.equal(a, b) for a in first for b in raw)
+    assert spoil(raw, 0, torch.Generator()).shape == (0, 3, 128, 128)
+
+
+def test_clouds_keep_the_colours() -> None:
+    picture = torch.stack([torch.full((64, 64), value) for value in (200.0, 100.0, 40.0)])
+    picture += torch.randn(picture.shape, generator=torch.Generator().manual_seed(0)) * 20
+    texture = strangers._clouds(picture, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(texture.mean((1, 2)), picture.mean((1, 2)), atol=1.0, rtol=0)
+    torch.testing.assert_close(texture.std((1, 2)), picture.std((1, 2)), atol=1.0, rtol=0)
+
+
+def test_pools_are_drawn_once_and_sampled_by_generator(
+    tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (data, portraits, strangers):
+        monkeypatch.setattr(module, "SHARD", 5)
+    faces = draw_portraits(tmp_path / "faces", few_selection, 2, seed=1)
+    assert len(faces) == 10
+    images, labels = faces.sample(7, torch.Generator().manual_seed(2))
+    assert images.shape == (7, 3, 128, 128)
+    assert 0 <= labels.min() <= labels.max() < len(few_selection.subjects)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "faces").iterdir()}
+    again = draw_portraits(tmp_path / "faces", few_selection, 2, seed=1)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "faces").iterdir()}
+    assert torch.equal(again.sample(7, torch.Generator().manual_seed(2))[0], images)
+    assert len(draw_strangers(tmp_path / "strangers", few_selection, 1, seed=1)) == 5
+
+
+def test_label_names_what_the_portrait_shows(
+    tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(portraits, "SHARD", 6)
+    monkeypatch.setattr(
+        portraits, "render", lambda scene, size: shown.append(scene.subject) or np.zeros((128, 128, 3), np.uint8)
+    )
+    faces = draw_portraits(tmp_path, few_selection, 1, seed=4)
+    assert [few_selection.subjects[i] for i in faces._labels.tolist()] == shown
