@@ -116,11 +116,7 @@ def read_package(folder: Path) -> tuple[dict[str, Drawing], str]:
 
 
 def alpha_of(body: str, x: float, y: float, side: float) -> NDArray[np.uint8]:
-    svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        f'width="{BOX_SIDE}" height="{BOX_SIDE}" viewBox="{x} {y} {side} {side}">{body}</svg>'
-    )
-    return rasterise(svg, BOX_SIDE)[..., 3]
+    return rasterise(body, (x, y, side, side), BOX_SIDE)[..., 3]
 
 
 def clipped(drawing: Drawing) -> str:

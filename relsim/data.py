@@ -157,17 +157,21 @@ def batch_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.
     return np.stack([2 * chosen, 2 * chosen + 1], 1).reshape(-1)
 
 
-def augment(images: Tensor, size: int, mirror: Tensor, generator: torch.Generator) -> Tensor:
+def augment(
+    images: Tensor, size: int, mirror: Tensor, generator: torch.Generator, colour: float | Tensor = 1.0
+) -> Tensor:
     """Random views of a batch: moved, scaled, turned, sheared; colours turned; blurred, noisy, grey.
 
-    images: (B, 3, h, w) uint8; mirror: (B,) bool, rows that may be mirrored. Returns (B, 3, size, size) in [0, 1].
+    images: (B, 3, h, w) uint8; mirror: (B,) bool, rows that may be mirrored; colour: how much colours change, in
+    [0, 1], one for all or (B,). Returns (B, 3, size, size) in [0, 1].
     """
     batch = len(images)
+    strength = torch.as_tensor(colour).expand(batch)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(batch, *shape, generator=generator) * (high - low) + low
 
-    def coin(probability: float) -> Tensor:
+    def coin(probability: float | Tensor) -> Tensor:
         return torch.rand(batch, generator=generator) < probability
 
     # Geometry in one resampling.
@@ -187,21 +191,23 @@ def augment(images: Tensor, size: int, mirror: Tensor, generator: torch.Generato
     x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     # Colours: a random mixing matrix about grey, contrast, brightness.
+    much = strength.view(-1, 1, 1)
     weights = torch.tensor([0.2126, 0.7152, 0.0722])
     grey = weights.expand(3, 3)
-    saturation = torch.where(coin(0.12), torch.zeros(batch), uniform(0.5, 1.4)).view(-1, 1, 1)
-    matrix = grey + saturation * (torch.eye(3) + 0.12 * torch.randn(batch, 3, 3, generator=generator) - grey)
-    x = torch.einsum("bij,bjhw->bihw", matrix, x)
+    saturation = torch.where(coin(0.12 * strength), torch.zeros(batch), 1 + strength * uniform(-0.5, 0.4))
+    mixing = torch.eye(3) + 0.12 * much * torch.randn(batch, 3, 3, generator=generator)
+    x = torch.einsum("bij,bjhw->bihw", grey + saturation.view(-1, 1, 1) * (mixing - grey), x)
     mean = x.mean((1, 2, 3), keepdim=True)
-    x = (x - mean) * uniform(0.6, 1.3, 1, 1, 1) + mean + uniform(-0.15, 0.15, 1, 1, 1)
-    inverted = coin(0.04).view(-1, 1, 1, 1)
+    much = much[..., None]
+    x = (x - mean) * (1 + much * uniform(-0.4, 0.3, 1, 1, 1)) + mean + much * uniform(-0.15, 0.15, 1, 1, 1)
+    inverted = coin(0.04 * strength).view(-1, 1, 1, 1)
     x = torch.where(inverted, 1 - x, x)
 
     # Optics: blur some, add noise to some.
     blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     x = torch.where(coin(0.2).view(-1, 1, 1, 1), blurred, x)
-    strength = torch.where(coin(0.35), uniform(0.0, 0.08), torch.zeros(batch)).view(-1, 1, 1, 1)
-    return (x + strength * torch.randn(x.shape, generator=generator)).clamp_(0, 1)
+    noise = torch.where(coin(0.35), uniform(0.0, 0.08), torch.zeros(batch)).view(-1, 1, 1, 1)
+    return (x + noise * torch.randn(x.shape, generator=generator)).clamp_(0, 1)
 
 
 def looks_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:

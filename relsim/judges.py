@@ -27,6 +27,8 @@ from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
+COLOUR = 0.3  # how much training changes colours: judges see finished pictures, whose colours are true
+
 
 class PreactivationBlock(nn.Module):
     """Norm, activation, convolution, twice, around a skip (arXiv:1603.05027)."""
@@ -157,7 +159,7 @@ def train_judge(net: JudgeNet, pool: Pool, settings: JudgeSettings, state: Path 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batch_rows(len(pool), settings.batch_size, settings.seed, step)
         mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
-        images = augment(pool.images(rows), settings.image_size, mirror, generator)
+        images = augment(pool.images(rows), settings.image_size, mirror, generator, COLOUR)
         target = torch.from_numpy(labels[rows]).long().to(device)
         with autocast(device, settings.bf16):
             logits = net(images.to(device, memory_format=torch.channels_last))

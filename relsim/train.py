@@ -37,6 +37,7 @@ from analogen.relsim.world.dataset import trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
+PORTRAIT_COLOUR = 0.3  # how much the colours of portraits change
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class EncoderSettings(LoopSettings):
     subject_weight: float = 0.5
     attributes_weight: float = 0.5
     known_weight: float = 0.2
+    colour: float = 0.6  # how much augmentation changes colours, [0, 1]
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
@@ -111,7 +113,11 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
         faces, named = pools.portraits.sample(count // 8, generator)
         strange = torch.cat([pools.strangers.sample(count // 16, generator)[0], spoil(raw, count // 16, generator)])
         mirror = torch.cat([mirror_ok[relation_ids], torch.ones(len(faces) + len(strange), dtype=torch.bool)])
-        images = augment(torch.cat([raw, faces, strange]), size, mirror, generator)
+        # Names are learned from portraits in nearly true colours first: at full strength nothing is, for long.
+        colour = torch.full((len(mirror),), settings.colour).index_fill(
+            0, torch.arange(count, count + len(faces)), PORTRAIT_COLOUR
+        )
+        images = augment(torch.cat([raw, faces, strange]), size, mirror, generator, colour)
         with autocast(device, settings.bf16):
             out = model(images.to(device, memory_format=torch.channels_last))
         # Scenes come first, then portraits, then strangers; each loss takes the rows that it has a truth for.

@@ -10,6 +10,7 @@ import bisect
 import difflib
 import io
 import json
+import math
 import re
 import threading
 import zipfile
@@ -37,6 +38,7 @@ MAX_SIDE_PX = 4096
 CACHE_BYTES = 96 * 2**20
 
 Pixels = NDArray[np.uint8]
+View = tuple[float, float, float, float]  # left, top, width, height
 Embed = Callable[[list[str]], NDArray[np.float32]]
 
 
@@ -61,7 +63,7 @@ class Icon:
     name: str
     style: str
     body: str
-    view: tuple[float, float, float, float]
+    view: View
 
     def document(self, side: int = 512, standing: bool = False) -> str:
         """A standalone svg, side x side pixels, with the content whole in it: centred, or resting on the bottom."""
@@ -69,21 +71,32 @@ class Icon:
 
     def pixels(self, side: int, standing: bool = False) -> Pixels:
         """See `Art.pixels`."""
-        return rasterise(self.document(side, standing), side)
+        return rasterise(self.body, self.view, side, standing)
 
     def prefixed(self, prefix: str) -> str:
         """The body with `prefix` before each of its ids, for several bodies in one document."""
         return prefixed_ids(self.body, prefix)
 
 
-def square_document(body: str, view: tuple[float, float, float, float], side: int, standing: bool) -> str:
-    """An svg of side x side pixels that shows the view of the body, its longer side filling the square."""
+def square(view: View, standing: bool) -> tuple[float, float, float]:
+    """Left, top and side of the square whose side is the view's longer one: the shorter is centred, or rests below."""
     x, y, width, height = view
     length = max(width, height)
-    left, top = (length - width) / 2, (length - height) * (1 if standing else 0.5)
+    return x - (length - width) / 2, y - (length - height) * (1 if standing else 0.5), length
+
+
+def square_document(body: str, view: View, side: int, standing: bool) -> str:
+    """An svg of side x side pixels that shows the view of the body, its longer side filling the square."""
+    left, top, length = square(view, standing)
+    return svg_document(body, (left, top, length, length), side)
+
+
+def svg_document(body: str, view: View, side: int) -> str:
+    """A standalone svg of side x side pixels."""
+    box = " ".join(f"{value:.6g}" for value in view)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{side}" '
-        f'height="{side}" viewBox="{x - left:.6g} {y - top:.6g} {length:.6g} {length:.6g}">{body}</svg>'
+        f'height="{side}" viewBox="{box}">{body}</svg>'
     )
 
 
@@ -127,40 +140,48 @@ def check_side(side: int) -> None:
         raise ValueError(f"side is {side} px; art is drawn from 1 to {MAX_SIDE_PX} px")
 
 
-def rasterise(document: str, side: int) -> Pixels:
-    """(side, side, 4) RGBA with straight alpha of a square svg, read-only; the last ones are kept.
+def rasterise(body: str, view: View, side: int, standing: bool = False) -> Pixels:
+    """(side, side, 4) RGBA with straight alpha of the square about `view`, read-only; the last ones are kept.
 
-    Raises ValueError for a side out of range and for a document that cannot be drawn.
+    Raises ValueError for a side out of range and for a body that cannot be drawn.
     """
     check_side(side)
+    document = square_document(body, view, side, standing)
     key = (document, side)
     picture = _RASTERS.get(key)
     if picture is None:
-        picture = _draw(document, side)
+        picture = _draw_filtered(body, view, side, standing) if "<filter" in body else _draw(document, side)
         picture.setflags(write=False)
         _RASTERS.put(key, picture)
     return picture
 
 
 def _draw(document: str, side: int) -> Pixels:
-    # The filters of fluent-color harden the outlines to whole pixels, which drawing at twice the side makes smooth.
-    drawn = 2 * side if "<filter" in document and side <= MAX_SIDE_PX // 2 else side
-    # resvg 0.48 panics where rounding gives the two inputs of a filter different sizes, for about one drawing in a
-    # thousand, and only at some sizes: a pixel more or less gives a picture that is the same to the eye.
-    for attempt in range(drawn, drawn + 4):
-        try:
-            png = resvg_py.svg_to_bytes(svg_string=document, width=attempt, height=attempt, skip_system_fonts=True)
-        except ValueError as error:
-            raise ValueError(f"the svg cannot be drawn: {error}") from error
-        except BaseException as error:  # pyo3's PanicException derives from BaseException and cannot be imported
-            if type(error).__name__ != "PanicException":
-                raise
-            continue
-        image = Image.open(io.BytesIO(png)).convert("RGBA")
-        if image.size != (side, side):
-            image = image.resize((side, side), Image.Resampling.BOX)
-        return np.array(image)
-    raise ValueError("the svg cannot be drawn: its filters break the rasteriser; simplify them")
+    try:
+        png = resvg_py.svg_to_bytes(svg_string=document, width=side, height=side, skip_system_fonts=True)
+    except ValueError as error:
+        raise ValueError(f"the svg cannot be drawn: {error}") from error
+    except BaseException as error:  # pyo3's PanicException derives from BaseException and cannot be imported
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError("the svg cannot be drawn: its filters break the rasteriser; simplify them") from error
+    return np.array(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def _draw_filtered(body: str, view: View, side: int, standing: bool) -> Pixels:
+    """Bodies with filters, drawn on whole pixels at about twice the side, then cut out and made smaller.
+
+    At any other scale and place resvg 0.48 rounds the two inputs of some filters to different sizes and panics; and
+    its filters harden the outlines to whole pixels, which the reduction makes smooth.
+    """
+    left, top, length = square(view, standing)
+    x, y = math.floor(left), math.floor(top)
+    units = max(math.ceil(left + length) - x, math.ceil(top + length) - y)
+    scale = max(1, min(math.ceil(2 * side / length), MAX_SIDE_PX // units))
+    drawn = units * scale
+    whole = Image.fromarray(_draw(svg_document(body, (x, y, units, units), drawn), drawn))
+    box = ((left - x) * scale, (top - y) * scale, (left - x + length) * scale, (top - y + length) * scale)
+    return np.array(whole.resize((side, side), Image.Resampling.BOX, box))
 
 
 class Match(NamedTuple):

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise, square_document
+from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise
 
 MAX_SVG_BYTES = 2 * 2**20
 MAX_PICTURE_BYTES = 256 * 2**20
@@ -215,12 +215,12 @@ def _read_svg(path: Path) -> Icon:
         raise ValueError(f"{path.name} is larger than {MAX_SVG_BYTES >> 20} MB: simplify it, or export it as PNG")
     try:
         body, size = clean_svg(path.read_bytes())
-        measured = rasterise(square_document(body, (0, 0, *size), KEPT_SIDE // 4, False), KEPT_SIDE // 4)
+        measured = rasterise(body, (0, 0, *size), KEPT_SIDE // 4)
     except ValueError as error:
         raise ValueError(f"{path.name}: {_one_line(error)}") from error
     box = _visible_box(path.name, measured[..., 3])
     unit = max(size) / (KEPT_SIDE // 4)
-    # square_document centres the shorter side.
+    # rasterise centres the shorter side.
     x, y = box[0] * unit - (max(size) - size[0]) / 2, box[1] * unit - (max(size) - size[1]) / 2
     return Icon(path.stem, "own", body, (x, y, (box[2] - box[0]) * unit, (box[3] - box[1]) * unit))
 

@@ -156,27 +156,42 @@ def test_cache_stays_within_its_bytes():
     assert cache.get(("0", 1024)) is None
 
 
-def test_a_drawing_that_makes_the_rasteriser_panic_is_drawn_a_pixel_larger(monkeypatch):
+def test_filters_are_drawn_on_whole_pixels_where_the_rasteriser_holds(library, capfd):
+    """Drawn at these sides as they are, resvg panics and says so on stderr."""
+    for name, side in (("fire truck", 64), ("truck", 64), ("fire truck", 17), ("truck", 33)):
+        icon = library.icon(name, "fluent-color")
+        assert "<filter" in icon.body
+        assert icon.pixels(side).shape == (side, side, 4)
+    assert capfd.readouterr().err == ""
+
+
+def test_filtered_art_fills_its_square_as_unfiltered_art_does():
+    body = '<rect x="3.3" y="5.1" width="20.5" height="11" fill="#f00"/>'
+    plain, filtered = (
+        Icon("bar", "own", extra + body, (3.3, 5.1, 20.5, 11)) for extra in ("", '<filter id="unused"/>')
+    )
+    for side in (21, 64):
+        for standing in (False, True):
+            apart = np.abs(plain.pixels(side, standing).astype(int) - filtered.pixels(side, standing))
+            assert apart.mean() < 4
+            assert (apart.max(axis=-1) > 128).mean() < 0.02  # a soft edge half a pixel away
+
+
+def test_a_panic_is_a_value_error(monkeypatch):
     class PanicException(BaseException):
         pass
 
-    real, sides = art.resvg_py.svg_to_bytes, []
+    def panics(**options):
+        raise PanicException
 
-    def panics_at_31(**options):
-        sides.append(options["width"])
-        if options["width"] == 31:
-            raise PanicException
-        return real(**options)
-
-    monkeypatch.setattr(art.resvg_py, "svg_to_bytes", panics_at_31)
-    icon = Icon("box", "own", '<rect width="9" height="9" fill="#f00"/>', (0, 0, 9, 9))
-    assert icon.pixels(31).shape == (31, 31, 4)
-    assert sides == [31, 32]
+    monkeypatch.setattr(art.resvg_py, "svg_to_bytes", panics)
+    with pytest.raises(ValueError, match="its filters break the rasteriser"):
+        Icon("box", "own", '<rect width="9" height="9" fill="#e00"/>', (0, 0, 9, 9)).pixels(31)
 
 
 def test_a_broken_svg_is_a_value_error():
     with pytest.raises(ValueError, match="cannot be drawn"):
-        rasterise("<svg", 10)
+        rasterise("<rect", (0, 0, 9, 9), 10)
 
 
 def test_prefixed_bodies_keep_their_look_and_share_no_id(library):

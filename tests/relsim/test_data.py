@@ -183,3 +183,16 @@ def test_batch_depends_on_seed_and_step_only() -> None:
 
 def test_pool_smaller_than_a_batch_gives_all_its_rows() -> None:
     assert sorted(batch_rows(6, 100, 0, 9).tolist()) == list(range(6))
+
+
+def test_colours_change_as_much_as_is_asked_row_by_row() -> None:
+    grey = torch.full((2, 3, POOL_SIZE_PX, POOL_SIZE_PX), 128, dtype=torch.uint8)
+    apart = [
+        (augment(grey, 32, torch.zeros(2, dtype=torch.bool), generator(seed), torch.tensor([0.0, 1.0])) - 128 / 255)
+        .mean((1, 2, 3))
+        .abs()
+        for seed in range(8)
+    ]
+    kept, changed = torch.stack(apart).mean(0)
+    assert kept < 0.002
+    assert changed > 0.02
