@@ -74,6 +74,8 @@ class ComposerPipeline(DiffusionPipeline):
         if num_inference_steps < 1:
             raise ValueError(f"num_inference_steps is {num_inference_steps}, expected 1 or more")
         generators = self._row_generators(generator, len(relation))
+        if not generators:
+            return ComposerOutput(scenes=[]) if return_dict else ([],)
         device = self._execution_device
         relation = unit(relation).to(device, self.denoiser.dtype)
 

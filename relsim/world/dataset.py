@@ -47,13 +47,16 @@ class Sample:
 def draw_sample(
     relation: Relation, selection: Selection, rng: Generator, *, hard: bool = True, subject: str | None = None
 ) -> Sample:
-    """Draw one scene of the relation. `hard` makes a reference (see `harden`), else a well-composed target."""
+    """Draw one scene of the relation. `hard` makes a reference (see `harden`), else a well-composed target.
+    Raises ValueError if the selection has no second thing that looks unlike the subject."""
     draft = Draft(rng)
     relation.draw(draft)
     name = subject or str(rng.choice(selection.subjects))
     other = str(rng.choice(selection.others))
-    library = ArtLibrary.shipped()
-    while library.group(other) == library.group(name):
+    group = ArtLibrary.shipped().group
+    if group(other) == group(name) and all(group(o) == group(name) for o in selection.others):
+        raise ValueError(f"every second thing of the selection looks like {name!r}: add another kind of thing")
+    while group(other) == group(name):
         other = str(rng.choice(selection.others))
     palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
     scene = Scene(

@@ -229,7 +229,7 @@ def clean_svg(data: bytes) -> tuple[str, tuple[float, float]]:
     """A safe svg element, and its width and height (the longer one 128).
 
     Scripts, events, text, foreign content, style sheets (applied first) and whatever leaves the document are
-    dropped. Raises ValueError for what is no SVG, is declared with a DOCTYPE, refers to itself, costs too much to
+    dropped. Raises ValueError for what is no SVG, declares entities, refers to itself, costs too much to
     draw, or has nothing to draw.
     """
     root = _parse(data)
@@ -272,8 +272,10 @@ def _parse(data: bytes) -> ET.Element:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError("it is not encoded as UTF-8: save it again as UTF-8") from error
+    # Many programs name SVG's DTD at the top: nothing is fetched from there. What follows in brackets is refused.
+    text = re.sub(r"<!DOCTYPE[^<>\[\]]*>", "", text, count=1, flags=re.IGNORECASE)
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
-        raise ValueError("it declares a DOCTYPE or entities, which are not read: save it as plain SVG without them")
+        raise ValueError("it declares entities in its DOCTYPE, which are not read: save it as plain SVG without them")
     try:
         return ET.fromstring(text, parser=ET.XMLParser(target=_CappedBuilder()))
     except ET.ParseError as error:

@@ -95,6 +95,10 @@ def test_one_generator_seeds_every_row(tiny_composer: ComposerPipeline) -> None:
     assert len(tiny_composer(relations(1), num_inference_steps=1).scenes) == 1  # and none is needed
 
 
+def test_no_rows_give_no_scenes(tiny_composer: ComposerPipeline) -> None:
+    assert compose(tiny_composer, torch.zeros(0, 384)) == []
+
+
 @pytest.mark.parametrize("shape", [(384,), (2, 383), (1, 2, 384)])
 def test_relation_of_another_shape_is_refused(tiny_composer: ComposerPipeline, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"must be \(rows, 384\)"):

@@ -74,6 +74,13 @@ def test_subject_and_other_never_look_alike() -> None:
         assert library.group(sample.other) != library.group(sample.subject)
 
 
+def test_selection_of_look_alikes_is_refused() -> None:
+    alike = Selection(("cat",), ("cat", "cat face"), ("noto",))
+    assert ArtLibrary.shipped().group("cat") == ArtLibrary.shipped().group("cat face")
+    with pytest.raises(ValueError, match="add another kind of thing"):
+        draw_sample(RELATIONS["ring"], alike, np.random.default_rng(0))
+
+
 def test_hard_reference_keeps_elements_and_stays_on_the_canvas(few_selection: Selection) -> None:
     scene = sample_of("ring", few_selection, 0, hard=False).scene
     frames = []

@@ -47,6 +47,13 @@ def disc(mode, ground, color=(200, 30, 30), size=(120, 80), scale=4):
     return image.resize(size, Image.Resampling.BOX)
 
 
+def test_dtd_of_other_programs_is_passed_over(tmp_path):
+    dtd = b'<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN"\n "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">\n'
+    for number, head in enumerate((dtd, b'<?xml version="1.0"?>' + dtd, b'<!doctype svg SYSTEM "file:///etc/passwd">')):
+        (tmp_path / f"{number}.svg").write_bytes(head + svg(RECT))
+        assert read_subject_image(tmp_path / f"{number}.svg").pixels(16)[..., 3].max() == 255
+
+
 def test_cut_out_is_trimmed_and_keeps_its_proportions(write):
     image = Image.new("RGBA", (100, 100))
     image.paste((10, 200, 30, 255), (20, 40, 80, 60))
@@ -247,7 +254,7 @@ def test_nothing_that_runs_or_leaves_the_document_survives(inside):
     ("data", "message"),
     [
         (b'<!DOCTYPE svg [<!ENTITY a "b">]>' + svg(RECT), "DOCTYPE"),
-        (b'<!doctype svg SYSTEM "file:///etc/passwd">' + svg(RECT), "DOCTYPE"),
+        (b'<!doctype svg SYSTEM "a" [<!ENTITY % b SYSTEM "file:///etc/passwd"> %b;]>' + svg(RECT), "DOCTYPE"),
         (f'<?xml version="1.0" encoding="UTF-16"?>{HEAD}{RECT}</svg>'.encode("utf-16"), "UTF-8"),
         (svg("<g>" * 200_000 + "</g>" * 200_000), "levels"),
         (svg("<g/>" * 30_000), "20000 elements"),
