@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from analogen.cli import HELP, debug_option
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.similarity import read_pictures
 from analogen.errors import UserError, user_errors
 from analogen.models import check_device, pick_device
@@ -28,9 +28,9 @@ def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, for
     check_device(device)
     pictures = read_pictures(images)
 
-    from analogen.relsim.encoder import load_encoder
+    with quick_imports(), user_errors():
+        from analogen.relsim.encoder import load_encoder
 
-    with user_errors():
         model = load_encoder(encoder, pick_device(device))
     answers: list[dict[str, Any]] = []
     looked = model.look(pictures)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analogen.cli import HELP, debug_option
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.errors import user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import MODELS, find_model
@@ -110,11 +110,12 @@ def command(
         _print_plan(request, paths, format_)
         return
 
-    from analogen.generator import Generator
-
     progress = _Progress()
     try:
-        generator = Generator(model=request.model, device=request.device, dtype=request.dtype)
+        with quick_imports():
+            from analogen.generator import Generator
+
+            generator = Generator(model=request.model, device=request.device, dtype=request.dtype)
         result = generator.run(request, progress)
     finally:
         progress.clear()

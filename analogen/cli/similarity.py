@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analogen.cli import HELP, debug_option
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.errors import user_errors
 from analogen.models import check_device, pick_device
 
@@ -29,9 +29,9 @@ def command(images: tuple[Path, ...], encoder: str, device: str, format_: str) -
     check_device(device)
     pictures = read_pictures(images)
 
-    from analogen.relsim.encoder import load_encoder
+    with quick_imports(), user_errors():
+        from analogen.relsim.encoder import load_encoder
 
-    with user_errors():
         model = load_encoder(encoder, pick_device(device))
     relations, looks = model.embed(pictures), model.attributes(pictures)  # unit rows, one per picture
     rows = [

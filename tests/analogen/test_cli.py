@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 import analogen
-from analogen.cli import generate_main, main
+from analogen.cli import generate_main, main, quick_imports
 from analogen.errors import RunError, UserError
 from analogen.types import MAX_SEED, Candidate, FoundRelation, Request, Result, Scores
 
@@ -82,6 +83,14 @@ assert not heavy, heavy
 """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
+
+
+def test_collector_rests_during_imports_and_works_again_after() -> None:
+    with pytest.raises(UserError), quick_imports():
+        assert not gc.isenabled()
+        raise UserError("broken")
+    assert gc.isenabled()
+    gc.unfreeze()
 
 
 def test_public_names_resolve_without_torch() -> None:
