@@ -45,6 +45,18 @@ class SceneSet:
         part = slice(self.offsets[row], self.offsets[row + 1])
         return SceneTensors(self.tokens[part], self.features[part])
 
+    def made_of(self, vocabulary: NDArray[np.int64]) -> SceneSet:
+        """Those scenes all of whose tokens are rows of `vocabulary` (V, fields)."""
+        known = {tuple(row) for row in vocabulary.tolist()}
+        unknown = np.array([tuple(row) not in known for row in self.tokens.tolist()])
+        keep = np.add.reduceat(unknown, self.offsets[:-1]) == 0
+        elements = np.repeat(keep, self.lengths)
+        offsets = np.concatenate([[0], np.cumsum(self.lengths[keep])])
+        return SceneSet(
+            self.relations, offsets, self.tokens[elements], self.features[elements], self.relation[keep],
+            self.reference[keep],
+        )  # fmt: skip
+
 
 def draw_scenes(
     count: int,
@@ -53,14 +65,19 @@ def draw_scenes(
     encoder: Path | None = None,
     selection: Selection | None = None,
     bf16: bool = False,
+    referenced: int | None = None,
 ) -> SceneSet:
     """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
-    reference drawing of each (subjects from `selection`) is kept beside it, embedded in `bf16` if asked."""
+    reference drawing of each (subjects from `selection`) is kept beside it, embedded in `bf16` if asked.
+
+    referenced: how many scenes get such a reference, in whole chunks from the first; None = all.
+    """
     relations = [r.id for r in trained_relations()]
-    jobs = [
-        (relations, seed, chunk, min(CHUNK, count - chunk * CHUNK), encoder, selection, bf16)
-        for chunk in range((count + CHUNK - 1) // CHUNK)
-    ]
+    referenced = count if referenced is None else referenced
+    jobs = []
+    for start in range(0, count, CHUNK):
+        looked_at = encoder if start < referenced else None
+        jobs.append((relations, seed, start // CHUNK, min(CHUNK, count - start), looked_at, selection, bf16))
     if workers == 1:
         parts = [_draw_chunk(job) for job in jobs]
     else:

@@ -37,6 +37,7 @@ class ComposerSettings(LoopSettings):
     encoder: str = ""
     init: str = ""  # folder of a composer to start from
     count: int = 200_000
+    referenced: int = 40_000  # how many of the scenes have a drawn reference, where an encoder is given
     draw_workers: int = 2
     steps: int = 8000
     weight_decay: float = 0.01
@@ -61,13 +62,15 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     if not stored.is_file():
         encoder = Path(settings.encoder) if settings.encoder else None
         selection = training_selection() if encoder else None
-        save_scenes(
-            draw_scenes(settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16), stored
+        drawn = draw_scenes(
+            settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16, settings.referenced
         )
+        save_scenes(drawn, stored)
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init)
         models = Models(start.prior.train(), start.denoiser.train())
+        scenes = scenes.made_of(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
     else:
         models = new_models(scenes, settings)
     averaged = train_composer(models, scenes, settings, output / "state")

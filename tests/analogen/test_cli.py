@@ -86,9 +86,13 @@ assert not heavy, heavy
 
 
 def test_collector_rests_during_imports_and_works_again_after() -> None:
-    with pytest.raises(UserError), quick_imports():
-        assert not gc.isenabled()
-        raise UserError("broken")
+    def broken() -> None:
+        with quick_imports():
+            assert not gc.isenabled()
+            raise UserError("broken")
+
+    with pytest.raises(UserError):
+        broken()
     assert gc.isenabled()
     gc.unfreeze()
 

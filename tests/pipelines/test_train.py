@@ -74,6 +74,30 @@ def test_scenes_with_an_encoder_keep_relations_of_references(tmp_path: Path, few
     np.testing.assert_allclose(np.linalg.norm(scenes.reference, axis=1), 1, atol=1e-4)
 
 
+def test_only_as_many_scenes_as_asked_have_references(
+    tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = MiniConfig(image_size=64, widths=(16, 16, 16), blocks=(1, 1, 1), dim=16, depth=1, heads=2)
+    MiniNet(tiny).save_pretrained(tmp_path)
+    monkeypatch.setattr(data, "CHUNK", 2)
+    scenes = draw_scenes(6, 0, encoder=tmp_path, selection=few_selection, referenced=3)
+    assert scenes.reference.any(axis=1).tolist() == [True] * 4 + [False] * 2
+
+
+def test_scenes_with_unknown_tokens_are_left_out(tiny_scenes: SceneSet) -> None:
+    vocabulary = np.unique(tiny_scenes.tokens, axis=0)
+    whole = tiny_scenes.made_of(vocabulary)
+    np.testing.assert_array_equal(whole.features, tiny_scenes.features)
+    odd = tiny_scenes[5].tokens[0]
+    kept = tiny_scenes.made_of(vocabulary[(vocabulary != odd).any(axis=1)])
+    with_odd = [i for i in range(96) if (tiny_scenes[i].tokens == odd).all(axis=1).any()]
+    assert 5 in with_odd
+    rest = [i for i in range(96) if i not in with_odd]
+    np.testing.assert_array_equal(kept.relation, tiny_scenes.relation[rest])
+    for new, old in enumerate(rest):
+        np.testing.assert_array_equal(kept[new].features, tiny_scenes[old].features)
+
+
 def test_scenes_round_trip(tiny_scenes: SceneSet, tmp_path: Path) -> None:
     save_scenes(tiny_scenes, tmp_path / "deep" / "scenes.npz")
     loaded = load_scenes(tmp_path / "deep" / "scenes.npz")
