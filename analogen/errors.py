@@ -16,7 +16,8 @@ class RunError(RuntimeError):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn the ValueError and FileNotFoundError that relsim and pipelines raise for bad input into UserError.
+    """Turn the ValueError and FileNotFoundError that relsim and pipelines raise for bad input into UserError, and
+    the ImportError that names a missing extra.
 
     Put it around border checks only; around a whole run it would hide our own slips.
     """
@@ -24,5 +25,5 @@ def user_errors() -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, FileNotFoundError, ImportError) as error:
         raise UserError(str(error)) from error

@@ -19,7 +19,7 @@ from PIL import Image
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer import ComposerOutput, ComposerPipeline, load_composer
-from analogen.relsim.encoder import Looked, MiniEncoder, load_encoder
+from analogen.relsim.encoder import Looked, MiniEncoder, load_mini
 from analogen.relsim.images import read_image
 from analogen.relsim.world.art import Art, ArtLibrary
 from analogen.relsim.world.palette import PALETTES, flattering_background
@@ -94,7 +94,7 @@ class Generator:
         self.device = pick_device(device)
         if dtype not in DTYPES:
             raise UserError(f"dtype is {dtype!r}: expected one of {', '.join(DTYPES)}")
-        self.encoder: MiniEncoder = load_encoder(model, self.device)
+        self.encoder: MiniEncoder = load_mini(model, self.device)
         self.composer: ComposerPipeline = load_composer(device=self.device)
         if dtype not in ("auto", "float32"):
             self.composer.to(getattr(torch, dtype))

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.images import read_image
+from analogen.relsim.images import as_rgb
 from analogen.relsim.mini import MiniNet
 from analogen.relsim.text import load_text_tower
 
@@ -78,7 +78,7 @@ class MiniEncoder:
         size = self.net.config.image_size
         rows: list[list[Vectors]] = [[], [], [], []]
         for start in range(0, len(images), batch_size):
-            stack = np.stack([_square(_rgb(image), size) for image in images[start : start + batch_size]])
+            stack = np.stack([_square(as_rgb(image), size) for image in images[start : start + batch_size]])
             batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
             out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
             for kept, found in zip(rows, (*out[:3], out.known.sigmoid()), strict=True):
@@ -157,15 +157,6 @@ class Bank(NamedTuple):
         save_file({"vectors": self.vectors.astype(np.float16)}, str(folder / "captions.safetensors"))
 
 
-def _rgb(image: Image.Image | str | Path) -> Image.Image:
-    if not isinstance(image, Image.Image):
-        return read_image(image).image
-    if image.has_transparency_data:  # on white, as the reader lays it
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("RGB")
-
-
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """(size, size, 3): fitted whole, the rest filled with the mean colour of the border."""
     scale = size / max(image.size)
@@ -184,13 +175,40 @@ def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def load_encoder(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
-    """An encoder by name or folder, loaded once per process.
+def load_encoder(name_or_path: str = "mini", device: str = "cpu", dtype: str = "auto") -> RelationalEncoder:
+    """An encoder by name, folder or hub id ("org/name", "org/name@revision"), loaded once per process.
 
-    Raises FileNotFoundError or ValueError with the reason, such as an unknown name.
+    A folder is of mini's kind or a checkpoint of the Qwen encoder in either layout; dtype is for the latter.
+    Raises FileNotFoundError, ValueError or ImportError with the reason in one line, such as an unknown name.
     """
     if name_or_path == "mini":
         return MiniEncoder(SHIPPED, device)
-    if Path(name_or_path).is_dir():
-        return MiniEncoder(name_or_path, device)
-    raise ValueError(f"unknown encoder {name_or_path!r}: expected 'mini' or a folder with config.json")
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        # All that big encoders need is imported here: mini's start must not wait for it.
+        from analogen.relsim.hub import fetch, is_hub_id
+
+        if not is_hub_id(name_or_path):
+            raise ValueError(
+                f"unknown encoder {name_or_path!r}: expected 'mini' or a folder with config.json, "
+                "or a hub id such as thaoshibe/relsim-qwenvl25-lora"
+            )
+        folder = fetch(name_or_path)
+    if (folder / "adapter_config.json").is_file():
+        from analogen.relsim.qwen import load_qwen
+
+        return load_qwen(folder, device, dtype, name=name_or_path)
+    return MiniEncoder(folder, device)
+
+
+def load_mini(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
+    """`load_encoder` where the catalogue of captions is needed, which only encoders of mini's kind have.
+
+    Raises ValueError for an encoder of another kind.
+    """
+    encoder = load_encoder(name_or_path, device)
+    if not isinstance(encoder, MiniEncoder):
+        raise ValueError(
+            f"encoder {name_or_path!r} has no catalogue of captions: expected 'mini' or a folder of its kind"
+        )
+    return encoder

@@ -54,6 +54,16 @@ def read_image(path: str | Path) -> Picture:
             raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
 
 
+def as_rgb(image: Image.Image | str | Path) -> Image.Image:
+    """A file by `read_image`, or a picture in memory, as 8-bit RGB; transparent parts lie on white."""
+    if not isinstance(image, Image.Image):
+        return read_image(image).image
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return image.convert("RGB")
+
+
 def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
     """Open a file for reading once it is known to be a regular, non-empty file of at most `max_bytes`.
 

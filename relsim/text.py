@@ -29,7 +29,7 @@ class TextTower:
         from transformers import AutoModel, AutoTokenizer
 
         source = str(installed_minilm()) if name_or_path == "minilm" else name_or_path
-        with _quiet():
+        with quiet_transformers():
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
             self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device
@@ -65,7 +65,7 @@ def installed_minilm() -> Path:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Without transformers' progress bar and its report on the pooler, which sentence embeddings do not use."""
     from transformers.utils import logging
 

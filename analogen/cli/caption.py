@@ -29,9 +29,9 @@ def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, for
     pictures = read_pictures(images)
 
     with quick_imports(), user_errors():
-        from analogen.relsim.encoder import load_encoder
+        from analogen.relsim.encoder import load_mini
 
-        model = load_encoder(encoder, pick_device(device))
+        model = load_mini(encoder, pick_device(device))
     answers: list[dict[str, Any]] = []
     looked = model.look(pictures)
     for path, relation, known in zip(images, looked.relation, looked.known, strict=True):

@@ -1,0 +1,36 @@
+"""`analogen convert`: a checkpoint of the Qwen encoder from one layout to the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analogen.cli import HELP, debug_option, quick_imports
+from analogen.errors import user_errors
+
+
+@click.command("convert", context_settings=HELP)
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option("--layout", type=click.Choice(["analogen", "authors"]), default="analogen", show_default=True)
+@click.option("--base", metavar="ID", help="Hub id or folder of the base model, if not the one that SRC names.")
+@debug_option
+def command(source: str, target: Path, layout: str, base: str | None) -> None:
+    """Write the checkpoint SRC, a folder or hub id in either layout, to the new folder DST.
+
+    analogen: safetensors throughout. authors: as published with the paper, for their own package.
+    """
+    with user_errors():
+        with quick_imports():
+            from analogen.relsim.checkpoint import check_target, convert
+        check_target(target)
+        folder = Path(source)
+        if not folder.is_dir():
+            from analogen.relsim.hub import fetch, is_hub_id
+
+            if not is_hub_id(source):
+                raise FileNotFoundError(f"{source}: no such folder and no hub id: check the name")
+            folder = fetch(source)
+        convert(folder, target, "authors" if layout == "authors" else "analogen", base)
+    click.echo(click.format_filename(target))

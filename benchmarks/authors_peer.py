@@ -1,0 +1,128 @@
+"""The authors' own package, relsim 0.1.0, on a small checkpoint: vectors, seconds and peak memory as a peer's.
+
+    pip install --no-deps relsim==0.1.0
+    python benchmarks/authors_peer.py BASE CHECKPOINT OUT.npz IMG [IMG ...] [--dtype float32]
+
+The package is used as published. Around it, and only because it expects the 7B model and torchvision: the small base
+lies in a cache of the hub under the 7B's id, qwen_vl_utils is replaced by its resizing rule alone, the processor is
+built without its video half, and hidden size and token types (which newer versions of transformers need) are passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+BASE_ID = "Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+def lay_out_cache(base: Path, cache: Path) -> None:
+    """A cache of the hub that holds `base` under the id that the package asks for."""
+    commit = "0" * 40
+    home = cache / f"models--{BASE_ID.replace('/', '--')}"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs" / "main").write_text(commit)
+    (home / "snapshots").mkdir()
+    (home / "snapshots" / commit).symlink_to(base.resolve(), target_is_directory=True)
+
+
+def stub_vision_info() -> None:
+    """qwen_vl_utils' rule for pictures in a message: sides rounded to 28 within its limits, bicubic."""
+
+    def process_vision_info(messages: list[Any]) -> tuple[list[Any], None]:
+        images = [part["image"] for turn in messages for part in turn["content"] if part["type"] == "image"]
+        return [resized(image.convert("RGB")) for image in images], None
+
+    def resized(image: Any) -> Any:
+        width, height = image.size
+        wide, high = round(width / 28) * 28, round(height / 28) * 28
+        if wide * high > 12845056:
+            scale = math.sqrt(width * height / 12845056)
+            wide, high = (max(28, math.floor(side / scale / 28) * 28) for side in (width, height))
+        elif wide * high < 3136:
+            scale = math.sqrt(3136 / (width * height))
+            wide, high = (math.ceil(side * scale / 28) * 28 for side in (width, height))
+        return image.resize((wide, high))
+
+    module = types.ModuleType("qwen_vl_utils")
+    module.process_vision_info = process_vision_info  # type: ignore[attr-defined]
+    sys.modules["qwen_vl_utils"] = module
+
+
+def load(base: Path, checkpoint: Path, cache: Path, dtype: str) -> tuple[Any, Any]:
+    """The package's own `relsim(...)` on the small model."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    lay_out_cache(base, cache)
+    stub_vision_info()
+    import relsim.relsim_score as theirs  # noqa: TID251
+    import torch
+    from transformers import Qwen2_5_VLForConditionalGeneration as Model
+
+    from analogen.relsim.vlm import load_processor
+
+    hidden = json.loads((base / "config.json").read_text())["text_config"]["hidden_size"]
+
+    class SmallHead(theirs.QwenWithQueryToken):  # type: ignore[misc, name-defined]
+        def __init__(self, base_model: Any, processor: Any, hidden_size: int) -> None:
+            super().__init__(base_model, processor, hidden_size=hidden)
+
+        def forward(self, mm_token_type_ids: Any = None, **inputs: Any) -> Any:
+            inner = self.base_model.model.forward
+            self.base_model.model.forward = lambda **given: inner(mm_token_type_ids=mm_token_type_ids, **given)
+            try:
+                return super().forward(**inputs)
+            finally:
+                self.base_model.model.forward = inner
+
+    class Processors:
+        from_pretrained = staticmethod(lambda folder, **_: load_processor(folder))
+
+    class Models:
+        @staticmethod
+        def from_pretrained(name: str, **settings: Any) -> Any:
+            settings["torch_dtype"] = getattr(torch, dtype)  # bfloat16 is what the package itself asks for
+            return Model.from_pretrained(name, **settings)
+
+    theirs.QwenWithQueryToken, theirs.AutoProcessor = SmallHead, Processors
+    theirs.Qwen2_5_VLForConditionalGeneration = Models
+    return theirs.relsim(pretrained=True, checkpoint_dir=str(checkpoint), cache_dir=str(cache))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("base", type=Path)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("images", type=Path, nargs="+")
+    parser.add_argument("--dtype", default="bfloat16")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as cache:
+        model, preprocess = load(arguments.base, arguments.checkpoint, Path(cache), arguments.dtype)
+
+    import numpy as np
+    from PIL import Image
+
+    def embed(path: Path) -> Any:
+        with Image.open(path) as image:
+            return model.embed(preprocess(image)).numpy()
+
+    embed(arguments.images[0])
+    started = time.perf_counter()
+    vectors = np.concatenate([embed(path) for path in arguments.images])
+    seconds = time.perf_counter() - started
+    np.savez(arguments.out, vectors=vectors)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    print(json.dumps({"seconds": seconds, "peak_mib": peak}))
+
+
+if __name__ == "__main__":
+    main()

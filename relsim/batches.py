@@ -1,0 +1,115 @@
+"""Pictures through a big model: threads that decode ahead, and batches that shrink when memory runs out."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+GROW_AFTER = 8  # batches that fitted, before a halved size is doubled again
+
+
+class BatchSize:
+    """The size in force: halved by `shrink`, doubled up to `limit` after `GROW_AFTER` batches that fitted."""
+
+    def __init__(self, limit: int) -> None:
+        if limit < 1:
+            raise ValueError(f"the batch size is {limit}: expected 1 or more")
+        self.limit = self.now = limit
+        self._fitted = 0
+
+    def shrink(self, tried: int) -> None:
+        self.now, self._fitted = max(1, tried // 2), 0
+
+    def fitted(self) -> None:
+        self._fitted += 1
+        if self._fitted >= GROW_AFTER and self.now < self.limit:
+            self.now, self._fitted = min(self.limit, 2 * self.now), 0
+
+
+def in_batches(
+    items: Iterable[Item],
+    run: Callable[[list[Item]], Result],
+    size: BatchSize,
+    hopeless: Callable[[Item, BaseException], None] | None = None,
+) -> Iterator[tuple[list[Item], Result]]:
+    """`run` over batches of the items, in their order; a batch that is out of memory is run again as halves.
+
+    An item that does not fit alone goes to `hopeless`, or raises MemoryError if there is none.
+    """
+    source, waiting = iter(items), deque[Item]()
+    while True:
+        waiting.extend(itertools.islice(source, max(0, size.now - len(waiting))))
+        if not waiting:
+            return
+        taken = [waiting.popleft() for _ in range(min(size.now, len(waiting)))]
+        failure: str | None = None
+        try:
+            result = run(taken)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            failure = " ".join(str(error).split())[:160]
+        if failure is None:
+            yield taken, result
+            size.fitted()
+            continue
+        # Only here, where the error and with it the frames of the failed run are gone, can their memory be freed.
+        _free_memory()
+        if len(taken) > 1:
+            size.shrink(len(taken))
+            waiting.extendleft(reversed(taken))
+        elif hopeless is None:
+            raise MemoryError(f"not enough memory for one picture alone: choose a smaller size ({failure})")
+        else:
+            hopeless(taken[0], MemoryError("not enough memory for it, even alone: shrink it"))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of the device or of the machine, was what failed."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
+
+
+def decode_ahead(
+    items: Iterable[Item], load: Callable[[Item], Result], ahead: int, workers: int | None = None
+) -> Iterator[Result | Exception]:
+    """`load` of every item in order, by threads that stay up to `ahead` items ahead of the reader.
+
+    What `load` raised comes in the place of its result: one bad picture among thousands stops nothing.
+    """
+    source = iter(items)
+    with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        waiting: deque[Future[Result]] = deque(
+            pool.submit(load, item) for item in itertools.islice(source, max(1, ahead))
+        )
+        try:
+            while waiting:
+                future = waiting.popleft()
+                error = future.exception()
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                waiting.extend(pool.submit(load, item) for item in itertools.islice(source, 1))
+                yield future.result() if error is None else error  # type: ignore[misc]
+        finally:
+            for future in waiting:
+                future.cancel()

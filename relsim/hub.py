@@ -1,0 +1,96 @@
+"""Checkpoints from the hub: fetched by id and revision, from the cache where there is no network.
+
+What a hub answers instead of files becomes one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+# Never *.bin, *.pth or *.py: a pickle or code has no business on the user's machine. The one .pt of the authors'
+# layout is read as plain tensors only.
+TEXTS = ("*.json", "*.jinja", "*.txt", "LICENSE*", "README.md")
+BASE_FILES = ("*.safetensors", *TEXTS)
+CHECKPOINT_FILES = (*BASE_FILES, "projection_and_config.pt")
+
+
+class HubError(ValueError):
+    """The hub did not hand out what was asked for: the message is one line that says what to do."""
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether `name` can be a hub id: organisation/name, with an optional @revision."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name) is not None and not name.startswith(".")
+
+
+def fetch(
+    name: str,
+    revision: str | None = None,
+    files: tuple[str, ...] = CHECKPOINT_FILES,
+    cache_dir: str | Path | None = None,
+) -> Path:
+    """The local folder of a hub id, "org/name" or "org/name@revision"; interrupted downloads are resumed.
+
+    Without a network, what the cache holds is used. Raises HubError with one line for anything that stands in the way.
+    """
+    repo, _, named = name.partition("@")
+    revision = revision or named or None
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache_dir))
+    except (OSError, HFValidationError) as error:  # all of the hub's own errors are one or the other
+        raise HubError(_explain(repo, revision, error)) from error
+
+
+def _explain(repo: str, revision: str | None, error: BaseException) -> str:
+    chain = list(_causes(error))
+    for found in chain:
+        status = found.response.status_code if isinstance(found, HfHubHTTPError) and found.response is not None else 0
+        if isinstance(found, GatedRepoError):
+            where = f"{constants.ENDPOINT}/{repo}"
+            if status == 403:
+                return f"{repo} is gated and your account has no access yet (403): ask for it at {where}"
+            return f"{repo} is gated ({status}): accept its terms at {where}, then log in with: hf auth login"
+        if isinstance(found, RevisionNotFoundError):
+            return f"{repo} has no revision {revision!r}: leave it out for the newest, or check its name on the hub"
+        if isinstance(found, RepositoryNotFoundError):
+            return f"{repo} is not on the hub, or is private ({status}): check the name, or log in with: hf auth login"
+        if status == 401:
+            return f"{repo}: the hub does not know your token (401): log in anew with: hf auth login"
+        if status == 403:
+            return f"{repo}: the hub forbids it with your token (403): give the token read access, or log in anew"
+        if status == 429:
+            return f"{repo}: the hub asks to slow down (429): wait some minutes, or log in with: hf auth login"
+        if status:
+            return f"{repo}: the hub answered with status {status}: try again later"
+        if isinstance(found, HFValidationError):
+            return f"{repo!r} is no hub id: expected organisation/name"
+    if any(isinstance(found, OfflineModeIsEnabled) for found in chain) or constants.HF_HUB_OFFLINE:
+        return f"{_named(repo, revision)} is not wholly in the cache and HF_HUB_OFFLINE is set: unset it to download"
+    full = next((found for found in chain if isinstance(found, OSError) and found.errno is not None), None)
+    if full is not None and full.strerror and not isinstance(full, ConnectionError):
+        return f"{repo} cannot be stored ({full.strerror.lower()}): free some space, or set HF_HOME to another place"
+    where = constants.ENDPOINT
+    return f"{_named(repo, revision)} is not wholly in the cache and {where} cannot be reached: check your connection"
+
+
+def _named(repo: str, revision: str | None) -> str:
+    return f"{repo}@{revision}" if revision else repo
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from: libraries wrap the hub's answer once or twice."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
