@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
+log = logging.getLogger(__name__)
 COLOUR = 0.3  # how much training changes colours: judges see finished pictures, whose colours are true
 
 
@@ -76,6 +78,7 @@ class JudgeSettings(LoopSettings):
     draw_workers: int = 2
     width: int = 48
     image_size: int = 112
+    tested: int = 1300  # fresh drawings on which its accuracy is measured at the end
     seed: int = 77
 
 
@@ -145,8 +148,12 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     torch.manual_seed(settings.seed)
     net = train_judge(JudgeNet(len(classes), settings.width), pool, settings, Path(settings.output) / "state")
     output = Path(settings.output)
-    Judge(net, classes, settings.image_size).save(output)
-    (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
+    judge = Judge(net, classes, settings.image_size)
+    judge.save(output)
+    right = accuracy(judge, settings.what, settings.tested, settings.seed)
+    log.info("%.1f %% of %d fresh drawings named right", 100 * right, settings.tested)
+    report = {**dataclasses.asdict(settings), "accuracy": round(right, 4)}
+    (output / "settings.json").write_text(json.dumps(report, indent=1) + "\n")
     return output
 
 

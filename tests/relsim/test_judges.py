@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim import data
+from analogen.relsim import data, judges
 from analogen.relsim.data import Pool, draw_pool
 from analogen.relsim.judges import Judge, JudgeNet, JudgeSettings, accuracy, judges_selection, run, train_judge
 from analogen.relsim.world.art import ArtLibrary
@@ -70,6 +71,22 @@ def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
     preset.write_text('what = "beauty"\n')
     with pytest.raises(ValueError, match="expected relation or subject"):
         run(preset)
+
+
+def test_run_writes_a_judge_and_its_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
+) -> None:
+    monkeypatch.setattr(data, "SHARD", 4)
+    monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
+    monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
+    overrides = {
+        "what": "subject", "output": str(tmp_path / "judge"), "pool": str(tmp_path / "pool"), "shards": "1",
+        "draw_workers": "1", "steps": "1", "batch_size": "4", "width": "8", "image_size": "64", "tested": "4",
+        "threads": "1", "bf16": "false",
+    }  # fmt: skip
+    output = run(None, overrides)
+    assert Judge.load(output).classes == list(few_selection.subjects)
+    assert json.loads((output / "settings.json").read_text())["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
 
 
 def test_judges_see_every_art_family_and_split() -> None:
