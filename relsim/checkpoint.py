@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,9 @@ def _write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 def _read_pickle(path: Path) -> tuple[Tensor, Tensor, int]:
     """The authors' projection and query token id, by torch's reader that knows tensors and plain values only."""
     try:
-        data = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a newer pickle protocol, which is refused anyway
+            data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile or damaged file raises anything; the reason would be pages long
         raise ValueError(
             f"{path}: is damaged or a pickle that holds more than tensors and numbers, so it was not opened: "

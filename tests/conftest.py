@@ -130,3 +130,19 @@ def tiny_composer_folder(tiny_composer: ComposerPipeline, tmp_path_factory: pyte
     folder = tmp_path_factory.mktemp("composer")
     tiny_composer.save_pretrained(str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Qwen2.5-VL base of a few hundred thousand weights."""
+    from analogen.relsim.stand_in import save_base
+
+    return save_base(tmp_path_factory.mktemp("vlm"))
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random checkpoint of the Qwen encoder for that base, in the authors' layout."""
+    from analogen.relsim.stand_in import save_checkpoint
+
+    return save_checkpoint(tmp_path_factory.mktemp("qwen") / "checkpoint", str(tiny_vlm_folder))
