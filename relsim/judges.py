@@ -21,8 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool
+from analogen.relsim.data import POOL_SIZE_PX, PicturePool, Pool, augment, batch_rows, draw_pool
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.portraits import draw_portraits
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
@@ -75,6 +76,7 @@ class JudgeSettings(LoopSettings):
     output: str = "runs/judge"
     pool: str = "runs/judge-pool"
     shards: int = 24
+    portrait_shards: int = 12
     draw_workers: int = 2
     width: int = 48
     image_size: int = 112
@@ -143,10 +145,13 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         folder, judges_selection(), list(RELATIONS), range(settings.shards), settings.seed, settings.draw_workers,
         finished=True,
     )  # fmt: skip
-    pool = Pool(folder)
+    pool, portraits = Pool(folder), None
     classes = pool.relations if settings.what == "relation" else pool.subjects
+    if settings.what == "subject":
+        portraits = draw_portraits(folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed)
     torch.manual_seed(settings.seed)
-    net = train_judge(JudgeNet(len(classes), settings.width), pool, settings, Path(settings.output) / "state")
+    net = JudgeNet(len(classes), settings.width)
+    net = train_judge(net, pool, settings, Path(settings.output) / "state", portraits)
     output = Path(settings.output)
     judge = Judge(net, classes, settings.image_size)
     judge.save(output)
@@ -157,21 +162,40 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     return output
 
 
-def train_judge(net: JudgeNet, pool: Pool, settings: JudgeSettings, state: Path | None = None) -> JudgeNet:
-    """Cross entropy with mild label smoothing on augmented drawings; saves and resumes in `state`."""
+def train_judge(
+    net: JudgeNet,
+    pool: Pool,
+    settings: JudgeSettings,
+    state: Path | None = None,
+    portraits: PicturePool | None = None,
+) -> JudgeNet:
+    """Cross entropy with mild label smoothing on augmented drawings; saves and resumes in `state`.
+
+    portraits: of what the classes name; they fill half of every batch. Of scenes alone subjects are learned slowly.
+    """
     device = torch.device(settings.device)
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = pool.labels.relation if settings.what == "relation" else pool.labels.subject
+    scenes = settings.batch_size if portraits is None else settings.batch_size // 2
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = batch_rows(len(pool), settings.batch_size, settings.seed, step)
+        rows = batch_rows(len(pool), scenes, settings.seed, step)
+        raw, target = pool.images(rows), torch.from_numpy(labels[rows])
         mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
-        images = augment(pool.images(rows), settings.image_size, mirror, generator, COLOUR)
-        target = torch.from_numpy(labels[rows]).long().to(device)
+        if portraits is not None:
+            faces, named = portraits.sample(scenes, generator)
+            raw, target = torch.cat([raw, faces]), torch.cat([target, named])
+            mirror = torch.cat([mirror, torch.ones(len(faces), dtype=torch.bool)])
+        images = augment(raw, settings.image_size, mirror, generator, COLOUR)
+        target = target.long().to(device)
         with autocast(device, settings.bf16):
             logits = net(images.to(device, memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.float(), target, label_smoothing=0.05)
-        return loss, {"right": (logits.argmax(-1) == target).float().mean()}
+        right = (logits.argmax(-1) == target).float()
+        shown = {"right": right[: len(rows)].mean()}
+        if portraits is not None:
+            shown["faces"] = right[len(rows) :].mean()
+        return loss, shown
 
     return train_loop(net, settings, loss_of, state)
 

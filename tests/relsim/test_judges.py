@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim import data, judges
+from analogen.relsim import data, judges, portraits
 from analogen.relsim.data import Pool, draw_pool
 from analogen.relsim.judges import Judge, JudgeNet, JudgeSettings, accuracy, judges_selection, run, train_judge
 from analogen.relsim.world.art import ArtLibrary
@@ -76,13 +76,14 @@ def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
 def test_run_writes_a_judge_and_its_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
-    monkeypatch.setattr(data, "SHARD", 4)
+    for module in (data, portraits):
+        monkeypatch.setattr(module, "SHARD", 4)
     monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
     monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
     overrides = {
         "what": "subject", "output": str(tmp_path / "judge"), "pool": str(tmp_path / "pool"), "shards": "1",
-        "draw_workers": "1", "steps": "1", "batch_size": "4", "width": "8", "image_size": "64", "tested": "4",
-        "threads": "1", "bf16": "false",
+        "portrait_shards": "1", "draw_workers": "1", "steps": "1", "batch_size": "4", "width": "8",
+        "image_size": "64", "tested": "4", "threads": "1", "bf16": "false",
     }  # fmt: skip
     output = run(None, overrides)
     assert Judge.load(output).classes == list(few_selection.subjects)
