@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -208,23 +209,40 @@ class Vlm:
             self.peft_model.base_model.disable_adapter_layers()
         return self.hats[name]
 
+    def hat_state(self, name: str) -> dict[str, Tensor]:
+        """A hat's LoRA and, if peft trains them, its token rows, by the names that `add_hat` and PEFT folders use."""
+        return {key: value.detach().cpu().clone() for key, value in self._own_weights(name).items()}
+
+    def _own_weights(self, name: str) -> dict[str, Tensor]:
+        """The parameters of one adapter by the names under which peft saves them: without the adapter's name.
+
+        Peft's own function for it fails for every other adapter as soon as one has rows of tokens.
+        """
+        end = re.compile(rf"\.{name}(\.weight)?$")
+        return {
+            end.sub(r"\1", key): parameter
+            for key, parameter in self.peft_model.named_parameters()
+            if end.search(key) and (".lora_" in key or ".trainable_tokens_delta" in key)
+        }
+
     def _load_adapter(self, name: str, state: dict[str, Tensor]) -> None:
-        peft = _peft()
-        expected = set(peft.get_peft_model_state_dict(self.peft_model, adapter_name=name, save_embedding_layers=False))
+        own = self._own_weights(name)
         # Before transformers 4.52 the language model lay one level higher.
         old, new = "base_model.model.model.layers.", "base_model.model.model.language_model.layers."
-        moved = {key if key in expected else key.replace(old, new): value for key, value in state.items()}
-        missing, strange = sorted(expected - set(moved)), sorted(set(moved) - expected)
+        found = {key if key in own else key.replace(old, new): value for key, value in state.items()}
+        missing, strange = sorted(own.keys() - found.keys()), sorted(found.keys() - own.keys())
         if missing or strange:
             what = f"lacks {missing[0]}" if missing else f"holds {strange[0]}"
             raise ValueError(
                 f"the adapter does not fit {self.name}: it {what} ({len(missing)} missing, {len(strange)} too many)"
             )
-        try:
-            peft.set_peft_model_state_dict(self.peft_model, moved, adapter_name=name)
-        except RuntimeError as error:
-            line = " ".join(str(error).split())[:200]
-            raise ValueError(f"the adapter does not fit {self.name}: {line}") from error
+        for key, value in found.items():
+            if value.shape != own[key].shape:
+                shapes = f"{tuple(value.shape)}, expected {tuple(own[key].shape)}"
+                raise ValueError(f"the adapter does not fit {self.name}: its {key} is {shapes}")
+        with torch.no_grad():
+            for key, value in found.items():
+                own[key].copy_(value)
 
     def _take_rows(self, state: dict[str, Tensor], settings: dict[str, Any]) -> list[Rows]:
         """Take token rows out of an adapter's tensors; what is left is LoRA alone."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from analogen.relsim.checkpoint import read_checkpoint, write_checkpoint
 from analogen.relsim.hub import is_hub_id
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
@@ -204,6 +207,30 @@ def test_no_network_is_one_line(tmp_path: Path) -> None:
     assert "org/model is not wholly in the cache and http://127.0.0.1:9 cannot be reached" in line
     line = fetch("http://127.0.0.1:9", tmp_path / "home", "org/model", HF_HUB_OFFLINE="1")
     assert "HF_HUB_OFFLINE is set: unset it to download" in line
+
+
+def test_encoder_loads_by_id_with_its_base_then_offline(
+    hub: Hub, tmp_path: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path, picture: Path
+) -> None:
+    shutil.copytree(tiny_vlm_folder, hub.root / "v1" / "org" / "base")
+    # A revision of the base named in the checkpoint, which lies at another one itself.
+    checkpoint = dataclasses.replace(read_checkpoint(tiny_qwen_folder), base_model="org/base", base_revision="v1")
+    write_checkpoint(checkpoint, hub.root / "main" / "org" / "relsim", "authors")
+    code = (
+        "import sys; from analogen.cli import main;"
+        "sys.exit(main(['similarity', *sys.argv[1:], '--encoder', 'org/relsim', '--device', 'cpu']))"
+    )
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    for more in ({}, {"HF_HUB_OFFLINE": "1"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(picture), str(picture)],
+            env={**inherited, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == f"{picture}  relation 1.000  attribute 1.000"
 
 
 @pytest.mark.parametrize("name", ["org/name", "org/name@v1", "a.b/c-d_e@refs/pr/1"])

@@ -135,6 +135,33 @@ def test_trainable_hat_learns_and_no_other_weight_does(vlm: Vlm) -> None:
     torch.testing.assert_close(hidden(vlm), bare)
 
 
+def test_trained_row_of_a_token_is_saved_and_worn_again(vlm: Vlm) -> None:
+    letter = vlm.processor.tokenizer("w")["input_ids"][0]
+    add(vlm, "other", 3)
+    bare, other = hidden(vlm), hidden(vlm, "other")
+    config = {**random_adapter()[0], "trainable_token_indices": {"embed_tokens": [letter]}}
+    vlm.add_hat("student", config, trainable=True)
+    with vlm.wearing("student"):
+        vlm.last_hidden(vlm.inputs(TURNS)).sum().backward()
+        learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
+        rows = [p for name, p in learning.items() if "trainable_tokens_delta" in name]
+        assert [tuple(row.shape) for row in rows] == [(1, TINY.hidden)]
+        assert rows[0].grad is not None
+        assert rows[0].grad.abs().sum() > 0
+        with torch.no_grad():
+            for parameter in learning.values():
+                parameter.add_(0.1)
+    student = hidden(vlm, "student")
+    assert (student - bare).abs().max() > 1e-2
+    torch.testing.assert_close(hidden(vlm), bare)
+    torch.testing.assert_close(hidden(vlm, "other"), other)
+    add(vlm, "later", 4)
+    torch.testing.assert_close(hidden(vlm, "student"), student)
+    fresh = Vlm(random_model(), build_processor(), "the same base")
+    fresh.add_hat("worn", config, vlm.hat_state("student"))
+    torch.testing.assert_close(hidden(fresh, "worn"), student)
+
+
 def with_row(vlm: Vlm, whole: str, row: Tensor, token: int) -> Tensor:
     weight = {"embed_tokens": vlm.model.get_input_embeddings(), "lm_head": vlm.model.get_output_embeddings()}[
         whole
