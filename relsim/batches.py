@@ -109,7 +109,7 @@ def decode_ahead(
                 if error is not None and not isinstance(error, Exception):
                     raise error
                 waiting.extend(pool.submit(load, item) for item in itertools.islice(source, 1))
-                yield future.result() if error is None else error  # type: ignore[misc]
+                yield future.result() if error is None else error
         finally:
             for future in waiting:
                 future.cancel()

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from analogen.relsim.vlm import Pixels, Turn, Vlm, load_vlm
 
 Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]
+Answers = TypeVar("Answers", Vectors, list[str])  # one row per picture
 
 SUBJECT_QUESTION = "Name the main thing that this picture shows, in one to four words, without a sentence."
 # Of pictures that are not cropped: 1,280 tokens. The authors' own limit is 16,384, more than most GPUs hold.
@@ -203,12 +204,12 @@ class QwenEncoder:
     def _stream(
         self,
         images: Pictures,
-        run: Callable[[list[Pixels]], Sequence[object] | Vectors],
+        run: Callable[[list[Pixels]], Answers],
         batch_size: int,
         progress: bool = False,
         workers: int | None = None,
         refuse: Callable[[int, BaseException], None] | None = None,
-    ) -> Iterator[tuple[list[int], Sequence[object] | Vectors]]:
+    ) -> Iterator[tuple[list[int], Answers]]:
         """Indices and results batch by batch. A bad picture goes to `refuse`, or its error is raised."""
         # tqdm itself stays silent where stderr is no terminal.
         with tqdm(total=len(images), unit="img", disable=None if progress else True) as bar:
@@ -230,7 +231,7 @@ class QwenEncoder:
                 bar.update()
                 refuse(item[0], error)
 
-            def run_pairs(pairs: list[tuple[int, Pixels]]) -> Sequence[object] | Vectors:
+            def run_pairs(pairs: list[tuple[int, Pixels]]) -> Answers:
                 return run([pixels for _, pixels in pairs])
 
             for pairs, result in in_batches(readable(), run_pairs, BatchSize(batch_size), hopeless):

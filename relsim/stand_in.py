@@ -177,4 +177,4 @@ def save_processor(processor: Processor, folder: str | Path) -> None:
     with quiet_transformers():
         processor.tokenizer.save_pretrained(folder)
         processor.image_processor.save_pretrained(folder)
-    (folder / "chat_template.jinja").write_text(processor.chat_template)
+    (folder / "chat_template.jinja").write_text(TEMPLATE)

@@ -53,7 +53,7 @@ _ABOUT_THE_FILE = frozenset({
 })  # fmt: skip
 
 
-class Processor(Qwen2_5_VLProcessor):  # type: ignore[misc]
+class Processor(Qwen2_5_VLProcessor):
     """Qwen's processor without its video half, which torchvision would be needed for."""
 
     attributes = ["image_processor", "tokenizer"]  # noqa: RUF012
@@ -341,11 +341,10 @@ class Vlm:
         return batch
 
     def _token_ids(self, processor: Processor, turn: Turn, cut_after: int | None, answer_start: str) -> list[int]:
-        shown: list[dict[str, str]] = [{"type": "image"} for _ in turn.pictures]
+        shown: list[Any] = [{"type": "image"} for _ in turn.pictures]
         content = [*shown, {"type": "text", "text": turn.words}]
-        text = processor.apply_chat_template(
-            [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=cut_after is None
-        )
+        message: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        text = processor.apply_chat_template(message, tokenize=False, add_generation_prompt=cut_after is None)
         ids: list[int] = processor.tokenizer(text + answer_start, add_special_tokens=False)["input_ids"]
         if ids.count(processor.image_token_id) != len(turn.pictures):
             raise ValueError(
@@ -434,7 +433,7 @@ class Vlm:
         return sorted({*named, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
 
 
-class WindowedAttention(Qwen2_5_VLVisionAttention):  # type: ignore[misc]
+class WindowedAttention(Qwen2_5_VLVisionAttention):
     """Vision attention that takes windows of equal length in one call.
 
     The original calls the kernel once per window: 16 times per picture of 448 px and layer, which leaves a GPU idle.
@@ -444,12 +443,12 @@ class WindowedAttention(Qwen2_5_VLVisionAttention):  # type: ignore[misc]
         self,
         hidden_states: Tensor,
         cu_seqlens: Tensor,
-        position_embeddings: tuple[Tensor, Tensor],
+        position_embeddings: tuple[Tensor, Tensor] | None = None,
         max_seqlen: int | None = None,
         **kwargs: Any,
     ) -> Tensor:
         tokens, length = len(hidden_states), _even_length(cu_seqlens)
-        if length is None or self.config._attn_implementation != "sdpa":
+        if length is None or position_embeddings is None or self.config._attn_implementation != "sdpa":
             return super().forward(
                 hidden_states, cu_seqlens, position_embeddings=position_embeddings, max_seqlen=max_seqlen, **kwargs
             )
@@ -467,7 +466,7 @@ def _even_length(cu_seqlens: Tensor) -> int | None:
     if not hasattr(cu_seqlens, "even_length"):
         lengths = set((cu_seqlens[1:] - cu_seqlens[:-1]).tolist())
         cu_seqlens.even_length = lengths.pop() if len(lengths) == 1 else None  # type: ignore[attr-defined]
-    return cu_seqlens.even_length  # type: ignore[attr-defined, no-any-return]
+    return cu_seqlens.even_length  # type: ignore[attr-defined]
 
 
 def pick_dtype(name: str, device: str) -> torch.dtype:
@@ -519,7 +518,7 @@ def _load_vlm(
             use_safetensors=True,
             trust_remote_code=False,
             # Straight to the device: 15 GiB need not pass through the machine's memory first.
-            **({} if device == "cpu" else {"device_map": {"": device}}),
+            device_map=None if device == "cpu" else {"": device},
         )
     return Vlm(model, processor, base)
 
