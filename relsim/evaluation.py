@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.baselines import histogram_vectors, pixel_vectors
-from analogen.relsim.encoder import MiniEncoder, load_encoder
+from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.world.dataset import (
     Sample,
     Selection,
@@ -111,7 +111,7 @@ def run_retrieval(
             }  # fmt: skip
 
 
-def ways(mini: MiniEncoder) -> dict[str, Callable[[list[Image.Image]], Vectors]]:
+def ways(mini: RelationalEncoder) -> dict[str, Callable[[list[Image.Image]], Vectors]]:
     """The encoder's relations, its subject head (a network trained on names), and the features without training."""
     return {
         "relation": mini.embed,
