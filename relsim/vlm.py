@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import AutoTokenizer, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
+from transformers import AutoTokenizer, LogitsProcessorList, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VLVisionAttention,
     apply_rotary_pos_emb_vision,
@@ -404,8 +404,12 @@ class Vlm:
         temperature: float = 0.0,
         top_p: float = 1.0,
         seed: int | None = None,
+        processors: Sequence[Any] = (),
     ) -> list[str]:
-        """The answers as text, one per row; temperature 0 is greedy. With a seed the same draws come again."""
+        """The answers as text, one per row; temperature 0 is greedy. With a seed the same draws come again.
+
+        processors: transformers' LogitsProcessors, applied at every step.
+        """
         processor = self.hats[self._worn].processor if self._worn else self.processor
         tokenizer = processor.tokenizer
         # All said here: the base's own generation_config.json differs from release to release.
@@ -422,6 +426,7 @@ class Vlm:
                 repetition_penalty=1.0,
                 pad_token_id=tokenizer.pad_token_id or 0,
                 eos_token_id=self._ends(tokenizer),
+                logits_processor=LogitsProcessorList(processors),
                 **{**plain, **sampling},
             )
         new = out[:, inputs["input_ids"].shape[1] :]
