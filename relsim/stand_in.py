@@ -6,12 +6,14 @@ For tests, benchmarks and machines without the hub. Nothing that they say about 
 from __future__ import annotations
 
 import itertools
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
@@ -168,6 +170,16 @@ def save_checkpoint(
         save_processor(processor, made)
         checkpoint = Checkpoint(Path(made), base, config, adapter, weight, bias, QUERY_TOKEN, query)
         write_checkpoint(checkpoint, folder, layout)
+    return folder
+
+
+def save_adapter(folder: str | Path, base: str, size: Size = TINY, seed: int = 2, rank: int = 4) -> Path:
+    """Write a random LoRA for a base, named by hub id or folder, as PEFT does: a captioner or a filter."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config, adapter = random_adapter(size, seed, rank)
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
+    save_file(adapter, str(folder / "adapter_model.safetensors"), metadata={"format": "pt"})
     return folder
 
 

@@ -146,3 +146,11 @@ def tiny_qwen_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFac
     from analogen.relsim.stand_in import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp("qwen") / "checkpoint", str(tiny_vlm_folder))
+
+
+@pytest.fixture(scope="session")
+def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random LoRA adapter for that base, as captioners and filters are."""
+    from analogen.relsim.stand_in import save_adapter
+
+    return save_adapter(tmp_path_factory.mktemp("hat"), str(tiny_vlm_folder))

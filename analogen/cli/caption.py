@@ -1,50 +1,143 @@
-"""`analogen caption`: the anonymous captions nearest to what pictures show."""
+"""`analogen caption`: the anonymous captions of pictures, nearest ones of a catalogue or written by a captioner."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.similarity import read_pictures
-from analogen.errors import UserError, user_errors
+from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
+
+if TYPE_CHECKING:
+    from analogen.relsim.asking import Answer
+
+DEFAULT_TOP_K, DEFAULT_ENCODER = 3, "mini"
 
 
 @click.command("caption", context_settings=HELP)
 @click.argument("images", metavar="IMG [IMG ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--top-k", type=int, default=3, show_default=True, help="Captions per picture.")
-@click.option("--encoder", default="mini", show_default=True, help="Name, folder or hub id of a relational encoder.")
+@click.option("--group", is_flag=True, help="The IMGs, 2 to 10, share one logic: say that one.")
+@click.option("--captioner", metavar="NAME", help="Folder or hub id of a captioner on Qwen2.5-VL, which writes freely.")
+@click.option("--sample", is_flag=True, help="Let the captioner draw its words (temperature .7, top-p .9).")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of what the captioner draws.")
+@click.option("--top-k", type=int, help=f"Captions of the catalogue per picture.  [default: {DEFAULT_TOP_K}]")
+@click.option("--encoder", help=f"Whose catalogue, without a captioner.  [default: {DEFAULT_ENCODER}]")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--dtype", default="auto", show_default=True, help="Of the captioner's weights.")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @debug_option
-def command(images: tuple[Path, ...], top_k: int, encoder: str, device: str, format_: str) -> None:
-    """Say in anonymous words what relational logic each IMG shows: the nearest captions of the catalogue."""
-    if top_k < 1:
-        raise UserError(f"--top-k is {top_k}: expected 1 or more")
-    check_device(device)
-    pictures = read_pictures(images)
+def command(
+    images: tuple[Path, ...],
+    group: bool,
+    captioner: str | None,
+    sample: bool,
+    seed: int,
+    top_k: int | None,
+    encoder: str | None,
+    device: str,
+    dtype: str,
+    format_: str,
+) -> int:
+    """Say in anonymous words what relational logic each IMG shows, or with --group the one that all share.
 
+    Without --captioner: the nearest captions of mini's catalogue.
+    """
+    if top_k is not None and top_k < 1:
+        raise UserError(f"--top-k is {top_k}: expected 1 or more")
+    if group and not 2 <= len(images) <= 10:
+        raise UserError(f"--group came with {len(images)} pictures: expected 2 to 10 that share one logic")
+    check_device(device)
+    if captioner is None:
+        if sample:
+            raise UserError("--sample is for captioners: name one with --captioner")
+        answers = _nearest(images, group, top_k or DEFAULT_TOP_K, encoder or DEFAULT_ENCODER, device)
+    else:
+        if top_k is not None or encoder is not None:
+            given = "--encoder" if top_k is None else "--top-k"
+            raise UserError(
+                f"{given} is for catalogues, and --captioner writes its own captions: leave one of them out"
+            )
+        answers = _written(images, group, captioner, sample, seed, device, dtype)
+    failed = [row for row in answers if "problem" in row]
+    if format_ == "json":
+        named = encoder or DEFAULT_ENCODER if captioner is None else None
+        click.echo(json.dumps({"encoder": named, "captioner": captioner, "images": answers}))
+        return 1 if failed else 0
+    for row in answers:
+        where = ", ".join(click.format_filename(path) for path in row.get("paths", [row.get("path")]))
+        if "problem" in row:
+            click.echo(f"{where}: no caption after {row['tries']} tries: {row['problem']}", err=True)
+            continue
+        click.echo(where if row["confidence"] is None else f"{where}  (confidence {row['confidence']:.2f})")
+        for found in row["captions"]:
+            known = found["relation"] is not None
+            click.echo(
+                f"  {found['score']:.3f}  {found['caption']}  ({found['relation']})"
+                if known
+                else f"  {found['caption']}"
+            )
+    return 1 if failed else 0
+
+
+def _nearest(images: tuple[Path, ...], group: bool, top_k: int, encoder: str, device: str) -> list[dict[str, Any]]:
+    """Captions of the catalogue, nearest to each picture's relation or to the mean relation of the group."""
+    pictures = read_pictures(images)
     with quick_imports(), user_errors():
+        import numpy as np
+
         from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
-    answers: list[dict[str, Any]] = []
     looked = model.look(pictures)
-    for path, relation, known in zip(images, looked.relation, looked.known, strict=True):
-        nearest = [
-            {"caption": match.caption, "relation": match.relation, "score": round(match.score, 4)}
-            for match in model.nearest_captions(relation, top_k)
-        ]
-        confidence = round(model.confidence(relation, float(known)), 4)
-        answers.append({"path": str(path), "confidence": confidence, "captions": nearest})
-    if format_ == "json":
-        click.echo(json.dumps({"encoder": encoder, "images": answers}))
-        return
-    for path, answer in zip(images, answers, strict=True):
-        click.echo(f"{click.format_filename(path)}  (confidence {answer['confidence']:.2f})")
-        for row in answer["captions"]:
-            click.echo(f"  {row['score']:.3f}  {row['caption']}  ({row['relation']})")
+    relations, known, names = looked.relation, looked.known, [{"path": str(path)} for path in images]
+    if group:
+        mean = relations.mean(0, keepdims=True)
+        relations, known = mean / max(float(np.linalg.norm(mean)), 1e-12), known.mean(keepdims=True)
+        names = [_named(images)]
+    return [
+        {
+            **name,
+            "confidence": round(model.confidence(relation, float(sure)), 4),
+            "captions": [
+                {"caption": match.caption, "relation": match.relation, "score": round(match.score, 4)}
+                for match in model.nearest_captions(relation, top_k)
+            ],
+        }
+        for name, relation, sure in zip(names, relations, known, strict=True)
+    ]
+
+
+def _written(
+    images: tuple[Path, ...], group: bool, captioner: str, sample: bool, seed: int, device: str, dtype: str
+) -> list[dict[str, Any]]:
+    """What a captioner writes; a row without a caption has `problem` and `tries`."""
+    for path in images:
+        read_pictures((path,))  # before anything is loaded, and one at a time: together they may not fit in memory
+    with quick_imports(), user_errors():
+        from analogen.relsim.asking import GREEDY, Sampling
+        from analogen.relsim.captioner import load_captioner
+
+        model = load_captioner(captioner, pick_device(device), dtype)
+    sampling = Sampling(seed=seed) if sample else Sampling(temperature=GREEDY.temperature, seed=seed)
+    try:
+        if group:
+            return [_row(_named(images), answer) for answer in model.caption_groups([images], sampling)]
+        answers = model.caption(images, sampling, progress=True)
+    except MemoryError as error:
+        raise RunError(str(error)) from error
+    return [_row({"path": str(path)}, answer) for path, answer in zip(images, answers, strict=True)]
+
+
+def _named(images: tuple[Path, ...]) -> dict[str, Any]:
+    return {"paths": [str(path) for path in images]}
+
+
+def _row(name: dict[str, Any], answer: Answer) -> dict[str, Any]:
+    if answer.text is None:
+        return {**name, "confidence": None, "captions": [], "problem": answer.problem, "tries": answer.tries}
+    return {**name, "confidence": None, "captions": [{"caption": answer.text, "relation": None, "score": None}]}

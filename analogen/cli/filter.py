@@ -1,0 +1,94 @@
+"""`analogen filter`: which pictures of a folder carry a logic that could be transferred."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analogen.cli import HELP, debug_option, quick_imports
+from analogen.errors import RunError, UserError, user_errors
+from analogen.files import check_output
+from analogen.models import check_device, pick_device
+
+
+@click.command("filter", context_settings=HELP)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--filter",
+    "name",
+    default="Qwen/Qwen2.5-VL-7B-Instruct",
+    show_default=True,
+    help="Folder or hub id of a filter on Qwen2.5-VL, or of the plain model.",
+)
+@click.option("--threshold", type=float, default=0.5, show_default=True, help="Least probability of what is kept.")
+@click.option("--output", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Also write what is found, line "
+              "by line; an existing file is gone on with.")  # fmt: skip
+@click.option("--batch-size", type=int, default=16, show_default=True)
+@click.option("--device", default="auto", show_default=True)
+@click.option("--dtype", default="auto", show_default=True)
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@debug_option
+def command(
+    folder: Path,
+    name: str,
+    threshold: float,
+    output: Path | None,
+    batch_size: int,
+    device: str,
+    dtype: str,
+    format_: str,
+) -> int:
+    """List the pictures in DIR, and in the folders in it, that carry a transferable logic, with its probability.
+
+    Nothing is copied or moved. Exit code 2 if some pictures could not be read; they are listed last.
+    """
+    check_device(device)
+    if batch_size < 1:
+        raise UserError(f"--batch-size is {batch_size}: expected 1 or more")
+    with quick_imports(), user_errors():
+        from analogen.relsim.filter import FoundFile, check_threshold, load_filter, picture_files
+
+        check_threshold(threshold)
+        paths = picture_files(folder)
+        if output is not None:
+            check_output([output])
+        ledger = None if output is None else FoundFile(output, name, threshold)
+        done = {} if ledger is None else dict(ledger.done)
+        left = [path for path in paths if str(path) not in done]
+        # All may be done already, and then nothing needs to be loaded.
+        model = load_filter(name, pick_device(device), dtype) if left else None
+    if done:
+        click.echo(f"{len(paths) - len(left)} of {len(paths)} pictures are in {output} already", err=True)
+    refused: list[dict[str, str]] = []
+    for batch in model.judge_files(left, batch_size, progress=True) if model else ():
+        if ledger is not None:
+            try:
+                ledger.add(batch)
+            except OSError as error:
+                reason = (error.strerror or type(error).__name__).lower()
+                raise RunError(f"{output}: cannot be written ({reason}): mend it and run the same again") from error
+        for found in batch:
+            if found.probability is None:
+                refused.append({"path": found.path, "reason": found.reason})
+            else:
+                done[found.path] = found.probability
+    rows: list[dict[str, Any]] = [
+        {"path": str(path), "probability": round(done[str(path)], 4)} for path in paths if str(path) in done
+    ]
+    kept = [row for row in rows if done[row["path"]] >= threshold]
+    dropped = [row for row in rows if done[row["path"]] < threshold]
+    if format_ == "json":
+        lists = {"kept": kept, "dropped": dropped, "refused": refused}
+        click.echo(json.dumps({"filter": name, "threshold": threshold, **lists}))
+    else:
+        for word, some in (("kept", kept), ("dropped", dropped)):
+            for row in some:
+                click.echo(f"{word:7}  {row['probability']:.3f}  {click.format_filename(row['path'])}")
+    click.echo(f"{len(kept)} kept, {len(dropped)} dropped, {len(refused)} could not be read", err=True)
+    for bad in refused:
+        where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
+        click.echo(where + bad["reason"], err=True)
+    return 2 if refused else 0

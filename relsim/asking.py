@@ -1,0 +1,287 @@
+"""Asking a VLM: pictures by the thousand, yes or no as a probability, answers that are checked and asked for again.
+
+What the captioner, the prompt writer, the image filter and the subject check have in common.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
+
+from analogen.relsim.batches import BatchSize, decode_ahead, in_batches
+from analogen.relsim.images import as_rgb
+from analogen.relsim.qwen import Fitting
+from analogen.relsim.vlm import Pixels, Turn, Vlm
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+Found = TypeVar("Found")
+Probabilities = NDArray[np.float32]
+MAX_WORDS_CHARACTERS = 500  # of what a user puts into a question
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn; temperature 0 is greedy. The defaults are the paper's for captions."""
+
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_new_tokens: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature is {self.temperature}: expected 0 (greedy) or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is {self.top_p}: expected more than 0, at most 1")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}: expected 1 or more")
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+class Answer(NamedTuple):
+    """A checked answer. text: None if no try passed the check; raw: the last try as it came; problem: what was wrong
+    with it, "" if nothing."""
+
+    text: str | None
+    raw: str
+    tries: int
+    problem: str
+
+
+# Pictures
+
+
+def load_pixels(image: Image.Image | str | Path, fitting: Fitting, unit: int) -> Pixels:
+    """One picture as the model's input. Raises ValueError or FileNotFoundError with one line that names the file."""
+    picture = as_rgb(image)
+    try:
+        return fitting.fit(picture, unit)
+    except ValueError as error:
+        where = "the picture" if isinstance(image, Image.Image) else image
+        raise ValueError(f"{where}: {error}") from error
+
+
+def check_fitting(fitting: Fitting, vlm: Vlm) -> Fitting:
+    if fitting.size is not None and fitting.size % vlm.side_unit:
+        raise ValueError(f"pictures of {fitting.size} px: expected a multiple of {vlm.side_unit}")
+    return fitting
+
+
+def ask_all(
+    items: Sequence[Item],
+    load: Callable[[Item], Loaded],
+    ask: Callable[[list[Loaded]], Sequence[Found]],
+    batch_size: int,
+    refuse: Callable[[int, str], None] | None = None,
+    progress: bool = False,
+    workers: int | None = None,
+) -> Iterator[list[tuple[int, Found]]]:
+    """Index and finding of every item, batch by batch and in order; a batch is halved when memory runs out.
+
+    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `refuse` with
+    the reason in one line; without `refuse` its error is raised.
+    """
+    # tqdm itself stays silent where stderr is no terminal.
+    with tqdm(total=len(items), unit="img", disable=None if progress else True) as bar:
+
+        def give_up(index: int, error: BaseException) -> None:
+            if refuse is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
+                raise error
+            bar.update()
+            refuse(index, " ".join(str(error).split()) or type(error).__name__)
+
+        def readable() -> Iterator[tuple[int, Loaded]]:
+            loaded = decode_ahead(items, load, ahead=2 * batch_size + 8, workers=workers)
+            for index, found in enumerate(loaded):
+                if isinstance(found, Exception):
+                    give_up(index, found)
+                else:
+                    yield index, found
+
+        def ask_pairs(pairs: list[tuple[int, Loaded]]) -> Sequence[Found]:
+            return ask([loaded for _, loaded in pairs])
+
+        def too_big(pair: tuple[int, Loaded], error: BaseException) -> None:
+            give_up(pair[0], error)
+
+        for pairs, found in in_batches(readable(), ask_pairs, BatchSize(batch_size), too_big):
+            bar.update(len(pairs))
+            yield [(index, one) for (index, _), one in zip(pairs, found, strict=True)]
+
+
+# Words
+
+
+def plain_words(text: str, what: str) -> str:
+    """What a user puts into a question, as one line. Raises ValueError for nothing, too much or a model's own signs."""
+    words = " ".join(text.split())
+    if not words:
+        raise ValueError(f"the {what} is empty: write a few words")
+    if len(words) > MAX_WORDS_CHARACTERS:
+        raise ValueError(f"the {what} has {len(words)} characters, at most {MAX_WORDS_CHARACTERS} are taken: shorten")
+    if "<|" in words:
+        raise ValueError(f"the {what} {words[:60]!r} holds <|, a sign of the model's own: leave it out")
+    return words
+
+
+# An answer in wrapping paper: emphasis or code marks, and pairs of quotes.
+_WRAPS = tuple(
+    pair.split() for pair in ("** **", "__ __", "* *", "_ _", "` `", '" "', "' '", "“ ”", "„ “", "‘ ’", "« »")
+)
+_MARK = re.compile(r"^(?:#{1,6}\s+|>\s+|[-*•]\s+|\d{1,2}[.)]\s+)")
+_LABEL = re.compile(r"^[*_]*(?:anonymous\s+|final\s+)?(?:caption|prompt|answer|sentence|idea)[*_]*\s*:[*_]*\s*", re.I)
+
+
+def tidy(answer: str) -> str:
+    """An answer without what chat models wrap around it: code fences, quotes, emphasis, list marks, a label.
+
+    Its lines stay lines: whether there may be several, the reader of the answer says.
+    """
+    lines = [line.strip() for line in answer.splitlines()]
+    return "\n".join(_tidy_line(line) for line in lines if line and not re.fullmatch(r"`{3,}\w*", line))
+
+
+def _tidy_line(line: str) -> str:
+    before = None
+    while line != before:
+        before = line
+        line = _LABEL.sub("", _MARK.sub("", line)).strip()
+        for left, right in _WRAPS:
+            inner = line[len(left) : len(line) - len(right)]
+            # Not a line that merely starts and ends with quotes of its own.
+            if line.startswith(left) and line.endswith(right) and inner and left not in inner and right not in inner:
+                line = inner.strip()
+    return " ".join(line.replace("**", "").replace("`", "").split())
+
+
+def one_line(answer: str) -> str:
+    """The tidied answer. Raises ValueError with the reason if it is nothing, or more than one line."""
+    text = tidy(answer)
+    if not text:
+        raise ValueError("the answer is empty")
+    if "\n" in text:
+        raise ValueError(f"the answer has {text.count(chr(10)) + 1} lines, expected one")
+    return text
+
+
+# Answers as text
+
+
+def ask_until_good(
+    count: int, ask: Callable[[list[int], int], list[str]], read: Callable[[int, str], str], tries: int
+) -> list[Answer]:
+    """Answers of `count` rows; those that do not pass are asked for again.
+
+    ask(rows, attempt) -> raw answers of these rows; read(row, raw) -> the text, or raises ValueError with the reason.
+    """
+    if tries < 1:
+        raise ValueError(f"tries is {tries}: expected 1 or more")
+    found: dict[int, Answer] = {}
+    waiting = list(range(count))
+    for attempt in range(tries):
+        for row, raw in zip(waiting, ask(waiting, attempt) if waiting else [], strict=True):
+            try:
+                found[row] = Answer(read(row, raw), raw, attempt + 1, "")
+            except ValueError as error:
+                found[row] = Answer(None, raw, attempt + 1, str(error))
+        waiting = [row for row in waiting if found[row].text is None]
+    return [found[row] for row in range(count)]
+
+
+def generate(
+    vlm: Vlm, hat: str | None, turns: Sequence[Turn], sampling: Sampling, attempt: int, keys: Sequence[str]
+) -> list[str]:
+    """One answer per turn. From the second attempt on they are drawn, each time differently.
+
+    keys: a row's own key, from which its draws come: so a row's answer does not depend on the rows beside it.
+    """
+    if attempt and not sampling.temperature:
+        sampling = Sampling(max_new_tokens=sampling.max_new_tokens, seed=sampling.seed)
+    drawing: list[LogitsProcessor] = []
+    if sampling.temperature:
+        seeds = [f"{sampling.seed} {attempt} {key}" for key in keys]
+        drawing = [
+            TemperatureLogitsWarper(float(sampling.temperature)),
+            TopPLogitsWarper(float(sampling.top_p)),
+            RowDraw(seeds),
+        ]
+    with vlm.wearing(hat):
+        return vlm.generate(vlm.inputs(turns), sampling.max_new_tokens, processors=drawing)
+
+
+class RowDraw(LogitsProcessor):
+    """Draws each row's token by the row's own random numbers, and leaves it alone for a greedy search to take.
+
+    torch's own sampling draws all rows from one stream, so that a row would depend on the others.
+    """
+
+    def __init__(self, seeds: Sequence[str]) -> None:
+        self.rows = [random.Random(seed) for seed in seeds]
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """scores: (B, vocabulary) logits -> the same with all but the drawn token at minus infinity."""
+        below = scores.float().softmax(-1).cumsum(-1)  # (B, vocabulary)
+        points = torch.tensor([[row.random()] for row in self.rows], device=scores.device) * below[:, -1:]
+        drawn = torch.searchsorted(below, points, right=True)
+        # By rounding a point may lie at the very end, where no token is.
+        drawn = torch.where(drawn < scores.shape[1], drawn, scores.argmax(-1, keepdim=True))
+        return torch.full_like(scores, -math.inf).scatter(1, drawn, 0.0)
+
+
+# Yes or no
+
+
+class YesNo:
+    """Yes or no from the logits of the answer's first token, all spellings of each summed."""
+
+    def __init__(self, vlm: Vlm, hat: str | None = None) -> None:
+        self.vlm, self.hat = vlm, hat
+        processor = vlm.hats[hat].processor if hat else vlm.processor
+        self.yes, self.no = answer_tokens(processor.tokenizer)
+
+    @torch.inference_mode()
+    def probabilities(self, turns: Sequence[Turn]) -> Probabilities:
+        """(B,) in [0, 1]: the probability of yes where the answer is yes or no."""
+        with self.vlm.wearing(self.hat):
+            logits = self.vlm.next_token_logits(self.vlm.inputs(turns))  # (B, vocabulary)
+        return self.of_logits(logits).cpu().numpy()
+
+    def of_logits(self, logits: Tensor) -> Tensor:
+        """(B, vocabulary) -> (B,), with gradients: training takes it too."""
+        return (logits[:, self.yes].logsumexp(-1) - logits[:, self.no].logsumexp(-1)).sigmoid()
+
+
+def answer_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Ids of the tokens that say yes, and of those that say no, in every casing, with and without a space before.
+
+    A tokenizer that knows neither word whole is read by their first tokens, less those that both share. Raises
+    ValueError if nothing is left.
+    """
+    whole: list[set[int]] = []
+    first: list[set[int]] = []
+    for word in ("yes", "no"):
+        spellings = [space + cased for space in ("", " ") for cased in (word, word.capitalize(), word.upper())]
+        ids = [tokenizer(spelling, add_special_tokens=False)["input_ids"] for spelling in spellings]
+        whole.append({row[0] for row in ids if len(row) == 1})
+        first.append({row[0] for row in ids})
+    # For both words in the same way, or one would be counted more generously than the other.
+    yes, no = whole if all(whole) else (first[0] - first[1], first[1] - first[0])
+    if not yes or not no:
+        raise ValueError("the tokenizer does not tell yes from no by one token: it is not one of Qwen2.5-VL")
+    return sorted(yes), sorted(no)

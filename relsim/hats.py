@@ -1,0 +1,93 @@
+"""Hats by name: the folder or hub id of a LoRA adapter, or of a plain base, on the VLM that all roles share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from analogen.relsim.checkpoint import layout_of, read_adapter
+from analogen.relsim.hub import fetch, is_hub_id
+from analogen.relsim.vlm import Vlm, load_vlm
+
+BASE = "Qwen/Qwen2.5-VL-7B-Instruct"
+
+
+class Worn(NamedTuple):
+    """A loaded VLM and the hat to wear, None for the plain model."""
+
+    vlm: Vlm
+    hat: str | None
+
+
+def load_hat(
+    name_or_path: str | Path,
+    role: str,
+    device: str = "cpu",
+    dtype: str = "auto",
+    *,
+    base: str | None = None,
+    cache_dir: str | None = None,
+) -> Worn:
+    """The VLM wearing what `name_or_path` holds: a PEFT adapter on its base, or a base model, which wears nothing.
+
+    role: "captioner", "filter", ...: what the hat is for. base: id or folder of the base model, if not the adapter's
+    own. The base is loaded once per name, device and dtype in this process, and so is each adapter.
+    Raises ValueError, FileNotFoundError or ImportError with one line.
+    """
+    folder = _adapter_folder(name_or_path, role, cache_dir)
+    if folder is None:
+        return Worn(_load_base(base or str(name_or_path), None, device, dtype, cache_dir), None)
+    if layout_of(folder) is not None:
+        raise ValueError(f"{name_or_path}: is a checkpoint of the encoder, expected one of the {role}: name another")
+    config, adapter = read_adapter(folder)
+    vlm = _load_base(
+        base or _base_of(config, folder), None if base else config.get("revision"), device, dtype, cache_dir
+    )
+    # The same folder asks for the same hat, unless it was written anew.
+    written = (folder / "adapter_model.safetensors").stat().st_mtime_ns
+    hat = f"{role}_{hashlib.sha256(f'{folder.resolve()} {written}'.encode()).hexdigest()[:12]}"
+    if hat not in vlm.hats:
+        # Without a processor of its own: these roles have no tokens that the base lacks.
+        vlm.add_hat(hat, config, adapter)
+    return Worn(vlm, hat)
+
+
+def load_plain(
+    name_or_path: str | Path = BASE, device: str = "cpu", dtype: str = "auto", *, cache_dir: str | None = None
+) -> Vlm:
+    """The plain VLM: a base by folder or hub id, or the base of an adapter or encoder. Errors as `load_hat`'s."""
+    folder = _adapter_folder(name_or_path, "plain model", cache_dir)
+    if folder is None:
+        return _load_base(str(name_or_path), None, device, dtype, cache_dir)
+    config, _ = read_adapter(folder)
+    return _load_base(_base_of(config, folder), config.get("revision"), device, dtype, cache_dir)
+
+
+def _adapter_folder(name_or_path: str | Path, role: str, cache_dir: str | None) -> Path | None:
+    """The local folder of an adapter, or None if the name is that of a base model."""
+    folder, name = Path(name_or_path), str(name_or_path)
+    if folder.is_dir():
+        return folder if (folder / "adapter_config.json").is_file() else None
+    if not is_hub_id(name):
+        raise FileNotFoundError(f"{role} {name!r}: no such folder and no hub id: expected an adapter or a base model")
+    # The small files tell what it is, before gigabytes are fetched.
+    if not (fetch(name, files=("*.json",), cache_dir=cache_dir) / "adapter_config.json").is_file():
+        return None
+    return fetch(name, cache_dir=cache_dir)
+
+
+def _base_of(config: Mapping[str, Any], folder: Path) -> str:
+    named = config.get("base_model_name_or_path")
+    if not isinstance(named, str) or not named:
+        raise ValueError(f"{folder / 'adapter_config.json'}: names no base model: set base_model_name_or_path")
+    return named
+
+
+def _load_base(base: str, revision: str | None, device: str, dtype: str, cache_dir: str | None) -> Vlm:
+    if not Path(base).is_dir():
+        # By the repository's own name, so that roles which name it in different ways share one.
+        base, _, named = base.partition("@")
+        revision = revision or named or None
+    return load_vlm(base, revision, device, dtype, cache_dir=cache_dir)

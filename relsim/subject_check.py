@@ -1,0 +1,52 @@
+"""The subject check: does a picture show what was asked for? The plain VLM's yes, as a probability.
+
+check = SubjectCheck(load_plain(device="cuda"))
+check.probabilities(["0.png", "1.png"], "a bicycle")  # (2,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analogen.relsim.asking import Probabilities, YesNo, ask_all, check_fitting, load_pixels, plain_words
+from analogen.relsim.qwen import Fitting, Pictures
+from analogen.relsim.vlm import Pixels, Turn, Vlm
+
+QUESTION = 'Does this picture show the following: "SUBJECT"? Drawings, toys and parts of it count. Answer yes or no.'
+# Whole pictures, so that a subject at the edge counts, of as many tokens as the square that hats are trained on.
+WHOLE = Fitting(size=None, max_pixels=448 * 448)
+
+
+class SubjectCheck:
+    """The plain model, whatever hats `vlm` has beside it."""
+
+    def __init__(self, vlm: Vlm, fitting: Fitting | None = None) -> None:
+        self.vlm = vlm
+        self.fitting = check_fitting(fitting or WHOLE, vlm)
+        self._yes_no = YesNo(vlm)
+
+    def probabilities(self, images: Pictures, subjects: str | Sequence[str], batch_size: int = 16) -> Probabilities:
+        """(n,) in [0, 1]. subjects: one for all pictures, or one each.
+
+        Where `analogen.scoring.score` takes the cosine of a candidate's subject, it takes these as well: as
+        found_subjects (n, 1) with the subject np.ones(1). Raises ValueError for empty or over-long subjects, and
+        ValueError or FileNotFoundError for the first picture that cannot be read.
+        """
+        named = [subjects] * len(images) if isinstance(subjects, str) else list(subjects)
+        if len(named) != len(images):
+            raise ValueError(f"{len(images)} pictures and {len(named)} subjects: expected one for all, or one each")
+        questions = {subject: QUESTION.replace("SUBJECT", plain_words(subject, "subject")) for subject in set(named)}
+
+        def load(pair: tuple[Image.Image | str | Path, str]) -> Turn:
+            pixels: Pixels = load_pixels(pair[0], self.fitting, self.vlm.side_unit)
+            return Turn([pixels], questions[pair[1]])
+
+        table = np.zeros(len(images), np.float32)
+        for pairs in ask_all(list(zip(images, named, strict=True)), load, self._yes_no.probabilities, batch_size):
+            for index, probability in pairs:
+                table[index] = probability
+        return table
