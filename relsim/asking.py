@@ -256,11 +256,12 @@ class YesNo:
         self.yes, self.no = answer_tokens(processor.tokenizer)
 
     @torch.inference_mode()
-    def probabilities(self, turns: Sequence[Turn]) -> Probabilities:
-        """(B,) in [0, 1]: the probability of yes where the answer is yes or no."""
+    def probabilities(self, turns: Sequence[Turn]) -> list[float]:
+        """One per turn, in [0, 1]: the probability of yes where the answer is yes or no."""
         with self.vlm.wearing(self.hat):
             logits = self.vlm.next_token_logits(self.vlm.inputs(turns))  # (B, vocabulary)
-        return self.of_logits(logits).cpu().numpy()
+        found: list[float] = self.of_logits(logits).tolist()
+        return found
 
     def of_logits(self, logits: Tensor) -> Tensor:
         """(B, vocabulary) -> (B,), with gradients: training takes it too."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from analogen.relsim.asking import Probabilities, YesNo, ask_all, check_fitting, load_pixels
 from analogen.relsim.hats import load_hat
@@ -70,15 +71,15 @@ class ImageFilter:
             refused.append(Judged(str(paths[index]), None, reason))
 
         for pairs in ask_all(paths, self._load, self._ask, batch_size, refuse, progress, workers):
-            yield [*refused, *(Judged(str(paths[index]), float(probability)) for index, probability in pairs)]
+            yield [*refused, *(Judged(str(paths[index]), probability) for index, probability in pairs)]
             refused.clear()
         if refused:
             yield refused
 
-    def _load(self, image: object) -> Pixels:
-        return load_pixels(image, self.fitting, self.vlm.side_unit)  # type: ignore[arg-type]
+    def _load(self, image: Image.Image | str | Path) -> Pixels:
+        return load_pixels(image, self.fitting, self.vlm.side_unit)
 
-    def _ask(self, batch: list[Pixels]) -> Probabilities:
+    def _ask(self, batch: list[Pixels]) -> list[float]:
         return self._yes_no.probabilities([Turn([pixels], QUESTION) for pixels in batch])
 
 

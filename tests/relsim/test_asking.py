@@ -82,8 +82,7 @@ def test_probability_equals_the_slow_way(hat: str | None, vlm: Vlm) -> None:
                 sums[word] += share
         expected.append(sums["yes"] / (sums["yes"] + sums["no"]))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert found.dtype == np.float32
-    assert found.std() > 1e-3
+    assert np.std(found) > 1e-3
     assert vlm._worn is None
 
 

@@ -21,6 +21,7 @@ import pytest
 
 from analogen.relsim.checkpoint import read_checkpoint, write_checkpoint
 from analogen.relsim.hub import is_hub_id
+from analogen.relsim.stand_in import save_adapter
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 ROUTE = re.compile(r"^/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?$|^/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$")
@@ -231,6 +232,35 @@ def test_encoder_loads_by_id_with_its_base_then_offline(
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == f"{picture}  relation 1.000  attribute 1.000"
+
+
+def test_filter_loads_by_id_of_an_adapter_and_of_a_base_then_offline(
+    hub: Hub, tmp_path: Path, tiny_vlm_folder: Path, picture: Path
+) -> None:
+    shutil.copytree(tiny_vlm_folder, hub.root / "v1" / "org" / "base")
+    folder = save_adapter(hub.root / "main" / "org" / "adapter", "org/base")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "revision": "v1"}))
+    code = (
+        "import sys; from analogen.cli import main; from analogen.relsim.vlm import _load_vlm\n"
+        "for name in ('org/adapter', 'org/base@v1'):\n"
+        "    assert main(['filter', sys.argv[1], '--filter', name, '--device', 'cpu']) == 0\n"
+        "assert _load_vlm.cache_info().misses == 1"
+    )
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    seen = []
+    for more in ({}, {"HF_HUB_OFFLINE": "1"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(picture.parent)],
+            env={**inherited, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        seen.append(done.stdout.splitlines())
+    assert seen[0] == seen[1]
+    assert [line.endswith(str(picture)) for line in seen[0]] == [True, True]
 
 
 @pytest.mark.parametrize("name", ["org/name", "org/name@v1", "a.b/c-d_e@refs/pr/1"])
