@@ -36,22 +36,26 @@ def read_image(path: str | Path) -> Picture:
     """
     path = Path(path)
     with open_checked(path) as file:
-        image = _open(path, file)
-        try:
-            notes = _decode(image)
-            upright = ImageOps.exif_transpose(image)
-        except MemoryError as error:
-            raise ValueError(
-                f"{path}: not enough memory for its {image.width} x {image.height} pixels: shrink it"
-            ) from error
-        except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, KeyError...
-            raise ValueError(
-                f"{path}: the picture is damaged or truncated ({_one_line(error)}): save it anew"
-            ) from error
-        try:
-            return Picture(_to_rgb(upright), notes)
-        except (ValueError, OSError) as error:
-            raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
+        return read_image_from(file, path)
+
+
+def read_image_from(file: BinaryIO, name: str | Path) -> Picture:
+    """`read_image` of an open file or of bytes in memory, such as a member of an archive; `name` is for messages."""
+    path = Path(name)
+    image = _open(path, file)
+    try:
+        notes = _decode(image)
+        upright = ImageOps.exif_transpose(image)
+    except MemoryError as error:
+        raise ValueError(
+            f"{path}: not enough memory for its {image.width} x {image.height} pixels: shrink it"
+        ) from error
+    except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, KeyError...
+        raise ValueError(f"{path}: the picture is damaged or truncated ({_one_line(error)}): save it anew") from error
+    try:
+        return Picture(_to_rgb(upright), notes)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
 
 
 def as_rgb(image: Image.Image | str | Path) -> Image.Image:
@@ -100,7 +104,7 @@ def _open(path: Path, file: BinaryIO) -> Image.Image:
         raise ValueError(f"{path}: has more than {MAX_PIXELS // 10**6} megapixels: shrink it") from error
     except UnidentifiedImageError as error:
         raise ValueError(f"{path}: {_why_unknown(file)}") from error
-    except Exception as error:  # see read_image: a hostile header raises anything
+    except Exception as error:  # see read_image_from: a hostile header raises anything
         raise ValueError(f"{path}: the picture's header is damaged ({_one_line(error)}): save it anew") from error
     if image.width < 1 or image.height < 1:
         raise ValueError(f"{path}: has no pixels ({image.width} x {image.height}): save it anew")

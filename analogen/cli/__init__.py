@@ -20,7 +20,9 @@ from analogen.errors import RunError, UserError
 from analogen.models import nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
-_COMMANDS = ("generate", "similarity", "caption", "filter", "world", "train", "evaluate", "convert", "models", "env")
+_COMMANDS = (
+    "generate", "similarity", "caption", "filter", "world", "corpus", "train", "evaluate", "convert", "models", "env",
+)  # fmt: skip
 
 
 def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -1,67 +1,223 @@
-"""`analogen evaluate`: the figures of the results table."""
+"""`analogen evaluate`: the figures of the results tables, and the same measures over pictures of your own."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from analogen.cli import HELP, debug_option
+from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.evaluate_people import space, study, tally
+from analogen.cli.measuring import (
+    BY,
+    FILE,
+    JUDGE,
+    MODEL,
+    check_positive,
+    counter,
+    list_refused,
+    load_judge,
+    run_errors,
+)
 from analogen.errors import UserError, user_errors
 from analogen.files import check_output
+from analogen.models import check_device, pick_device
 
 
 @click.group("evaluate", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Measure the encoder (retrieval) or the whole way from picture to picture (analogy)."""
+    """Measure the encoder, the whole way from picture to picture, or anybody's pictures."""
 
 
 @command.command("retrieval", context_settings=HELP)
-@click.option("--encoder", default="mini", show_default=True, help="Name, folder or hub id of a relational encoder.")
-@click.option("--queries", type=int, default=1000, show_default=True, help="Queries per split.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--gallery",
+    metavar="DIR",
+    type=FILE,
+    help="Search pictures of your own: folders or tar shards.",
+)
+@click.option("--query-dir", metavar="DIR", type=FILE, help="Pictures to search with.  [default: those of the gallery]")
+@click.option(
+    "--groups",
+    metavar="folders|FILE",
+    help="What belongs together: each folder, or by a table.",
+)
+@BY
+@click.option("--queries", type=int, default=1000, show_default=True, help="Queries per split, or at most of a folder.")
+@MODEL
+@JUDGE
+@click.option("--output", metavar="FILE.jsonl", type=FILE, help="Also write what every query finds first.")
 @debug_option
-def retrieval(encoder: str, queries: int, seed: int, device: str) -> None:
-    """R@1 over galleries with attribute traps, beside the attribute baselines; one JSON line per row."""
-    _check("queries", queries)
-    from analogen.relsim.evaluation import run_retrieval
+def retrieval(
+    gallery: Path | None,
+    query_dir: Path | None,
+    groups: str | None,
+    by: tuple[str, ...],
+    queries: int,
+    encoder: str,
+    seed: int,
+    device: str,
+    dtype: str,
+    judge: str | None,
+    judge_model: str,
+    judge_key_env: str,
+    judge_cache: Path,
+    judge_workers: int,
+    output: Path | None,
+) -> int:
+    """R@k, and with --judge a score of what is found first; one JSON line per way of comparing.
 
-    with user_errors():
-        rows = run_retrieval(encoder=encoder, queries=queries, seed=seed, device=device)
-    for row in rows:
+    Without --gallery: galleries of the relational world with attribute traps. With it, R@k counts by --groups: the
+    folders, or a table of `path`, `image_hash` or url with `relation`, `group` or `caption`, such as data.jsonl. Exit
+    code 2 if some pictures could not be read; they are listed last.
+    """
+    check_positive("queries", queries)
+    check_device(device)
+    if gallery is None:
+        for name, value in (
+            ("query-dir", query_dir),
+            ("groups", groups),
+            ("by", by),
+            ("judge", judge),
+            ("output", output),
+        ):
+            if value:
+                raise UserError(f"--{name} is for pictures of your own: name them with --gallery")
+        return _world_retrieval(encoder, queries, seed, device)
+    if groups is None and judge is None:
+        raise UserError("--gallery alone leaves nothing to count: add --groups for R@k, or --judge for a judged score")
+    if output is not None:
+        check_output([output])
+    with quick_imports(), user_errors():
+        from analogen.relsim.evaluation.folders import prepare_search, run_search
+        from analogen.relsim.evaluation.judging import AnswerCache
+        from analogen.relsim.evaluation.tables import write_rows
+        from analogen.relsim.evaluation.ways import check_ways, load_ways
+
+        check_ways(by)
+        search = prepare_search(gallery, query_dir, groups, queries, seed)
+        asked = load_judge(judge, judge_model, judge_key_env, judge_workers, device, dtype)
+        ways = load_ways(by or ("relation",), encoder, pick_device(device), dtype, search=True)
+    found: list[dict[str, Any]] = []
+    with run_errors():
+        for row, hits in run_search(search, ways, asked, AnswerCache(judge_cache), seed, counter()):
+            click.echo(json.dumps(row))
+            found += hits
+    if output is not None:
+        write_rows(output, found)
+    return list_refused(search.refused)
+
+
+def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
+    with quick_imports(), user_errors():
+        from analogen.relsim.encoder import load_encoder
+        from analogen.relsim.evaluation.world import run_retrieval
+
+        # Always on the CPU unless told otherwise: the figures of the results table come from there.
+        place = "cpu" if device == "auto" else pick_device(device)
+        load_encoder(encoder, place)
+    for row in run_retrieval(encoder=encoder, queries=queries, seed=seed, device=place):
         click.echo(json.dumps(row))
+    return 0
+
+
+@command.command("triplets", context_settings=HELP)
+@click.argument("table", metavar="FILE", type=FILE)
+@BY
+@MODEL
+@debug_option
+def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: str, dtype: str) -> int:
+    """How often the anchor is nearer to the positive than to the negative, per group, with 95 % intervals.
+
+    FILE is CSV or JSON lines with anchor, positive, negative and group. Exit code 2 if some pictures could not be
+    read; they are listed last.
+    """
+    check_device(device)
+    with quick_imports(), user_errors():
+        from analogen.relsim.evaluation.triplets import read_triplets, run_triplets
+        from analogen.relsim.evaluation.ways import check_ways, load_ways
+
+        check_ways(by)
+        rows = read_triplets(table)
+        ways = load_ways(by or ("relation",), encoder, pick_device(device), dtype)
+    refused: list[dict[str, str]] = []
+    with run_errors():
+        for row in run_triplets(rows, ways, refused, seed):
+            click.echo(json.dumps(row))
+    return list_refused(refused)
 
 
 @command.command("analogy", context_settings=HELP)
-@click.option("--rows", "num_rows", type=int, default=200, show_default=True, help="References to try.")
+@click.option(
+    "--table",
+    metavar="FILE",
+    type=FILE,
+    help="Pictures of your own: CSV or JSON lines.",
+)
+@BY
+@MODEL
+@click.option("--rows", "num_rows", type=int, default=200, show_default=True, help="References of the world to try.")
 @click.option("--candidates", type=int, default=4, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", default="auto", show_default=True)
-@click.option("--judges", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the judges' weights.")
+@click.option("--judges", metavar="DIR", type=FILE, help="Folder of the classifiers' weights.")
 @click.option(
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FILE,
     default=Path("out/analogy"),
     show_default=True,
     help="Folder of the contact sheets.",
 )
 @debug_option
-def analogy(num_rows: int, candidates: int, seed: int, device: str, judges: Path | None, output: Path) -> None:
-    """Relation and subject kept, by judges apart from the reranker; one JSON line per way of choosing."""
-    _check("rows", num_rows)
-    _check("candidates", candidates)
-    check_output([output / "sheet.png"])
-    from analogen.analogy import run_analogy
+def analogy(
+    table: Path | None,
+    by: tuple[str, ...],
+    encoder: str,
+    seed: int,
+    device: str,
+    dtype: str,
+    num_rows: int,
+    candidates: int,
+    judges: Path | None,
+    output: Path,
+) -> int:
+    """Relation and subject kept by mini, by judges apart from the reranker; one JSON line per way of choosing.
 
+    With --table, rows of input, instruction, output and optionally model: what any generator made, by relation, clip-i
+    and lpips unless --by says otherwise. Exit code 2 if some pictures could not be read; they are listed last.
+    """
+    check_positive("rows", num_rows)
+    check_positive("candidates", candidates)
+    check_device(device)
+    if table is not None:
+        return _table_analogy(table, by, encoder, seed, device, dtype)
+    if by:
+        raise UserError("--by is for pictures of your own: name them with --table")
+    check_output([output / "sheet.png"])
     with user_errors():
+        from analogen.analogy import run_analogy
+
         rows = run_analogy(rows=num_rows, candidates=candidates, seed=seed, device=device, judges=judges, output=output)
     for row in rows:
         click.echo(json.dumps(row))
+    return 0
 
 
-def _check(name: str, value: int) -> None:
-    if value < 1:
-        raise UserError(f"--{name} is {value}: expected 1 or more")
+def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: str, dtype: str) -> int:
+    with quick_imports(), user_errors():
+        from analogen.relsim.evaluation.analogies import WAYS, read_analogies, run_analogies
+        from analogen.relsim.evaluation.ways import check_ways, load_ways
+
+        check_ways(by or WAYS)
+        made = read_analogies(table)
+        ways = load_ways(by or WAYS, encoder, pick_device(device), dtype)
+    refused: list[dict[str, str]] = []
+    with run_errors():
+        for row in run_analogies(made, ways, refused, seed):
+            click.echo(json.dumps(row))
+    return list_refused(refused)
+
+
+for _other in (space, study, tally):
+    command.add_command(_other)

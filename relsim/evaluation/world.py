@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.baselines import histogram_vectors, pixel_vectors
-from analogen.relsim.encoder import RelationalEncoder, load_encoder
+from analogen.relsim.encoder import load_encoder
+from analogen.relsim.evaluation.metrics import recall_at
+from analogen.relsim.evaluation.ways import encoder_ways
 from analogen.relsim.world.dataset import (
     Sample,
     Selection,
@@ -23,7 +24,6 @@ from analogen.relsim.world.dataset import (
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import render
 
-Vectors = NDArray[np.float32]
 PICTURE_PX = 128
 # Every query competes with its own traps: the same subject, second thing, style, palette, ground and placement
 # under other relations.
@@ -77,15 +77,6 @@ def draw_galleries(
     )
 
 
-def recall_at(queries: Vectors, gallery: Vectors, same: NDArray[np.bool_], top_k: int) -> float:
-    """Share of queries with at least one right picture among the `top_k` nearest.
-
-    queries: (n, dim), gallery: (m, dim), unit; same: (n, m), whether the pair shares its relation.
-    """
-    nearest = np.argsort(-(queries @ gallery.T), axis=1, kind="stable")[:, :top_k]
-    return float(np.take_along_axis(same, nearest, axis=1).any(axis=1).mean())
-
-
 def run_retrieval(
     encoder: str = "mini", queries: int = 1000, seed: int = 0, device: str = "auto"
 ) -> Iterator[dict[str, object]]:
@@ -101,7 +92,7 @@ def run_retrieval(
     for split, (relations, selection, distractors) in splits.items():
         drawn = draw_galleries(relations, selection, queries, seed, distractors)
         same = drawn.query_relation[:, None] == drawn.gallery_relation[None]
-        for name, embed in ways(mini).items():
+        for name, embed in encoder_ways(mini).items():
             asked, stored = embed(drawn.queries), embed(drawn.gallery)
             yield {
                 "split": split, "by": name, "queries": len(drawn.queries), "gallery": len(drawn.gallery),
@@ -109,14 +100,3 @@ def run_retrieval(
                 "r_at_5": round(recall_at(asked, stored, same, 5), 4),
                 "chance": round(float(same.mean()), 4),
             }  # fmt: skip
-
-
-def ways(mini: RelationalEncoder) -> dict[str, Callable[[list[Image.Image]], Vectors]]:
-    """The encoder's relations, its subject head (a network trained on names), and the features without training."""
-    return {
-        "relation": mini.embed,
-        "subject names": mini.embed_subject,
-        "attributes": mini.attributes,
-        "colour histogram": histogram_vectors,
-        "pixel cosine": pixel_vectors,
-    }

@@ -1,0 +1,178 @@
+"""Retrieval over pictures of your own: R@k where groups are known, and a judge's score of what is found first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analogen.relsim.evaluation.judging import AnswerCache, Judge, judge_pairs
+from analogen.relsim.evaluation.metrics import Vectors, bootstrap_mean, nearest, recall, rounded
+from analogen.relsim.evaluation.tables import table_rows
+from analogen.relsim.evaluation.ways import NothingLeft, Rows, Way, rows_of
+from analogen.relsim.shards import Found, Stored, find_pictures, keys_of_row
+
+RECALLS = (1, 5, 10)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Queries and what is searched, with their groups ("" where unknown); refused: what could not be read."""
+
+    queries: list[Stored]
+    gallery: list[Stored]
+    groups: dict[str, str]  # by the name of a picture
+    refused: list[dict[str, str]]
+
+
+class Hit(NamedTuple):
+    """What a way finds first for a query."""
+
+    by: str
+    query: Stored
+    found: Stored
+    nearness: float
+
+
+def prepare_search(gallery: Path, queries: Path | None, groups: str | None, max_queries: int, seed: int) -> Search:
+    """Find the pictures. queries: None to search the gallery with its own pictures, each without itself.
+
+    groups: "folders", where pictures in one folder share a group; or a table with a picture's `path`, `image_hash` or
+    url and its `relation`, `group` or `caption`, such as data.jsonl of `analogen world`. At most `max_queries` are
+    asked, drawn by the seed. Raises ValueError or FileNotFoundError with one line.
+    """
+    if groups is not None and groups != "folders" and not Path(groups).is_file():
+        raise FileNotFoundError(f"{groups}: no such file: expected 'folders', or a table with the pictures' groups")
+    stored = find_pictures(gallery)
+    asked = find_pictures(queries) if queries is not None else stored
+    refused = [{"path": path, "reason": why} for path, why in dict([*stored.damaged, *asked.damaged]).items()]
+    named: dict[str, str] = {}
+    for found, root in ((stored, gallery), (asked, queries or gallery)):
+        if groups == "folders":
+            named |= {picture.name: str(picture.path.relative_to(root).parent) for picture in found.pictures}
+        elif groups is not None:
+            named |= _groups_of(Path(groups), found)
+    if groups is not None and not any(named.get(p.name) for p in asked.pictures):
+        raise ValueError(f"{groups}: names the group of no query: check its paths and hashes")
+    chosen = [p for p in asked.pictures if groups is None or named.get(p.name)]
+    if len(chosen) > max_queries:
+        rng = np.random.default_rng([seed, 51])
+        chosen = [chosen[i] for i in sorted(rng.choice(len(chosen), max_queries, replace=False))]
+    return Search(chosen, stored.pictures, named, refused)
+
+
+def run_search(
+    search: Search,
+    ways: Sequence[Way],
+    judge: Judge | None = None,
+    cache: AnswerCache | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """For each way a row of figures, and a row for every query: what it finds first, and the judge's answer.
+
+    R@k counts the queries whose group has another picture in the gallery. Pictures that cannot be read are added to
+    `search.refused`. Raises NothingLeft if there is nothing to search.
+    """
+    progress = progress or (lambda what, done, total: None)
+    kept = rows_of(search.gallery, ways, "stored", progress=lambda d, t: progress("gallery", d, t))
+    gallery = [search.gallery[i] for i in kept.kept]
+    places = {picture.name: place for place, picture in enumerate(gallery)}
+    unread = {row["path"] for row in kept.refused}
+    search.refused.extend(kept.refused)
+    # A query that is in the gallery too need not be looked at twice, unless a way looks at queries otherwise.
+    again = all(way.symmetric for way in ways) and all(q.name in places or q.name in unread for q in search.queries)
+    asked: dict[str, Rows]
+    if again:
+        queries = [q for q in search.queries if q.name in places]
+        own_places = [places[q.name] for q in queries]
+        asked = {name: rows[own_places] for name, rows in kept.rows.items()}
+    else:
+        looked = rows_of(search.queries, ways, "asked", progress=lambda d, t: progress("queries", d, t))
+        queries = [search.queries[i] for i in looked.kept]
+        search.refused.extend(row for row in looked.refused if row["path"] not in unread)
+        asked = looked.rows
+    if not queries or len(gallery) < 2:
+        raise NothingLeft(f"{len(queries)} queries and {len(gallery)} pictures to search: expected 1 and 2 or more")
+    own = np.array([places.get(q.name, -1) for q in queries])
+    same = _same(search.groups, queries, gallery, own)
+    for way in ways:
+        nearness = way.nearness(asked[way.name], kept.rows[way.name])
+        yield _row(way, nearness, queries, gallery, own, same, judge, cache or AnswerCache(None), seed, progress)
+
+
+def _row(
+    way: Way,
+    nearness: Vectors,
+    queries: Sequence[Stored],
+    gallery: Sequence[Stored],
+    own: NDArray[np.int64],
+    same: NDArray[np.bool_],
+    judge: Judge | None,
+    cache: AnswerCache,
+    seed: int,
+    progress: Progress,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    held = own >= 0
+    nearness[held, own[held]] = -np.inf  # a picture never finds itself
+    order = nearest(nearness, max(RECALLS))
+    row: dict[str, Any] = {"by": way.name, "queries": len(queries), "gallery": len(gallery)}
+    answerable = same.any(axis=1)
+    if answerable.any():
+        row["answerable"] = int(answerable.sum())
+        for top_k in RECALLS:
+            row[f"r_at_{top_k}"] = round(recall(order[answerable, :top_k], same[answerable]), 4)
+        row["chance"] = round(float(same[answerable].mean()), 4)
+    hits = [
+        Hit(way.name, query, gallery[place], float(nearness[number, place]))
+        for number, (query, place) in enumerate(zip(queries, order[:, 0], strict=True))
+    ]
+    told: list[dict[str, Any]] = [
+        {"by": h.by, "query": h.query.name, "found": h.found.name, "nearness": round(h.nearness, 4)} for h in hits
+    ]
+    if judge is not None:
+        verdicts = judge_pairs(
+            judge,
+            [(hit.query, hit.found) for hit in hits],
+            cache,
+            progress=lambda done, total: progress(f"judging {way.name}", done, total),
+        )
+        scores = [verdict.value for verdict in verdicts if verdict.value is not None]
+        for line, verdict in zip(told, verdicts, strict=True):
+            line |= {"score": verdict.value, "answer": verdict.raw, "problem": verdict.problem}
+        row["judged"] = rounded(bootstrap_mean(scores, seed)) if scores else None
+        row["judged_pairs"], row["unanswered"] = len(scores), len(verdicts) - len(scores)
+    return row, told
+
+
+def _same(
+    groups: dict[str, str], queries: Sequence[Stored], gallery: Sequence[Stored], own: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n, m): whether a query shares its group with a picture that is not the query itself."""
+    names = sorted({group for group in groups.values() if group})
+    number = {name: i for i, name in enumerate(names)}
+    asked = np.array([number.get(groups.get(q.name, ""), -1) for q in queries])
+    stored = np.array([number.get(groups.get(p.name, ""), -2) for p in gallery])
+    same = asked[:, None] == stored[None]
+    held = own >= 0
+    same[held, own[held]] = False
+    return np.asarray(same)
+
+
+def _groups_of(table: Path, found: Found) -> dict[str, str]:
+    by_path = {picture.path.resolve(): picture for picture in found.pictures if not picture.member}
+    named: dict[str, str] = {}
+    for where, row in table_rows(table):
+        group = next((str(row[key]) for key in ("relation", "group", "caption") if row.get(key) not in (None, "")), "")
+        if not group:
+            raise ValueError(f"{where}: has no relation, group or caption: every row needs one")
+        picture = by_path.get((table.parent / str(row["path"])).resolve()) if row.get("path") else None
+        picture = picture or next((found.index[key] for key in keys_of_row(row) if key in found.index), None)
+        if picture is not None:
+            named.setdefault(picture.name, group)
+    return named

@@ -1,0 +1,173 @@
+"""Pictures where they lie: in folders, and in the tar shards that img2dataset writes; found by url or hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from analogen.relsim.images import MAX_BYTES, Picture, open_checked, read_image, read_image_from
+
+SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".ico")
+)
+_HASH = re.compile(r"[0-9a-f]{32,128}")
+_HASH_FIELDS = ("image_hash", "md5", "sha256", "sha512")
+_MAX_SIDECAR_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One picture: a file, or with `member` a part of the tar `path`, `size` bytes from `offset`."""
+
+    path: Path
+    member: str = ""
+    offset: int = 0
+    size: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
+
+    def read(self) -> Picture:
+        """The picture by the checked reader. Raises FileNotFoundError or ValueError with one line that names it."""
+        if not self.member:
+            return read_image(self.path)
+        if self.size == 0:
+            raise ValueError(f"{self.name}: is empty (0 bytes): download it again")
+        if self.size > MAX_BYTES:
+            raise ValueError(f"{self.name}: has {self.size / 2**20:.0f} MiB, at most {MAX_BYTES / 2**20:.0f} are read")
+        # A shard may be of any size; only this part of it is read.
+        with open_checked(self.path, max_bytes=2**63) as file:
+            file.seek(self.offset)
+            return read_image_from(io.BytesIO(file.read(self.size)), self.name)
+
+
+class Found(NamedTuple):
+    """All pictures below a folder. damaged: shards that end early or are no tar, each with its reason."""
+
+    pictures: list[Stored]
+    index: dict[str, Stored]  # by url, hash or path below the folder; see `keys_of_row`
+    damaged: list[tuple[str, str]]
+
+
+def find_pictures(root: str | Path) -> Found:
+    """Every picture in the folder, its folders and its tar shards, in the order of their paths.
+
+    Hidden files and folders are left out. Of two pictures that answer to one key the first is indexed.
+    Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        if root.exists():
+            raise ValueError(f"{root}: is no folder: name the folder that holds the pictures or shards")
+        raise FileNotFoundError(f"{root}: no such folder: check the name")
+    pictures: list[Stored] = []
+    index: dict[str, Stored] = {}
+    damaged: list[tuple[str, str]] = []
+    for path in _files(root):
+        if path.suffix.lower() == ".tar":
+            try:
+                for stored, about in _members(path):
+                    pictures.append(stored)
+                    _enter(index, stored, Path(stored.member), about)
+            except (tarfile.TarError, OSError, EOFError) as error:
+                damaged.append((str(path), f"{path}: the shard is damaged or cut short ({_one_line(error)})"))
+        elif path.suffix.lower() in SUFFIXES:
+            stored = Stored(path)
+            pictures.append(stored)
+            _enter(index, stored, path.relative_to(root), _sidecar(path.with_suffix(".json")))
+    if not pictures and not damaged:
+        raise ValueError(f"{root}: holds no pictures: expected files such as .png or .jpg, or .tar shards")
+    return Found(pictures, index, damaged)
+
+
+def keys_of_row(row: Mapping[str, Any], url: str | None = None) -> Iterator[str]:
+    """What a row of a JSONL may be found by, the surest first: its hash, its url, the hash of its url (the paper's
+    `image_hash`), and for urls of a dataset on the hub the path within it.
+
+    url: one of the row's several.
+    """
+    for field in _HASH_FIELDS:
+        if isinstance(row.get(field), str) and url is None:
+            yield row[field].lower()
+    for field in ("url", "url_link"):
+        if url is None and isinstance(row.get(field), str):
+            url = row[field]
+    if url:
+        yield url
+        yield hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
+        yield from _tails(unquote(urlsplit(url).path).partition("/resolve/")[2].split("/")[1:])
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _members(path: Path) -> Iterator[tuple[Stored, dict[str, Any]]]:
+    """The pictures of a shard, each with what the .json of the same key says. Never unpacked, only looked up."""
+    seen: list[Stored] = []
+    abouts: dict[str, dict[str, Any]] = {}
+    failure: Exception | None = None
+    try:
+        with tarfile.open(path, "r:") as shard:
+            for member in shard:
+                key, _, suffix = member.name.rpartition(".")
+                if not member.isfile():
+                    continue
+                if f".{suffix.lower()}" in SUFFIXES:
+                    seen.append(Stored(path, member.name, member.offset_data, member.size))
+                elif suffix == "json" and member.size <= _MAX_SIDECAR_BYTES:
+                    file = shard.extractfile(member)
+                    abouts[key] = _object(file.read()) if file else {}
+    except (tarfile.TarError, OSError, EOFError) as error:
+        failure = error
+    for stored in seen:
+        yield stored, abouts.get(stored.member.rpartition(".")[0], {})
+    if failure is not None:
+        raise failure
+
+
+def _enter(index: dict[str, Stored], stored: Stored, below: Path, about: Mapping[str, Any]) -> None:
+    keys = [about[field] for field in ("url", "url_link", *_HASH_FIELDS) if isinstance(about.get(field), str)]
+    if _HASH.fullmatch(below.stem.lower()):
+        keys.append(below.stem.lower())
+    keys += _tails(below.parts)
+    for key in keys:
+        index.setdefault(key, stored)
+
+
+def _tails(parts: Sequence[str]) -> list[str]:
+    """A path and its ends, down to a folder and a file: a name alone says too little."""
+    return ["/".join(parts[start:]) for start in range(max(0, len(parts) - 1))]
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_SIDECAR_BYTES:
+            return {}
+        return _object(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__
