@@ -138,7 +138,7 @@ def fetch(url: str, home: Path, name: str, **environment: str) -> str:
     """What a process prints that fetches `name` with `home` as its cache."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
     done = subprocess.run(
-        [sys.executable, "-c", FETCH, name],
+        [sys.executable, "-P", "-c", FETCH, name],
         env={**inherited, "HF_ENDPOINT": url, "HF_HOME": str(home), "HF_HUB_DISABLE_PROGRESS_BARS": "1", **environment},
         capture_output=True,
         text=True,
@@ -224,7 +224,7 @@ def test_encoder_loads_by_id_with_its_base_then_offline(
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
     for more in ({}, {"HF_HUB_OFFLINE": "1"}):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(picture), str(picture)],
+            [sys.executable, "-P", "-c", code, str(picture), str(picture)],
             env={**inherited, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), **more},
             capture_output=True,
             text=True,
@@ -251,7 +251,7 @@ def test_filter_loads_by_id_of_an_adapter_and_of_a_base_then_offline(
     seen = []
     for more in ({}, {"HF_HUB_OFFLINE": "1"}):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(picture.parent)],
+            [sys.executable, "-P", "-c", code, str(picture.parent)],
             env={**inherited, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), **more},
             capture_output=True,
             text=True,

@@ -268,7 +268,7 @@ def test_mini_starts_without_what_qwen_needs() -> None:
         "import sys; from analogen.relsim.encoder import load_encoder; load_encoder('mini');"
         "print([name for name in ('peft', 'transformers', 'huggingface_hub') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert isinstance(load_encoder("mini"), MiniEncoder)
 
