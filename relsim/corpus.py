@@ -139,7 +139,7 @@ class Corpus(Dataset[Example]):
             for url in urls:
                 report.rows += 1
                 name = url or str(row.get("url_link") or row.get("url") or row.get("image_hash") or where)
-                stored = next((found.index[key] for key in keys_of_row(row, url) if key in found.index), None)
+                stored = next((found.by_key[key] for key in keys_of_row(row, url) if key in found.by_key), None)
                 if not caption:
                     report.refused.append(Refused(name, "no caption", f"{where}: has no caption"))
                 elif stored is None:

@@ -51,7 +51,9 @@ class Pool:
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
         """(len(rows), 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8."""
-        stack = np.stack([self._images[row // SHARD][row % SHARD] for row in rows])
+        stack = np.empty((len(rows), POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+        for slot, row in enumerate(rows.tolist()):
+            stack[slot] = self._images[row // SHARD][row % SHARD]
         return torch.from_numpy(stack).permute(0, 3, 1, 2)
 
 

@@ -70,10 +70,16 @@ class JudgeNet(nn.Module):
 
 @dataclass(frozen=True)
 class JudgeSettings(LoopSettings):
-    """Settings of `analogen train judge`. what: "relation" or "subject"."""
+    """Settings of `analogen train judge`. what: "relation" or "subject".
+
+    init: folder of a judge of whatever classes whose convolutions this one starts from; portrait_steps: the first
+    steps of the subject judge, on portraits alone.
+    """
 
     what: str = "relation"
     output: str = "runs/judge"
+    init: str = ""
+    portrait_steps: int = 0
     pool: str = "runs/judge-pool"
     shards: int = 24
     portrait_shards: int = 12
@@ -151,6 +157,9 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         portraits = draw_portraits(folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed)
     torch.manual_seed(settings.seed)
     net = JudgeNet(len(classes), settings.width)
+    if settings.init:
+        start = {k: v for k, v in Judge.load(Path(settings.init)).net.state_dict().items() if not k.startswith("head.")}
+        net.load_state_dict(start, strict=False)
     net = train_judge(net, pool, settings, Path(settings.output) / "state", portraits)
     output = Path(settings.output)
     judge = Judge(net, classes, settings.image_size)
@@ -171,19 +180,21 @@ def train_judge(
 ) -> JudgeNet:
     """Cross entropy with mild label smoothing on augmented drawings; saves and resumes in `state`.
 
-    portraits: of what the classes name; they fill half of every batch. Of scenes alone subjects are learned slowly.
+    portraits: of what the classes name; they fill the first `portrait_steps` batches, then half of every batch. Of
+    scenes alone subjects are learned slowly.
     """
     device = torch.device(settings.device)
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = pool.labels.relation if settings.what == "relation" else pool.labels.subject
-    scenes = settings.batch_size if portraits is None else settings.batch_size // 2
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = batch_rows(len(pool), scenes, settings.seed, step)
+        alone = 0 if portraits is None else settings.batch_size // (1 if step < settings.portrait_steps else 2)
+        scenes = settings.batch_size - alone
+        rows = batch_rows(len(pool), scenes, settings.seed, step) if scenes else np.zeros(0, np.int64)
         raw, target = pool.images(rows), torch.from_numpy(labels[rows])
         mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
         if portraits is not None:
-            faces, named = portraits.sample(scenes, generator)
+            faces, named = portraits.sample(alone, generator)
             raw, target = torch.cat([raw, faces]), torch.cat([target, named])
             mirror = torch.cat([mirror, torch.ones(len(faces), dtype=torch.bool)])
         images = augment(raw, settings.image_size, mirror, generator, COLOUR)
@@ -192,10 +203,8 @@ def train_judge(
             logits = net(images.to(device, memory_format=torch.channels_last))
         loss = F.cross_entropy(logits.float(), target, label_smoothing=0.05)
         right = (logits.argmax(-1) == target).float()
-        shown = {"right": right[: len(rows)].mean()}
-        if portraits is not None:
-            shown["faces"] = right[len(rows) :].mean()
-        return loss, shown
+        shown = {"right": right[:scenes], "faces": right[scenes:]}
+        return loss, {name: part.mean() for name, part in shown.items() if len(part)}
 
     return train_loop(net, settings, loss_of, state)
 

@@ -55,7 +55,7 @@ class Found(NamedTuple):
     """All pictures below a folder. damaged: shards that end early or are no tar, each with its reason."""
 
     pictures: list[Stored]
-    index: dict[str, Stored]  # by url, hash or path below the folder; see `keys_of_row`
+    by_key: dict[str, Stored]  # by url, hash or path below the folder; see `keys_of_row`
     damaged: list[tuple[str, str]]
 
 

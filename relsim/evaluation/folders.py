@@ -172,7 +172,7 @@ def _groups_of(table: Path, found: Found) -> dict[str, str]:
         if not group:
             raise ValueError(f"{where}: has no relation, group or caption: every row needs one")
         picture = by_path.get((table.parent / str(row["path"])).resolve()) if row.get("path") else None
-        picture = picture or next((found.index[key] for key in keys_of_row(row) if key in found.index), None)
+        picture = picture or next((found.by_key[key] for key in keys_of_row(row) if key in found.by_key), None)
         if picture is not None:
             named.setdefault(picture.name, group)
     return named

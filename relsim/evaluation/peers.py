@@ -56,7 +56,7 @@ class Clip:
     """CLIP by transformers. All rows are unit vectors."""
 
     def __init__(self, source: str = CLIP, device: str = "cpu") -> None:
-        from transformers import CLIPModel, CLIPTokenizerFast
+        from transformers import CLIPModel, CLIPTokenizer
         from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
         folder = _folder(source)
@@ -64,7 +64,7 @@ class Clip:
         with quiet_transformers():
             self.model: Any = _load(CLIPModel, folder).to(device).eval()
             self.processor: Any = _load(CLIPImageProcessorPil, folder)
-            self.tokenizer: Any = _load(CLIPTokenizerFast, folder)
+            self.tokenizer: Any = _load(CLIPTokenizer, folder)
         self.max_tokens = int(self.model.config.text_config.max_position_embeddings)
 
     @torch.inference_mode()

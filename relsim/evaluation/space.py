@@ -33,7 +33,7 @@ def draw_space(
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(TEXT_PX)
     plot = (MARGIN_PX, thumbnail_px + 24, size_px - thumbnail_px // 2 - 12, size_px - MARGIN_PX)
-    x_range, y_range = (_span([p[axis] for p in points]) for axis in (1, 2))
+    x_range, y_range = _span([p.attribute for p in points]), _span([p.relation for p in points])
     for number in range(TICKS + 1):
         share = number / TICKS
         x, y = plot[0] + share * (plot[2] - plot[0]), plot[3] - share * (plot[3] - plot[1])

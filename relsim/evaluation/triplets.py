@@ -28,7 +28,12 @@ def read_triplets(table: str | Path) -> list[Triplet]:
     Raises FileNotFoundError or ValueError with one line.
     """
     return [
-        Triplet(*(picture_at(table, row[name]) for name in COLUMNS[:3]), row["group"])
+        Triplet(
+            picture_at(table, row["anchor"]),
+            picture_at(table, row["positive"]),
+            picture_at(table, row["negative"]),
+            row["group"],
+        )
         for row in read_table(table, COLUMNS)
     ]
 

@@ -29,9 +29,14 @@ class Way(Protocol):
     symmetric: whether a picture's row is the same asked for as stored. higher: whether more of `pairs` is nearer.
     """
 
-    name: str
-    symmetric: bool
-    higher: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def symmetric(self) -> bool: ...
+
+    @property
+    def higher(self) -> bool: ...
 
     def asked(self, images: list[Image.Image]) -> Rows:
         """(n, dim), of queries."""

@@ -90,6 +90,47 @@ def test_run_writes_a_judge_and_its_accuracy(
     assert json.loads((output / "settings.json").read_text())["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
 
 
+def test_judge_starts_from_the_convolutions_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
+) -> None:
+    for module in (data, portraits):
+        monkeypatch.setattr(module, "SHARD", 4)
+    monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
+    monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
+    torch.manual_seed(4)
+    other = Judge(JudgeNet(9, 8), list("abcdefghi"), 64)
+    other.save(tmp_path / "other")
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(net: JudgeNet, *more: object) -> JudgeNet:
+        seen.update(net.state_dict())
+        return net
+
+    monkeypatch.setattr(judges, "train_judge", keep)
+    overrides = {
+        "what": "subject", "output": str(tmp_path / "judge"), "pool": str(tmp_path / "pool"), "shards": "1",
+        "portrait_shards": "1", "draw_workers": "1", "width": "8", "image_size": "64", "tested": "4",
+        "init": str(tmp_path / "other"),
+    }  # fmt: skip
+    run(None, overrides)
+    torch.testing.assert_close(seen["stem.1.weight"], other.net.stem[1].weight.detach(), atol=1e-3, rtol=0)
+    assert len(seen["head.3.bias"]) == len(few_selection.subjects)
+
+
+def test_first_steps_of_the_subject_judge_see_portraits_alone(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
+) -> None:
+    faces = portraits.draw_portraits(tmp_path, few_selection, 1, seed=1)
+    asked: list[int] = []
+    images = pool.images
+    monkeypatch.setattr(pool, "images", lambda rows: asked.append(len(rows)) or images(rows))
+    settings = JudgeSettings(
+        what="subject", steps=4, portrait_steps=2, batch_size=8, width=8, image_size=64, bf16=False, threads=1
+    )
+    train_judge(JudgeNet(len(few_selection.subjects), 8), pool, settings, portraits=faces)
+    assert asked == [0, 0, 4, 4]
+
+
 def test_judges_see_every_art_family_and_split() -> None:
     library, selection = ArtLibrary.shipped(), judges_selection()
     assert set(selection.styles) == set(library.styles)

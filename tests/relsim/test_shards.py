@@ -49,7 +49,7 @@ def test_pictures_of_folders_and_shards_come_in_order_of_their_paths(tmp_path: P
 def test_pictures_are_found_by_url_and_by_any_hash(tmp_path: Path) -> None:
     about = {"url": URL, "sha256": "f" * 64, "key": "000000003", "status": "success"}
     write_shard(tmp_path / "00000.tar", {"000000003": {"jpg": jpeg(3), "json": about}})
-    index = find_pictures(tmp_path).index
+    index = find_pictures(tmp_path).by_key
     assert index[URL] == index["f" * 64]
     assert index[URL].read().image.size == (80, 80)
 
@@ -57,7 +57,7 @@ def test_pictures_are_found_by_url_and_by_any_hash(tmp_path: Path) -> None:
 def test_a_member_of_a_shard_is_the_picture_that_was_put_in(tmp_path: Path) -> None:
     written = {f"{n:09d}": {"jpg": jpeg(n), "json": {"url": f"u{n}"}} for n in range(4)}
     write_shard(tmp_path / "00000.tar", written)
-    index = find_pictures(tmp_path).index
+    index = find_pictures(tmp_path).by_key
     for number in (2, 0, 3):
         expected = Image.open(io.BytesIO(jpeg(number))).convert("RGB")
         assert index[f"u{number}"].read().image.tobytes() == expected.tobytes()
@@ -68,7 +68,7 @@ def test_files_beside_their_metadata_answer_to_it(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "000000000.jpg").write_bytes(jpeg())
     (folder / "000000000.json").write_text(json.dumps({"url": URL, "md5": None}))
-    assert find_pictures(tmp_path).index[URL].path == folder / "000000000.jpg"
+    assert find_pictures(tmp_path).by_key[URL].path == folder / "000000000.jpg"
 
 
 def test_rows_are_looked_up_by_the_hash_of_their_url_and_by_their_path_on_the_hub() -> None:
@@ -84,7 +84,7 @@ def test_file_named_by_a_hash_answers_to_it(tmp_path: Path) -> None:
     name = hashlib.md5(URL.encode()).hexdigest()
     (tmp_path / f"{name}.png").write_bytes(jpeg())
     found = find_pictures(tmp_path)
-    assert found.index[name].path.stem == name
+    assert found.by_key[name].path.stem == name
 
 
 def test_truncated_shard_keeps_its_whole_pictures_and_is_reported(tmp_path: Path) -> None:
@@ -93,9 +93,9 @@ def test_truncated_shard_keeps_its_whole_pictures_and_is_reported(tmp_path: Path
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     (tmp_path / "00001.tar").write_bytes(b"no tar at all" * 100)
     found = find_pictures(tmp_path)
-    assert "u0" in found.index
+    assert "u0" in found.by_key
     assert [Path(name).name for name, _ in found.damaged] == ["00000.tar", "00001.tar"]
-    assert found.index["u0"].read().image.size == (80, 80)
+    assert found.by_key["u0"].read().image.size == (80, 80)
 
 
 def test_damaged_and_empty_members_are_refused_by_name(tmp_path: Path) -> None:
