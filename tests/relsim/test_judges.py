@@ -120,6 +120,7 @@ def test_judge_starts_from_the_convolutions_of_another(
 def test_first_steps_of_the_subject_judge_see_portraits_alone(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
+    monkeypatch.setattr(portraits, "SHARD", 16)
     faces = portraits.draw_portraits(tmp_path, few_selection, 1, seed=1)
     asked: list[int] = []
     images = pool.images
