@@ -1,4 +1,4 @@
-"""Asking a VLM: pictures by the thousand, yes or no as a probability, answers that are checked and asked for again.
+"""Asking a VLM: yes or no as a probability, answers that are checked and asked for again.
 
 What the captioner, the prompt writer, the image filter and the subject check have in common.
 """
@@ -8,27 +8,18 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
-from analogen.relsim.batches import BatchSize, decode_ahead, in_batches
-from analogen.relsim.images import as_rgb
-from analogen.relsim.qwen import Fitting
-from analogen.relsim.vlm import Pixels, Turn, Vlm
+from analogen.relsim.vlm import Turn, Vlm
 
-Item = TypeVar("Item")
-Loaded = TypeVar("Loaded")
-Found = TypeVar("Found")
 Probabilities = NDArray[np.float32]
 MAX_WORDS_CHARACTERS = 500  # of what a user puts into a question
 
@@ -62,67 +53,6 @@ class Answer(NamedTuple):
     raw: str
     tries: int
     problem: str
-
-
-# Pictures
-
-
-def load_pixels(image: Image.Image | str | Path, fitting: Fitting, unit: int) -> Pixels:
-    """One picture as the model's input. Raises ValueError or FileNotFoundError with one line that names the file."""
-    picture = as_rgb(image)
-    try:
-        return fitting.fit(picture, unit)
-    except ValueError as error:
-        where = "the picture" if isinstance(image, Image.Image) else image
-        raise ValueError(f"{where}: {error}") from error
-
-
-def check_fitting(fitting: Fitting, vlm: Vlm) -> Fitting:
-    if fitting.size is not None and fitting.size % vlm.side_unit:
-        raise ValueError(f"pictures of {fitting.size} px: expected a multiple of {vlm.side_unit}")
-    return fitting
-
-
-def ask_all(
-    items: Sequence[Item],
-    load: Callable[[Item], Loaded],
-    ask: Callable[[list[Loaded]], Sequence[Found]],
-    batch_size: int,
-    refuse: Callable[[int, str], None] | None = None,
-    progress: bool = False,
-    workers: int | None = None,
-) -> Iterator[list[tuple[int, Found]]]:
-    """Index and finding of every item, batch by batch and in order; a batch is halved when memory runs out.
-
-    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `refuse` with
-    the reason in one line; without `refuse` its error is raised.
-    """
-    # tqdm itself stays silent where stderr is no terminal.
-    with tqdm(total=len(items), unit="img", disable=None if progress else True) as bar:
-
-        def give_up(index: int, error: BaseException) -> None:
-            if refuse is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
-                raise error
-            bar.update()
-            refuse(index, " ".join(str(error).split()) or type(error).__name__)
-
-        def readable() -> Iterator[tuple[int, Loaded]]:
-            loaded = decode_ahead(items, load, ahead=2 * batch_size + 8, workers=workers)
-            for index, found in enumerate(loaded):
-                if isinstance(found, Exception):
-                    give_up(index, found)
-                else:
-                    yield index, found
-
-        def ask_pairs(pairs: list[tuple[int, Loaded]]) -> Sequence[Found]:
-            return ask([loaded for _, loaded in pairs])
-
-        def too_big(pair: tuple[int, Loaded], error: BaseException) -> None:
-            give_up(pair[0], error)
-
-        for pairs, found in in_batches(readable(), ask_pairs, BatchSize(batch_size), too_big):
-            bar.update(len(pairs))
-            yield [(index, one) for (index, _), one in zip(pairs, found, strict=True)]
 
 
 # Words

@@ -6,14 +6,17 @@ import gc
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+from tqdm import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Loaded = TypeVar("Loaded")
+Found = TypeVar("Found")
 
 GROW_AFTER = 8  # batches that fitted, before a halved size is doubled again
 
@@ -113,3 +116,45 @@ def decode_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def run_all(
+    items: Sequence[Item],
+    load: Callable[[Item], Loaded],
+    run: Callable[[list[Loaded]], Sequence[Found]],
+    batch_size: int,
+    refuse: Callable[[int, str], None] | None = None,
+    progress: bool = False,
+    workers: int | None = None,
+) -> Iterator[list[tuple[int, Found]]]:
+    """Index and finding of every item, batch by batch and in order; a batch is halved when memory runs out.
+
+    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `refuse` with
+    the reason in one line; without `refuse` its error is raised.
+    """
+    # tqdm itself stays silent where stderr is no terminal.
+    with tqdm(total=len(items), unit="img", disable=None if progress else True) as bar:
+
+        def give_up(index: int, error: BaseException) -> None:
+            if refuse is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
+                raise error
+            bar.update()
+            refuse(index, " ".join(str(error).split()) or type(error).__name__)
+
+        def readable() -> Iterator[tuple[int, Loaded]]:
+            loaded = decode_ahead(items, load, ahead=2 * batch_size + 8, workers=workers)
+            for index, found in enumerate(loaded):
+                if isinstance(found, Exception):
+                    give_up(index, found)
+                else:
+                    yield index, found
+
+        def run_pairs(pairs: list[tuple[int, Loaded]]) -> Sequence[Found]:
+            return run([loaded for _, loaded in pairs])
+
+        def too_big(pair: tuple[int, Loaded], error: BaseException) -> None:
+            give_up(pair[0], error)
+
+        for pairs, found in in_batches(readable(), run_pairs, BatchSize(batch_size), too_big):
+            bar.update(len(pairs))
+            yield [(index, one) for (index, _), one in zip(pairs, found, strict=True)]

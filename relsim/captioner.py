@@ -16,15 +16,13 @@ from analogen.relsim.asking import (
     GREEDY,
     Answer,
     Sampling,
-    ask_all,
     ask_until_good,
-    check_fitting,
     generate,
-    load_pixels,
     one_line,
 )
+from analogen.relsim.batches import run_all
+from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.hats import load_hat
-from analogen.relsim.qwen import Fitting, Pictures
 from analogen.relsim.vlm import Pixels, Turn, Vlm
 
 MIN_GROUP, MAX_GROUP = 2, 10
@@ -112,7 +110,7 @@ class Captioner:
             return self._caption_batch(batch, sampling, tries)
 
         found: dict[int, Answer] = {}
-        for pairs in ask_all(groups, load, ask, batch_size, progress=progress):
+        for pairs in run_all(groups, load, ask, batch_size, progress=progress):
             found.update(pairs)
         return [found[index] for index in range(len(groups))]
 

@@ -80,8 +80,9 @@ def relsim(
         raise ValueError("checkpoint_dir is missing: name a folder or a hub id such as thaoshibe/relsim-qwenvl25-lora")
     import torch
 
+    from analogen.relsim.fitting import Fitting
     from analogen.relsim.hub import fetch
-    from analogen.relsim.qwen import Fitting, load_qwen
+    from analogen.relsim.qwen import load_qwen
 
     cache = None if cache_dir is None else str(cache_dir)
     folder = Path(checkpoint_dir)

@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.asking import Probabilities, YesNo, ask_all, check_fitting, load_pixels
+from analogen.relsim.asking import Probabilities, YesNo
+from analogen.relsim.batches import run_all
+from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.hats import load_hat
-from analogen.relsim.qwen import Fitting, Pictures
 from analogen.relsim.vlm import Pixels, Turn, Vlm
 
 QUESTION = (
@@ -56,7 +57,7 @@ class ImageFilter:
     def probabilities(self, images: Pictures, batch_size: int = 16) -> Probabilities:
         """(n,) in [0, 1]. Raises ValueError or FileNotFoundError for the first picture that cannot be read."""
         table = np.zeros(len(images), np.float32)
-        for pairs in ask_all(images, self._load, self._ask, batch_size):
+        for pairs in run_all(images, self._load, self._ask, batch_size):
             for index, probability in pairs:
                 table[index] = probability
         return table
@@ -70,7 +71,7 @@ class ImageFilter:
         def refuse(index: int, reason: str) -> None:
             refused.append(Judged(str(paths[index]), None, reason))
 
-        for pairs in ask_all(paths, self._load, self._ask, batch_size, refuse, progress, workers):
+        for pairs in run_all(paths, self._load, self._ask, batch_size, refuse, progress, workers):
             yield [*refused, *(Judged(str(paths[index]), probability) for index, probability in pairs)]
             refused.clear()
         if refused:

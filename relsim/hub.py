@@ -65,7 +65,10 @@ def _explain(repo: str, revision: str | None, error: BaseException) -> str:
         if isinstance(found, RevisionNotFoundError):
             return f"{repo} has no revision {revision!r}: leave it out for the newest, or check its name on the hub"
         if isinstance(found, RepositoryNotFoundError):
-            return f"{repo} is not on the hub, or is private ({status}): check the name, or log in with: hf auth login"
+            return (
+                f"{repo}: no such folder here, and not on the hub, or private there ({status}): check the path, or "
+                "log in with: hf auth login"
+            )
         if status == 401:
             return f"{repo}: the hub does not know your token (401): log in anew with: hf auth login"
         if status == 403:
@@ -76,13 +79,15 @@ def _explain(repo: str, revision: str | None, error: BaseException) -> str:
             return f"{repo}: the hub answered with status {status}: try again later"
         if isinstance(found, HFValidationError):
             return f"{repo!r} is no hub id: expected organisation/name"
+    # "models/relsim" may be a hub id, or a path with a slip in it.
+    absent = f"{_named(repo, revision)}: no such folder here, and as a hub id not wholly in the cache"
     if any(isinstance(found, OfflineModeIsEnabled) for found in chain) or constants.HF_HUB_OFFLINE:
-        return f"{_named(repo, revision)} is not wholly in the cache and HF_HUB_OFFLINE is set: unset it to download"
+        return f"{absent} (HF_HUB_OFFLINE is set): check the path, or unset it to download"
     full = next((found for found in chain if isinstance(found, OSError) and found.errno is not None), None)
     if full is not None and full.strerror and not isinstance(full, ConnectionError):
         return f"{repo} cannot be stored ({full.strerror.lower()}): free some space, or set HF_HOME to another place"
     where = constants.ENDPOINT
-    return f"{_named(repo, revision)} is not wholly in the cache and {where} cannot be reached: check your connection"
+    return f"{absent} ({where} cannot be reached): check the path, or your connection"
 
 
 def _named(repo: str, revision: str | None) -> str:

@@ -8,9 +8,8 @@ found = encoder.embed_files(Path("photos").iterdir())  # thousands, bad ones lis
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -18,63 +17,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
-from analogen.relsim.batches import BatchSize, decode_ahead, in_batches
+from analogen.relsim.batches import run_all
 from analogen.relsim.checkpoint import Checkpoint, read_checkpoint
-from analogen.relsim.images import as_rgb
+from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.vlm import Pixels, Turn, Vlm, load_vlm
 
-Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]
-Answers = TypeVar("Answers", Vectors, list[str])  # one row per picture
+Row = TypeVar("Row")
 
 SUBJECT_QUESTION = "Name the main thing that this picture shows, in one to four words, without a sentence."
-# Of pictures that are not cropped: 1,280 tokens. The authors' own limit is 16,384, more than most GPUs hold.
-MAX_PIXELS = 1280 * 28 * 28
-MAX_ASPECT = 200  # beyond it Qwen's own resizing refuses
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How a picture becomes the model's input.
-
-    size: the side in pixels of the square, cut from the middle, that training used. None: the whole picture in its
-    own shape, as in the authors' inference, with sides rounded to the model's unit and at most max_pixels.
-    """
-
-    size: int | None = 448
-    min_pixels: int = 56 * 56
-    max_pixels: int = MAX_PIXELS
-
-    def fit(self, image: Image.Image, unit: int) -> Pixels:
-        """(height, width, 3), sides multiples of `unit`. Raises ValueError for a picture that is a mere line."""
-        if self.size is not None:
-            side = min(image.size)
-            left, top = (image.width - side) // 2, (image.height - side) // 2
-            square = image.crop((left, top, left + side, top + side))
-            return np.asarray(square.resize((self.size, self.size), Image.Resampling.LANCZOS))
-        return np.asarray(image.resize(self._own_shape(image, unit), Image.Resampling.BICUBIC))
-
-    def _own_shape(self, image: Image.Image, unit: int) -> tuple[int, int]:
-        """(width, height) by Qwen's rule: rounded to the unit, then scaled into the limits. Source: Qwen2-VL."""
-        width, height = image.size
-        if max(width, height) > MAX_ASPECT * min(width, height):
-            raise ValueError(f"is {width} x {height} pixels, longer than {MAX_ASPECT} times its width: crop it")
-        fitted = round(width / unit) * unit, round(height / unit) * unit
-        if fitted[0] * fitted[1] > self.max_pixels:
-            scale = math.sqrt(width * height / self.max_pixels)
-            return (
-                max(unit, math.floor(width / scale / unit) * unit),
-                max(unit, math.floor(height / scale / unit) * unit),
-            )
-        if fitted[0] * fitted[1] < self.min_pixels:
-            scale = math.sqrt(self.min_pixels / (width * height))
-            return math.ceil(width * scale / unit) * unit, math.ceil(height * scale / unit) * unit
-        return fitted
 
 
 class Refused(NamedTuple):
@@ -101,9 +55,7 @@ class QwenEncoder:
         """fitting: None for the square that the checkpoint was trained on. Raises ValueError if something does not
         fit together."""
         self.vlm, self.hat, self.name = vlm, hat, name or checkpoint.base_model
-        self.fitting = fitting or Fitting(size=checkpoint.image_size)
-        if self.fitting.size is not None and self.fitting.size % vlm.side_unit:
-            raise ValueError(f"pictures of {self.fitting.size} px: expected a multiple of {vlm.side_unit}")
+        self.fitting = check_fitting(fitting or Fitting(size=checkpoint.image_size), vlm)
         if checkpoint.hidden_size != vlm.hidden_size:
             raise ValueError(
                 f"the projection takes {checkpoint.hidden_size} numbers and {vlm.name} has {vlm.hidden_size}: "
@@ -132,12 +84,8 @@ class QwenEncoder:
         files = [str(path) for path in paths]
         refused: dict[int, str] = {}
         rows: dict[int, Vectors] = {}
-
-        def refuse(index: int, error: BaseException) -> None:
-            refused[index] = " ".join(str(error).split()) or type(error).__name__
-
-        for indices, vectors in self._stream(files, self._relations, batch_size, progress, workers, refuse):
-            rows.update(zip(indices, vectors, strict=True))
+        for pairs in self._run(files, self._relations, batch_size, refused.__setitem__, progress, workers):
+            rows.update(pairs)
         kept = sorted(rows)
         table = np.stack([rows[i] for i in kept]) if kept else np.zeros((0, self.relation_dim), np.float32)
         return Embedded(table, [files[i] for i in kept], [Refused(files[i], refused[i]) for i in sorted(refused)])
@@ -153,9 +101,9 @@ class QwenEncoder:
     def name_subjects(self, images: Pictures, batch_size: int = 16) -> list[str]:
         """What each picture shows in a few words, by the plain model."""
         names = [""] * len(images)
-        for indices, answers in self._stream(images, self._names, batch_size):
-            for index, answer in zip(indices, answers, strict=True):
-                names[index] = answer
+        for pairs in self._run(images, self._names, batch_size):
+            for index, name in pairs:
+                names[index] = name
         return names
 
     def attributes(self, images: Pictures, batch_size: int = 16) -> Vectors:
@@ -168,14 +116,14 @@ class QwenEncoder:
     # One batch of pictures -> one row each
 
     @torch.inference_mode()
-    def _relations(self, pictures: list[Pixels]) -> Vectors:
+    def _relations(self, pictures: list[Pixels]) -> list[Vectors]:
         with self.vlm.wearing(self.hat):
             turns = [Turn([pixels], self.query_token) for pixels in pictures]
             hidden = self.vlm.last_hidden(self.vlm.inputs(turns, cut_after=self.query_token_id))  # (B, hidden)
         return _unit(F.linear(hidden.float(), self._weight, self._bias))
 
     @torch.inference_mode()
-    def _looks(self, pictures: list[Pixels]) -> Vectors:
+    def _looks(self, pictures: list[Pixels]) -> list[Vectors]:
         features = self.vlm.picture_features(pictures)
         return _unit(torch.stack([patches.float().mean(0) for patches in features]))
 
@@ -191,64 +139,32 @@ class QwenEncoder:
     def _all(
         self,
         images: Pictures,
-        run: Callable[[list[Pixels]], Vectors],
+        run: Callable[[list[Pixels]], list[Vectors]],
         dim: int,
         batch_size: int,
         progress: bool = False,
     ) -> Vectors:
         table = np.zeros((len(images), dim), np.float32)
-        for indices, vectors in self._stream(images, run, batch_size, progress):
-            table[indices] = vectors
+        for pairs in self._run(images, run, batch_size, progress=progress):
+            for index, vector in pairs:
+                table[index] = vector
         return table
 
-    def _stream(
+    def _run(
         self,
         images: Pictures,
-        run: Callable[[list[Pixels]], Answers],
+        run: Callable[[list[Pixels]], Sequence[Row]],
         batch_size: int,
+        refuse: Callable[[int, str], None] | None = None,
         progress: bool = False,
         workers: int | None = None,
-        refuse: Callable[[int, BaseException], None] | None = None,
-    ) -> Iterator[tuple[list[int], Answers]]:
-        """Indices and results batch by batch. A bad picture goes to `refuse`, or its error is raised."""
-        # tqdm itself stays silent where stderr is no terminal.
-        with tqdm(total=len(images), unit="img", disable=None if progress else True) as bar:
-
-            def readable() -> Iterator[tuple[int, Pixels]]:
-                decoded = decode_ahead(images, self._load, ahead=2 * batch_size + 8, workers=workers)
-                for index, found in enumerate(decoded):
-                    if not isinstance(found, Exception):
-                        yield index, found
-                    elif refuse is None or not isinstance(found, ValueError | FileNotFoundError):
-                        raise found
-                    else:
-                        bar.update()
-                        refuse(index, found)
-
-            def hopeless(item: tuple[int, Pixels], error: BaseException) -> None:
-                if refuse is None:
-                    raise error
-                bar.update()
-                refuse(item[0], error)
-
-            def run_pairs(pairs: list[tuple[int, Pixels]]) -> Answers:
-                return run([pixels for _, pixels in pairs])
-
-            for pairs, result in in_batches(readable(), run_pairs, BatchSize(batch_size), hopeless):
-                bar.update(len(pairs))
-                yield [index for index, _ in pairs], result
-
-    def _load(self, image: Image.Image | str | Path) -> Pixels:
-        picture = as_rgb(image)
-        try:
-            return self.fitting.fit(picture, self.vlm.side_unit)
-        except ValueError as error:
-            where = "the picture" if isinstance(image, Image.Image) else image
-            raise ValueError(f"{where}: {error}") from error
+    ) -> Iterator[list[tuple[int, Row]]]:
+        load = partial(load_pixels, fitting=self.fitting, unit=self.vlm.side_unit)
+        return run_all(images, load, run, batch_size, refuse, progress, workers)
 
 
-def _unit(vectors: Tensor) -> Vectors:
-    return F.normalize(vectors, dim=-1).cpu().numpy()
+def _unit(vectors: Tensor) -> list[Vectors]:
+    return list(F.normalize(vectors, dim=-1).cpu().numpy())
 
 
 def load_qwen(

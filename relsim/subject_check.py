@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.asking import Probabilities, YesNo, ask_all, check_fitting, load_pixels, plain_words
-from analogen.relsim.qwen import Fitting, Pictures
+from analogen.relsim.asking import Probabilities, YesNo, plain_words
+from analogen.relsim.batches import run_all
+from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.vlm import Pixels, Turn, Vlm
 
 QUESTION = 'Does this picture show the following: "SUBJECT"? Drawings, toys and parts of it count. Answer yes or no.'
@@ -46,7 +47,7 @@ class SubjectCheck:
             return Turn([pixels], questions[pair[1]])
 
         table = np.zeros(len(images), np.float32)
-        for pairs in ask_all(list(zip(images, named, strict=True)), load, self._yes_no.probabilities, batch_size):
+        for pairs in run_all(list(zip(images, named, strict=True)), load, self._yes_no.probabilities, batch_size):
             for index, probability in pairs:
                 table[index] = probability
         return table

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from analogen.relsim.fitting import Fitting
 from analogen.relsim.hats import BASE, load_plain
-from analogen.relsim.qwen import Fitting
 from analogen.relsim.vlm import Turn, Vlm
 
 # The whole picture: a logic may lie at its edges.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from analogen.relsim.asking import (
     Sampling,
     YesNo,
     answer_tokens,
-    ask_all,
     ask_until_good,
     generate,
     one_line,
@@ -200,44 +197,3 @@ def test_only_bad_answers_are_asked_for_again() -> None:
     assert found[3] == Answer(None, "bad 2", 3, "row 3: bad 2")
     with pytest.raises(ValueError, match="tries is 0"):
         ask_until_good(1, ask, read, 0)
-
-
-# Many items
-
-
-def halves(most: int) -> Callable[[list[int]], list[float]]:
-    def ask(batch: list[int]) -> list[float]:
-        if len(batch) > most or 6 in batch:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return [number / 2 for number in batch]
-
-    return ask
-
-
-def load(number: int) -> int:
-    if number % 5 == 3:
-        raise ValueError(f"{number}: is bad")
-    return number
-
-
-def test_good_items_finish_and_bad_ones_are_named_when_memory_is_scarce() -> None:
-    refused: dict[int, str] = {}
-    batches = list(ask_all(range(20), load, halves(2), 8, refused.__setitem__))
-    found = [pair for batch in batches for pair in batch]
-    assert found == [(number, number / 2) for number in range(20) if number % 5 != 3 and number != 6]
-    assert sorted(refused) == [3, 6, 8, 13, 18]
-    assert refused[3] == "3: is bad"
-    assert "not enough memory" in refused[6]
-
-
-def test_first_bad_item_raises_where_nobody_takes_it() -> None:
-    with pytest.raises(ValueError, match="3: is bad"):
-        list(ask_all(range(20), load, halves(100), 8))
-
-
-def test_slips_of_our_own_are_not_refused_away(tmp_path: Path) -> None:
-    def broken(number: int) -> int:
-        raise KeyError(number)
-
-    with pytest.raises(KeyError):
-        list(ask_all(range(3), broken, halves(100), 8, lambda index, reason: None))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from analogen.relsim.batches import GROW_AFTER, BatchSize, decode_ahead, in_batches, is_out_of_memory
+from analogen.relsim.batches import GROW_AFTER, BatchSize, decode_ahead, in_batches, is_out_of_memory, run_all
 
 
 def fits(most: int, tried: list[int]) -> Callable[[list[int]], list[int]]:
@@ -111,3 +111,44 @@ def test_decoding_stays_only_so_far_ahead() -> None:
     time.sleep(0.05)
     assert len(started) <= 6
     reader.close()  # type: ignore[attr-defined]
+
+
+# Many items
+
+
+def halves(most: int) -> Callable[[list[int]], list[float]]:
+    def run(batch: list[int]) -> list[float]:
+        if len(batch) > most or 6 in batch:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [number / 2 for number in batch]
+
+    return run
+
+
+def load(number: int) -> int:
+    if number % 5 == 3:
+        raise ValueError(f"{number}: is bad")
+    return number
+
+
+def test_good_items_finish_and_bad_ones_are_named_when_memory_is_scarce() -> None:
+    refused: dict[int, str] = {}
+    batches = list(run_all(range(20), load, halves(2), 8, refused.__setitem__))
+    found = [pair for batch in batches for pair in batch]
+    assert found == [(number, number / 2) for number in range(20) if number % 5 != 3 and number != 6]
+    assert sorted(refused) == [3, 6, 8, 13, 18]
+    assert refused[3] == "3: is bad"
+    assert "not enough memory" in refused[6]
+
+
+def test_first_bad_item_raises_where_nobody_takes_it() -> None:
+    with pytest.raises(ValueError, match="3: is bad"):
+        list(run_all(range(20), load, halves(100), 8))
+
+
+def test_slips_of_our_own_are_not_refused_away() -> None:
+    def broken(number: int) -> int:
+        raise KeyError(number)
+
+    with pytest.raises(KeyError):
+        list(run_all(range(3), broken, halves(100), 8, lambda index, reason: None))

@@ -23,7 +23,7 @@ from analogen.relsim.captioner import (
     read_caption,
 )
 from analogen.relsim.encoder import load_mini
-from analogen.relsim.qwen import Fitting
+from analogen.relsim.fitting import Fitting
 from analogen.relsim.vlm import Turn, Vlm
 
 SMALL = Fitting(size=56)

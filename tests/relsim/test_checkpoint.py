@@ -214,7 +214,7 @@ def test_convert_on_the_command_line(
         ([str(ours), str(theirs)], "exists and is not an empty folder"),
         (["nowhere", str(tmp_path / "new")], "no such folder and no hub id"),
         ([str(tmp_path), str(tmp_path / "new")], "not a checkpoint of the Qwen encoder"),
-        (["org/none", str(tmp_path / "new")], "is not wholly in the cache"),
+        (["org/none", str(tmp_path / "new")], "not wholly in the cache"),
     ]:
         assert main(["convert", *arguments]) == 2
         (line,) = capsys.readouterr().err.splitlines()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analogen.cli import main
 from analogen.relsim.filter import FoundFile, ImageFilter, Judged, load_filter, picture_files
-from analogen.relsim.qwen import Fitting
+from analogen.relsim.fitting import Fitting
 from analogen.relsim.vlm import Vlm
 
 BAD = {"03.png": "is empty", "08.jpg": "is not a picture", "13.png": "damaged or truncated", "18.png": "is empty"}
@@ -200,7 +200,7 @@ def test_file_of_another_filter_or_kind_is_left_alone(
         (["pictures", "--filter", "nothing"], "filter 'nothing': no such folder and no hub id"),
         (["pictures", "--output", "empty"], "empty: is a folder"),
         (["pictures", "--output", "a.png/found.jsonl"], "cannot be written"),
-        (["pictures"], "Qwen/Qwen2.5-VL-7B-Instruct is not wholly in the cache"),
+        (["pictures"], "Qwen/Qwen2.5-VL-7B-Instruct: no such folder here, and as a hub id not wholly in the cache"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(

@@ -185,10 +185,14 @@ def test_interrupted_download_is_resumed(hub: Hub, tmp_path: Path) -> None:
     [
         ("org/model", (401, "GatedRepo"), "is gated (401): accept its terms at .*/org/model, then log in"),
         ("org/model", (403, "GatedRepo"), "is gated and your account has no access yet (403): ask for it"),
-        ("org/model", (401, "RepoNotFound"), "is not on the hub, or is private (401): check the name, or log in"),
+        (
+            "org/model",
+            (401, "RepoNotFound"),
+            "no such folder here, and not on the hub, or private there (401): check the path, or log",
+        ),
         ("org/model", (401, None), "(401).*log in"),
         ("org/model", (403, None), "the hub forbids it with your token (403)"),
-        ("org/other", None, "is not on the hub, or is private (404): check the name"),
+        ("org/other", None, "no such folder here, and not on the hub, or private there (404): check the path"),
         ("org/model@v9", None, "has no revision 'v9': leave it out for the newest"),
     ],
 )
@@ -205,9 +209,10 @@ def test_refusals_are_one_line_that_says_what_to_do(
 def test_no_network_is_one_line(tmp_path: Path) -> None:
     # A port that nobody listens at, with the retries of a refused connection cut short.
     line = fetch("http://127.0.0.1:9", tmp_path / "home", "org/model")
-    assert "org/model is not wholly in the cache and http://127.0.0.1:9 cannot be reached" in line
+    assert "org/model: no such folder here, and as a hub id not wholly in the cache" in line
+    assert "(http://127.0.0.1:9 cannot be reached): check the path, or your connection" in line
     line = fetch("http://127.0.0.1:9", tmp_path / "home", "org/model", HF_HUB_OFFLINE="1")
-    assert "HF_HUB_OFFLINE is set: unset it to download" in line
+    assert "(HF_HUB_OFFLINE is set): check the path, or unset it to download" in line
 
 
 def test_encoder_loads_by_id_with_its_base_then_offline(

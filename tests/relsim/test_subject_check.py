@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analogen.relsim.fitting import Fitting
 from analogen.relsim.hats import load_plain
-from analogen.relsim.qwen import Fitting
 from analogen.relsim.subject_check import SubjectCheck
 from analogen.scoring import score
 
