@@ -54,7 +54,7 @@ class ComposerPipeline(DiffusionPipeline):
         relation: Tensor,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         num_inference_steps: int = 24,
-        guidance_scale: float = 1.5,
+        guidance_scale: float = 1.0,
         relation_scale: float = 1.0,
         settled: bool = True,
         callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None = None,

@@ -82,7 +82,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         relation: Tensor,
         generators: list[torch.Generator],
         scale: float = 1.0,
-        guidance_scale: float = 1.5,
+        guidance_scale: float = 1.0,
         temperature: float = 0.9,
         top_p: float = 0.95,
     ) -> tuple[Tensor, Tensor]:

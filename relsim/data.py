@@ -19,7 +19,7 @@ from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
-POOL_SIZE_PX = 128
+POOL_SIZE_PX = 128  # unless a training asks for another
 SHARD = 2048
 
 
@@ -42,6 +42,7 @@ class Pool:
         self.subjects: list[str] = header["subjects"]
         paths = sorted(folder.glob("shard-?????.npy"))
         self._images = [np.load(path, mmap_mode="r") for path in paths]
+        self.side: int = self._images[0].shape[1]
         columns = [np.load(path.with_suffix(".labels.npz")) for path in paths]
         self.labels = Labels(*(np.concatenate([c[n] for c in columns]) for n in ("relation", "caption", "subject")))
         self.mirror_ok = np.array([RELATIONS[name].mirror_ok for name in self.relations])
@@ -50,8 +51,8 @@ class Pool:
         return len(self.labels.relation)
 
     def images(self, rows: NDArray[np.int64]) -> Tensor:
-        """(len(rows), 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8."""
-        stack = np.empty((len(rows), POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+        """(len(rows), 3, side, side) uint8."""
+        stack = np.empty((len(rows), self.side, self.side, 3), np.uint8)
         for slot, row in enumerate(rows.tolist()):
             stack[slot] = self._images[row // SHARD][row % SHARD]
         return torch.from_numpy(stack).permute(0, 3, 1, 2)
@@ -85,10 +86,10 @@ class PicturePool:
         return len(self._labels)
 
     def sample(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """`count` random pictures (count, 3, POOL_SIZE_PX, POOL_SIZE_PX) uint8, and their labels (count,) int32."""
+        """`count` random pictures (count, 3, side, side) uint8, and their labels (count,) int32."""
         rows = torch.randint(len(self), (count,), generator=generator)
-        size = len(self._images[0])
-        stack = np.empty((count, POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+        size, side = self._images[0].shape[:2]
+        stack = np.empty((count, side, side, 3), np.uint8)
         for slot, row in enumerate(rows.tolist()):
             stack[slot] = self._images[row // size][row % size]
         return torch.from_numpy(stack).permute(0, 3, 1, 2), self._labels[rows]
@@ -101,22 +102,25 @@ def draw_pool(
     shards: range,
     seed: int,
     workers: int = 1,
+    side: int = POOL_SIZE_PX,
     *,
     finished: bool = False,
 ) -> None:
-    """Draw shards of SHARD pictures each; a shard depends on (seed, its number) alone, existing ones are kept.
+    """Draw shards of SHARD pictures of side x side pixels; a shard depends on (seed, its number) alone, existing ones
+    are kept.
+
     Raises ValueError if the folder holds another pool.
 
     finished: well-composed pictures, as the composer's are to be, instead of hard references.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
-    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
+    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects), "side": side}
     path = folder / "pool.json"
-    if path.is_file() and json.loads(path.read_text()) != header:
-        raise ValueError(f"{folder} holds a pool of other relations, captions or subjects: name another folder")
+    if path.is_file() and {"side": POOL_SIZE_PX, **json.loads(path.read_text())} != header:
+        raise ValueError(f"{folder} holds a pool of other relations, captions, subjects or size: name another folder")
     path.write_text(json.dumps(header))
-    jobs = [(folder, selection, relations, captions, shard, seed, finished) for shard in shards]
+    jobs = [(folder, selection, relations, captions, shard, seed, side, finished) for shard in shards]
     if workers == 1:
         for job in jobs:
             _draw_shard(job)
@@ -125,20 +129,20 @@ def draw_pool(
             processes.map(_draw_shard, jobs, chunksize=1)
 
 
-def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, bool]) -> None:
-    folder, selection, relations, captions, shard, seed, finished = job
+def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int, bool]) -> None:
+    folder, selection, relations, captions, shard, seed, side, finished = job
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return
     rng = np.random.default_rng([seed, shard])
-    images = np.empty((SHARD, POOL_SIZE_PX, POOL_SIZE_PX, 3), np.uint8)
+    images = np.empty((SHARD, side, side, 3), np.uint8)
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
         first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
         sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=not finished)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
         for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
-            images[row + offset] = render(drawn.scene, POOL_SIZE_PX)
+            images[row + offset] = render(drawn.scene, side)
             columns["relation"].append(index)
             columns["caption"].append(captions.index(drawn.caption))
             columns["subject"].append(selection.subjects.index(drawn.subject))

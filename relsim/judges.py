@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.data import POOL_SIZE_PX, PicturePool, Pool, augment, batch_rows, draw_pool
+from analogen.relsim.data import PicturePool, Pool, augment, batch_rows, draw_pool
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.portraits import draw_portraits
 from analogen.relsim.world.art import ArtLibrary
@@ -30,6 +30,7 @@ from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
 log = logging.getLogger(__name__)
+JUDGED_PX = 224  # at least what a judge's network sees
 COLOUR = 0.3  # how much training changes colours: judges see finished pictures, whose colours are true
 
 
@@ -84,6 +85,7 @@ class JudgeSettings(LoopSettings):
     shards: int = 24
     portrait_shards: int = 12
     draw_workers: int = 2
+    pool_px: int = 160  # sides of the drawings
     width: int = 48
     image_size: int = 112
     tested: int = 1300  # fresh drawings on which its accuracy is measured at the end
@@ -149,12 +151,14 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     folder = Path(settings.pool)
     draw_pool(
         folder, judges_selection(), list(RELATIONS), range(settings.shards), settings.seed, settings.draw_workers,
-        finished=True,
+        settings.pool_px, finished=True,
     )  # fmt: skip
     pool, portraits = Pool(folder), None
     classes = pool.relations if settings.what == "relation" else pool.subjects
     if settings.what == "subject":
-        portraits = draw_portraits(folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed)
+        portraits = draw_portraits(
+            folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed, settings.pool_px
+        )
     torch.manual_seed(settings.seed)
     net = JudgeNet(len(classes), settings.width)
     if settings.init:
@@ -215,6 +219,6 @@ def accuracy(judge: Judge, what: str, count: int, seed: int, selection: Selectio
     kinds = list(RELATIONS.values())
     rng = np.random.default_rng([seed, 10**6])
     samples = [draw_sample(kinds[i % len(kinds)], selection, rng, hard=False) for i in range(count)]
-    names = judge.name([Image.fromarray(render(s.scene, POOL_SIZE_PX)) for s in samples])
+    names = judge.name([Image.fromarray(render(s.scene, JUDGED_PX)) for s in samples])
     truth = [s.relation if what == "relation" else s.subject for s in samples]
     return float(np.mean([a == b for a, b in zip(names, truth, strict=True)]))

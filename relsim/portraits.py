@@ -14,13 +14,16 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Element, Scene
 
 
-def draw_portraits(folder: Path, selection: Selection, shards: int, seed: int) -> PicturePool:
-    """SHARD portraits in each of `shards` files, existing ones kept; labels are indices into the subjects."""
+def draw_portraits(folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX) -> PicturePool:
+    """SHARD portraits of side x side pixels in each of `shards` files; labels are indices into the subjects.
+
+    Existing files are kept.
+    """
 
     def shard(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         rng = np.random.default_rng([seed, number, 62])
         labels = rng.integers(len(selection.subjects), size=SHARD).astype(np.int32)
-        drawn = [render(_portrait(selection.subjects[label], selection, rng), POOL_SIZE_PX) for label in labels]
+        drawn = [render(_portrait(selection.subjects[label], selection, rng), side) for label in labels]
         return np.stack(drawn), labels
 
     return PicturePool.draw(folder, shards, shard)

@@ -42,12 +42,12 @@ def aimless_pictures(count: int, selection: Selection, rng: Generator, size: int
         yield render(scene, size)
 
 
-def draw_strangers(folder: Path, selection: Selection, shards: int, seed: int) -> PicturePool:
-    """SHARD aimless pictures in each of `shards` files; existing ones are kept."""
+def draw_strangers(folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX) -> PicturePool:
+    """SHARD aimless pictures of side x side pixels in each of `shards` files; existing ones are kept."""
 
     def shard(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         rng = np.random.default_rng([seed, number, 61])
-        drawn = np.stack(list(aimless_pictures(SHARD, selection, rng, POOL_SIZE_PX)))
+        drawn = np.stack(list(aimless_pictures(SHARD, selection, rng, side)))
         return drawn, np.full(SHARD, -1, np.int32)
 
     return PicturePool.draw(folder, shards, shard)

@@ -52,6 +52,7 @@ class EncoderSettings(LoopSettings):
     portrait_shards: int = 8
     stranger_shards: int = 4
     draw_workers: int = 2
+    pool_px: int = 128  # sides of the drawings
     image_size: int = 112
     bank_weight: float = 1.0
     alignment_weight: float = 0.5
@@ -69,10 +70,11 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     selection = training_selection()
     draw_pool(
         pool_folder, selection, [r.id for r in trained_relations()], range(settings.shards), settings.seed,
-        settings.draw_workers,
+        settings.draw_workers, settings.pool_px,
     )  # fmt: skip
-    portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed)
-    strangers = draw_strangers(pool_folder / "strangers", selection, settings.stranger_shards, settings.seed)
+    side = settings.pool_px
+    portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed, side)
+    strangers = draw_strangers(pool_folder / "strangers", selection, settings.stranger_shards, settings.seed, side)
     torch.manual_seed(settings.seed)
     model = MiniNet.from_pretrained(settings.init) if settings.init else MiniNet(MiniConfig(settings.image_size))
     pools = Pools(Pool(pool_folder), portraits, strangers)
