@@ -1,6 +1,7 @@
 """The main flow, stage by stage: start reading here.
 
-read_references -> encode_relation -> plan -> sample -> score -> select. The command line saves what comes back.
+read -> encode_relations -> plan -> sample -> score -> select -> draw. `Generator.run` takes one request through it;
+the batch takes many at once through the same methods (`prepare`, `compose`, `finish`). Callers save what comes back.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,6 +71,26 @@ class Row:
     cast: Cast
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A request whose files have been read. references: as small as the encoder sees them."""
+
+    request: Request
+    references: tuple[Image.Image, ...]
+    casting: Casting
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A request with its candidates as scenes, still undrawn; scenes[i] is of rows[i]."""
+
+    request: Request
+    casting: Casting
+    understood: Understood
+    rows: tuple[Row, ...]
+    scenes: tuple[Scene, ...]
+
+
 @dataclass
 class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
@@ -106,38 +128,98 @@ class Generator:
         The first `request.num_images` are drawn at the asked size; the others stay previews of PREVIEW_PX.
         Raises UserError for bad input.
         """
-        watch, report = Stopwatch(), progress or (lambda stage, done, total: None)
-        with watch("read"), user_errors():
-            references = [read_image(path).image for path in request.references]
-            casting = cast_things(request, self.library, self.encoder)
+        watch = Stopwatch()
+        (composed,) = self.compose([self.prepare(request, watch)], progress, watch)
+        candidates = tuple(self.finish(composed, progress, watch))
+        seconds = {**watch.seconds, "total": sum(watch.seconds.values())}
+        return self.result(composed, candidates, seconds)
+
+    def prepare(self, request: Request, watch: Stopwatch | None = None) -> Prepared:
+        """Read the files of one request and find its art. Raises UserError for bad input."""
+        with (watch or Stopwatch())("read"), user_errors():
+            references = tuple(self.encoder.reduced(read_image(path).image) for path in request.references)
+            return Prepared(request, references, cast_things(request, self.library, self.encoder))
+
+    def compose(
+        self, prepared: Sequence[Prepared], progress: Progress | None = None, watch: Stopwatch | None = None
+    ) -> list[Composed]:
+        """The scenes of all candidates of all requests, whatever their references, in one pass.
+
+        Raises ValueError if the requests do not agree in what `pass_settings` names.
+        """
+        if not prepared:
+            return []
+        watch = watch or Stopwatch()
+        settings = {pass_settings(one.request) for one in prepared}
+        if len(settings) > 1:
+            raise ValueError(f"requests of one pass must agree in steps and scales: {sorted(map(repr, settings))}")
         with watch("encode"):
-            understood = encode_relation(references, request.relation, self.encoder)
-        rows = plan(request, understood, casting, self.library)
+            understood = encode_relations([(one.references, one.request.relation) for one in prepared], self.encoder)
+        planned = [
+            plan(one.request, found, one.casting, self.library) for one, found in zip(prepared, understood, strict=True)
+        ]
+        request = prepared[0].request
         with watch("compose"):
-            scenes = sample(rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, report)
+            scenes = iter(
+                sample(
+                    [row for rows in planned for row in rows],
+                    self.composer, request.steps, request.guidance_scale, request.relation_scale, progress,
+                )
+            )  # fmt: skip
+        return [
+            Composed(one.request, one.casting, found, tuple(rows), tuple(next(scenes) for _ in rows))
+            for one, found, rows in zip(prepared, understood, planned, strict=True)
+        ]
+
+    def finish(
+        self, composed: Composed, progress: Progress | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[Candidate]:
+        """Score one request's candidates and draw those that are kept, best first, each as it is asked for."""
+        watch = watch or Stopwatch()
+        request, pairs = composed.request, list(zip(composed.scenes, composed.rows, strict=True))
         with watch("score"):
-            previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in zip(scenes, rows, strict=True)]
-            scores = score_pictures(previews, understood, casting, self.encoder)
-        candidates = []
-        with watch("draw"):
-            for rank, index in enumerate(ranked(scores)):
-                picture, drawing = previews[index], None
-                if rank < request.num_images:
-                    report("draw", rank, request.num_images)
-                    picture = draw(scenes[index], rows[index].cast, request.width, request.height)
+            previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in pairs]
+            scores = score_pictures(previews, composed.understood, composed.casting, self.encoder)
+        for rank, index in enumerate(ranked(scores)):
+            scene, row = pairs[index]
+            picture, drawing = previews[index], None
+            if rank < request.num_images:
+                if progress is not None:
+                    progress("draw", rank, request.num_images)
+                with watch("draw"):
+                    picture = draw(scene, row.cast, request.width, request.height)
                     if request.svg:
-                        drawing = to_svg(scenes[index], request.width, request.height, art=rows[index].cast)
-                candidates.append(Candidate(picture, rows[index].seed, scores[index], rank, scenes[index], drawing))
-        return Result(
-            self.model, casting.subject, understood.found, tuple(candidates), understood.notes + casting.notes,
-            {**watch.seconds, "total": sum(watch.seconds.values())},
-        )  # fmt: skip
+                        drawing = to_svg(scene, request.width, request.height, art=row.cast)
+            yield Candidate(picture, row.seed, scores[index], rank, scene, drawing)
+
+    def result(self, composed: Composed, candidates: Sequence[Candidate], seconds: dict[str, float]) -> Result:
+        """What is told of a request and of the candidates that `finish` has given."""
+        understood, casting = composed.understood, composed.casting
+        notes = understood.notes + casting.notes
+        return Result(self.model, casting.subject, understood.found, tuple(candidates), notes, seconds)
 
 
-def encode_relation(references: Sequence[Image.Image], words: str | None, encoder: MiniEncoder) -> Understood:
-    """What to keep of pictures and words together, at least one of which is given."""
-    looked = encoder.look(list(references)) if references else None
-    return understood_of(looked, None if words is None else encoder.embed_text([words])[0], encoder)
+def pass_settings(request: Request) -> tuple[object, ...]:
+    """What all rows of one sampling pass share."""
+    return (request.model, request.steps, request.guidance_scale, request.relation_scale)
+
+
+def encode_relations(
+    asked: Sequence[tuple[Sequence[Image.Image], str | None]], encoder: MiniEncoder
+) -> list[Understood]:
+    """What to keep, for each of several requests with pictures, words or both; a picture that comes in several is
+    looked at once."""
+    pictures = {id(image): image for references, _ in asked for image in references}
+    places = {key: place for place, key in enumerate(pictures)}
+    looked = encoder.look(list(pictures.values()))
+    words = [words for _, words in asked if words is not None]
+    said = iter(encoder.embed_text(words)) if words else iter(())
+    understood = []
+    for references, text in asked:
+        own = [places[id(image)] for image in references]
+        pictured = Looked(*(part[own] for part in looked)) if own else None
+        understood.append(understood_of(pictured, None if text is None else next(said), encoder))
+    return understood
 
 
 def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEncoder) -> Understood:
@@ -237,10 +319,13 @@ def sample(
 ) -> list[Scene]:
     """Compose the scenes of all rows in one pass, whatever their relations."""
     steps = steps or STEPS
+    stepped = 0  # rows times steps: the composer takes rows of unlike length one group after the other
 
-    def on_step(pipeline: object, step: int, timestep: int, values: dict[str, object]) -> dict[str, object]:
+    def on_step(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
+        nonlocal stepped
+        stepped += len(values["latents"])
         if report is not None:
-            report("compose", step + 1, steps)
+            report("compose", stepped // len(rows), steps)
         return {}
 
     composed = composer(

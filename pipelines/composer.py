@@ -21,6 +21,8 @@ from analogen.pipelines.skeleton import SkeletonPrior
 from analogen.relsim.world.scene import Element
 
 SHIPPED = Path(__file__).parent / "weights" / "mini"
+# Rows that are denoised together. Fewer would leave the processor's vector units idle, more gain nothing on two cores.
+MIN_GROUP, MAX_GROUP = 8, 32
 
 
 @dataclass
@@ -34,7 +36,7 @@ class ComposerPipeline(DiffusionPipeline):
     """Relation -> skeleton (which elements) -> features (where, how) -> elements.
 
     Every row has a relation and a generator of its own, so many different relations go through in one pass and
-    a row comes out the same alone or among others.
+    a row comes out the same alone or among others. Calls may run side by side in threads.
     """
 
     model_cpu_offload_seq = "prior->denoiser"  # type: ignore[assignment]
@@ -83,23 +85,19 @@ class ComposerPipeline(DiffusionPipeline):
         tokens, mask = self.prior.sample(relation, generators, relation_scale, guidance_scale)
 
         # 3. Noise, row by row, so that a row does not depend on the longest of its batch.
+        counts = mask.sum(1).tolist()
         latents = torch.zeros(*mask.shape, NUM_FEATURES)
-        for row, (count, row_generator) in enumerate(zip(mask.sum(1).tolist(), generators, strict=True)):
+        for row, (count, row_generator) in enumerate(zip(counts, generators, strict=True)):
             latents[row, :count] = torch.randn(count, NUM_FEATURES, generator=row_generator)
         latents = latents.to(device, self.denoiser.dtype)
 
-        # 4. Denoise.
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
-        estimate: Tensor | None = None
-        for step, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
-            time = (timestep / self.scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
-            clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
-            estimate = clean
-            velocity = (latents - clean) / time.view(-1, 1, 1)
-            latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
-            if callback_on_step_end is not None:
-                changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
-                latents = changed.get("latents", latents)
+        # 4. Denoise, rows of like length together: all of a group are computed as long as its longest.
+        for group in groups_of_like_length(counts):
+            longest = max(counts[row] for row in group)
+            part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group])
+            latents[group, :longest] = self._denoise(
+                *part, num_inference_steps, guidance_scale, relation_scale, callback_on_step_end
+            )
 
         # 5. Elements.
         scenes = []
@@ -108,6 +106,33 @@ class ComposerPipeline(DiffusionPipeline):
             scenes.append(settle(elements) if settled else elements)
         self.maybe_free_model_hooks()
         return ComposerOutput(scenes=scenes) if return_dict else (scenes,)
+
+    def _denoise(
+        self,
+        latents: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        relation: Tensor,
+        steps: int,
+        guidance_scale: float,
+        relation_scale: float,
+        callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None,
+    ) -> Tensor:
+        """(B, n, NUM_FEATURES) of noise -> the same of clean features."""
+        # A scheduler counts its steps: with one of its own, calls may run side by side in threads.
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        scheduler.set_timesteps(steps, device=latents.device)
+        estimate: Tensor | None = None
+        for step, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
+            time = (timestep / scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
+            clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
+            estimate = clean
+            velocity = (latents - clean) / time.view(-1, 1, 1)
+            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            if callback_on_step_end is not None:
+                changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
+                latents = changed.get("latents", latents)
+        return latents
 
     def _guided(
         self,
@@ -139,6 +164,21 @@ class ComposerPipeline(DiffusionPipeline):
         if len(generator) != rows:
             raise ValueError(f"{len(generator)} generators for {rows} rows: one per row is expected")
         return list(generator)
+
+
+def groups_of_like_length(counts: Sequence[int]) -> list[list[int]]:
+    """Row numbers in groups of at most MAX_GROUP, of at least MIN_GROUP where there are as many; shortest rows first.
+
+    counts: elements per row. A group ends once it is large enough and the next row is longer than its last.
+    """
+    groups: list[list[int]] = []
+    for row in sorted(range(len(counts)), key=lambda row: counts[row]):
+        last = groups[-1] if groups else None
+        if last is None or len(last) >= MAX_GROUP or (len(last) >= MIN_GROUP and counts[row] > counts[last[-1]]):
+            groups.append([row])
+        else:
+            last.append(row)
+    return groups
 
 
 def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:

@@ -87,6 +87,10 @@ class MiniEncoder:
         shapes = ((0, config.relation_dim), (0, config.subject_dim), (0, config.looks_dim), (0,))
         return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
 
+    def reduced(self, image: Image.Image) -> Image.Image:
+        """The picture as the network sees it: `look` says the same of either, and this one is small."""
+        return Image.fromarray(_square(as_rgb(image), self.net.config.image_size))
+
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
         return self.look(images, batch_size).relation
 

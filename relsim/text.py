@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,16 +34,19 @@ class TextTower:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
             self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device
+        # Setting truncation and padding borrows the tokenizer, which a second thread may not do meanwhile.
+        self._tokenizing = Lock()
 
     @torch.inference_mode()
     def embed(self, texts: Sequence[str], batch_size: int = 64) -> NDArray[np.float32]:
         """(n, 384) unit vectors, one row per text; an empty list gives (0, 384)."""
         rows = [np.zeros((0, TEXT_DIM), np.float32)]
         for start in range(0, len(texts), batch_size):
-            batch = self.tokenizer(
-                list(texts[start : start + batch_size]),
-                padding=True, truncation=True, max_length=128, return_tensors="pt",
-            ).to(self.device)  # fmt: skip
+            with self._tokenizing:
+                batch = self.tokenizer(
+                    list(texts[start : start + batch_size]),
+                    padding=True, truncation=True, max_length=128, return_tensors="pt",
+                ).to(self.device)  # fmt: skip
             hidden = self.model(**batch).last_hidden_state  # (B, T, 384)
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
             pooled = (hidden * mask).sum(1) / mask.sum(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from analogen.generator import (
     Generator,
     cast_things,
     draw,
-    encode_relation,
+    encode_relations,
     fitting_others,
     plan,
 )
@@ -108,13 +109,14 @@ def test_words_alone_suffice(generator: Generator) -> None:
 
 def test_pictures_and_words_count_alike(generator: Generator) -> None:
     pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "navy")]
-    seen = encode_relation(pictures, None, generator.encoder).relation
-    said = encode_relation([], CAPTION, generator.encoder).relation
-    both = encode_relation(pictures, CAPTION, generator.encoder)
-    np.testing.assert_allclose(both.relation, (seen + said) / np.linalg.norm(seen + said), atol=1e-5)
+    seen, said, both, words = encode_relations(
+        [(pictures, None), ([], CAPTION), (pictures, CAPTION), ([], CAPTION)], generator.encoder
+    )
+    assert words.looks is None
+    total = seen.relation + said.relation
+    np.testing.assert_allclose(both.relation, total / np.linalg.norm(total), atol=1e-5)
     assert both.looks is not None
     assert both.looks.shape == (2, 112)
-    assert encode_relation([], CAPTION, generator.encoder).looks is None
 
 
 def test_low_confidence_is_noted(generator: Generator, picture: Path) -> None:
@@ -160,7 +162,7 @@ def test_own_picture_is_drawn_as_the_subject(generator: Generator, logo: Path) -
     asked = request(subject=None, subject_image=logo)
     casting = cast_things(asked, generator.library, generator.encoder)
     assert casting.subject == "disc of mine"
-    for row in plan(asked, encode_relation([], CAPTION, generator.encoder), casting, generator.library):
+    for row in plan(asked, encode_relations([([], CAPTION)], generator.encoder)[0], casting, generator.library):
         scene = dataclasses.replace(row.scene, elements=(Element("subject", 0, 0, 1.0),))
         shown = np.asarray(draw(scene, row.cast, 96, 96))
         assert shown[48, 48].tolist() == [255, 0, 255]
@@ -179,6 +181,59 @@ def test_run_shows_the_own_picture(generator: Generator, logo: Path) -> None:
     showing = {seed for seed, scene in scenes.items() if scene is not None and scene.of("subject")}
     assert showing
     assert any(pixels(disc)[seed] != pixels(other)[seed] for seed in showing)
+
+
+def colors(tmp_path: Path) -> list[Path]:
+    paths = []
+    for number, color in enumerate(("red", "navy", "olive", "white")):
+        values = np.asarray(Image.new("RGB", (40, 30), color)).copy()
+        values[:: 2 + number] = 90
+        Image.fromarray(values).save(tmp_path / f"{color}.png")
+        paths.append(tmp_path / f"{color}.png")
+    return paths
+
+
+def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: Path) -> None:
+    asked = [
+        request(references=(path,), relation=None, seed=10 * number, candidates=1 + number % 3)
+        for number, path in enumerate(colors(tmp_path))
+    ]
+    together = generator.compose([generator.prepare(one) for one in asked])
+    for one, composed in zip(asked, together, strict=True):
+        (alone,) = generator.compose([generator.prepare(one)])
+        np.testing.assert_allclose(alone.understood.relation, composed.understood.relation, atol=1e-5)
+        for mine, other in zip(alone.scenes, composed.scenes, strict=True):
+            assert [e.kind for e in mine.elements] == [e.kind for e in other.elements]
+            places = [[(e.x, e.y, e.size, e.aspect, e.opacity) for e in scene.elements] for scene in (mine, other)]
+            np.testing.assert_allclose(*places, atol=1e-3)
+            pictures = [draw(s, composed.rows[0].cast, 96, 96) for s in (mine, other)]
+            apart = np.abs(np.asarray(pictures[0], np.int16) - np.asarray(pictures[1], np.int16))
+            assert (apart > 8).mean() < 0.01
+
+
+def test_picture_of_several_requests_is_looked_at_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    look = generator.encoder.look
+    monkeypatch.setattr(generator.encoder, "look", lambda images: seen.append(len(images)) or look(images))
+    image, other = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "navy")
+    first, second, third = encode_relations([([image], None), ([other], None), ([image], None)], generator.encoder)
+    assert seen == [2]
+    np.testing.assert_array_equal(first.relation, third.relation)
+    assert not np.allclose(first.relation, second.relation)
+
+
+def test_rows_of_one_pass_must_agree(generator: Generator) -> None:
+    prepared = [generator.prepare(request(steps=steps)) for steps in (2, 3)]
+    with pytest.raises(ValueError, match="must agree in steps"):
+        generator.compose(prepared)
+    assert generator.compose([]) == []
+
+
+def test_threads_compose_side_by_side(generator: Generator) -> None:
+    prepared = [generator.prepare(request(seed=seed)) for seed in range(4)]
+    one_by_one = [generator.compose([one])[0].scenes for one in prepared]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda one: generator.compose([one])[0].scenes, prepared)) == one_by_one
 
 
 @pytest.mark.parametrize("flag", ["references", "subject_image"])

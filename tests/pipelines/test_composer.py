@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from analogen.pipelines.composer import ComposerPipeline, load_composer
+from analogen.pipelines import composer
+from analogen.pipelines.composer import MAX_GROUP, MIN_GROUP, ComposerPipeline, groups_of_like_length, load_composer
 from analogen.relsim.world.scene import Element, Scene
 
 STEPS = 3
@@ -170,3 +173,25 @@ def test_half_precision_composes_too(tiny_composer: ComposerPipeline) -> None:
     half.set_progress_bar_config(disable=True)
     for elements in compose(half, relations(2), 0, 1):
         Scene(tuple(elements))
+
+
+@given(st.lists(st.integers(1, 30), max_size=100))
+def test_groups_hold_every_row_once_and_are_neither_tiny_nor_huge(counts: list[int]) -> None:
+    groups = groups_of_like_length(counts)
+    assert sorted(row for group in groups for row in group) == list(range(len(counts)))
+    assert all(len(group) >= MIN_GROUP for group in groups[:-1])
+    assert all(len(group) <= MAX_GROUP for group in groups)
+    lengths = [counts[row] for group in groups for row in group]
+    assert lengths == sorted(lengths)
+
+
+def test_rows_of_unlike_length_come_out_as_alone(
+    tiny_composer: ComposerPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composer, "MIN_GROUP", 10)
+    whole = compose(tiny_composer, relations(6), *range(6), settled=False)
+    monkeypatch.setattr(composer, "MIN_GROUP", 1)
+    apart = compose(tiny_composer, relations(6), *range(6), settled=False)
+    assert len({len(scene) for scene in whole}) > 1
+    for mine, other in zip(whole, apart, strict=True):
+        np.testing.assert_allclose(numbers(mine), numbers(other), atol=1e-3)
