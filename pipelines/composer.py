@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ class ComposerPipeline(DiffusionPipeline):
     ) -> Tensor:
         """(B, n, NUM_FEATURES) of noise -> the same of clean features."""
         # A scheduler counts its steps: with one of its own, calls may run side by side in threads.
-        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        scheduler = copy.deepcopy(self.scheduler)
         scheduler.set_timesteps(steps, device=latents.device)
         estimate: Tensor | None = None
         for step, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
@@ -128,7 +129,7 @@ class ComposerPipeline(DiffusionPipeline):
             clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
             estimate = clean
             velocity = (latents - clean) / time.view(-1, 1, 1)
-            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]
+            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
             if callback_on_step_end is not None:
                 changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
                 latents = changed.get("latents", latents)
