@@ -1,0 +1,109 @@
+"""Requests from plain values: a row of a manifest, the record in a picture, a form. Names and types are checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analogen.errors import UserError
+from analogen.models import nearest
+from analogen.types import Request
+
+# Every option of `generate` that a request holds; `reference` is one path or a list of them.
+TYPES: dict[str, type] = {
+    "relation": str,
+    "subject": str,
+    "subject_image": Path,
+    "other": str,
+    "style": str,
+    "negative_prompt": str,
+    "svg": bool,
+    "layout": bool,
+    "num_images": int,
+    "candidates": int,
+    "seed": int,
+    "model": str,
+    "steps": int,
+    "guidance_scale": float,
+    "relation_scale": float,
+    "width": int,
+    "height": int,
+    "dtype": str,
+}
+NAMES = ("reference", *TYPES)
+_EXPECTED = {str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a number"}
+MAX_PATH = 4096  # characters
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def check_name(name: str, known: tuple[str, ...] = NAMES) -> None:
+    """Raises UserError for a name that no request has."""
+    if name not in known:
+        shown = name if len(name) <= 40 else name[:40] + "..."
+        raise UserError(f"unknown column {shown!r}{nearest(name[:40], list(known))}: known are {', '.join(known)}")
+
+
+def request_from(values: Mapping[str, Any], base: Path, device: str = "auto") -> Request:
+    """The request that `values` describe; None means not given.
+
+    base: the folder that relative paths start from. Raises UserError for an unknown name, a value of another type, or
+    whatever Request refuses.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name == "reference":
+            fields["references"] = tuple(base / path for path in references_of(value))
+        else:
+            check_name(name)
+            fields[name] = _typed(name, value)
+            if TYPES[name] is Path:
+                _check_path(name, value)
+                fields[name] = base / value
+    return Request(**fields, device=device)
+
+
+def references_of(value: object) -> list[str]:
+    """One path or a list of them, as a list. Raises UserError for anything else."""
+    paths = value if isinstance(value, list) else [value]
+    for path in paths:
+        _check_path("reference", path)
+    return paths
+
+
+def value_of(name: str, text: str) -> object:
+    """The value that a cell of a table says. Raises UserError if it is none of the column's type."""
+    kind = TYPES[name]
+    if kind is bool and text.lower() in _TRUTH:
+        return _TRUTH[text.lower()]
+    if kind is int and re.fullmatch(r"[+-]?[0-9]{1,30}", text):
+        return int(text)
+    if kind is float and re.fullmatch(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?", text):
+        return float(text)
+    if kind in (str, Path):
+        return text
+    raise UserError(f"{name} is {_shown(text)}: expected {_EXPECTED[kind]}")
+
+
+def _typed(name: str, value: object) -> object:
+    kind = TYPES[name]
+    wanted = {Path: str, float: (int, float)}.get(kind, kind)
+    # bool is an int to isinstance, and to nobody who writes a manifest.
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":
+        raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
+    return value
+
+
+def _check_path(name: str, path: object) -> None:
+    if not isinstance(path, str) or not path.strip():
+        raise UserError(f"{name} is {_shown(path)}: expected a path or a list of paths")
+    if len(path) > MAX_PATH or any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in path):
+        raise UserError(f"{name} is {_shown(path)}: no file has such a name")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
