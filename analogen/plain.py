@@ -61,17 +61,13 @@ def request_from(values: Mapping[str, Any], base: Path, device: str = "auto") ->
             check_name(name)
             fields[name] = _typed(name, value)
             if TYPES[name] is Path:
-                _check_path(name, value)
-                fields[name] = base / value
+                fields[name] = base / _checked_path(name, value)
     return Request(**fields, device=device)
 
 
 def references_of(value: object) -> list[str]:
     """One path or a list of them, as a list. Raises UserError for anything else."""
-    paths = value if isinstance(value, list) else [value]
-    for path in paths:
-        _check_path("reference", path)
-    return paths
+    return [_checked_path("reference", path) for path in (value if isinstance(value, list) else [value])]
 
 
 def value_of(name: str, text: str) -> object:
@@ -90,18 +86,19 @@ def value_of(name: str, text: str) -> object:
 
 def _typed(name: str, value: object) -> object:
     kind = TYPES[name]
-    wanted = {Path: str, float: (int, float)}.get(kind, kind)
+    wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
     # bool is an int to isinstance, and to nobody who writes a manifest.
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":
         raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
     return value
 
 
-def _check_path(name: str, path: object) -> None:
+def _checked_path(name: str, path: object) -> str:
     if not isinstance(path, str) or not path.strip():
         raise UserError(f"{name} is {_shown(path)}: expected a path or a list of paths")
     if len(path) > MAX_PATH or any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in path):
         raise UserError(f"{name} is {_shown(path)}: no file has such a name")
+    return path
 
 
 def _shown(value: object) -> str:

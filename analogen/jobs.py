@@ -1,0 +1,362 @@
+"""The job store: work that outlives the process that does it, in one SQLite file.
+
+A job is a kind, a JSON payload, a state and a JSON result. Jobs of one group are claimed together. Whoever claims jobs
+holds them by a lease that heartbeats renew; those of a process that died go back to the queue.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analogen.errors import RunError, UserError
+
+SCHEMA = 1
+LEASE_SECONDS = 60.0
+STATES = ("queued", "running", "done", "failed", "cancelled")
+_TABLES = """
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    batch INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    payload TEXT NOT NULL,
+    result TEXT,
+    error TEXT,
+    worker TEXT,
+    lease REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    finished REAL,
+    place INTEGER
+);
+CREATE INDEX jobs_by_state ON jobs (state, batch);
+CREATE INDEX jobs_by_batch ON jobs (batch);
+CREATE INDEX jobs_by_place ON jobs (place) WHERE place IS NOT NULL;
+"""
+_COLUMNS = "id, kind, batch, state, payload, result, error, attempts, created, finished"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as it stands. group: jobs that are claimed together; times: seconds since 1970; error: why it failed."""
+
+    id: int
+    kind: str
+    group: int
+    state: str
+    payload: dict[str, Any]
+    result: dict[str, Any] | None
+    error: str | None
+    attempts: int
+    created: float
+    finished: float | None
+
+
+class JobStore:
+    """One store, opened by one process; its threads may share it, other processes open their own.
+
+    Raises RunError for whatever goes wrong with the file while running, UserError for a file that is no store.
+    """
+
+    def __init__(self, path: str | Path, lease_seconds: float = LEASE_SECONDS) -> None:
+        self.path = Path(path)
+        self.lease_seconds = lease_seconds
+        self.worker = _identity()
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            self._base = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
+            version = self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise _opening_error(self.path, error) from error
+        if version != SCHEMA:
+            self._base.close()
+            raise UserError(f"{self.path}: is a job store of version {version}, expected {SCHEMA}: use that analogen")
+        self._mark = _mark(self.path)
+
+    def _prepare(self) -> int:
+        """Make the tables of a new file. Returns the version of the schema."""
+        self._base.execute("PRAGMA journal_mode = WAL")
+        # A commit may be lost with the power, never torn; what must not be lost is on disk before it is told here.
+        self._base.execute("PRAGMA synchronous = NORMAL")
+        self._base.execute("BEGIN IMMEDIATE")
+        try:
+            version = int(self._base.execute("PRAGMA user_version").fetchone()[0])
+            empty = self._base.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+            if version == 0 and empty:
+                for statement in _TABLES.split(";"):
+                    self._base.execute(statement)
+                self._base.execute(f"PRAGMA user_version = {SCHEMA}")
+                version = SCHEMA
+        finally:
+            self._base.execute("COMMIT")
+        return version
+
+    def close(self) -> None:
+        """Give back what this process holds, and the file."""
+        with self._lock:
+            with suppress(RunError):
+                self.release()
+            self._base.close()
+
+    def __enter__(self) -> JobStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, and nobody else writes meanwhile; may be nested."""
+        with self._lock:
+            try:
+                if self._depth == 0:
+                    # SQLite goes on writing to a file that has been removed, where nobody will find it.
+                    if _mark(self.path) != self._mark:
+                        raise RunError(f"{self.path}: was removed while it was in use: start again in a fresh folder")
+                    self._base.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield self._base
+                finally:
+                    self._depth -= 1
+                if self._depth == 0:
+                    self._base.execute("COMMIT")
+            except BaseException as error:
+                if self._depth == 0 and self._base.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._base.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    reason = f"cannot be written ({error}): free some space, or check its disk"
+                    raise RunError(f"{self.path}: {reason}") from error
+                raise
+
+    def add(self, jobs: Iterable[tuple[str, int | None, dict[str, Any]]]) -> int:
+        """Queue jobs of (kind, group, payload), all or none; a group of None is the job's own. Returns their number."""
+        added, now = 0, time.time()
+        with self.transaction() as base:
+            for kind, group, payload in jobs:
+                row = (kind, -1 if group is None else group, json.dumps(payload, separators=(",", ":")), now)
+                found = base.execute(
+                    "INSERT INTO jobs (kind, batch, state, payload, created) VALUES (?, ?, 'queued', ?, ?)", row
+                )
+                if group is None:
+                    base.execute("UPDATE jobs SET batch = ? WHERE id = ?", (found.lastrowid, found.lastrowid))
+                added += 1
+        return added
+
+    def claim(self, kind: str) -> list[Job]:
+        """Take the first group in which something waits: its jobs, those taken now as `running`.
+
+        Empty if nothing waits that nobody else holds. Jobs of the group that were done before come along.
+        """
+        with self.transaction() as base:
+            self._requeue_lost()
+            row = base.execute(
+                "SELECT batch FROM jobs q WHERE state = 'queued' AND kind = ? AND NOT EXISTS "
+                "(SELECT 1 FROM jobs r WHERE r.batch = q.batch AND r.state = 'running') ORDER BY batch, id LIMIT 1",
+                (kind,),
+            ).fetchone()
+            if row is None:
+                return []
+            base.execute(
+                "UPDATE jobs SET state = 'running', worker = ?, lease = ?, attempts = attempts + 1 "
+                "WHERE batch = ? AND state = 'queued'",
+                (self.worker, time.time() + self.lease_seconds, row[0]),
+            )
+            return self._select("WHERE batch = ? ORDER BY id", (row[0],))
+
+    def heartbeat(self) -> None:
+        """Renew the lease of all that this process holds; call it several times per `lease_seconds`."""
+        with self.transaction() as base:
+            lease = time.time() + self.lease_seconds
+            base.execute("UPDATE jobs SET lease = ? WHERE state = 'running' AND worker = ?", (lease, self.worker))
+
+    def finish(self, job: int, result: dict[str, Any]) -> bool:
+        """Done. False if this process no longer holds the job: then whoever holds it tells its end."""
+        return self._end(job, "done", json.dumps(result, separators=(",", ":")), None)
+
+    def fail(self, job: int, error: str) -> bool:
+        """Failed, and why. False as for `finish`."""
+        return self._end(job, "failed", None, error)
+
+    def _end(self, job: int, state: str, result: str | None, error: str | None) -> bool:
+        with self.transaction() as base:
+            return bool(
+                base.execute(
+                    "UPDATE jobs SET state = ?, result = ?, error = ?, finished = ?, worker = NULL, lease = NULL, "
+                    "place = (SELECT coalesce(max(place), 0) + 1 FROM jobs WHERE place IS NOT NULL) "
+                    "WHERE id = ? AND state = 'running' AND worker = ?",
+                    (state, result, error, time.time(), job, self.worker),
+                ).rowcount
+            )
+
+    def release(self) -> None:
+        """Put back into the queue what this process holds."""
+        with self.transaction() as base:
+            base.execute(_REQUEUE + "worker = ?", (self.worker,))
+
+    def cancel(self, job: int) -> bool:
+        """End a job that has not ended yet; its holder sees by `holds` that it is gone. False if ended."""
+        with self.transaction() as base:
+            return bool(
+                base.execute(
+                    "UPDATE jobs SET state = 'cancelled', worker = NULL, lease = NULL, finished = ? "
+                    "WHERE id = ? AND state IN ('queued', 'running')",
+                    (time.time(), job),
+                ).rowcount
+            )
+
+    def retry(self, jobs: Iterable[int], group: int) -> None:
+        """Queue failed jobs again, as a group of their own."""
+        with self.transaction() as base:
+            base.executemany(
+                "UPDATE jobs SET state = 'queued', error = NULL, finished = NULL, place = NULL, batch = ? "
+                "WHERE id = ? AND state = 'failed'",
+                [(group, job) for job in jobs],
+            )
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in which state."""
+        found = dict(self._query("SELECT state, count(*) FROM jobs GROUP BY state"))
+        return {state: int(found.get(state, 0)) for state in STATES}
+
+    def get(self, job: int) -> Job | None:
+        """A job by its number."""
+        return next(iter(self._select("WHERE id = ?", (job,))), None)
+
+    def holds(self, job: int) -> bool:
+        """Whether this process still runs the job: not if it was cancelled, or taken over after too long a pause."""
+        return bool(
+            self._query("SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND worker = ?", (job, self.worker))
+        )
+
+    def history(self, state: str | None = None, limit: int = 100, before: int = 2**62) -> list[Job]:
+        """The newest jobs first; `before` a number goes on from an earlier page."""
+        where = "WHERE id < ?" + (" AND state = ?" if state else "") + " ORDER BY id DESC LIMIT ?"
+        return self._select(where, (before, state, limit) if state else (before, limit))
+
+    def ended(self, in_order_of_ending: bool = True) -> Iterator[Job]:
+        """All done and failed jobs: first ended first, or in the order in which they were added."""
+        order, page = ("place" if in_order_of_ending else "id"), 500
+        last = 0
+        while jobs := self._query(
+            f"SELECT {_COLUMNS}, {order} FROM jobs WHERE {order} > ? AND state IN ('done', 'failed') "
+            f"ORDER BY {order} LIMIT {page}",
+            (last,),
+        ):
+            last = jobs[-1][-1]
+            yield from (_job(row[:-1]) for row in jobs)
+
+    def others_run(self) -> bool:
+        """Whether another living process holds jobs."""
+        with self.transaction() as base:
+            self._requeue_lost()
+            return bool(
+                base.execute(
+                    "SELECT 1 FROM jobs WHERE state = 'running' AND worker <> ? LIMIT 1", (self.worker,)
+                ).fetchone()
+            )
+
+    def next_group(self) -> int:
+        """A group number that is not in use."""
+        return int(self._query("SELECT coalesce(max(batch), 0) + 1 FROM jobs")[0][0])
+
+    def note(self, name: str) -> str | None:
+        """What was written under a name, such as the hash of what the jobs came from."""
+        rows = self._query("SELECT value FROM notes WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
+
+    def set_note(self, name: str, value: str) -> None:
+        with self.transaction() as base:
+            base.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
+
+    def _requeue_lost(self) -> None:
+        """Back into the queue with jobs whose holder let the lease run out, or is known to be dead."""
+        workers = [row[0] for row in self._base.execute("SELECT DISTINCT worker FROM jobs WHERE state = 'running'")]
+        for worker in workers:
+            if worker != self.worker and _is_dead(worker):
+                self._base.execute(_REQUEUE + "worker = ?", (worker,))
+        if workers:
+            self._base.execute(_REQUEUE + "lease < ? AND worker <> ?", (time.time(), self.worker))
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Job]:
+        return [_job(row) for row in self._query(f"SELECT {_COLUMNS} FROM jobs {where}", values)]
+
+    def _query(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._base.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise RunError(f"{self.path}: cannot be read ({error}): check the disk") from error
+
+
+_REQUEUE = "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL WHERE state = 'running' AND "
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    number, kind, group, state, payload, result, error, attempts, created, finished = row
+    parsed = None if result is None else json.loads(result)
+    return Job(number, kind, group, state, json.loads(payload), parsed, error, attempts, created, finished)
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Which file lies at the path, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino)
+
+
+def _opening_error(path: Path, error: sqlite3.DatabaseError) -> Exception:
+    if isinstance(error, sqlite3.OperationalError):
+        return RunError(f"{path}: cannot be opened ({error}): check the disk and its permissions")
+    return UserError(f"{path}: is no job store ({error}): move it away, or name another folder")
+
+
+def _identity() -> str:
+    """This process in a form by which others can tell whether it lives; unique for every opened store."""
+    found: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    with suppress(OSError, IndexError):
+        found |= {"system": _system(), "started": _started(os.getpid())}
+    return json.dumps(found, sort_keys=True)
+
+
+def _is_dead(worker: str) -> bool:
+    """Whether a process is known to have ended; False where nothing tells, then its lease decides."""
+    try:
+        found = json.loads(worker)
+        if found["system"] != _system():
+            return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    try:
+        return bool(_started(found["pid"]) != found["started"])
+    except (OSError, IndexError):
+        return True
+
+
+def _system() -> str:
+    """This boot of this kernel and this space of process numbers: within them a number and a start name a process."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + f" {os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the boot; a zombie counts as ended. Raises OSError if there is none."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if fields[0] in ("Z", "X"):
+        raise ProcessLookupError(pid)
+    return fields[19]
