@@ -146,7 +146,7 @@ def work():
     while claimed := store.claim("draw"):
         for job in claimed:
             assert store.finish(job.id, {"by": sys.argv[2]})
-            sys.stdout.write(f"{job.id}\n")  # print writes the end of its line apart
+            sys.stdout.write(f"{job.id} ")  # print writes the end of its line apart
 threads = [threading.Thread(target=work) for _ in range(3)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
