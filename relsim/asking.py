@@ -194,8 +194,12 @@ class YesNo:
         return found
 
     def of_logits(self, logits: Tensor) -> Tensor:
-        """(B, vocabulary) -> (B,), with gradients: training takes it too."""
-        return (logits[:, self.yes].logsumexp(-1) - logits[:, self.no].logsumexp(-1)).sigmoid()
+        """(B, vocabulary) -> (B,)"""
+        return self.log_odds(logits).sigmoid()
+
+    def log_odds(self, logits: Tensor) -> Tensor:
+        """(B, vocabulary) -> (B,): the logit of yes against no; what training takes."""
+        return logits[:, self.yes].logsumexp(-1) - logits[:, self.no].logsumexp(-1)
 
 
 def answer_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:

@@ -6,7 +6,7 @@ import gc
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -95,7 +95,7 @@ def _free_memory() -> None:
 
 def decode_ahead(
     items: Iterable[Item], load: Callable[[Item], Result], ahead: int, workers: int | None = None
-) -> Iterator[Result | Exception]:
+) -> Generator[Result | Exception, None, None]:
     """`load` of every item in order, by threads that stay up to `ahead` items ahead of the reader.
 
     What `load` raised comes in the place of its result: one bad picture among thousands stops nothing.

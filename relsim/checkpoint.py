@@ -152,14 +152,21 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
     return _read_json(path), _read_tensors(folder / "adapter_model.safetensors")
 
 
+def write_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mapping[str, Tensor]) -> None:
+    """Write adapter_config.json and adapter_model.safetensors, as PEFT does. Raises OSError."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_json(folder / "adapter_config.json", config)
+    _write_tensors(folder / "adapter_model.safetensors", adapter)
+
+
 def _write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
     for name in (*PROCESSOR_FILES, *PAPERS):
         if (checkpoint.processor_folder / name).is_file():
             shutil.copyfile(checkpoint.processor_folder / name, folder / name)
     config = {**checkpoint.adapter_config, "base_model_name_or_path": checkpoint.base_model}
     config["revision"] = checkpoint.base_revision
-    _write_json(folder / "adapter_config.json", config)
-    _write_tensors(folder / "adapter_model.safetensors", checkpoint.adapter)
+    write_adapter(folder, config, checkpoint.adapter)
     projection = {"weight": checkpoint.projection_weight, "bias": checkpoint.projection_bias}
     if layout == "authors":
         torch.save({"projection": projection, "query_token_id": checkpoint.query_token_id}, folder / PICKLE)

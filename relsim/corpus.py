@@ -25,6 +25,7 @@ from analogen.relsim.batches import decode_ahead
 from analogen.relsim.shards import Stored, find_pictures, keys_of_row
 
 MIN_SIDE_PX = 64
+LABELS = {True: "yes", False: "no"}  # the words of a row that has a label instead of a caption
 # Beyond this a picture is a line, and no crop of it shows a logic.
 MAX_ASPECT = 20
 _VERSION = 1
@@ -118,7 +119,8 @@ class Corpus(Dataset[Example]):
         """Match the rows of a JSONL (or JSON array) with the pictures below `root`, and read each picture once.
 
         Rows: `image_hash`, `caption`, `url_link` (anonymous-captions-114k); `anonymous_caption`, `image_urls`
-        (seed-groups); or those of `analogen world`. Whatever cannot be used is left out and listed in `report`.
+        (seed-groups); those of `analogen world`; or `path` (below `root`, or with it) and `label`, true or false, whose
+        captions become yes and no. Whatever cannot be used is left out and listed in `report`.
         Raises ValueError or FileNotFoundError if there is nothing to read at all, or nothing is left.
         """
         found = find_pictures(root)
@@ -138,7 +140,8 @@ class Corpus(Dataset[Example]):
                 report.refused.append(Refused(where, "missing", f"{where}: its image_urls is empty"))
             for url in urls:
                 report.rows += 1
-                name = url or str(row.get("url_link") or row.get("url") or row.get("image_hash") or where)
+                named = (row.get(field) for field in ("url_link", "url", "path", "image_hash"))
+                name = url or next((str(value) for value in named if value), where)
                 stored = next((found.by_key[key] for key in keys_of_row(row, url) if key in found.by_key), None)
                 if not caption:
                     report.refused.append(Refused(name, "no caption", f"{where}: has no caption"))
@@ -185,7 +188,7 @@ class Corpus(Dataset[Example]):
         """Read an index of `save`. Raises FileNotFoundError or ValueError with one line."""
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such index: make it with Corpus.build(...).save(...)")
+            raise FileNotFoundError(f"{path}: no such index: make it with: analogen corpus ROWS DIR --output {path}")
         try:
             whole = json.loads(path.read_text(encoding="utf-8"))
             if whole["version"] != _VERSION:
@@ -253,6 +256,8 @@ def _check_size(stored: Stored, image: Image.Image, min_side_px: int) -> None:
 
 def _caption(row: dict[str, Any]) -> str:
     """One line, without the quotes that some of the published captions are wrapped in."""
+    if isinstance(row.get("label"), bool):
+        return LABELS[row["label"]]
     given = row.get("caption") or row.get("anonymous_caption") or ""
     text = " ".join(given.split()) if isinstance(given, str) else ""
     while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":

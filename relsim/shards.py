@@ -91,11 +91,13 @@ def find_pictures(root: str | Path) -> Found:
 
 
 def keys_of_row(row: Mapping[str, Any], url: str | None = None) -> Iterator[str]:
-    """What a row of a JSONL may be found by, the surest first: its hash, its url, the hash of its url (the paper's
-    `image_hash`), and for urls of a dataset on the hub the path within it.
+    """What a row of a JSONL may be found by, the surest first: its path, its hash, its url, the hash of its url (the
+    paper's `image_hash`), and for urls of a dataset on the hub the path within it.
 
     url: one of the row's several.
     """
+    if isinstance(row.get("path"), str):
+        yield Path(row["path"]).as_posix()
     for field in _HASH_FIELDS:
         if isinstance(row.get(field), str) and url is None:
             yield row[field].lower()
@@ -142,7 +144,9 @@ def _enter(index: dict[str, Stored], stored: Stored, below: Path, about: Mapping
     keys = [about[field] for field in ("url", "url_link", *_HASH_FIELDS) if isinstance(about.get(field), str)]
     if _HASH.fullmatch(below.stem.lower()):
         keys.append(below.stem.lower())
-    keys += _tails(below.parts)
+    keys += [*_tails(below.parts), Path(stored.name).as_posix()]
+    if not stored.member:  # the names within shards say nothing apart from their shard
+        keys.append(below.as_posix())
     for key in keys:
         index.setdefault(key, stored)
 

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer, LogitsProcessorList, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VLVisionAttention,
@@ -35,7 +35,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from analogen.relsim.hub import BASE_FILES, fetch, is_hub_id
+from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
 from analogen.relsim.text import quiet_transformers
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
@@ -211,9 +211,9 @@ class Vlm:
 
     def hat_state(self, name: str) -> dict[str, Tensor]:
         """A hat's LoRA and, if peft trains them, its token rows, by the names that `add_hat` and PEFT folders use."""
-        return {key: value.detach().cpu().clone() for key, value in self._own_weights(name).items()}
+        return {key: value.detach().cpu().clone() for key, value in self.hat_parameters(name).items()}
 
-    def _own_weights(self, name: str) -> dict[str, Tensor]:
+    def hat_parameters(self, name: str) -> dict[str, nn.Parameter]:
         """The parameters of one adapter by the names under which peft saves them: without the adapter's name.
 
         Peft's own function for it fails for every other adapter as soon as one has rows of tokens.
@@ -226,7 +226,7 @@ class Vlm:
         }
 
     def _load_adapter(self, name: str, state: dict[str, Tensor]) -> None:
-        own = self._own_weights(name)
+        own = self.hat_parameters(name)
         # Before transformers 4.52 the language model lay one level higher.
         old, new = "base_model.model.model.layers.", "base_model.model.model.language_model.layers."
         found = {key if key in own else key.replace(old, new): value for key, value in state.items()}
@@ -319,15 +319,21 @@ class Vlm:
 
     # Inputs
 
-    def inputs(self, turns: Sequence[Turn], cut_after: int | None = None, answer_start: str = "") -> dict[str, Tensor]:
+    def inputs(
+        self, turns: Sequence[Turn], cut_after: int | None = None, answers: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
         """One batch for the model, on its device, padded on the left: the last position is each row's own last token.
 
         turns: one conversation per row. cut_after: end every row at this token, which must be in it once; nothing
-        after it can change what the model makes of it. Otherwise the assistant's turn is opened, with `answer_start`.
+        after it can change what the model makes of it. Otherwise the assistant's turn is opened. answers: what it says
+        there, one per row, each followed by the sign that ends it; `labels` then holds their tokens, and -100
+        elsewhere, for `answer_logits`.
         Raises ValueError if the words hold special tokens that would be taken for pictures.
         """
         processor = self.hats[self._worn].processor if self._worn else self.processor
-        rows = [self._token_ids(processor, turn, cut_after, answer_start) for turn in turns]
+        rows = [self._token_ids(processor, turn, cut_after) for turn in turns]
+        said = [self.answer_ids(answer) for answer in answers] if answers is not None else [[] for _ in turns]
+        rows = [[*row, *ids] for row, ids in zip(rows, said, strict=True)]
         pictures = [pixels for turn in turns for pixels in turn.pictures]
         length, pad = max(map(len, rows)), processor.tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (length - len(row)) + row for row in rows])  # (B, T)
@@ -335,17 +341,26 @@ class Vlm:
         batch = {"input_ids": ids, "attention_mask": mask}
         # Qwen counts positions in three directions, and finds the pictures' by this.
         batch["mm_token_type_ids"] = ((ids == processor.image_token_id) & (mask == 1)).int()
+        if answers is not None:
+            spoken = torch.tensor([[0] * (length - len(answer)) + [1] * len(answer) for answer in said])
+            batch["labels"] = ids.masked_fill(spoken == 0, -100)
         batch = {key: value.to(self.device) for key, value in batch.items()}
         if pictures:
             batch["pixel_values"], batch["image_grid_thw"] = self._patches(processor, pictures)
         return batch
 
-    def _token_ids(self, processor: Processor, turn: Turn, cut_after: int | None, answer_start: str) -> list[int]:
+    def answer_ids(self, answer: str) -> list[int]:
+        """The tokens of an answer with the one that ends it. They are split apart from the question's, as they are
+        when the model says them."""
+        tokenizer = (self.hats[self._worn].processor if self._worn else self.processor).tokenizer
+        return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+
+    def _token_ids(self, processor: Processor, turn: Turn, cut_after: int | None) -> list[int]:
         shown: list[Any] = [{"type": "image"} for _ in turn.pictures]
         content = [*shown, {"type": "text", "text": turn.words}]
         message: list[dict[str, Any]] = [{"role": "user", "content": content}]
         text = processor.apply_chat_template(message, tokenize=False, add_generation_prompt=cut_after is None)
-        ids: list[int] = processor.tokenizer(text + answer_start, add_special_tokens=False)["input_ids"]
+        ids: list[int] = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
         if ids.count(processor.image_token_id) != len(turn.pictures):
             raise ValueError(
                 f"the words {turn.words[:60]!r} hold {processor.image_token}, a sign for pictures: leave it out"
@@ -386,6 +401,17 @@ class Vlm:
     def last_hidden(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The last layer's hidden state at each row's last token, (B, hidden); no language head is computed."""
         return self.model.model(**inputs, use_cache=False).last_hidden_state[:, -1]
+
+    def answer_logits(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits (N, vocabulary), fp32, and tokens (N,) of all answers of `inputs`, one after the other.
+
+        The head runs on their positions only: over whole rows its output would be the largest tensor of a training.
+        """
+        rest = {key: value for key, value in inputs.items() if key != "labels"}
+        hidden = self.model.model(**rest, use_cache=False).last_hidden_state  # (B, T, hidden)
+        labels = inputs["labels"][:, 1:]  # what position t says is token t + 1
+        spoken = labels != -100
+        return self.model.lm_head(hidden[:, :-1][spoken]).float(), labels[spoken]
 
     def next_token_logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Logits of the token that would follow, (B, vocabulary), fp32: the head runs on one position only."""
@@ -495,9 +521,11 @@ def load_vlm(
     dtype: str = "auto",
     attention: str = "sdpa",
     cache_dir: str | None = None,
+    shared: bool = True,
 ) -> Vlm:
     """The base by folder or hub id, loaded once per process: every hat asks here and shares it.
 
+    shared: False loads one that nobody else has, as a training needs it, which leaves gradients and dropout on.
     Raises ValueError or FileNotFoundError with one line.
     """
     if not Path(base).is_dir() and not is_hub_id(base):
@@ -505,7 +533,32 @@ def load_vlm(
     _peft()  # said before gigabytes are fetched
     if device == "cuda":
         device = f"cuda:{torch.cuda.current_device()}"
-    return _load_vlm(base, revision, device, pick_dtype(dtype, device), attention, cache_dir)
+    load = _load_vlm if shared else _load_vlm.__wrapped__
+    return load(base, revision, device, pick_dtype(dtype, device), attention, cache_dir)
+
+
+class Base(NamedTuple):
+    """A base model by name, the commit if it is the hub's, and the folder of its small files."""
+
+    name: str
+    revision: str | None
+    folder: Path
+
+
+def find_base(name: str) -> Base:
+    """Where a base is, a folder or hub id ("org/name@revision"), before its weights are fetched.
+
+    Raises ValueError or FileNotFoundError with one line.
+    """
+    if Path(name).is_dir():
+        base = Base(name, None, Path(name))
+    elif is_hub_id(name):
+        folder = fetch(name, files=TEXTS)
+        base = Base(name.partition("@")[0], folder.name, folder)
+    else:
+        raise FileNotFoundError(f"base model {name!r}: no such folder and no hub id: name one that is here")
+    _check_kind(base.folder)
+    return base
 
 
 @lru_cache(maxsize=2)
@@ -529,13 +582,17 @@ def _load_vlm(
 
 
 def _check_base(folder: Path) -> None:
+    _check_kind(folder)
+    if not any(folder.glob("*.safetensors")):
+        raise FileNotFoundError(f"{folder} has no *.safetensors: weights in pickles are not opened, convert them")
+
+
+def _check_kind(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{folder} has no config.json: not the folder of a model")
     kind = json.loads((folder / "config.json").read_text()).get("model_type")
     if kind != "qwen2_5_vl":
         raise ValueError(f"{folder}: its model type is {kind!r}, expected 'qwen2_5_vl'")
-    if not any(folder.glob("*.safetensors")):
-        raise FileNotFoundError(f"{folder} has no *.safetensors: weights in pickles are not opened, convert them")
 
 
 def _lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:

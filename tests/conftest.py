@@ -154,3 +154,14 @@ def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFact
     from analogen.relsim.stand_in import save_adapter
 
     return save_adapter(tmp_path_factory.mktemp("hat"), str(tiny_vlm_folder))
+
+
+@pytest.fixture(scope="session")
+def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of 64 pictures of the relational world, each of another relation, as `analogen corpus` writes it."""
+    from analogen.relsim.corpus import Corpus
+    from analogen.relsim.world.dataset import write_draw
+
+    folder = tmp_path_factory.mktemp("world")
+    Corpus.build(write_draw(folder, 64, size=112), folder).save(folder / "index.json")
+    return folder / "index.json"

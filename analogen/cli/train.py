@@ -1,20 +1,34 @@
-"""`analogen train`: the trainings of what mini is made of."""
+"""`analogen train`: the trainings of what mini is made of, and of the adapters of Qwen2.5-VL."""
 
 from __future__ import annotations
 
+import logging
+import tomllib
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
-from analogen.cli import HELP, debug_option
-from analogen.errors import UserError, user_errors
+from analogen.cli import HELP, debug_option, quick_imports
+from analogen.errors import RunError, UserError, user_errors
 
 
 @click.group("train", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Train the encoder or the composer of mini."""
+    """Train the encoder or the composer of mini, or an adapter of Qwen2.5-VL."""
+    log = logging.getLogger("analogen")
+    if not log.handlers:
+        log.addHandler(_Echo())
+        log.setLevel(logging.INFO)
+
+
+class _Echo(logging.Handler):
+    """Progress, on stderr as it is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(self.format(record), err=True)
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,8 +46,11 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @command.command("encoder", context_settings=HELP)
 @_shared
 def encoder(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train relsim-mini; a run that was stopped goes on where it was."""
+    """Train relsim-mini, or with a `base` in FILE the encoder on Qwen2.5-VL; a run that was stopped goes on where it
+    was."""
     settings = _check(config, overrides)
+    if _names_base(config, settings):
+        return _tune("encoder", config, settings)
     from analogen.relsim.config import read_settings
     from analogen.relsim.train import EncoderSettings, run
 
@@ -55,6 +72,20 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
     run(config, settings)
 
 
+@command.command("captioner", context_settings=HELP)
+@_shared
+def captioner(config: Path, overrides: tuple[str, ...]) -> None:
+    """Train the anonymous captioner on Qwen2.5-VL; a run that was stopped goes on where it was."""
+    _tune("captioner", config, _check(config, overrides))
+
+
+@command.command("filter", context_settings=HELP)
+@_shared
+def image_filter(config: Path, overrides: tuple[str, ...]) -> None:
+    """Train the image filter on Qwen2.5-VL; a run that was stopped goes on where it was."""
+    _tune("filter", config, _check(config, overrides))
+
+
 @command.command("judge", context_settings=HELP)
 @_shared
 def judge(config: Path, overrides: tuple[str, ...]) -> None:
@@ -66,6 +97,25 @@ def judge(config: Path, overrides: tuple[str, ...]) -> None:
     with user_errors():
         read_settings(JudgeSettings, config, settings)
     run(config, settings)
+
+
+def _names_base(config: Path, settings: dict[str, str]) -> bool:
+    """Whether a training is of Qwen2.5-VL: only such a one has a base."""
+    try:
+        return "base" in settings or "base" in tomllib.loads(config.read_text())
+    except ValueError:  # the training that reads it says what is wrong
+        return False
+
+
+def _tune(kind: str, config: Path, settings: dict[str, str]) -> None:
+    with quick_imports(), user_errors():
+        tuning = import_module(f"analogen.relsim.tuning.{kind}").prepare(config, settings)
+    try:
+        last = tuning.run()
+    except (FloatingPointError, MemoryError, OSError) as error:
+        raise RunError(f"{error}; what was saved is kept, and the same command goes on from there") from error
+    if tuning.accelerator.is_main_process:
+        click.echo(click.format_filename(last))
 
 
 def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:

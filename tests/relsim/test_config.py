@@ -12,6 +12,9 @@ from analogen.pipelines.train import ComposerSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.judges import JudgeSettings
 from analogen.relsim.train import EncoderSettings
+from analogen.relsim.tuning.captioner import CaptionerTuning
+from analogen.relsim.tuning.encoder import EncoderTuning
+from analogen.relsim.tuning.filter import FilterTuning
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -81,6 +84,9 @@ def test_broken_file_is_refused_by_name(tmp_path: Path) -> None:
     "path", sorted(path for home in ("relsim", "pipelines") for path in (TREE / home / "presets").glob("*.toml"))
 )
 def test_every_preset_is_readable(path: Path) -> None:
-    kinds = {"encoder": EncoderSettings, "composer": ComposerSettings, "judge": JudgeSettings}
-    kind = kinds[path.name.partition("-")[0]]
+    kinds = {
+        "encoder": EncoderSettings, "composer": ComposerSettings, "judge": JudgeSettings,
+        "qwen-encoder": EncoderTuning, "qwen-captioner": CaptionerTuning, "qwen-filter": FilterTuning,
+    }  # fmt: skip
+    kind = kinds[path.stem] if path.stem in kinds else kinds[path.name.partition("-")[0]]
     assert isinstance(read_settings(kind, path), kind)

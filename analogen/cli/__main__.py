@@ -1,0 +1,7 @@
+"""`python -m analogen.cli`: the `analogen` program for launchers that start modules, such as accelerate's."""
+
+import sys
+
+from analogen.cli import main
+
+sys.exit(main())

@@ -1,0 +1,102 @@
+"""Training of the anonymous captioner: the caption of a picture, or of several that share a logic, token by token.
+
+`analogen train captioner --config qwen-captioner.toml` comes here: `prepare(...).run()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch.nn.functional as F
+
+from analogen.relsim.captioner import MAX_GROUP, MIN_GROUP, question_for
+from analogen.relsim.checkpoint import write_adapter
+from analogen.relsim.config import read_settings
+from analogen.relsim.fitting import load_pixels
+from analogen.relsim.tuning.joint import Share, Summed, backward_in_turn
+from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.tuning.settings import TuningSettings
+from analogen.relsim.vlm import Pixels, Turn
+
+
+@dataclass(frozen=True)
+class CaptionerTuning(TuningSettings):
+    """Settings of `analogen train captioner`.
+
+    group_share: how often a picture is shown together with others of its group, [0, 1]; max_group: at most so many.
+    """
+
+    batch_size: int = 32
+    micro_batch: int = 4
+    lr: float = 2e-4
+    group_share: float = 0.5
+    max_group: int = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.group_share <= 1:
+            raise ValueError(f"setting group_share={self.group_share} must be from 0 to 1")
+        if not MIN_GROUP <= self.max_group <= MAX_GROUP:
+            raise ValueError(f"setting max_group={self.max_group} must be from {MIN_GROUP} to {MAX_GROUP}")
+
+
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tuning:
+    """A training of the captioner, new or resumed. Raises ValueError, FileNotFoundError or ImportError, one line."""
+    settings = read_settings(CaptionerTuning, path, overrides)
+    start = make_start("captioner", settings)
+    return Tuning(CaptionerTask(settings, start), start.saves)
+
+
+class Shown(NamedTuple):
+    """What the model is shown, and what it should say."""
+
+    turn: Turn
+    caption: str
+
+
+class CaptionerTask(Task):
+    """Cross entropy of the caption's tokens and of the one that ends it; question and pictures are given.
+
+    The mean is over all tokens of the joint batch, not over rows, so that no cut of it changes the gradient.
+    """
+
+    def __init__(self, settings: CaptionerTuning, start: Start) -> None:
+        super().__init__(settings, start)
+        self.group_share, self.max_group = settings.group_share, settings.max_group
+        self.vlm.add_hat(HAT, self.adapter_config, trainable=True)
+        self.mates = {row: rows for rows in self.corpus.members() for row in rows}
+
+    def load(self, place: Place) -> Shown:
+        pictures: list[Pixels] = [
+            load_pixels(self.corpus[row].picture, self.fitting, self.vlm.side_unit) for row in self.chosen(place)
+        ]
+        return Shown(Turn(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption)
+
+    def chosen(self, place: Place) -> list[int]:
+        """The row alone, or with others of its group, in any order."""
+        draw = np.random.default_rng([place.seed, place.step, place.number])
+        mates = [row for row in self.mates[place.row] if row != place.row]
+        if not mates or draw.random() >= self.group_share:
+            return [place.row]
+        count = int(draw.integers(MIN_GROUP, min(self.max_group, len(mates) + 1) + 1))
+        together = [place.row, *draw.choice(mates, count - 1, replace=False).tolist()]
+        draw.shuffle(together)
+        return together
+
+    def backward(self, share: Share) -> dict[str, float]:
+        kept = share.kept()
+        loss, right = backward_in_turn(share, lambda item: len(self.vlm.answer_ids(item.caption)), self._run)
+        return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
+
+    def _run(self, items: list[Shown]) -> Summed:
+        with self.autocast():
+            inputs = self.vlm.inputs([item.turn for item in items], answers=[item.caption for item in items])
+            logits, tokens = self.vlm.answer_logits(inputs)  # (tokens, vocabulary), (tokens,)
+        return Summed(F.cross_entropy(logits, tokens, reduction="sum"), (logits.detach().argmax(-1) == tokens).sum())
+
+    def write(self, folder: Path) -> None:
+        write_adapter(folder, self.adapter_config, self.vlm.hat_state(HAT))

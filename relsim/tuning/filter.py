@@ -1,0 +1,82 @@
+"""Training of the image filter: yes or no, the probability that it will be asked for.
+
+`analogen train filter --config qwen-filter.toml` comes here: `prepare(...).run()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from analogen.relsim.asking import YesNo
+from analogen.relsim.checkpoint import write_adapter
+from analogen.relsim.config import read_settings
+from analogen.relsim.corpus import LABELS, Corpus
+from analogen.relsim.filter import QUESTION
+from analogen.relsim.fitting import load_pixels
+from analogen.relsim.tuning.joint import Share, Summed, backward_in_turn
+from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.tuning.settings import TuningSettings
+from analogen.relsim.vlm import Pixels, Turn
+
+
+@dataclass(frozen=True)
+class FilterTuning(TuningSettings):
+    """Settings of `analogen train filter`."""
+
+    batch_size: int = 32
+
+
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tuning:
+    """A training of the filter, new or resumed. Raises ValueError, FileNotFoundError or ImportError with one line."""
+    settings = read_settings(FilterTuning, path, overrides)
+    start = make_start("filter", settings, check_labels)
+    return Tuning(FilterTask(settings, start), start.saves)
+
+
+def check_labels(corpus: Corpus) -> None:
+    """Raises ValueError unless the rows are labelled, with both labels among them."""
+    words = set(corpus.captions)
+    if words - set(LABELS.values()):
+        raise ValueError("the index holds captions: expected one of rows with path and label, true or false")
+    if len(words) < 2:
+        raise ValueError(f"all labels of the index are {words.pop()!r}: expected some of both")
+
+
+class Labelled(NamedTuple):
+    pixels: Pixels
+    label: bool
+
+
+class FilterTask(Task):
+    """Cross entropy of yes against no, over all spellings of each: exactly what the filter reads."""
+
+    def __init__(self, settings: FilterTuning, start: Start) -> None:
+        super().__init__(settings, start)
+        self.vlm.add_hat(HAT, self.adapter_config, trainable=True)
+        self.yes_no = YesNo(self.vlm, HAT)
+
+    def load(self, place: Place) -> Labelled:
+        example = self.corpus[place.row]
+        return Labelled(load_pixels(example.picture, self.fitting, self.vlm.side_unit), example.caption == LABELS[True])
+
+    def backward(self, share: Share) -> dict[str, float]:
+        kept = share.kept()
+        loss, right = backward_in_turn(share, lambda item: 1, self._run)
+        return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
+
+    def _run(self, items: list[Labelled]) -> Summed:
+        with self.autocast():
+            logits = self.vlm.next_token_logits(self.vlm.inputs([Turn([item.pixels], QUESTION) for item in items]))
+        odds = self.yes_no.log_odds(logits)  # (n,)
+        truth = torch.tensor([float(item.label) for item in items], device=odds.device)
+        loss = F.binary_cross_entropy_with_logits(odds, truth, reduction="sum")
+        return Summed(loss, ((odds.detach() > 0) == (truth > 0)).sum())
+
+    def write(self, folder: Path) -> None:
+        write_adapter(folder, self.adapter_config, self.vlm.hat_state(HAT))
