@@ -282,6 +282,8 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
         others: tuple[str, ...] = (look_up(request.other, "--other"),)
     else:
         others = fitting_others(subject if art is None else None, library)
+    if request.negative_prompt is not None:
+        notes.append("mini reads no --negative-prompt: it changes nothing")
     return Casting(subject, vector, art, others, request.style, tuple(notes))
 
 

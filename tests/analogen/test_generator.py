@@ -135,6 +135,11 @@ def test_unknown_subject_is_drawn_by_its_neighbour_and_noted(generator: Generato
     assert any(f"--subject 'puppy dog' is drawn as {near.subject!r}" in note for note in near.notes)
 
 
+def test_negative_prompt_without_effect_is_noted(generator: Generator) -> None:
+    result = generator.run(request(negative_prompt="dark"))
+    assert any("mini reads no --negative-prompt" in note for note in result.notes)
+
+
 def test_known_names_need_no_note_whatever_their_number(generator: Generator) -> None:
     result = generator.run(request(subject="Apples", other="the Keys"))
     assert result.notes == ()
