@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from analogen.relsim.hands import by_another_hand
 from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -105,22 +106,27 @@ def draw_pool(
     side: int = POOL_SIZE_PX,
     *,
     finished: bool = False,
+    redrawn: bool = False,
 ) -> None:
     """Draw shards of SHARD pictures of side x side pixels; a shard depends on (seed, its number) alone, existing ones
     are kept.
 
     Raises ValueError if the folder holds another pool.
 
-    finished: well-composed pictures, as the composer's are to be, instead of hard references.
+    finished: well-composed pictures, as the composer's are to be, instead of hard references; redrawn: half of the
+    pairs by another hand, see `hands`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
-    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects), "side": side}
+    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
+    header |= {"side": side, "redrawn": redrawn}
     path = folder / "pool.json"
-    if path.is_file() and {"side": POOL_SIZE_PX, **json.loads(path.read_text())} != header:
-        raise ValueError(f"{folder} holds a pool of other relations, captions, subjects or size: name another folder")
+    if path.is_file() and {"side": POOL_SIZE_PX, "redrawn": False, **json.loads(path.read_text())} != header:
+        raise ValueError(
+            f"{folder} holds a pool of other relations, captions, subjects, size or manner: name another folder"
+        )
     path.write_text(json.dumps(header))
-    jobs = [(folder, selection, relations, captions, shard, seed, side, finished) for shard in shards]
+    jobs = [(folder, selection, relations, captions, shard, seed, side, finished, redrawn) for shard in shards]
     if workers == 1:
         for job in jobs:
             _draw_shard(job)
@@ -129,8 +135,8 @@ def draw_pool(
             processes.map(_draw_shard, jobs, chunksize=1)
 
 
-def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int, bool]) -> None:
-    folder, selection, relations, captions, shard, seed, side, finished = job
+def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int, bool, bool]) -> None:
+    folder, selection, relations, captions, shard, seed, side, finished, redrawn = job
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return
@@ -141,8 +147,12 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int,
         first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
         sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=not finished)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
+        manner = int(rng.integers(2**32)) if redrawn else 0  # one for both, or looks would tell them apart
         for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
-            images[row + offset] = render(drawn.scene, side)
+            pixels = render(drawn.scene, side)
+            if redrawn:
+                pixels = by_another_hand(pixels, drawn.relation, np.random.default_rng(manner))
+            images[row + offset] = pixels
             columns["relation"].append(index)
             columns["caption"].append(captions.index(drawn.caption))
             columns["subject"].append(selection.subjects.index(drawn.subject))

@@ -53,6 +53,7 @@ class EncoderSettings(LoopSettings):
     stranger_shards: int = 4
     draw_workers: int = 2
     pool_px: int = 128  # sides of the drawings
+    redrawn: bool = True  # half of them by another hand
     image_size: int = 112
     bank_weight: float = 1.0
     alignment_weight: float = 0.5
@@ -70,7 +71,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     selection = training_selection()
     draw_pool(
         pool_folder, selection, [r.id for r in trained_relations()], range(settings.shards), settings.seed,
-        settings.draw_workers, settings.pool_px,
+        settings.draw_workers, settings.pool_px, redrawn=settings.redrawn,
     )  # fmt: skip
     side = settings.pool_px
     portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed, side)
