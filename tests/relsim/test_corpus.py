@@ -160,3 +160,18 @@ def test_nothing_left_is_an_error_that_counts(captions: Path, tmp_path: Path) ->
     (tmp_path / "none.jsonl").write_text("")
     with pytest.raises(ValueError, match="is empty"):
         Corpus.build(tmp_path / "none.jsonl", empty)
+
+
+def test_labelled_rows_are_found_by_path_as_filters_write_it(tmp_path: Path) -> None:
+    """By the path below the folder, and by the one that starts with the folder's name."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.png", "b.png", "more/c.png"):
+        Image.new("RGB", (80, 80)).save(folder / name)
+    paths = ["a.png", str(folder / "b.png"), "more/c.png", "c.png"]
+    rows = [{"path": path, "label": number % 2 == 0} for number, path in enumerate(paths)]
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = Corpus.build(tmp_path / "labels.jsonl", folder)
+    assert corpus.captions == ["yes", "no", "yes"]
+    assert [entry.stored.path.name for entry in corpus.entries] == ["a.png", "b.png", "c.png"]
+    assert [(refused.name, refused.kind) for refused in corpus.report.refused] == [("c.png", "missing")]

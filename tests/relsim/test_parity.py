@@ -15,6 +15,7 @@ from PIL import Image
 from analogen.relsim.checkpoint import convert
 from analogen.relsim.compat import relsim
 from analogen.relsim.qwen import load_qwen
+from analogen.relsim.tuning.encoder import prepare
 
 PEER = Path(__file__).resolve().parents[2] / "benchmarks" / "authors_peer.py"
 INSTALL = "pip install -c constraints.txt --no-deps relsim"
@@ -97,3 +98,19 @@ def test_converted_checkpoint_runs_in_the_authors_package(
     # bf16 is what their package runs in.
     ours = load_qwen(tmp_path / "ours", dtype="bfloat16").embed(images[-2:])
     assert (ours * half).sum(1).min() > 0.9999
+
+
+def test_authors_package_reads_an_encoder_that_we_trained(
+    theirs: np.ndarray, tiny_vlm_folder: Path, world_index: Path, images: list[Path], tmp_path: Path
+) -> None:
+    settings = {
+        "base": str(tiny_vlm_folder), "index": str(world_index), "output": str(tmp_path / "out"), "steps": "3",
+        "batch_size": "8", "image_size": "56", "dtype": "float32", "lr": "1e-1", "warmup": "1",
+    }  # fmt: skip
+    last = prepare(None, settings).run()
+    convert(last, tmp_path / "authors", "authors")
+    vectors = peer_vectors(tiny_vlm_folder, tmp_path / "authors", images, tmp_path)
+    model, _ = relsim(pretrained=True, checkpoint_dir=tmp_path / "authors", device="cpu", dtype="float32")
+    ours = model.embed([Image.open(path).convert("RGB") for path in images]).numpy()
+    assert (ours * vectors).sum(1).min() > 0.9999
+    assert (theirs * vectors).sum(1).max() < 0.9  # another encoder than the one before
