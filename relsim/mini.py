@@ -143,6 +143,17 @@ class MiniNet(nn.Module):
         known = self.known_head(x.mean(1)).squeeze(-1)
         return MiniOutput(self.relation_head(x), self.subject_head(x), self.attributes_head(x), known, x)
 
+    def at_size(self, image_size: int) -> MiniNet:
+        """The same network for pictures of another size, its positions interpolated (arXiv:2010.11929, 3.2)."""
+        resized = MiniNet(dataclasses.replace(self.config, image_size=image_size))
+        state = self.state_dict()
+        old, new = self.config.image_size // 16, image_size // 16
+        grid = state["position"].view(1, old, old, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, (new, new), mode="bicubic", align_corners=False)
+        state["position"] = grid.permute(0, 2, 3, 1).reshape(1, new * new, -1)
+        resized.load_state_dict(state)
+        return resized
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""
         folder = Path(folder)

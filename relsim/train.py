@@ -47,7 +47,7 @@ class EncoderSettings(LoopSettings):
 
     output: str = "runs/encoder"
     pool: str = "runs/pool"
-    init: str = ""  # folder of an encoder to start from
+    init: str = ""  # folder of an encoder to start from, of whatever image size
     shards: int = 48
     portrait_shards: int = 8
     stranger_shards: int = 4
@@ -77,7 +77,10 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed, side)
     strangers = draw_strangers(pool_folder / "strangers", selection, settings.stranger_shards, settings.seed, side)
     torch.manual_seed(settings.seed)
-    model = MiniNet.from_pretrained(settings.init) if settings.init else MiniNet(MiniConfig(settings.image_size))
+    if settings.init:
+        model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size)
+    else:
+        model = MiniNet(MiniConfig(settings.image_size))
     pools = Pools(Pool(pool_folder), portraits, strangers)
     model = train_encoder(model, pools, settings, output / "state")
     model.save_pretrained(output)

@@ -27,6 +27,18 @@ def test_shapes_and_unit_rows(tiny_net: MiniNet) -> None:
         torch.testing.assert_close(part.norm(dim=-1), torch.ones(3))
 
 
+def test_network_for_another_size_keeps_its_weights(tiny_net: MiniNet) -> None:
+    size = tiny_net.config.image_size
+    larger = tiny_net.at_size(2 * size)
+    assert larger.config.image_size == 2 * size
+    assert larger.position.shape[1] == 4 * tiny_net.position.shape[1]
+    same = tiny_net.at_size(size)
+    with torch.no_grad():
+        torch.testing.assert_close(same.eval()(images(2)).relation, tiny_net.eval()(images(2)).relation)
+        picture = torch.rand(2, 3, 2 * size, 2 * size)
+        assert larger.eval()(picture).relation.shape == (2, 384)
+
+
 def test_rows_are_unit_in_fp32_under_autocast(tiny_net: MiniNet) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         out = tiny_net(images(2))
