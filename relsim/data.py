@@ -118,7 +118,7 @@ def draw_pool(
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
-    header = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
+    header: dict[str, object] = {"relations": relations, "captions": captions, "subjects": list(selection.subjects)}
     header |= {"side": side, "redrawn": redrawn}
     path = folder / "pool.json"
     if path.is_file() and {"side": POOL_SIZE_PX, "redrawn": False, **json.loads(path.read_text())} != header:
