@@ -317,6 +317,13 @@ class Vlm:
             tuner.set_adapter(name, inference_mode=not self.hats[name].trainable)
         self._worn = name
 
+    def checkpoint_activations(self) -> None:
+        """Trade time for memory in training: the language model's activations are computed again on the way back."""
+        # Not in the vision tower, through which no gradient passes. The call's name changed in transformers 5.
+        language = self.model.model.language_model
+        enable = getattr(language, "activation_checkpointing_enable", None) or language.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
     # Inputs
 
     def inputs(

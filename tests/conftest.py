@@ -7,6 +7,7 @@ import os
 # Before torch is imported anywhere: two pools of threads on two cores stand in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["ACCELERATE_USE_CPU"] = "true"
 
 from pathlib import Path
 from typing import TYPE_CHECKING

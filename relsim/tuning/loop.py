@@ -91,6 +91,16 @@ class Tuning:
         self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], lr=self.settings.lr)
         self.saves, self.last = saves, saves.newest()
         self.start = saves.resume(self.last, self.trained, self.optimizer) if self.last else 0
+        self._check_agreement()
+
+    def _check_agreement(self) -> None:
+        """Raises ValueError if machines do not see the same index and output."""
+        own = torch.tensor([self.start, int(self.saves.facts["data"][:7], 16)], device=self.accelerator.device)
+        everyone = self.accelerator.gather(own).view(-1, 2)
+        for what, differs in zip(("output", "index"), (everyone != everyone[0]).any(0).tolist(), strict=True):
+            if differs:
+                given = getattr(self.settings, what)
+                raise ValueError(f"{what} {given}: differs between processes: put it where all machines see the same")
 
     def run(self, watch: Watch | None = None) -> Path:
         """Train to the end; returns the folder of the last save. watch: called with each step and what it shows.
@@ -229,9 +239,6 @@ def make_start(kind: str, settings: TuningSettings, check: Callable[[Corpus], No
     saves.newest()  # raises if it is of something else, before gigabytes are loaded
     vlm = load_vlm(base.name, base.revision, str(accelerator.device), settings.dtype, shared=False)
     if settings.gradient_checkpointing:
-        # Not in the vision tower, through which no gradient passes. The call's name changed in transformers 5.
-        language = vlm.model.model.language_model
-        enable = getattr(language, "activation_checkpointing_enable", None) or language.gradient_checkpointing_enable
-        enable({"use_reentrant": False})
+        vlm.checkpoint_activations()
     torch.manual_seed(settings.seed)  # of fresh weights, whatever the loading drew
     return Start(corpus, accelerator, saves, base, vlm)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -362,6 +363,17 @@ def test_new_token_is_read_by_transformers_and_takes_the_next_place(tiny_vlm_fol
     assert tokenizer("a<|query|>b")["input_ids"] == [*known("a")["input_ids"], number, *known("b")["input_ids"]]
     (tmp_path / "again").mkdir()
     assert encoder_module.add_token(tmp_path, tmp_path / "again", "<|query|>", len(tokenizer)) == number
+
+
+def test_machines_that_do_not_share_their_output_are_told(given: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(given, steps="2")
+
+    def gather(self: Accelerator, own: Tensor) -> Tensor:
+        return torch.cat([own, torch.zeros_like(own[:1]), own[1:]])  # the other machine is at step 0
+
+    monkeypatch.setattr(Accelerator, "gather", gather)
+    with pytest.raises(ValueError, match=r"output .*/out: differs between processes: put it where all machines see"):
+        prepare(None, {**given, "steps": "2"})
 
 
 # Logs and processes

@@ -1,0 +1,235 @@
+"""Speed and memory of Qwen2.5-VL with random weights on the device at hand: encoder, roles and training.
+
+    python recipes/qwen_speed.py                 # the 7B's shapes in bf16 at 448 x 448: a GPU of 40 GB or more
+    python recipes/qwen_speed.py --tiny          # a few seconds on a CPU, to see that it runs
+
+Prints one JSON object. `ceiling`: images/s if the device did nothing but the encoder's counted multiplications, at the
+rate that it reaches on large square matrices in the same run; `share` is what was reached of it. Memory in MiB: on a
+GPU what torch allocated, on a CPU what the process holds. Random weights compute as fast as trained ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
+
+from analogen.relsim.asking import Sampling
+from analogen.relsim.captioner import Captioner
+from analogen.relsim.checkpoint import read_checkpoint
+from analogen.relsim.corpus import Corpus
+from analogen.relsim.fitting import Fitting
+from analogen.relsim.qwen import QwenEncoder
+from analogen.relsim.stand_in import (
+    SEVEN_B,
+    SMALL,
+    TINY,
+    build_processor,
+    random_adapter,
+    random_model,
+    save_checkpoint,
+    save_processor,
+)
+from analogen.relsim.tuning.encoder import EncoderTask, EncoderTuning
+from analogen.relsim.tuning.joint import Share
+from analogen.relsim.tuning.loop import HAT, Place, Start
+from analogen.relsim.tuning.saves import Saves
+from analogen.relsim.vlm import Base, Turn, Vlm
+from analogen.relsim.world.dataset import write_draw
+
+SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}
+RANK = 16
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="7b")
+    parser.add_argument("--tiny", action="store_const", const="tiny", dest="size", help="the same as --size tiny")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--dtype", choices=["bfloat16", "float32"], help="bfloat16 on a GPU, else float32")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", help="of the encoder")
+    parser.add_argument("--images", type=int, help="embedded per batch size")
+    given = parser.parse_args(arguments)
+    on_gpu = given.device.startswith("cuda")
+    dtype_name = given.dtype or ("bfloat16" if on_gpu else "float32")
+    dtype = getattr(torch, dtype_name)
+    tiny = given.size == "tiny"
+    side = 112 if tiny else 448
+    batch_sizes = given.batch_sizes or ([1, 8, 16, 32, 64] if on_gpu else [1, 4])
+    count = given.images or (256 if on_gpu else 8)
+
+    device = Device(given.device)
+    found: dict[str, Any] = {
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu", "torch": torch.__version__, "size": given.size,
+        "dtype": dtype_name, "side_px": side,
+    }  # fmt: skip
+    found["matmul_tflops"] = matmul_rate(device, dtype, 256 if tiny else 8192 if on_gpu else 2048) / 1e12
+    before = device.held()
+    # So large a vocabulary has room for the query token.
+    vlm = Vlm(random_model(SIZES[given.size], 0, dtype, given.device), build_processor(), "a random base")
+    found["weights"] = sum(parameter.numel() for parameter in vlm.model.parameters())
+    found["base_mib"] = device.held() - before
+    with tempfile.TemporaryDirectory() as made:
+        folder, rate = Path(made), found["matmul_tflops"]
+        found |= measure_encoder(device, vlm, given.size, side, batch_sizes, count, rate, folder)
+        found["three_hats"] = measure_hats(device, vlm, given.size, side, before)
+        del vlm
+        found["training"] = measure_training(device, given.size, dtype_name, side, folder)
+    print(json.dumps(found, indent=1))
+    return found
+
+
+class Device:
+    """Time and memory on a device."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.on_gpu = name, name.startswith("cuda")
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        self._wait()
+        started = time.perf_counter()
+        work()
+        self._wait()
+        return time.perf_counter() - started
+
+    def _wait(self) -> None:
+        if self.on_gpu:
+            torch.cuda.synchronize()
+
+    def held(self) -> float:
+        """MiB now."""
+        gc.collect()
+        if self.on_gpu:
+            return torch.cuda.memory_allocated() / 2**20
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+    def peak(self) -> float:
+        """MiB at most: on a GPU since `forget_peak`, on a CPU since the start."""
+        if self.on_gpu:
+            return torch.cuda.max_memory_allocated() / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+    def forget_peak(self) -> None:
+        if self.on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+
+
+def matmul_rate(device: Device, dtype: torch.dtype, side: int, tries: int = 5) -> float:
+    """The best rate on square matrices, in operations per second."""
+    first, second = (torch.randn(side, side, device=device.name, dtype=dtype) for _ in range(2))
+    device.seconds(lambda: first @ second)
+    times = 8
+
+    def work() -> None:
+        for _ in range(times):
+            first @ second
+
+    return max(times * 2 * side**3 / device.seconds(work) for _ in range(tries))
+
+
+def blots(side: int, count: int) -> list[Image.Image]:
+    random = np.random.default_rng(0)
+    small = (random.integers(0, 256, (8, 8, 3), dtype=np.uint8) for _ in range(count))
+    return [Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC) for pixels in small]
+
+
+def measure_encoder(
+    device: Device,
+    vlm: Vlm,
+    size: str,
+    side: int,
+    batch_sizes: list[int],
+    count: int,
+    tflops: float,
+    folder: Path,
+) -> dict[str, Any]:
+    """Images per second by batch size, beside the counted ceiling."""
+    checkpoint = save_checkpoint(folder / "checkpoint", "a random base", SIZES[size], rank=RANK)
+    encoder = QwenEncoder(vlm, read_checkpoint(checkpoint), fitting=Fitting(size=side))
+    images = blots(side, count)
+    with FlopCounterMode(display=False) as counter:
+        encoder.embed(images[:2])
+    operations = counter.get_total_flops() / 2
+    ceiling = tflops * 1e12 / operations
+    rows = []
+    for batch_size in batch_sizes:
+        encoder.embed(images[: 2 * batch_size], batch_size)
+        device.forget_peak()
+        rate = count / device.seconds(lambda size=batch_size: encoder.embed(images, size))  # type: ignore[misc]
+        rows.append(
+            {
+                "batch_size": batch_size, "images_per_second": rate, "share": rate / ceiling,
+                "peak_mib": device.peak(),
+            }
+        )  # fmt: skip
+    return {"tflop_per_image": operations / 1e12, "ceiling_images_per_second": ceiling, "encoder": rows}
+
+
+def measure_hats(device: Device, vlm: Vlm, size: str, side: int, before: float) -> dict[str, float]:
+    """Encoder, captioner and plain model on one base, each used: memory beside that of a base for each."""
+    base = sum(p.numel() * p.element_size() for n, p in vlm.model.named_parameters() if ".lora_" not in n) / 2**20
+    vlm.add_hat("captioner", *random_adapter(SIZES[size], 5, RANK))
+    device.forget_peak()
+    image = blots(side, 1)
+    for hat in ("captioner", None):
+        captioner = Captioner(vlm, hat, fitting=Fitting(size=side))
+        captioner.caption(image, Sampling(temperature=0.0, max_new_tokens=8), tries=1)
+    with vlm.wearing("encoder"), torch.inference_mode():
+        vlm.last_hidden(vlm.inputs([Turn([np.asarray(image[0])], "what is it?")]))
+    adapters = sum(p.numel() * p.element_size() for n, p in vlm.model.named_parameters() if ".lora_" in n) / 2**20
+    return {
+        "one_base_counted_mib": base + adapters, "three_bases_counted_mib": 3 * base + adapters,
+        "held_mib": device.held() - before, "peak_mib": device.peak(),
+    }  # fmt: skip
+
+
+def measure_training(device: Device, size: str, dtype: str, side: int, folder: Path) -> dict[str, dict[str, float]]:
+    """One contrastive step by passes of several sizes: rows per second and memory. Gradients only, no optimiser,
+    which for adapters costs next to nothing."""
+    processor = folder / "base"
+    processor.mkdir()
+    save_processor(build_processor(), processor)
+    batch_size = 64 if device.on_gpu else 8
+    write_draw(folder / "world", batch_size, size=side)
+    corpus = Corpus.build(folder / "world" / "data.jsonl", folder / "world")
+    accelerator = Accelerator(cpu=not device.on_gpu, mixed_precision="no")
+    found: dict[str, dict[str, float]] = {}
+    ways = [(4, False), (8, False), (16, True)] if device.on_gpu else [(2, False), (4, False), (4, True)]
+    for micro_batch, checkpointing in ways:
+        settings = EncoderTuning(
+            base="a random base", index="in memory", output=str(folder / "out"), batch_size=batch_size,
+            micro_batch=micro_batch, rank=RANK, image_size=side, dtype=dtype, gradient_checkpointing=checkpointing,
+        )  # fmt: skip
+        vlm = Vlm(random_model(SIZES[size], 0, getattr(torch, dtype), device.name), build_processor(), "a random base")
+        base = Base("a random base", None, processor)
+        task = EncoderTask(settings, Start(corpus, accelerator, Saves("encoder", settings, {"data": "0"}), base, vlm))
+        rows = np.arange(batch_size)
+        items = [task.load(Place(0, 0, number, number)) for number in range(batch_size)]
+        share = Share(accelerator, 0, rows, items, micro_batch, 0)
+        if checkpointing:
+            vlm.checkpoint_activations()
+        with vlm.wearing(HAT):
+            vlm.model.train()
+            task.backward(share)
+            device.forget_peak()
+            seconds = device.seconds(lambda task=task, share=share: task.backward(share))  # type: ignore[misc]
+        name = f"micro_batch {micro_batch}{', checkpointing' if checkpointing else ''}"
+        found[name] = {"rows_per_second": batch_size / seconds, "peak_mib": device.peak()}
+        del vlm, task
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Promises of recipes/qwen_speed.py: it runs anywhere, and its ceiling is counted, not guessed."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from analogen.relsim.stand_in import TINY, random_model
+
+RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "qwen_speed.py"
+
+
+def test_recipe_runs_on_a_cpu_and_counts_at_least_every_weight_once_a_token(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runpy.run_path(str(RECIPE))["main"](["--tiny", "--device", "cpu"])
+    found = json.loads(capsys.readouterr().out)
+    model = random_model(TINY)
+    tokens, patches = 16, 64  # of a picture of 112 px
+    layers = sum(p.numel() for p in model.model.language_model.layers.parameters())
+    blocks = sum(p.numel() for p in model.model.visual.blocks.parameters())
+    least = 2 * (tokens * layers + patches * blocks) / 1e12
+    assert least < found["tflop_per_image"] < 5 * least  # beside the pictures there are the words of the template
+    for row in found["encoder"]:
+        assert row["images_per_second"] == pytest.approx(row["share"] * found["ceiling_images_per_second"])
+        assert 0 < row["share"] < 1
+    hats = found["three_hats"]
+    assert 2 < hats["three_bases_counted_mib"] / hats["one_base_counted_mib"] < 3
+    assert all(row["rows_per_second"] > 0 for row in found["training"].values())
+    assert found["weights"] == sum(p.numel() for p in model.parameters())
