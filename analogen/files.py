@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from analogen.errors import RunError, UserError
@@ -81,20 +81,31 @@ def check_output(paths: list[Path]) -> None:
                 parent.rmdir()
 
 
-def write_atomic(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes | Iterable[bytes], make_folder: bool = True) -> None:
     """Write a whole file or nothing: temporary file in the same folder, fsync, rename.
 
-    Missing folders are made. Raises RunError for a full disk or any other failure; nothing half-written stays.
+    data: the content, or its parts one after the other; make_folder: make missing folders, without it a missing one is
+    a failure. Raises RunError for a full disk or any other failure; nothing half-written stays.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         with _temporary(path) as (descriptor, temporary):
-            _write_all(descriptor, data)
+            for part in (data,) if isinstance(data, bytes) else data:
+                _write_all(descriptor, part)
             os.fsync(descriptor)
             os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({_reason(error)}): {_remedy(error)}") from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `write_atomic` left in a folder when its process was killed. Nobody may be writing there."""
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -129,15 +130,25 @@ class Generator:
         Raises UserError for bad input.
         """
         watch = Stopwatch()
-        (composed,) = self.compose([self.prepare(request, watch)], progress, watch)
+        (composed,) = self.compose([self.prepare(request, watch=watch)], progress, watch)
         candidates = tuple(self.finish(composed, progress, watch))
         seconds = {**watch.seconds, "total": sum(watch.seconds.values())}
         return self.result(composed, candidates, seconds)
 
-    def prepare(self, request: Request, watch: Stopwatch | None = None) -> Prepared:
-        """Read the files of one request and find its art. Raises UserError for bad input."""
+    def prepare(
+        self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
+    ) -> Prepared:
+        """Read the files of one request and find its art.
+
+        images: pictures read so far, for requests that share theirs; new ones are added. Raises UserError for bad
+        input.
+        """
+        images = {} if images is None else images
         with (watch or Stopwatch())("read"), user_errors():
-            references = tuple(self.encoder.reduced(read_image(path).image) for path in request.references)
+            for path in request.references:
+                if path not in images:
+                    images[path] = self.encoder.reduced(read_image(path).image)
+            references = tuple(images[path] for path in request.references)
             return Prepared(request, references, cast_things(request, self.library, self.encoder))
 
     def compose(
@@ -145,12 +156,12 @@ class Generator:
     ) -> list[Composed]:
         """The scenes of all candidates of all requests, whatever their references, in one pass.
 
-        Raises ValueError if the requests do not agree in what `pass_settings` names.
+        Raises ValueError if the requests do not agree in what `Request.pass_settings` names.
         """
         if not prepared:
             return []
         watch = watch or Stopwatch()
-        settings = {pass_settings(one.request) for one in prepared}
+        settings = {one.request.pass_settings for one in prepared}
         if len(settings) > 1:
             raise ValueError(f"requests of one pass must agree in steps and scales: {sorted(map(repr, settings))}")
         with watch("encode"):
@@ -197,11 +208,6 @@ class Generator:
         understood, casting = composed.understood, composed.casting
         notes = understood.notes + casting.notes
         return Result(self.model, casting.subject, understood.found, tuple(candidates), notes, seconds)
-
-
-def pass_settings(request: Request) -> tuple[object, ...]:
-    """What all rows of one sampling pass share."""
-    return (request.model, request.steps, request.guidance_scale, request.relation_scale)
 
 
 def encode_relations(

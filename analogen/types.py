@@ -97,6 +97,11 @@ class Request:
             )
 
     @property
+    def pass_settings(self) -> tuple[object, ...]:
+        """What all rows of one sampling pass share."""
+        return (self.model, self.dtype, self.steps, self.guidance_scale, self.relation_scale)
+
+    @property
     def candidate_seeds(self) -> tuple[int, ...]:
         """One seed per candidate: `seed` itself for the first, so that any of them alone makes its picture again."""
         return tuple((self.seed + number) % (MAX_SEED + 1) for number in range(self.candidates))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.settings import settings_options
 from analogen.errors import user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
-from analogen.models import MODELS, find_model
-from analogen.types import DTYPES, Candidate, Request, Result, random_seed
+from analogen.models import find_model
+from analogen.types import Candidate, Request, Result, random_seed
 
 if TYPE_CHECKING:
     from analogen.relsim.images import Picture
@@ -41,38 +42,12 @@ _FILE = click.Path(path_type=Path)
     help="Your own art of the subject: PNG with alpha, picture on a plain ground, or SVG.",
 )
 @click.option("--other", metavar="TEXT", help="The second thing, where the logic has two; else a fitting one.")
-@click.option("--style", metavar="NAME", help="Art family.")
-@click.option("--svg/--no-svg", default=False, help="Write a layered SVG beside each PNG.")
-@click.option("--layout/--no-layout", default=False, help="Let mini's scene guide a big model.")
-@click.option("--num-images", type=int, default=1, show_default=True, help="Pictures to keep, 1 to 256.")
-@click.option(
-    "--candidates", type=int, default=4, show_default=True, help="Pictures to make and score; the best are kept."
-)
 @click.option("--seed", type=int, help="Of the first candidate; random and reported if left out.")
-@click.option(
-    "--model",
-    metavar="NAME",
-    default="mini",
-    show_default=True,
-    help=f"One of {', '.join(model.name for model in MODELS)}.",
-)
-@click.option("--steps", type=int, help="Sampling steps.")
-@click.option("--guidance-scale", type=float, help="How strictly to follow the relation.")
-@click.option(
-    "--relation-scale", type=float, default=1.0, show_default=True, help="Strength of the relation; 0 = none."
-)
-@click.option("--negative-prompt", metavar="TEXT", help="What to keep away from.")
-@click.option("--width", type=int, default=1024, show_default=True, help="Pixels, 64 to 4096.")
-@click.option("--height", type=int, default=1024, show_default=True, help="Pixels, 64 to 4096.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True)
+@settings_options
 @click.option(
     "--output", metavar="PATH", default="out", show_default=True, help="Folder (0000.png, 0001.png, ...) or .png file."
 )
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option(
-    "--metadata/--no-metadata", default=True, show_default=True, help="Record settings, scores and seed in the PNG."
-)
 @click.option("--sheet", is_flag=True, help="Write a contact sheet of references and pictures.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; load and write nothing.")
 @debug_option
@@ -121,10 +96,12 @@ def command(
         progress.clear()
     for note in result.notes:
         _note(note)
+    from analogen.saving import save_candidate
+
     save_started = time.perf_counter()
     kept = result.candidates[:num_images]
     for candidate, path in zip(kept, paths, strict=True):
-        _save(request, result, candidate, path, metadata)
+        save_candidate(request, result, candidate, path, metadata)
     if sheet:
         _save_sheet(pictures, result, num_images, paths)
     now = time.perf_counter()
@@ -150,14 +127,6 @@ def _read_inputs(request: Request) -> list[Picture]:
             for note in read_image(request.subject_image).notes:
                 _note(f"{click.format_filename(request.subject_image)}: {note}")
     return pictures
-
-
-def _save(request: Request, result: Result, candidate: Candidate, path: Path, metadata: bool) -> None:
-    from analogen.metadata import make_record, png_bytes
-
-    write_atomic(path, png_bytes(candidate.image, make_record(request, result, candidate) if metadata else None))
-    if candidate.svg is not None:
-        write_atomic(path.with_suffix(".svg"), candidate.svg.encode("utf-8"))
 
 
 def _save_sheet(pictures: list[Picture], result: Result, num_images: int, paths: list[Path]) -> None:
