@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analogen.errors import RunError, UserError
     from analogen.generator import Generator
     from analogen.metadata import read_metadata
+    from analogen.relsim.encoder import load_encoder
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores
 
     __version__: str
@@ -25,6 +26,7 @@ _HOMES = {
     "RunError": "analogen.errors",
     "Scores": "analogen.types",
     "UserError": "analogen.errors",
+    "load_encoder": "analogen.relsim.encoder",
     "read_metadata": "analogen.metadata",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "Scores",
     "UserError",
     "__version__",
+    "load_encoder",
     "read_metadata",
 ]
 

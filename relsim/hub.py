@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import constants, snapshot_download
@@ -47,8 +48,15 @@ def fetch(
     """
     repo, _, named = name.partition("@")
     revision = revision or named or None
-    try:
+    with explained(repo, revision):
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache_dir))
+
+
+@contextmanager
+def explained(repo: str, revision: str | None = None) -> Iterator[None]:
+    """Around a library's own download of `repo`: HubError with one line for whatever stands in the way."""
+    try:
+        yield
     except (OSError, HFValidationError) as error:  # all of the hub's own errors are one or the other
         raise HubError(_explain(repo, revision, error)) from error
 
