@@ -59,7 +59,7 @@ def request_from(values: Mapping[str, Any], base: Path, device: str = "auto") ->
             fields["references"] = tuple(base / path for path in references_of(value))
         else:
             check_name(name)
-            fields[name] = _typed(name, value)
+            fields[name] = checked_value(name, value)
             if TYPES[name] is Path:
                 fields[name] = base / _checked_path(name, value)
     return Request(**fields, device=device)
@@ -84,7 +84,8 @@ def value_of(name: str, text: str) -> object:
     raise UserError(f"{name} is {_shown(text)}: expected {_EXPECTED[kind]}")
 
 
-def _typed(name: str, value: object) -> object:
+def checked_value(name: str, value: object) -> object:
+    """The value, if it is of the option's type. Raises UserError otherwise."""
     kind = TYPES[name]
     wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
     # bool is an int to isinstance, and to nobody who writes a manifest.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.settings import settings_options
@@ -49,6 +50,12 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--sheet", is_flag=True, help="Write a contact sheet of references and pictures.")
+@click.option(
+    "--recall",
+    metavar="PNG",
+    type=_FILE,
+    help="Make this picture again from its own record; give its --reference too. Other options change what they name.",
+)
 @click.option("--dry-run", is_flag=True, help="Check everything and print the plan; load and write nothing.")
 @debug_option
 def command(
@@ -56,10 +63,8 @@ def command(
     format_: str,
     metadata: bool,
     sheet: bool,
+    recall: Path | None,
     dry_run: bool,
-    seed: int | None,
-    candidates: int,
-    num_images: int,
     **options: Any,
 ) -> None:
     """Make pictures that keep the relational logic of REFERENCES and show a new SUBJECT.
@@ -67,17 +72,18 @@ def command(
     \b
     generate --reference ring_of_owls.png --subject bicycle --output out
     generate --relation "{subject} getting smaller and smaller" --subject-image logo.svg --svg
+    generate --recall out/0000.png --reference ring_of_owls.png --width 2048 --height 2048 --output large.png
     """
     started = time.perf_counter()
-    if candidates < num_images:
-        _note(f"--candidates raised from {candidates} to --num-images {num_images}")
-        candidates = num_images
-    request = Request(
-        num_images=num_images,
-        candidates=candidates,
-        seed=random_seed() if seed is None else seed,
-        **options,
-    )
+    if recall is not None:
+        options = _recalled(recall, options)
+    if options["candidates"] < options["num_images"]:
+        _note(f"--candidates raised from {options['candidates']} to --num-images {options['num_images']}")
+        options["candidates"] = options["num_images"]
+    if options["seed"] is None:
+        options["seed"] = random_seed()
+    request = Request(**options)
+    num_images = request.num_images
     paths = output_paths(output, num_images)
     pictures = _read_inputs(request)
     check_output(paths)
@@ -109,6 +115,17 @@ def command(
     for candidate in result.candidates[num_images:]:
         _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}")
     _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_)
+
+
+def _recalled(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of the picture's own record, but for those that the command line names itself."""
+    from analogen.recall import recall
+
+    with user_errors():
+        recorded = recall(picture, options["references"], options["subject_image"])
+    context = click.get_current_context()
+    said = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {**options, **{name: value for name, value in recorded.items() if name not in said}}
 
 
 def _read_inputs(request: Request) -> list[Picture]:

@@ -1,0 +1,68 @@
+"""A picture's own record back into the request that made it. Records are data from anyone: checked.
+
+Which files it was made of the record says by hash only, so they have to be given, and have to be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analogen.errors import UserError
+from analogen.metadata import file_mark, read_metadata
+from analogen.plain import TYPES, checked_value
+
+# Settings of a record that count candidates: one picture is one of them.
+_NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images"})
+
+
+def recall(path: Path, references: Sequence[Path], subject_image: Path | None) -> dict[str, Any]:
+    """The fields of a Request that makes the picture `path` again, alone.
+
+    references, subject_image: the files that it was made of, in the same order. Raises UserError or
+    FileNotFoundError, one line, for a picture without a proper record and for other files.
+    """
+    record = read_metadata(path)
+    marks = [_checked_mark(path, mark) for mark in record["references"]]
+    _check_same_files(path, "reference", references, marks)
+    own = record.get("subject_image")
+    _check_same_files(
+        path, "subject-image", [] if subject_image is None else [subject_image],
+        [] if own is None else [_checked_mark(path, own)],
+    )  # fmt: skip
+    fields: dict[str, Any] = {"seed": record["seed"], "model": record["model"], "num_images": 1, "candidates": 1}
+    for name, value in record["settings"].items():
+        if name in TYPES and name not in _NOT_OF_THE_PICTURE and value is not None:
+            try:
+                fields[name] = checked_value(name, value)
+            except UserError as error:
+                raise UserError(
+                    f"{path}: its record is not proper ({error}): take the picture as it was saved"
+                ) from error
+    fields["references"] = tuple(references)
+    fields["subject_image"] = subject_image
+    return fields
+
+
+def _checked_mark(path: Path, mark: object) -> Mapping[str, str]:
+    if isinstance(mark, dict) and all(isinstance(mark.get(key), str) for key in ("name", "sha256")):
+        return mark
+    raise UserError(f"{path}: its record names a file in a strange way: take the picture as it was saved")
+
+
+def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Sequence[Mapping[str, str]]) -> None:
+    """Raises UserError unless the files are those of the record."""
+    names = ", ".join(mark["name"][:80] for mark in marks) or "none"
+    if len(given) != len(marks):
+        raise UserError(
+            f"{path}: was made with --{flag} {names!s}, and {len(given)} came: give the same, in this order"
+        )
+    for file, mark in zip(given, marks, strict=True):
+        if not file.is_file():
+            raise FileNotFoundError(f"{file}: no such file: check the name")
+        if file_mark(file)["sha256"] != mark["sha256"]:
+            raise UserError(
+                f"--{flag} {file}: is not the file that {path.name} was made of ({mark['name'][:80]!r}, sha256 "
+                f"{mark['sha256'][:12]}): find that one, or leave --recall out"
+            )
