@@ -1,44 +1,33 @@
 """A manifest of assets becomes pictures: durable, resumable, many rows in one pass.
 
-open_run -> (an engine works on chunks of the job store) -> close_run. The store says what is left to do, the journal
-tells what came out; whoever is killed at whatever point, the same command goes on from there.
+open_run -> (an engine, see `engine`, works on chunks of the job store) -> close_run. The store says what is left to do,
+the journal tells what came out; whoever is killed at whatever point, the same command goes on from there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import queue
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from analogen.errors import RunError, UserError
+from analogen.errors import UserError
 from analogen.files import check_output, remove_leftovers
-from analogen.jobs import Job, JobStore
+from analogen.jobs import JobStore
 from analogen.journal import NAME as RESULTS
 from analogen.journal import Journal
 from analogen.manifest import Asset, Manifest, Problem
 from analogen.types import Request
 
-if TYPE_CHECKING:
-    from analogen.chunks import Maker, Member, Outcome
-
-    Ends = queue.Queue[tuple[Job, Outcome] | BaseException]
-
 STORE = "jobs.sqlite"
 KIND = "asset"
 # Candidates of one chunk: enough to fill a pass, and few, since a kill costs the pass under way.
 CHUNK_CANDIDATES = (16, 64)
-MAX_WORKERS = 4
 Event = dict[str, Any]
-Report = Callable[[Event], None]
 
 
 @dataclass
@@ -195,182 +184,6 @@ def _retry(store: JobStore, journal: Journal, manifest: Manifest) -> None:
             store.retry([job.id], chunks.place(Asset(0, job.payload["id"], job.payload["values"], request)))
         if failed:
             journal.rewrite()
-
-
-@dataclass
-class Tally:
-    """How far a run is. rate: pictures per second of this process over the last minute."""
-
-    rows: int
-    done: int = 0
-    failed: int = 0
-    pictures: int = 0
-    _marks: deque[tuple[float, int, int]] = field(default_factory=deque)
-
-    def note(self, now: float) -> None:
-        self._marks.append((now, self.done + self.failed, self.pictures))
-        while len(self._marks) > 2 and self._marks[0][0] < now - 60:
-            self._marks.popleft()
-
-    @property
-    def event(self) -> Event:
-        (then, ended, pictures), (now, ended_now, pictures_now) = self._marks[0], self._marks[-1]
-        passed = max(now - then, 1e-9)
-        rows_per_second = (ended_now - ended) / passed
-        left = self.rows - self.done - self.failed
-        return {
-            "event": "progress", "rows": self.rows, "done": self.done, "failed": self.failed,
-            "pictures_per_second": round((pictures_now - pictures) / passed, 3),
-            "seconds_left": round(left / rows_per_second, 1) if rows_per_second > 0 else None,
-        }  # fmt: skip
-
-
-def work_here(run: Run, device: str = "auto", workers: int | None = None, report: Report = lambda event: None) -> None:
-    """The local engine: threads of this process take chunk after chunk through all stages, until none is left.
-
-    While one thread draws and writes, another composes. Other processes may work on the same store meanwhile. Raises
-    UserError or RunError if the run cannot go on; what is finished stays, the rest goes back to the queue.
-    """
-    from analogen.chunks import Maker, Place
-
-    if run.store.counts()["queued"] == 0 and not run.store.others_run():
-        return
-    maker = Maker(Place(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"])))
-    _load_first(run.store, maker)
-    threads, share = _share_cores(workers, device)
-    ends: Ends = queue.Queue()
-    stop = threading.Event()
-    pool = [
-        threading.Thread(target=_guarded, args=(_work, ends, run.store, maker, share, stop), daemon=True)
-        for _ in range(threads)
-    ]
-    pool.append(threading.Thread(target=_guarded, args=(_beat, ends, run.store, stop), daemon=True))
-    for thread in pool:
-        thread.start()
-    try:
-        follow(run, ends, lambda: any(thread.is_alive() for thread in pool[:-1]), report)
-    finally:
-        stop.set()
-        for thread in pool:
-            thread.join()
-        _take_rest(run, ends)
-
-
-def _take_rest(run: Run, ends: Ends) -> None:
-    """After a failure or an interruption: what is on disk already need not be made again."""
-    with suppress(queue.Empty, RunError):
-        while True:
-            found = ends.get_nowait()
-            if isinstance(found, tuple):
-                run.journal.record(found[0], found[1].result, found[1].error)
-
-
-def follow(run: Run, ends: Ends, is_alive: Callable[[], bool], report: Report) -> None:
-    """Journal what the workers of an engine finish, and tell about it, until they have all ended.
-
-    Raises what a worker raised.
-    """
-    tally = Tally(run.rows)
-    told = 0.0
-    while True:
-        ended = not is_alive()  # asked first: what a worker put there before its end is still taken
-        try:
-            found = ends.get(timeout=0 if ended else 0.2)
-        except queue.Empty:
-            found = None
-            if ended:
-                return
-        if isinstance(found, BaseException):
-            raise found
-        if found is not None:
-            job, outcome = found
-            if run.journal.record(job, outcome.result, outcome.error):
-                tally.pictures += len(outcome.result["images"]) if outcome.result else 0
-                report(_row_event(job, outcome))
-        now = time.monotonic()
-        if now - told >= 1 or not tally._marks:
-            counts = run.store.counts()
-            tally.done, tally.failed, told = counts["done"], counts["failed"], now
-            tally.note(now)
-            report(tally.event)
-
-
-def _row_event(job: Job, outcome: Outcome) -> Event:
-    event: Event = {"event": "row", "id": job.payload["id"], "line": job.payload["line"]}
-    if outcome.result is None:
-        return {**event, "state": "failed", "error": outcome.error}
-    return {**event, "state": "done", "images": [image["path"] for image in outcome.result["images"]]}
-
-
-def members(jobs: Iterable[Job]) -> list[Member]:
-    """The rows of a claimed group as a worker takes them; those that failed before are left out."""
-    from analogen.chunks import Member
-
-    return [
-        Member(job.id, job.payload["id"], job.payload["values"], job.state == "running")
-        for job in jobs
-        if job.state in ("running", "done")
-    ]
-
-
-def _work(
-    ends: Ends,
-    store: JobStore,
-    maker: Maker,
-    share: int,
-    stop: threading.Event,
-) -> None:
-    import torch
-
-    torch.set_num_threads(share)  # of this thread
-    while not stop.is_set():
-        claimed = {job.id: job for job in store.claim(KIND)}
-        if claimed:
-            for outcome in maker.make(members(claimed.values()), stop.is_set):
-                ends.put((claimed[outcome.job], outcome))
-        elif store.others_run():
-            # Should they die, their rows are ours.
-            stop.wait(1)
-        else:
-            return
-
-
-def _beat(ends: object, store: JobStore, stop: threading.Event) -> None:
-    while not stop.wait(store.lease_seconds / 4):
-        store.heartbeat()
-
-
-def _guarded(target: Callable[..., None], ends: Ends, *arguments: Any) -> None:
-    from analogen.chunks import Stopped
-
-    try:
-        target(ends, *arguments)
-    except Stopped:
-        pass
-    except BaseException as error:
-        ends.put(error)
-
-
-def _load_first(store: JobStore, maker: Maker) -> None:
-    """Load the model before the threads start: what cannot be had is told before anything is claimed."""
-    from analogen.plain import request_from
-
-    waiting = store.history("queued", limit=1) or store.history("running", limit=1)
-    if waiting:
-        maker.generator(request_from(waiting[0].payload["values"], Path(), maker.place.device))
-
-
-def _share_cores(workers: int | None, device: str) -> tuple[int, int]:
-    """How many threads work, and how many of torch's own each of them has."""
-    import torch
-
-    from analogen.models import pick_device
-
-    cores = torch.get_num_threads()
-    if workers is None:
-        # On an accelerator a second worker draws and writes while the first one computes.
-        workers = min(cores, MAX_WORKERS) if pick_device(device) == "cpu" else 2
-    return workers, max(1, cores // workers)
 
 
 def close_run(run: Run, sheet: bool, seconds: float) -> Event:

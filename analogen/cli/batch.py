@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import sys
@@ -13,10 +14,10 @@ from typing import Any
 
 import click
 
-from analogen.batch import STORE, Event, close_run, estimate, open_run, work_here
+from analogen.batch import STORE, Event, close_run, estimate, open_run
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.settings import settings_options
-from analogen.errors import RunError
+from analogen.errors import RunError, UserError
 from analogen.files import check_output
 from analogen.jobs import JobStore
 from analogen.manifest import Manifest, Problem
@@ -28,8 +29,11 @@ LOG_SECONDS = 60.0
 @click.command("batch", context_settings=HELP)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--output", metavar="DIR", required=True, help="Folder for pictures, results.jsonl and the job store.")
-@click.option("--engine", type=click.Choice(["local"]), default="local", show_default=True)
-@click.option("--workers", type=click.IntRange(1, 256), help="Chunks at the same time.")
+@click.option(
+    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="This process, or Ray's."
+)
+@click.option("--workers", type=click.IntRange(1, 4096), help="Chunks at the same time.")
+@click.option("--address", metavar="ADDRESS", help="Of a Ray cluster; without it a local one is started.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with the run that the folder holds.")
 @click.option("--retry-failed", is_flag=True, help="Try the rows that failed once more.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For rows without one, mixed with their id.")
@@ -43,6 +47,7 @@ def command(
     output: str,
     engine: str,
     workers: int | None,
+    address: str | None,
     resume: bool,
     retry_failed: bool,
     metadata: bool,
@@ -61,6 +66,10 @@ def command(
     analogen batch assets.jsonl --output assets --candidates 8 --dry-run
     """
     started = time.perf_counter()
+    if address is not None and engine != "ray":
+        raise UserError("--address is that of a Ray cluster: add --engine ray, or leave it out")
+    if engine == "ray" and importlib.util.find_spec("ray") is None:
+        raise UserError('--engine ray needs Ray: pip install "analogen[ray]"')
     show = _Json() if format_ == "json" else _Text()
     table = Manifest(manifest, defaults)
     if dry_run:
@@ -72,7 +81,14 @@ def command(
         try:
             with quick_imports():
                 import analogen.chunks  # noqa: F401
-            work_here(run, device, workers, show.event)
+            if engine == "ray":
+                from analogen.engine_ray import work_on_ray
+
+                work_on_ray(run, address, device, workers, show.event)
+            else:
+                from analogen.engine import work_here
+
+                work_here(run, device, workers, show.event)
         except KeyboardInterrupt:
             counts = run.store.counts()
             ended = counts["done"] + counts["failed"]

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen import batch, chunks, files
+from analogen import batch, chunks, engine, files
 from analogen.cli import main
 from analogen.errors import RunError, UserError
 from analogen.jobs import JobStore
@@ -230,7 +230,7 @@ def test_two_processes_share_a_run_and_make_nothing_twice(
 
     def work(one: batch.Run) -> None:
         try:
-            batch.work_here(one, "cpu", 1)
+            engine.work_here(one, "cpu", 1)
             batch.close_run(one, sheet=False, seconds=0)
         except BaseException as error:
             failures.append(error)

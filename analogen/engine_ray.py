@@ -1,0 +1,162 @@
+"""The engine for a cluster: chunks go to stateful workers of Ray Data, one per device, over the same stage functions.
+
+The process that started the run alone opens the job store; workers get plain rows, write pictures to storage that all
+machines share, and hand back how each row ended. A worker that dies costs the chunk it was at: Ray starts another one
+and gives it the chunk again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analogen.batch import KIND, Run
+from analogen.chunks import Maker, Member, Outcome, Place, Stopped
+from analogen.engine import Report, members, place_of, run_threads
+from analogen.errors import RunError, UserError
+from analogen.jobs import Job
+
+if TYPE_CHECKING:
+    from analogen.engine import Ends
+
+TRIES = 3  # of a chunk whose worker dies
+WAVE = 32  # chunks per worker that are handed to Ray at once: the queue in its memory stays short
+
+
+def work_on_ray(
+    run: Run,
+    address: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    report: Report = lambda event: None,
+) -> None:
+    """Work off a run on the cluster at `address`, or on a local one that is started for it.
+
+    workers: None takes one per GPU of the cluster, or one per two cores where there is none. Raises UserError or
+    RunError if the run cannot go on; what is finished stays.
+    """
+    import ray
+
+    if run.store.counts()["queued"] == 0 and not run.store.others_run():
+        return
+    started_here = not ray.is_initialized()
+    if started_here:
+        _connect(address)
+    try:
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context.max_errored_blocks = -1  # a chunk that kills its worker every time must not take the others along
+        resources, workers = _share(workers, device)
+        output = run.output.resolve()
+        base = run.manifest.path.parent.resolve()
+        place = Place(base, output, device, place_of(run, device).metadata)
+
+        def work(ends: Ends, stop: threading.Event) -> None:
+            while not stop.is_set() and (claimed := _claim(run, WAVE * workers)):
+                _run_wave(claimed, place, workers, resources, ends, stop)
+
+        run_threads(run, [work], report)
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    import ray
+
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        ray.init(address=address or "local", **settings)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        where = f"--address {address}: no Ray cluster answers there" if address else "--engine ray: no cluster starts"
+        raise UserError(f"{where} ({' '.join(str(error).split())[:200]}): check it, or use --engine local") from error
+
+
+def _share(workers: int | None, device: str) -> tuple[dict[str, Any], int]:
+    """What each worker reserves, and how many there are."""
+    import ray
+
+    found = ray.cluster_resources()
+    cores, gpus = found.get("CPU", 1.0), int(found.get("GPU", 0))
+    if device == "cpu" or (device == "auto" and not gpus):
+        workers = workers or max(1, int(cores) // 2)
+        return {"num_cpus": max(0.5, int(2 * cores / workers) / 2)}, workers
+    if not gpus:
+        raise UserError(f"--device {device}: the Ray cluster has no GPU: use --device cpu")
+    workers = workers or gpus
+    return {"num_cpus": 1, "num_gpus": min(1.0, gpus / workers)}, workers
+
+
+def _claim(run: Run, most: int) -> list[list[Job]]:
+    """Up to `most` chunks off the queue."""
+    claimed: list[list[Job]] = []
+    while len(claimed) < most and (jobs := run.store.claim(KIND)):
+        claimed.append(jobs)
+    return claimed
+
+
+def _run_wave(
+    claimed: list[list[Job]], place: Place, workers: int, resources: dict[str, Any], ends: Ends, stop: threading.Event
+) -> None:
+    import ray
+
+    rows = [{"chunk": json.dumps([member._asdict() for member in members(jobs)])} for jobs in claimed]
+    waiting = {job.id: job for jobs in claimed for job in jobs if job.state == "running"}
+    told = {**asdict(place), "base": str(place.base), "output": str(place.output)}
+    # One chunk per block, or Ray would hand several to a worker at once, and lose as many with it.
+    blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
+    with warnings.catch_warnings():
+        # Ray wants to drop these two arguments in 2.64 and has no others that say it yet.
+        warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+        made = blocks.map_batches(
+            Worker,
+            fn_constructor_args=(json.dumps(told),),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
+            max_restarts=-1,
+            max_task_retries=TRIES - 1,
+            **resources,
+        )
+    for row in made.iter_rows():
+        if stop.is_set():
+            raise Stopped
+        found = json.loads(row["outcomes"])
+        if "broken" in found:
+            raise (UserError if found["user"] else RunError)(found["broken"])
+        for outcome in found["ends"]:
+            ends.put((waiting.pop(outcome["job"]), Outcome(**outcome)))
+    for job in waiting.values():
+        ends.put((job, Outcome(job.id, None, f"its worker died {TRIES} times while it made the chunk of this row")))
+
+
+class Worker:
+    """What Ray keeps alive on a device: the models, loaded once, and the stages."""
+
+    def __init__(self, place: str) -> None:
+        values = json.loads(place)
+        self.place = Place(Path(values["base"]), Path(values["output"]), values["device"], values["metadata"])
+        self.maker = Maker(self.place)
+
+    def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[str]]]:
+        for chunk in batch["chunk"]:
+            yield {"outcomes": [json.dumps(self._made([Member(**row) for row in json.loads(str(chunk))]))]}
+
+    def _made(self, rows: list[Member]) -> dict[str, Any]:
+        if not self.place.output.is_dir():
+            seen = f"{self.place.output}: is not seen by the Ray worker on {socket.gethostname()}"
+            return {
+                "broken": f"{seen}: put --output and the references on storage that all machines share",
+                "user": True,
+            }
+        try:
+            return {"ends": [outcome._asdict() for outcome in self.maker.make(rows)]}
+        except (RunError, UserError) as error:
+            return {"broken": str(error), "user": isinstance(error, UserError)}
