@@ -1,0 +1,111 @@
+"""Which model sits on the device when.
+
+Models that take turns (a vision-language model, text encoders, a denoiser, an autoencoder) are brought to the device
+when they run, and the ones that ran longest ago give way. Nothing moves while all of them fit. A batch that is taken
+through its stages one by one thus moves each model once, not once per picture.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from accelerate.hooks import ModelHook, add_hook_to_module
+from torch import nn
+
+RESERVE_BYTES = 3 * 2**30  # what a running model needs beside its weights, as diffusers' own manager reserves
+
+
+class Residency:
+    """Models that share one device. `moves` counts how often each was brought there.
+
+    limit_bytes: of weights that may stay together; 0 keeps a single model at a time, None keeps whatever comes.
+    """
+
+    def __init__(self, device: str | torch.device, limit_bytes: int | None = None) -> None:
+        self.device = torch.device(device)
+        self.limit_bytes = limit_bytes
+        self.moves: Counter[str] = Counter()
+        self._models: dict[str, nn.Module] = {}
+        self._sizes: dict[str, int] = {}
+        self._here: dict[str, None] = {}  # as an ordered set: the one that ran longest ago comes first
+
+    def add(self, name: str, model: nn.Module) -> None:
+        """Take charge of a model. Its own calls bring it to the device from now on; see `bring` for other uses."""
+        if name in self._models:
+            if self._models[name] is not model:
+                raise ValueError(f"another model is already called {name!r}")
+            return
+        self._models[name], self._sizes[name] = model, size_bytes(model)
+        if self.device.type != "cpu" and _device_of(model).type == self.device.type:
+            self._here[name] = None  # loaded straight to the device
+        add_hook_to_module(model, _BringHook(self, name), append=True)
+
+    def add_pipeline(self, components: Mapping[str, Any]) -> None:
+        """Take charge of a pipeline's models."""
+        for name, component in components.items():
+            if isinstance(component, nn.Module):
+                self.add(name, component)
+
+    def bring(self, name: str) -> None:
+        """See that the model is on the device; others give way if there is no room."""
+        if name in self._here:
+            self._here[name] = self._here.pop(name)
+            return
+        needed = self._sizes[name]
+        if self.limit_bytes is not None:
+            while self._here and needed + sum(self._sizes[other] for other in self._here) > self.limit_bytes:
+                self._send_away(next(iter(self._here)))
+        self._models[name].to(self.device)
+        self._here[name] = None
+        self.moves[name] += 1
+
+    def tighten(self) -> bool:
+        """After memory has run out: from now on one model at a time. False if that was so already."""
+        if self.limit_bytes == 0 or len(self._models) < 2:
+            return False
+        self.limit_bytes = 0
+        while len(self._here) > 1:
+            self._send_away(next(iter(self._here)))
+        return True
+
+    def _send_away(self, name: str) -> None:
+        del self._here[name]
+        self._models[name].to("cpu")
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class _BringHook(ModelHook):  # type: ignore[misc]
+    """diffusers finds the device to run on by `execution_device`, and calls `pre_forward` before encode and decode
+    of autoencoders as well."""
+
+    def __init__(self, residency: Residency, name: str) -> None:
+        self.residency, self.name = residency, name
+        self.execution_device = residency.device
+
+    def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self.residency.bring(self.name)
+        return args, kwargs
+
+
+def room_for_weights(device: str | torch.device) -> int | None:
+    """Bytes of weights that may stay on a device beside what a running model needs; None where nothing must move."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return None  # a CPU's memory and Apple's are the same memory for all
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(0, free + torch.cuda.memory_reserved(device) - RESERVE_BYTES)
+
+
+def size_bytes(model: nn.Module) -> int:
+    """Of parameters and buffers."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
