@@ -13,7 +13,8 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -105,11 +106,22 @@ def write_checkpoint(checkpoint: Checkpoint, folder: str | Path, layout: Layout 
     folder = Path(folder)
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}: expected {' or '.join(LAYOUTS)}")
+    with new_folder(folder) as temporary:
+        _write(checkpoint, temporary, layout)
+
+
+@contextmanager
+def new_folder(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder to fill, which then appears as `folder`, whole or not at all.
+
+    Raises ValueError if `folder` exists and holds anything, or cannot be written.
+    """
+    folder = Path(folder)
     check_target(folder)
     temporary = folder.absolute().with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         temporary.mkdir(parents=True)
-        _write(checkpoint, temporary, layout)
+        yield temporary
         if folder.exists():
             folder.rmdir()
         os.replace(temporary, folder)
