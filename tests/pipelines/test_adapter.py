@@ -19,10 +19,12 @@ from analogen.pipelines.adapter import (
     RelationalAdapter,
     build_adapter,
     load_adapter,
+    parameter_counts,
     save_adapter,
 )
 from analogen.pipelines.attach import Sites, attach, denoiser_of
 from analogen.pipelines.families import FAMILIES
+from analogen.pipelines.full_size import meta_denoiser
 
 
 @pytest.fixture
@@ -188,3 +190,61 @@ def test_existing_folder_is_not_overwritten(saved: Path) -> None:
 def test_every_family_says_what_it_covers() -> None:
     assert [family.name for family in FAMILIES.values()] == list(FAMILIES)
     assert all(family.covers for family in FAMILIES.values())
+
+
+# Of the published models: parameters of the denoiser, of the projection, and of the keys and values at its sites.
+COUNTS = {
+    "sd15": (859_520_964, 9_746_688, 19_169_280, 16),
+    "sdxl": (2_567_463_684, 25_498_368, 340_787_200, 70),
+    "sd35-medium": (2_243_171_520, 109_443_328, 320_198_592, 37),
+    "sd35": (8_056_627_520, 110_592_896, 686_288_512, 38),
+    "flux": (11_901_408_320, 6_316_032, 478_267_392, 19),
+}
+
+
+@pytest.mark.parametrize("model", COUNTS)
+def test_adapter_fits_the_published_model_at_full_size(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attached and called on the meta device: nothing is computed, but every shape must agree."""
+    denoiser: Any = meta_denoiser(model)
+    counts = parameter_counts(denoiser)
+    adapter = build_adapter(denoiser)
+    sites = Sites(denoiser, adapter)
+    assert (counts["base"], counts["image_proj"], counts["ip_adapter"], len(sites.names)) == COUNTS[model]
+    relation, config = torch.empty(2, 1, 384, device="meta"), denoiser.config
+
+    def empty(*shape: int) -> torch.Tensor:
+        return torch.empty(*shape, device="meta")
+
+    if sites.family.name == "unet":
+        more = {"text_embeds": empty(2, 1280), "time_ids": empty(2, 6)} if model == "sdxl" else {}
+        text = empty(2, 77, config.cross_attention_dim)
+        given = {"image_embeds": [relation], **more}
+        found = denoiser(empty(2, 4, 64, 64), empty(2), text, added_cond_kwargs=given, return_dict=False)[0]
+        assert found.shape == (2, 4, 64, 64)
+    elif sites.family.name == "sd3":
+        attend = torch.nn.functional.scaled_dot_product_attention
+
+        def laid_out(*parts: torch.Tensor, **options: Any) -> torch.Tensor:
+            """As on real devices, heads inside: diffusers takes a view of it."""
+            return attend(*parts, **options).transpose(1, 2).contiguous().transpose(1, 2)
+
+        monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", laid_out)
+        text, pooled = empty(2, 20, 4096), empty(2, 2048)
+        given = {"ip_adapter_image_embeds": relation}
+        found = denoiser(empty(2, 16, 64, 64), text, pooled, empty(2), joint_attention_kwargs=given)[0]
+        assert found.shape == (2, 16, 64, 64)
+    else:
+        found = denoiser(
+            empty(2, 64, 64), empty(2, 20, 4096), empty(2, 768), empty(2), empty(64, 3), empty(20, 3), empty(2),
+            {"ip_adapter_image_embeds": [relation]},
+        )[0]  # fmt: skip
+        assert found.shape == (2, 64, 64)
+
+
+def test_published_models_without_a_loader_are_refused_and_counted() -> None:
+    qwen = meta_denoiser("qwen-edit")
+    assert sum(parameter.numel() for parameter in qwen.parameters()) == 20_430_401_088
+    with pytest.raises(ValueError, match="QwenImageTransformer2DModel takes no relational adapter"):
+        parameter_counts(qwen)
+    with pytest.raises(ValueError, match="no shapes of 'dalle'"):
+        meta_denoiser("dalle")
