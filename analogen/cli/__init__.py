@@ -21,8 +21,8 @@ from analogen.models import nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
 _COMMANDS = (
-    "generate", "batch", "similarity", "caption", "filter", "world", "corpus", "train", "evaluate", "convert",
-    "models", "env",
+    "generate", "batch", "similarity", "caption", "filter", "gallery", "world", "corpus", "train", "evaluate",
+    "convert", "models", "env",
 )  # fmt: skip
 
 

@@ -1,0 +1,193 @@
+"""Filling a gallery from folders: what is new or changed is embedded, the rest is left as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from analogen.relsim.batches import run_all
+from analogen.relsim.encoder import MiniEncoder, RelationalEncoder
+from analogen.relsim.gallery.patterns import path_pattern
+from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known, Vectors
+from analogen.relsim.images import open_checked, read_image_from
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
+BATCH = 32
+# Rows of one commit: few enough that a kill costs seconds, enough that commits cost little.
+COMMIT = 512
+
+
+@dataclass
+class Added:
+    """What `add` did. refused: path and reason of every file that could not be read."""
+
+    found: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: list[dict[str, str]] = field(default_factory=list)
+
+
+class _Read(NamedTuple):
+    """A file, read once. image: what the encoder is given."""
+
+    path: str
+    sha256: str
+    length: int
+    mtime_ns: int
+    size: tuple[int, int]
+    thumbnail: bytes
+    image: Image.Image
+
+
+def add(
+    gallery: Gallery,
+    folders: Sequence[Path],
+    encoder: RelationalEncoder,
+    progress: bool = False,
+    commit: int = COMMIT,
+    on_commit: Callable[[int], None] | None = None,
+) -> Added:
+    """Walk the folders and embed what the gallery lacks. A run that was killed goes on where it was.
+
+    A file whose size and time are known is not opened; one with another time but the same bytes is not embedded.
+    Raises FileNotFoundError or ValueError for a folder that is none.
+    """
+    told, known = Added(), gallery.known()
+    paths = list(find_files(folders))
+    told.found = len(paths)
+    waiting: list[Entry] = []
+    touched: dict[str, int] = {}
+
+    def fresh() -> Iterator[Path]:
+        for path in paths:
+            before = known.get(str(path))
+            state = path.stat()
+            if before and (before.length, before.mtime_ns) == (state.st_size, state.st_mtime_ns):
+                told.unchanged += 1
+            elif before and before.length == state.st_size and _digest(path) == before.sha256:
+                told.unchanged += 1
+                touched[str(path)] = state.st_mtime_ns
+            else:
+                yield path
+
+    work = list(fresh())
+    gallery.touch(touched)
+    reduce = encoder.reduced if isinstance(encoder, MiniEncoder) else (lambda image: image)
+
+    def refuse(index: int, reason: str) -> None:
+        told.refused.append({"path": str(work[index]), "reason": reason})
+
+    def embed(read: list[_Read]) -> list[tuple[_Read, Vectors, Vectors]]:
+        relation, attributes = both(encoder, [one.image for one in read])
+        return list(zip(read, relation, attributes, strict=True))
+
+    def flush() -> None:
+        gallery.put(waiting)
+        waiting.clear()
+        if on_commit is not None:
+            on_commit(told.added + told.changed)
+
+    for batch in run_all(work, lambda path: _read(path, reduce), embed, BATCH, refuse, progress):
+        for _, (read, relation, attributes) in batch:
+            if read.path in known:
+                told.changed += 1
+            else:
+                told.added += 1
+            size = read.size
+            waiting.append(
+                Entry(
+                    read.path, read.sha256, read.length, read.mtime_ns, *size, time.time(), relation, attributes,
+                    read.thumbnail,
+                )
+            )  # fmt: skip
+        if len(waiting) >= commit:
+            flush()
+    flush()
+    if told.added + told.changed:
+        gallery.tidy()
+    return told
+
+
+def about_of(encoder: RelationalEncoder, name: str) -> About:
+    """What a gallery by this encoder says of its vectors."""
+    if isinstance(encoder, MiniEncoder):
+        config, weights = encoder.net.config, encoder.folder / "model.safetensors"
+        return About(name, config.relation_dim, config.looks_dim, _digest(weights)[:16])
+    one = Image.new("RGB", (64, 64))
+    return About(name, encoder.embed([one]).shape[1], encoder.attributes([one]).shape[1])
+
+
+def both(encoder: RelationalEncoder, images: Sequence[Image.Image]) -> tuple[Vectors, Vectors]:
+    """Relations and looks of pictures, in one pass where the encoder can."""
+    if isinstance(encoder, MiniEncoder):
+        looked = encoder.look(images)
+        return looked.relation, looked.attributes
+    return encoder.embed(images), encoder.attributes(images)
+
+
+def find_files(folders: Iterable[Path]) -> Iterator[Path]:
+    """Pictures by their suffix in the folders and in those in them, absolute, in the order of their names; hidden
+    ones are left out. Raises FileNotFoundError or ValueError with one line."""
+    seen: set[Path] = set()
+    for folder in folders:
+        if not folder.exists():
+            raise FileNotFoundError(f"{folder}: no such folder: check the name")
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: is a file: name the folder that holds it")
+        for root, names, files in os.walk(folder.resolve()):
+            names[:] = sorted(name for name in names if not name.startswith("."))
+            for name in sorted(files):
+                path = Path(root, name)
+                if name.startswith(".") or path.suffix.lower() not in SUFFIXES or path in seen:
+                    continue
+                if path.is_file():  # not a link that leads nowhere
+                    seen.add(path)
+                    yield path
+
+
+def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:
+    """Known paths that are, or lie in, or match one of `wanted`."""
+    chosen = set()
+    for text in wanted:
+        whole = os.path.abspath(text)
+        pattern = re.compile(path_pattern(whole if not text.startswith("*") else text))
+        chosen |= {path for path in known if path == whole or path.startswith(whole + os.sep) or pattern.match(path)}
+    return chosen
+
+
+def missing(known: dict[str, Known]) -> list[str]:
+    """Paths of rows whose files are gone."""
+    return [path for path in known if not Path(path).is_file()]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path, reduce: Callable[[Image.Image], Image.Image]) -> _Read:
+    with open_checked(path) as file:
+        data, state = file.read(), os.fstat(file.fileno())
+    image = read_image_from(io.BytesIO(data), path).image
+    digest = hashlib.sha256(data).hexdigest()
+    return _Read(str(path), digest, len(data), state.st_mtime_ns, image.size, thumbnail_of(image), reduce(image))
+
+
+def thumbnail_of(image: Image.Image) -> bytes:
+    """JPEG of at most THUMBNAIL_PX."""
+    factor = max(image.size) // (2 * THUMBNAIL_PX)
+    small = image.reduce(factor) if factor > 1 else image.copy()
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    with io.BytesIO() as out:
+        small.convert("RGB").save(out, "JPEG", quality=82)
+        return out.getvalue()
