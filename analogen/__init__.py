@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analogen.errors import RunError, UserError
     from analogen.generator import Generator
+    from analogen.loading import load_generator
     from analogen.metadata import read_metadata
     from analogen.relsim.encoder import load_encoder
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores
@@ -27,6 +28,7 @@ _HOMES = {
     "Scores": "analogen.types",
     "UserError": "analogen.errors",
     "load_encoder": "analogen.relsim.encoder",
+    "load_generator": "analogen.loading",
     "read_metadata": "analogen.metadata",
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "UserError",
     "__version__",
     "load_encoder",
+    "load_generator",
     "read_metadata",
 ]
 

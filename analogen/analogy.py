@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.generator import PREVIEW_PX, Casting, Generator, Row, draw, sample, score_pictures, understood_of
+from analogen.generator import PREVIEW_PX, Casting, Generator, Row, draw, sample, score_pictures
 from analogen.relsim.judges import Judge
 from analogen.relsim.world.dataset import (
     Selection,
@@ -25,6 +25,7 @@ from analogen.relsim.world.scene import Scene
 from analogen.scoring import Vectors, ranked
 from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
+from analogen.understanding import understood_of
 
 REFERENCE_PX = 192
 # Few: every row of a pass is padded to the longest scene in it.

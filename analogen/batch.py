@@ -104,7 +104,7 @@ def _check_same(store: JobStore, manifest: Manifest, settings: dict[str, Any], f
     now = json.loads(json.dumps(settings))
     for name in sorted({*before["defaults"], *now["defaults"]}):
         was, is_now = before["defaults"].get(name), now["defaults"].get(name)
-        if was != is_now:
+        if (was or None) != (is_now or None):  # what says nothing, such as an empty list, is as good as left out
             flag = "--" + name.replace("_", "-")
             raise UserError(f"--output {folder}: was started with {flag} {was}, not {is_now}: name another folder")
     if before["metadata"] != now["metadata"]:

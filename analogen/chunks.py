@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from analogen.errors import RunError, UserError
-from analogen.generator import Composed, Generator, Prepared
+from analogen.loading import load_generator
 from analogen.plain import request_from
 from analogen.saving import save_candidate
+from analogen.stages import Composed, Prepared, Stages
 from analogen.types import Candidate, Request
 
 
@@ -53,15 +54,15 @@ class Maker:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._generators: dict[tuple[str, str], Generator] = {}
+        self._generators: dict[tuple[object, ...], Stages] = {}
         self._loading = threading.Lock()
 
-    def generator(self, request: Request) -> Generator:
+    def generator(self, request: Request) -> Stages:
         """The generator that a request asks for. Raises UserError for what cannot be had."""
         with self._loading:
-            key = (request.model, request.dtype)
+            key = request.loaded_with
             if key not in self._generators:
-                self._generators[key] = Generator(request.model, self.place.device, request.dtype)
+                self._generators[key] = load_generator(request)
             return self._generators[key]
 
     def make(self, members: Sequence[Member], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:

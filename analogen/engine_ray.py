@@ -7,9 +7,11 @@ and gives it the chunk again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -74,7 +76,10 @@ def _connect(address: str | None) -> None:
 
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        ray.init(address=address or "local", **settings)
+        # Ray puts the driver's folder first on its workers' import path. In a checkout of analogen that folder holds
+        # half the package (the build maps the other folders in), which would hide the installed one.
+        with contextlib.chdir(sys.prefix):
+            ray.init(address=address or "local", **settings)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = f"--address {address}: no Ray cluster answers there" if address else "--engine ray: no cluster starts"
         raise UserError(f"{where} ({' '.join(str(error).split())[:200]}): check it, or use --engine local") from error

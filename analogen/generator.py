@@ -1,17 +1,16 @@
-"""The main flow, stage by stage: start reading here.
+"""The main flow with mini, stage by stage: start reading here.
 
-read -> encode_relations -> plan -> sample -> score -> select -> draw. `Generator.run` takes one request through it;
-the batch takes many at once through the same methods (`prepare`, `compose`, `finish`). Callers save what comes back.
+read -> encode_relations -> plan -> sample -> score -> select -> draw. `Generator.run` (stages.py) takes one request
+through it; the batch takes many at once through the same methods (`prepare`, `compose`, `finish`). Callers save what
+comes back. Big models go the same way in painting.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import random
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,28 +30,19 @@ from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.svg import to_svg
 from analogen.scoring import Vectors, Weights, ranked, score
-from analogen.types import DTYPES, Candidate, FoundRelation, Request, Result, Scores
+from analogen.stages import Composed, Prepared, Progress, Stages, Stopwatch, check_one_pass
+from analogen.types import DTYPES, Candidate, Request, Scores
+from analogen.understanding import Understood, encode_relations, unit
 
-Progress = Callable[[str, int, int], None]
 # Candidates are judged at this size; only those that are kept are drawn at full size.
 PREVIEW_PX = 224
-LOW_CONFIDENCE = 0.35
 STEPS, GUIDANCE = 24, 1.0  # more guidance costs twice the time and kept no more relations (docs/experiments.md, 8)
 
 
 @dataclass(frozen=True)
-class Understood:
-    """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures."""
-
-    relation: Vectors
-    found: FoundRelation
-    looks: Vectors | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Casting:
-    """Who plays the things. `subject_vector`: (384,), what the subject score compares with."""
+    """Who plays the things. `subject_vector`: (384,), what the subject score compares with; drawable: whether the
+    art is the subject's own, or a stand-in for it."""
 
     subject: str
     subject_vector: Vectors
@@ -60,6 +50,7 @@ class Casting:
     others: tuple[str, ...]
     style: str | None
     notes: tuple[str, ...] = ()
+    drawable: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,47 +64,34 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A request whose files have been read. references: as small as the encoder sees them."""
+class CastRequest(Prepared):
+    """A request whose things have been found their art."""
 
-    request: Request
-    references: tuple[Image.Image, ...]
     casting: Casting
 
 
 @dataclass(frozen=True)
-class Composed:
+class Scenes(Composed):
     """A request with its candidates as scenes, still undrawn; scenes[i] is of rows[i]."""
 
-    request: Request
     casting: Casting
-    understood: Understood
     rows: tuple[Row, ...]
     scenes: tuple[Scene, ...]
 
 
-@dataclass
-class Stopwatch:
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - started
-
-
-class Generator:
+class Generator(Stages):
     """Mini, loaded once, for any number of requests.
 
-    model: a name of `analogen models` that is ready; device: "auto" takes an accelerator if there is one.
+    model: "mini"; device: "auto" takes an accelerator if there is one.
     Raises UserError for what cannot be had.
     """
 
     def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
-        self.model = find_model(model).name
+        if not find_model(model).is_mini:
+            raise UserError(
+                f"Generator is mini alone, and {model!r} came: analogen.load_generator(Request(...)) takes all"
+            )
+        self.model = model
         self.device = pick_device(device)
         if dtype not in DTYPES:
             raise UserError(f"dtype is {dtype!r}: expected one of {', '.join(DTYPES)}")
@@ -123,21 +101,9 @@ class Generator:
             self.composer.to(getattr(torch, dtype))
         self.library = ArtLibrary.shipped()
 
-    def run(self, request: Request, progress: Progress | None = None) -> Result:
-        """Make `request.candidates` pictures and rank them.
-
-        The first `request.num_images` are drawn at the asked size; the others stay previews of PREVIEW_PX.
-        Raises UserError for bad input.
-        """
-        watch = Stopwatch()
-        (composed,) = self.compose([self.prepare(request, watch=watch)], progress, watch)
-        candidates = tuple(self.finish(composed, progress, watch))
-        seconds = {**watch.seconds, "total": sum(watch.seconds.values())}
-        return self.result(composed, candidates, seconds)
-
     def prepare(
         self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
-    ) -> Prepared:
+    ) -> CastRequest:
         """Read the files of one request and find its art.
 
         images: pictures read so far, for requests that share theirs; new ones are added. Raises UserError for bad
@@ -149,11 +115,11 @@ class Generator:
                 if path not in images:
                     images[path] = self.encoder.reduced(read_image(path).image)
             references = tuple(images[path] for path in request.references)
-            return Prepared(request, references, cast_things(request, self.library, self.encoder))
+            return CastRequest(request, references, cast_things(request, self.library, self.encoder))
 
     def compose(
-        self, prepared: Sequence[Prepared], progress: Progress | None = None, watch: Stopwatch | None = None
-    ) -> list[Composed]:
+        self, prepared: Sequence[CastRequest], progress: Progress | None = None, watch: Stopwatch | None = None
+    ) -> list[Scenes]:
         """The scenes of all candidates of all requests, whatever their references, in one pass.
 
         Raises ValueError if the requests do not agree in what `Request.pass_settings` names.
@@ -161,9 +127,7 @@ class Generator:
         if not prepared:
             return []
         watch = watch or Stopwatch()
-        settings = {one.request.pass_settings for one in prepared}
-        if len(settings) > 1:
-            raise ValueError(f"requests of one pass must agree in steps and scales: {sorted(map(repr, settings))}")
+        check_one_pass([one.request for one in prepared])
         with watch("encode"):
             understood = encode_relations([(one.references, one.request.relation) for one in prepared], self.encoder)
         planned = [
@@ -178,12 +142,20 @@ class Generator:
                 )
             )  # fmt: skip
         return [
-            Composed(one.request, one.casting, found, tuple(rows), tuple(next(scenes) for _ in rows))
+            Scenes(
+                one.request,
+                found,
+                one.casting.subject,
+                found.notes + one.casting.notes,
+                one.casting,
+                tuple(rows),
+                tuple(next(scenes) for _ in rows),
+            )
             for one, found, rows in zip(prepared, understood, planned, strict=True)
         ]
 
     def finish(
-        self, composed: Composed, progress: Progress | None = None, watch: Stopwatch | None = None
+        self, composed: Scenes, progress: Progress | None = None, watch: Stopwatch | None = None
     ) -> Iterator[Candidate]:
         """Score one request's candidates and draw those that are kept, best first, each as it is asked for."""
         watch = watch or Stopwatch()
@@ -203,65 +175,19 @@ class Generator:
                         drawing = to_svg(scene, request.width, request.height, art=row.cast)
             yield Candidate(picture, row.seed, scores[index], rank, scene, drawing)
 
-    def result(self, composed: Composed, candidates: Sequence[Candidate], seconds: dict[str, float]) -> Result:
-        """What is told of a request and of the candidates that `finish` has given."""
-        understood, casting = composed.understood, composed.casting
-        notes = understood.notes + casting.notes
-        return Result(self.model, casting.subject, understood.found, tuple(candidates), notes, seconds)
-
-
-def encode_relations(
-    asked: Sequence[tuple[Sequence[Image.Image], str | None]], encoder: MiniEncoder
-) -> list[Understood]:
-    """What to keep, for each of several requests with pictures, words or both; a picture that comes in several is
-    looked at once."""
-    pictures = {id(image): image for references, _ in asked for image in references}
-    places = {key: place for place, key in enumerate(pictures)}
-    looked = encoder.look(list(pictures.values()))
-    words = [words for _, words in asked if words is not None]
-    said = iter(encoder.embed_text(words)) if words else iter(())
-    understood = []
-    for references, text in asked:
-        own = [places[id(image)] for image in references]
-        pictured = Looked(*(part[own] for part in looked)) if own else None
-        understood.append(understood_of(pictured, None if text is None else next(said), encoder))
-    return understood
-
-
-def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEncoder) -> Understood:
-    """The mean of the pictures' relations, and of that and the words' (384,)."""
-    notes: list[str] = []
-    parts: list[Vectors] = []
-    confidence = 1.0
-    if looked is not None:
-        pictured = _unit(looked.relation.mean(axis=0))
-        confidence = encoder.confidence(pictured, float(looked.known.mean()))
-        parts.append(pictured)
-    if words is not None:
-        parts.append(words)
-    relation = _unit(np.mean(parts, axis=0))
-    nearest = encoder.nearest_captions(relation, 1)[0]
-    if looked is None:
-        confidence = float(np.clip(nearest.score, 0, 1))
-    if confidence < LOW_CONFIDENCE:
-        what = "the reference is" if looked is not None else "the words are"
-        notes.append(
-            f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
-            f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
-        )
-    found = FoundRelation(nearest.caption, confidence)
-    return Understood(relation, found, None if looked is None else looked.attributes, tuple(notes))
-
 
 def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> Casting:
     """Find the art of subject and second thing. Raises ValueError for a style or picture that cannot be used."""
     notes: list[str] = []
+
+    near = {"--subject": True}
 
     def look_up(text: str, flag: str) -> str:
         try:
             match = library.find(text)
         except ValueError:  # not a name of the library: by meaning, which needs the text tower
             match = library.find(text, lambda texts: encoder.embed_text(texts))
+        near[flag] = match.near
         if not match.near:
             notes.append(
                 f"no drawing is near {flag} {text!r}: {match.name!r} stands in; give your own with --subject-image"
@@ -279,7 +205,7 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
         # What the user's own picture looks like to the encoder, since its name may say little.
         vector = encoder.embed_subject([_on_white(art)])[0]
         if request.subject:
-            vector = _unit(vector + encoder.embed_text([request.subject])[0])
+            vector = unit(vector + encoder.embed_text([request.subject])[0])
     else:
         assert request.subject is not None, "a request names a subject or its picture"
         subject = look_up(request.subject, "--subject")
@@ -290,7 +216,7 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
         others = fitting_others(subject if art is None else None, library)
     if request.negative_prompt is not None:
         notes.append("mini reads no --negative-prompt: it changes nothing")
-    return Casting(subject, vector, art, others, request.style, tuple(notes))
+    return Casting(subject, vector, art, others, request.style, tuple(notes), near["--subject"])
 
 
 def fitting_others(subject: str | None, library: ArtLibrary) -> tuple[str, ...]:
@@ -366,10 +292,6 @@ def score_pictures(
         understood.relation, looked.relation, casting.subject_vector, looked.subject, understood.looks,
         looked.attributes, weights,
     )  # fmt: skip
-
-
-def _unit(vector: Vectors) -> Vectors:
-    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
 
 
 def _on_white(art: Art) -> Image.Image:

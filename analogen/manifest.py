@@ -60,7 +60,7 @@ class Manifest:
     def __init__(self, path: str | Path, defaults: Mapping[str, Any] | None = None) -> None:
         self.path = Path(path)
         self.defaults = {name: value for name, value in (defaults or {}).items() if value is not None}
-        request_from({"num_images": 1, **self.defaults, "relation": "any", "subject": "any"}, Path())
+        request_from({"num_images": 1, **self.defaults, "reference": "any", "subject": "any"}, Path())
         suffixes = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows}
         if self.path.suffix.lower() not in suffixes:
             raise UserError(f"{self.path}: a manifest ends in .csv or .jsonl: save it as one of them")

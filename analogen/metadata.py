@@ -40,6 +40,31 @@ _SHAPE: dict[str, type] = {
 }
 
 
+# What decides a big model's picture; attention, offload and compilation are the machine's business.
+_OF_THE_PICTURE = (
+    "layout", "encoder", "captioner", "adapter", "lora", "control", "control_model", "strength", "quantize", "dtype",
+)  # fmt: skip
+
+
+def _settings_of_big(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in _OF_THE_PICTURE:
+        value = getattr(request, name)
+        if isinstance(value, tuple):
+            value = [_nameable(one) for one in value]
+        elif isinstance(value, str):
+            value = _nameable(value)
+        if value not in (None, False, [], "auto"):
+            found[name] = value
+    return found
+
+
+def _nameable(name: str) -> str:
+    """A hub id as it is; of a file or folder on this machine the name alone."""
+    path = Path(name)
+    return path.name if path.is_absolute() or path.exists() else name
+
+
 def file_mark(path: Path) -> dict[str, str]:
     """A file by name and sha256, without its folder."""
     digest = hashlib.sha256()
@@ -55,7 +80,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "version": version("analogen"),
-        "model": result.model,
+        "model": _nameable(result.model),
         "subject": result.subject,
         "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
         "references": [file_mark(path) for path in request.references],
@@ -73,6 +98,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
             "width": request.width,
             "height": request.height,
             "candidates": request.candidates,
+            **_settings_of_big(request),
         },
         "scores": {
             "relation": round(scores.relation, 4),

@@ -1,43 +1,121 @@
-"""The models that a user can name: one row each."""
+"""The models that a user can name: a row each for the published ones, and any other by its folder or hub id."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from analogen.errors import UserError
+
+MINI_SIDES_PX = (64, 4096)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One row of `analogen models`. `min_px`, `max_px`: the sides of a picture that it can make."""
+    """What is known of a model before anything of it is loaded.
+
+    kind      Of `analogen.pipelines.kinds`; "" where only its files, not fetched yet, will tell.
+    parts     Millions of parameters by component, counted from the real classes (tests/analogen/test_models.py).
+    gated     The hub hands it out only to users who have accepted its licence there.
+    side_px   Of the square that it makes where no size is asked for.
+    """
 
     name: str
     base: str
     route: str
     licence: str
     use: str
-    ready: bool = False
-    min_px: int = 64
-    max_px: int = 4096
+    kind: str = ""
+    parts: tuple[tuple[str, float], ...] = ()
+    gated: bool = False
+    side_px: int = 1024
 
     @property
-    def state(self) -> str:
-        return "shipped" if self.ready else "needs the full-size routes, not in this version"
+    def is_mini(self) -> bool:
+        return self.name == "mini"
+
+    @property
+    def edits(self) -> bool:
+        """Whether it is known to work on the reference itself."""
+        return self.route == _EDIT
+
+    def weight_gb(self, bytes_each: float, together: bool = True) -> float:
+        """Gigabytes (10^9 bytes) of all components, or of the largest one."""
+        sizes = [millions for _, millions in self.parts] or [0.0]
+        return (sum(sizes) if together else max(sizes)) * bytes_each / 1000
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raises UserError for a size that it cannot make, naming the nearest one."""
+        if self.is_mini:
+            low, high = MINI_SIDES_PX
+            for name, side in (("width", width), ("height", height)):
+                if not low <= side <= high:
+                    raise UserError(f"--{name} is {side}: expected {low} to {high}")
+            return
+        from analogen.pipelines.kinds import KINDS, MAX_SIDE_PX, MIN_SIDE_PX
+
+        for kind in KINDS:
+            if kind.name == self.kind:
+                try:
+                    kind.check_size(width, height)
+                except ValueError as error:
+                    raise UserError(str(error)) from None
+                return
+        for name, side in (("width", width), ("height", height)):
+            if not MIN_SIDE_PX <= side <= MAX_SIDE_PX:
+                raise UserError(f"--{name} is {side}: expected {MIN_SIDE_PX} to {MAX_SIDE_PX}")
 
 
-_ADAPTER = "adapter or caption bridge"
+_ADAPTER = "caption bridge, with --adapter both"
+_BRIDGE = "caption bridge"
 _EDIT = "reference picture and written instruction"
+_CLIP_L, _CLIP_G, _T5, _VAE = 123.1, 694.7, 4762.3, 83.8
+_QWEN, _QWEN_VAE = 8292.2, 126.9
+_SD3_TEXT = (("text_encoder", 123.7), ("text_encoder_2", _CLIP_G), ("text_encoder_3", _T5), ("vae", _VAE))
+_FLUX = (("transformer", 11901.4), ("text_encoder", _CLIP_L), ("text_encoder_2", _T5), ("vae", _VAE))
+_QWEN_IMAGE = (("transformer", 20430.4), ("text_encoder", _QWEN), ("vae", _QWEN_VAE))
 MODELS = (
-    Model("mini", "shipped", "composer and renderer", "Apache-2.0", "crisp drawings at any size, layered SVG", True),
-    Model("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", _ADAPTER, "CreativeML OpenRAIL-M", "4 GB cards"),
-    Model("sdxl", "stabilityai/stable-diffusion-xl-base-1.0", _ADAPTER, "CreativeML OpenRAIL++-M", "paintings, photos"),
-    Model("sd35", "stabilityai/stable-diffusion-3.5-medium", _ADAPTER, "Stability Community", "longer prompts"),
-    Model("flux", "black-forest-labs/FLUX.1-dev", _ADAPTER, "FLUX.1-dev Non-Commercial", "best prompt following"),
-    Model("kontext", "black-forest-labs/FLUX.1-Kontext-dev", _EDIT, "FLUX.1-dev Non-Commercial", "edits a reference"),
-    Model("qwen-edit", "Qwen/Qwen-Image-Edit", _EDIT, "Apache-2.0", "edits a reference, writes text"),
-)
+    Model("mini", "shipped", "composer and renderer", "Apache-2.0", "crisp drawings at any size, layered SVG"),
+    Model(
+        "sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", _ADAPTER, "CreativeML OpenRAIL-M", "4 GB cards",
+        "sd15", (("unet", 859.5), ("text_encoder", _CLIP_L), ("safety_checker", 304.0), ("vae", 83.7)), False, 512,
+    ),
+    Model(
+        "sdxl", "stabilityai/stable-diffusion-xl-base-1.0", _ADAPTER, "CreativeML OpenRAIL++-M", "paintings, photos",
+        "sdxl", (("unet", 2567.5), ("text_encoder", _CLIP_L), ("text_encoder_2", _CLIP_G), ("vae", 83.7)),
+    ),
+    Model(
+        "sd35", "stabilityai/stable-diffusion-3.5-medium", _ADAPTER, "Stability Community", "longer prompts",
+        "sd3", (("transformer", 2243.2), *_SD3_TEXT), True,
+    ),
+    Model(
+        "sd35-large", "stabilityai/stable-diffusion-3.5-large", _ADAPTER, "Stability Community",
+        "longer prompts, finer pictures", "sd3", (("transformer", 8056.6), *_SD3_TEXT), True,
+    ),
+    Model(
+        "flux", "black-forest-labs/FLUX.1-dev", _ADAPTER, "FLUX.1-dev Non-Commercial", "best prompt following",
+        "flux", _FLUX, True,
+    ),
+    Model(
+        "flux-schnell", "black-forest-labs/FLUX.1-schnell", _ADAPTER, "Apache-2.0", "four steps; give --steps 4",
+        "flux", _FLUX, True,
+    ),
+    Model(
+        "qwen-image", "Qwen/Qwen-Image", _BRIDGE, "Apache-2.0", "prompt following, writes text", "qwen-image",
+        _QWEN_IMAGE,
+    ),
+    Model(
+        "kontext", "black-forest-labs/FLUX.1-Kontext-dev", _EDIT, "FLUX.1-dev Non-Commercial", "edits a reference",
+        "kontext", _FLUX, True,
+    ),
+    Model(
+        "qwen-edit", "Qwen/Qwen-Image-Edit", _EDIT, "Apache-2.0", "edits a reference, writes text", "qwen-edit",
+        _QWEN_IMAGE,
+    ),
+)  # fmt: skip
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -46,14 +124,33 @@ def nearest(word: str, known: list[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
+@lru_cache(maxsize=64)
 def find_model(name: str) -> Model:
-    """The row of a model that can run. Raises UserError for an unknown name or one without a route here."""
+    """The model of a name in the catalogue, a folder, or a hub id. Raises UserError for anything else."""
     rows = {model.name: model for model in MODELS}
-    if name not in rows:
-        raise UserError(f"unknown model {name!r}{nearest(name, list(rows))}: known are {', '.join(rows)}")
-    if not rows[name].ready:
-        raise UserError(f"model {name!r} {rows[name].state}: use --model mini")
-    return rows[name]
+    if name in rows:
+        return rows[name]
+    if Path(name).is_dir():
+        return _in_folder(name)
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", name):
+        return Model(name, name, "by its model_index.json", "see its page on the hub", "")
+    raise UserError(
+        f"unknown model {name[:100]!r}{nearest(name[:100], list(rows))}: expected one of {', '.join(rows)}, the folder "
+        "of a diffusers pipeline, or a hub id"
+    )
+
+
+def _in_folder(name: str) -> Model:
+    from analogen.pipelines.kinds import OTHERS, kind_of, read_index
+
+    try:
+        kind = kind_of(read_index(name), name)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from None
+    route = _EDIT if kind.takes == "picture" else _BRIDGE
+    if kind.name == OTHERS:
+        return Model(name, name, "by its call", "see its card", "")
+    return Model(name, name, route, "see its card", kind.title, kind.name, (), False, kind.side_px)
 
 
 def check_device(name: str) -> None:

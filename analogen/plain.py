@@ -31,9 +31,23 @@ TYPES: dict[str, type] = {
     "width": int,
     "height": int,
     "dtype": str,
+    "encoder": str,
+    "captioner": str,
+    "adapter": str,
+    "control": str,
+    "control_model": str,
+    "strength": float,
+    "lora": tuple,
+    "quantize": str,
+    "attention_backend": str,
+    "cpu_offload": str,
+    "compile": bool,
 }
 NAMES = ("reference", *TYPES)
-_EXPECTED = {str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a number"}
+_EXPECTED = {
+    str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a number",
+    tuple: "a list of texts",
+}  # fmt: skip
 MAX_PATH = 4096  # characters
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -81,12 +95,18 @@ def value_of(name: str, text: str) -> object:
         return float(text)
     if kind in (str, Path):
         return text
+    if kind is tuple:
+        return [part.strip() for part in text.split(";") if part.strip()]
     raise UserError(f"{name} is {_shown(text)}: expected {_EXPECTED[kind]}")
 
 
 def checked_value(name: str, value: object) -> object:
     """The value, if it is of the option's type. Raises UserError otherwise."""
     kind = TYPES[name]
+    if kind is tuple:
+        if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
+            raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
+        return tuple(value)
     wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
     # bool is an int to isinstance, and to nobody who writes a manifest.
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analogen.errors import UserError
-from analogen.models import check_device, find_model
+from analogen.models import Model, check_device, find_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 MAX_SEED = 2**63 - 1
 MAX_IMAGES = 256
 MAX_REFERENCES = 64
+NATIVE = -1  # as width or height: what the model makes best
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 # Longest texts, in characters. A subject is a name; the others are sentences.
 MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt": 1000, "style": 100}
+# What a big model takes and mini does not, with the values that say nothing.
+BIG_ONLY = {
+    "layout": False, "encoder": None, "captioner": None, "adapter": None, "lora": (), "control": None,
+    "control_model": None, "strength": None, "quantize": None, "attention_backend": None, "cpu_offload": None,
+    "compile": False,
+}  # fmt: skip
+CONTROLS = ("scribble", "canny", "depth")
 
 
 def random_seed() -> int:
@@ -36,13 +44,23 @@ class Request:
     references       Pictures whose relational logic is kept; with `relation` (words) at least one is needed.
     subject          What the picture is to show; with `subject_image` (PNG with alpha, picture, SVG) its name.
     other            The second thing of two-thing relations; None picks a fitting one.
-    style            Art family; None picks one.
+    style            Art family, None picks one; for big models words that end the prompt.
     num_images       How many of the `candidates` are kept, the best ones. 1 <= num_images <= candidates <= 256.
     seed             Of the first candidate, [0, 2**63 - 1]; drawn at random if not given.
     steps            [1, 1000], guidance_scale [0, 100]: None means the model's own defaults.
     relation_scale   [0, 10]; 0 makes the picture as if no relation had been given.
-    width, height    Pixels, within what the model can make (64 to 4096 for mini).
+    width, height    Pixels, within what the model can make (64 to 4096 for mini); NATIVE for its own.
+    model            A name of `analogen models`, a folder of a diffusers pipeline, or a hub id.
     device           "auto", "cpu", "cuda", "cuda:N" or "mps"; dtype: one of DTYPES.
+
+    For big models alone, None or empty where not wanted:
+    encoder, captioner  Who reads the references: "mini", a folder or a hub id; None picks by the device.
+    adapter          Folder of a relational adapter for the model.
+    layout           mini's scene is the starting picture, or the control image that `control` names.
+    control          One of CONTROLS; control_model: folder or hub id of a ControlNet, None for a known one.
+    strength         How far a start is painted over, or how strictly a control is followed, (0, 1].
+    lora             PATH or PATH:SCALE each, at most eight.
+    quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.running.Running.
 
     Raises UserError for anything else.
     """
@@ -63,10 +81,21 @@ class Request:
     steps: int | None = None
     guidance_scale: float | None = None
     relation_scale: float = 1.0
-    width: int = 1024
-    height: int = 1024
+    width: int = NATIVE
+    height: int = NATIVE
     device: str = "auto"
     dtype: str = "auto"
+    encoder: str | None = None
+    captioner: str | None = None
+    adapter: str | None = None
+    control: str | None = None
+    control_model: str | None = None
+    strength: float | None = None
+    lora: tuple[str, ...] = ()
+    quantize: str | None = None
+    attention_backend: str | None = None
+    cpu_offload: str | None = None
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
@@ -86,20 +115,28 @@ class Request:
         _check_range("steps", self.steps, 1, 1000)
         _check_range("guidance-scale", self.guidance_scale, 0, 100)
         _check_range("relation-scale", self.relation_scale, 0, 10)
-        _check_range("width", self.width, model.min_px, model.max_px)
-        _check_range("height", self.height, model.min_px, model.max_px)
+        for name in ("width", "height"):
+            if getattr(self, name) == NATIVE:
+                object.__setattr__(self, name, model.side_px)
+        model.check_size(self.width, self.height)
         check_device(self.device)
         if self.dtype not in DTYPES:
             raise UserError(f"--dtype is {self.dtype!r}: expected one of {', '.join(DTYPES)}")
-        if self.layout and self.model == "mini":
-            raise UserError(
-                "--layout hands mini's scene to a big model, and --model is mini itself: leave --layout out"
-            )
+        object.__setattr__(self, "lora", tuple(self.lora))
+        _check_for_mini(self) if model.is_mini else _check_for_big(self, model)
+
+    @property
+    def loaded_with(self) -> tuple[object, ...]:
+        """What decides which models are loaded, and how: requests that agree in it share them."""
+        return (
+            self.model, self.dtype, self.encoder, self.captioner, self.adapter, self.lora, self.quantize,
+            self.attention_backend, self.cpu_offload, self.compile, self.layout, self.control, self.control_model,
+        )  # fmt: skip
 
     @property
     def pass_settings(self) -> tuple[object, ...]:
         """What all rows of one sampling pass share."""
-        return (self.model, self.dtype, self.steps, self.guidance_scale, self.relation_scale)
+        return (*self.loaded_with, self.steps, self.guidance_scale, self.relation_scale, self.strength)
 
     @property
     def candidate_seeds(self) -> tuple[int, ...]:
@@ -126,6 +163,45 @@ def _checked_text(name: str, text: str | None) -> str | None:
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not (math.isfinite(value) and low <= value <= high):
         raise UserError(f"--{name} is {value}: expected {low} to {high}")
+
+
+def _check_for_mini(request: Request) -> None:
+    for name, nothing in BIG_ONLY.items():
+        if getattr(request, name) != nothing:
+            raise UserError(
+                f"--{name.replace('_', '-')} is for big models, and --model is mini: leave it out, or name a model of "
+                "`analogen models`"
+            )
+
+
+def _check_for_big(request: Request, model: Model) -> None:
+    if request.svg:
+        raise UserError(f"--svg: {model.name} paints pixels: leave it out, or take --model mini")
+    if request.subject_image is not None and not request.layout:
+        raise UserError(
+            "--subject-image is drawn by mini: add --layout, so that its scene guides the model, or name the subject "
+            "with --subject"
+        )
+    if model.edits and not request.references:
+        raise UserError(f"{model.name} edits a reference, and none came: give a picture with --reference")
+    if model.edits and request.layout:
+        raise UserError(f"--layout: {model.name} edits the reference itself: leave it out")
+    if request.control is not None and request.control not in CONTROLS:
+        raise UserError(f"--control is {request.control!r}: expected one of {', '.join(CONTROLS)}")
+    for name in ("control", "control_model", "strength"):
+        if getattr(request, name) is not None and not request.layout:
+            raise UserError(f"--{name.replace('_', '-')} says how mini's scene is used: add --layout")
+    if request.control_model is not None and request.control is None:
+        raise UserError(f"--control-model: add --control, one of {', '.join(CONTROLS)}, to say what it was trained on")
+    if request.strength is not None and not 0 < request.strength <= 1:
+        raise UserError(f"--strength is {request.strength}: expected more than 0, at most 1")
+    from analogen.pipelines.running import Lora, Running
+
+    try:
+        loras = tuple(Lora.parse(text) for text in request.lora)
+        Running(request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 @dataclass(frozen=True)

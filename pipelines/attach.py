@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter import AdapterConfig, RelationalAdapter, check_fits, weights_of
 from analogen.pipelines.families import FAMILIES, Family
 from analogen.pipelines.strength import Strength
+from analogen.relsim.one_load import one_load
 from analogen.relsim.text import TEXT_DIM
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Sites:
         self._kept_type = getattr(denoiser.config, "encoder_hid_dim_type", _ABSENT)
         meta = next(denoiser.parameters()).is_meta
         state: Any = {part: dict(weights) for part, weights in adapter.weights.items()}
-        with _quiet_loading(), torch.device("meta") if meta else torch.no_grad():
+        with one_load, _quiet_loading(), torch.device("meta") if meta else torch.no_grad():
             # Meta weights cannot be moved, which the thrifty way of loading does.
             denoiser._load_ip_adapter_weights(state if family.name == "sd3" else [state], low_cpu_mem_usage=not meta)
         self.set_strength(Strength())
@@ -128,6 +129,7 @@ class Attachment:
         self.sites = Sites(denoiser, adapter)
         self.family = self.sites.family
         self._hook: Any = None
+        self._others: list[DiffusionPipeline] = []
         # Diffusers gives every row the tokens of all rows (its issue 9813); ours keeps row i to row i.
         setattr(pipeline, PREPARE, _row_wise(self.family, original))
         _warn_of_other_base(adapter.config, pipeline)
@@ -171,11 +173,23 @@ class Attachment:
             return {"ip_adapter_image_embeds": [wanted], "negative_ip_adapter_image_embeds": [avoided]}
         return {"ip_adapter_image_embeds": RelationRows(wanted, avoided)}
 
+    def also(self, pipeline: DiffusionPipeline) -> None:
+        """Serve another pipeline of the same denoiser too, such as the image-to-image one that `from_pipe` makes.
+
+        Raises ValueError if it takes no IP-Adapter.
+        """
+        original = getattr(pipeline, PREPARE, None)
+        if original is None:
+            raise ValueError(f"{type(pipeline).__name__} takes no IP-Adapter, and so no relational adapter")
+        setattr(pipeline, PREPARE, _row_wise(self.family, original))
+        self._others.append(pipeline)
+
     def detach(self) -> None:
         """The pipeline as it was before."""
         self._drop_hook()
         self.sites.remove()
-        self.pipeline.__dict__.pop(PREPARE, None)
+        for pipeline in (self.pipeline, *self._others):
+            pipeline.__dict__.pop(PREPARE, None)
 
     def _rows(self, given: Tensor | NDArray[np.float32], what: str) -> Tensor:
         """(B, n, 384) unit vectors in the denoiser's precision; zeros stay zeros."""

@@ -19,6 +19,7 @@ from analogen.pipelines.features import NUM_FEATURES, decode
 from analogen.pipelines.layers import unit
 from analogen.pipelines.settle import settle
 from analogen.pipelines.skeleton import SkeletonPrior
+from analogen.relsim.one_load import one_load
 from analogen.relsim.world.scene import Element
 
 SHIPPED = Path(__file__).parent / "weights" / "mini"
@@ -186,10 +187,11 @@ def load_composer(folder: str | Path | None = None, device: str = "cpu") -> Comp
     """The shipped composer, or the one in a folder saved by `save_pretrained`."""
     # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
     source = str(folder or SHIPPED)
-    pipeline = ComposerPipeline(
-        SkeletonPrior.from_pretrained(source, subfolder="prior"),
-        SceneDenoiser.from_pretrained(source, subfolder="denoiser"),
-        FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
-    )
+    with one_load:
+        pipeline = ComposerPipeline(
+            SkeletonPrior.from_pretrained(source, subfolder="prior"),
+            SceneDenoiser.from_pretrained(source, subfolder="denoiser"),
+            FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
+        )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

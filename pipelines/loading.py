@@ -18,6 +18,7 @@ from analogen.pipelines.kinds import OTHERS, Kind, kind_by_call, kind_of, read_i
 from analogen.pipelines.residency import Residency
 from analogen.pipelines.running import FewSteps, Lora, Running, few_steps
 from analogen.relsim.hub import explained, fetch, is_hub_id
+from analogen.relsim.one_load import one_load
 from analogen.relsim.vlm import load_processor
 
 # Larger pictures are decoded in tiles: an autoencoder's memory grows with the area.
@@ -141,7 +142,8 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
 def _refused_clearly(load: Callable[[], Any], source: str) -> Any:
     """diffusers and transformers raise what they please for a folder that is not whole."""
     try:
-        return load()
+        with one_load:
+            return load()
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError) as error:
         text = " ".join(str(error).split())
         if isinstance(error, ImportError):
@@ -200,7 +202,8 @@ def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
         raise FileNotFoundError(f"--lora {lora.path}: no such file or folder, and no hub id: check the path")
     folder = Path(lora.path) if local else fetch(lora.path, files=("*.safetensors", "*.json"))
     try:
-        pipeline.load_lora_weights(str(folder), adapter_name=name, use_safetensors=True, local_files_only=True)
+        with one_load:
+            pipeline.load_lora_weights(str(folder), adapter_name=name, use_safetensors=True, local_files_only=True)
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError) as error:
         text = " ".join(str(error).split())[:200]
         raise ValueError(

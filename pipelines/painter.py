@@ -12,13 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from diffusers.pipelines.auto_pipeline import AutoPipelineForImage2Image, AutoPipelineForText2Image
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
+from analogen.pipelines.adapter import RelationalAdapter
+from analogen.pipelines.attach import attach
 from analogen.pipelines.loading import Loaded, call_arguments, tile_for
 from analogen.relsim.batches import BatchSize, in_batches, is_out_of_memory
+from analogen.relsim.text import TEXT_DIM
 
 Report = Callable[[str, int, int], None]
 Use = Literal["nothing", "edit", "start", "control"]
@@ -32,6 +37,7 @@ class Painting:
     """One picture to make: everything that decides it.
 
     picture: what is edited, started from or followed as a control image; None where only words are.
+    relation: (384,), for a painter with an adapter; None = no relation.
     """
 
     prompt: str
@@ -40,16 +46,24 @@ class Painting:
     height: int
     negative_prompt: str | None = None
     picture: Image.Image | None = None
+    relation: NDArray[np.float32] | None = None
 
 
 class Painter:
     """A loaded pipeline for any number of rows; row i is the same picture alone or among others.
 
     control: a ControlNet, for rows whose picture is a control image; control_mode: what a union of several is told
-    that the picture is.
+    that the picture is. adapter: rows follow their relations. Raises ValueError for an adapter that does not fit.
     """
 
-    def __init__(self, loaded: Loaded, control: nn.Module | None = None, control_mode: int | None = None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        control: nn.Module | None = None,
+        control_mode: int | None = None,
+        adapter: RelationalAdapter | None = None,
+    ) -> None:
+        self.attached = None if adapter is None else attach(loaded.pipeline, adapter)
         self.loaded, self.kind, self.control_mode = loaded, loaded.kind, control_mode
         self.residency = loaded.residency
         self.control = control
@@ -166,6 +180,8 @@ class Painter:
                     f"--layout: diffusers has no pipeline of {self.kind.title} that takes a {what}: leave it out"
                 ) from error
             self._variants[use].set_progress_bar_config(disable=True)
+            if self.attached is not None:
+                self.attached.also(self._variants[use])
         return self._variants[use]
 
 
@@ -200,6 +216,7 @@ class _Call:
             "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in some],
             **_together([worded[index] for index in batch]),
             **self._pictures(some),
+            **self._relations(some),
         }
         if "true_cfg_scale" in self.takes and self.painter.kind.guidance_name != "true_cfg_scale":
             # A model with distilled guidance heeds a negative prompt at twice the cost, if there is one.
@@ -213,6 +230,13 @@ class _Call:
         images: list[Image.Image] = found.images
         return images
 
+    def _relations(self, some: list[Painting]) -> dict[str, Any]:
+        attached = self.painter.attached
+        if attached is None:
+            return {}
+        none = np.zeros(TEXT_DIM, np.float32)
+        return attached.inputs(np.stack([none if row.relation is None else row.relation for row in some]))
+
     def _pictures(self, some: list[Painting]) -> dict[str, Any]:
         if self.use == "nothing":
             return {}
@@ -223,6 +247,8 @@ class _Call:
         width, height = some[0].width, some[0].height
         if self.use == "edit":
             given: dict[str, Any] = {"image": pictures[0], "input_images": pictures[0]}
+            if "width" not in self.takes:  # the picture's own size decides
+                given["image"] = pictures[0].resize((width, height), Image.Resampling.LANCZOS)
             if "_auto_resize" in self.takes:
                 given["_auto_resize"] = width * height >= AUTO_RESIZE_FROM_PIXELS
                 given["max_area"] = width * height

@@ -108,15 +108,7 @@ class MiniEncoder:
 
     def nearest_captions(self, relation: Vectors, top_k: int = 1) -> list[CaptionMatch]:
         """The catalogue's captions nearest to one relation (384,), best first, one per relational logic."""
-        bank = self._bank
-        scores = bank.vectors @ relation
-        best: dict[str, CaptionMatch] = {}
-        for index in np.argsort(-scores):
-            name = bank.relations[index]
-            if name not in best:
-                # The first caption of a relation is its name in the catalogue.
-                best[name] = CaptionMatch(bank.captions[bank.relations.index(name)], name, float(scores[index]))
-        return list(best.values())[:top_k]
+        return self._bank.nearest(relation, top_k)
 
     def confidence(self, relation: Vectors, known: float) -> float:
         """The probability that the nearest caption is the picture's logic, [0, 1].
@@ -152,6 +144,17 @@ class Bank(NamedTuple):
         data: dict[str, Any] = json.loads((folder / "captions.json").read_text())
         vectors = load_file(str(folder / "captions.safetensors"))["vectors"]
         return cls(data["captions"], data["relations"], vectors.astype(np.float32), data["temperature"])
+
+    def nearest(self, relation: Vectors, top_k: int = 1) -> list[CaptionMatch]:
+        """The captions nearest to one relation (384,), best first, one per relational logic."""
+        scores = self.vectors @ relation
+        best: dict[str, CaptionMatch] = {}
+        for index in np.argsort(-scores):
+            name = self.relations[index]
+            if name not in best:
+                # The first caption of a relation is its name in the catalogue.
+                best[name] = CaptionMatch(self.captions[self.relations.index(name)], name, float(scores[index]))
+        return list(best.values())[:top_k]
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -50,6 +50,11 @@ def fetch(
     revision = revision or named or None
     with explained(repo, revision):
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache_dir))
+
+
+def is_cached(base: str) -> bool:
+    """Whether the hub's cache holds the pipeline, or at least its beginning."""
+    return "/" in base and isinstance(try_to_load_from_cache(base.partition("@")[0], "model_index.json"), str)
 
 
 @contextmanager

@@ -94,6 +94,14 @@ class PromptWriter:
         )
 
 
+def instruct(caption: str, subject: str, other: str | None = None) -> str:
+    """The instruction that an edit model takes beside the reference: its logic kept, what it shows replaced."""
+    return (
+        f"Make a new picture with the same idea as this one: {fill(caption, subject, other)}. Replace the things that "
+        f"it shows by {subject}; keep how they are arranged, and none of their looks."
+    )
+
+
 def request(caption: str, subject: str, other: str | None = None) -> str:
     """What the model is asked."""
     words = {"SUBJECT": f'"{subject}"', "CAPTION": caption, "OTHER": f'the second is "{other}"' if other else _CHOOSE}

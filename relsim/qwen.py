@@ -120,7 +120,7 @@ class QwenEncoder:
         with self.vlm.wearing(self.hat):
             turns = [Turn([pixels], self.query_token) for pixels in pictures]
             hidden = self.vlm.last_hidden(self.vlm.inputs(turns, cut_after=self.query_token_id))  # (B, hidden)
-        return _unit(F.linear(hidden.float(), self._weight, self._bias))
+        return _unit(F.linear(hidden.float(), self._weight.to(hidden.device), self._bias.to(hidden.device)))
 
     @torch.inference_mode()
     def _looks(self, pictures: list[Pixels]) -> list[Vectors]:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from analogen.relsim.one_load import one_load
+
 TEXT_DIM = 384
 # The published file's hash: any other weights would silently move every relation.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -30,7 +32,7 @@ class TextTower:
         from transformers import AutoModel, AutoTokenizer
 
         source = str(installed_minilm()) if name_or_path == "minilm" else name_or_path
-        with quiet_transformers():
+        with one_load, quiet_transformers():
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
             self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device

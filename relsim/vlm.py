@@ -36,6 +36,7 @@ from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProce
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
+from analogen.relsim.one_load import one_load
 from analogen.relsim.text import quiet_transformers
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
@@ -306,9 +307,9 @@ class Vlm:
             return
         with torch.no_grad():
             for rows in self.hats[self._worn].rows if self._worn else []:
-                self._weight(rows.weight)[rows.ids] = rows.bare
+                self._write(rows, rows.bare)
             for rows in self.hats[name].rows if name else []:
-                self._weight(rows.weight)[rows.ids] = rows.worn
+                self._write(rows, rows.worn)
         tuner = self.peft_model.base_model
         if name is None:
             tuner.disable_adapter_layers()
@@ -316,6 +317,10 @@ class Vlm:
             tuner.enable_adapter_layers()
             tuner.set_adapter(name, inference_mode=not self.hats[name].trainable)
         self._worn = name
+
+    def _write(self, rows: Rows, values: Tensor) -> None:
+        weight = self._weight(rows.weight)  # the model may have moved since the rows were read
+        weight[rows.ids.to(weight.device)] = values.to(weight.device)
 
     def checkpoint_activations(self) -> None:
         """Trade time for memory in training: the language model's activations are computed again on the way back."""
@@ -574,7 +579,7 @@ def _load_vlm(
 ) -> Vlm:
     folder = Path(base) if Path(base).is_dir() else fetch(base, revision, BASE_FILES, cache_dir)
     _check_base(folder)
-    with quiet_transformers():
+    with one_load, quiet_transformers():
         processor = load_processor(folder)
         model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
             folder,

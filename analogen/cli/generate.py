@@ -94,9 +94,9 @@ def command(
     progress = _Progress()
     try:
         with quick_imports():
-            from analogen.generator import Generator
+            from analogen.loading import load_generator
 
-            generator = Generator(model=request.model, device=request.device, dtype=request.dtype)
+            generator = load_generator(request)
         result = generator.run(request, progress)
     finally:
         progress.clear()

@@ -16,11 +16,30 @@ from analogen.models import MODELS
 @debug_option
 def command(format_: str) -> None:
     """List the models that --model can name."""
+    from analogen.relsim.hub import is_cached
+
+    cached = {model.name: model.is_mini or is_cached(model.base) for model in MODELS}
     if format_ == "json":
-        click.echo(json.dumps({"models": [{**dataclasses.asdict(model), "state": model.state} for model in MODELS]}))
+        rows_json = [
+            {**dataclasses.asdict(model), "parts": dict(model.parts), "cached": cached[model.name]} for model in MODELS
+        ]
+        click.echo(json.dumps({"models": rows_json}))
         return
-    rows = [("name", "base", "route", "licence", "good for", "state")]
-    rows += [(m.name, m.base, m.route, m.licence, m.use, m.state) for m in MODELS]
+    rows: list[tuple[str, ...]] = [
+        ("name", "good for", "route", "disk", "16 bit: all / one at a time", "32 bit", "cached", "licence", "base")
+    ]
+    for m in MODELS:
+        size = ["44 MB", "-", "on the CPU"] if m.is_mini else [
+            f"{m.weight_gb(2):.0f} GB", f"{m.weight_gb(2):.0f} / {m.weight_gb(2, together=False):.0f} GB",
+            f"{m.weight_gb(4):.0f} / {m.weight_gb(4, together=False):.0f} GB",
+        ]  # fmt: skip
+        gate = " (accept it on the hub)" if m.gated else ""
+        state = "shipped" if m.is_mini else "yes" if cached[m.name] else "no"
+        rows.append((m.name, m.use, m.route, *size, state, m.licence + gate, m.base))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    click.echo(
+        "\nMemory is that of the weights; a running model needs some 3 GB beside them. One at a time: what moves"
+    )
+    click.echo("to the GPU in turn where not all fit. Folders and hub ids of other diffusers pipelines work too.")

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from analogen import batch, chunks, engine, files
+from analogen import batch, chunks, engine, files, generator
 from analogen.cli import main
 from analogen.errors import RunError, UserError
 from analogen.jobs import JobStore
@@ -185,14 +186,14 @@ def test_failing_row_is_told_and_stops_nobody(
 
 
 def test_pass_that_breaks_is_tried_row_by_row(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compose = chunks.Generator.compose
+    compose = generator.Generator.compose
 
     def short_of_memory(self: Any, prepared: Any, *more: Any) -> Any:
         if len(prepared) > 1 or "olive" in str(prepared[0].request.references[0]):
             raise RuntimeError("out of memory,\nsay")
         return compose(self, prepared, *more)
 
-    monkeypatch.setattr(chunks.Generator, "compose", short_of_memory)
+    monkeypatch.setattr(generator.Generator, "compose", short_of_memory)
     assert run(manifest, tmp_path / "out") == 1
     failed = [line for line in results(tmp_path / "out") if line["state"] == "failed"]
     assert [line["id"] for line in failed] == ["r2", "r7"]
@@ -241,6 +242,8 @@ def test_two_processes_share_a_run_and_make_nothing_twice(
     for thread in threads:
         thread.join()
     assert not failures
+    # Loaded by two threads at once, and torch still makes what it is asked to.
+    assert torch.nn.Linear(1, 1).weight.device.type == "cpu"
     assert set(saving.saved.values()) == {1}
     assert sorted(saving.saved) == sorted(
         name for name in contents(tmp_path / "calm") if name.startswith("r") and "-" in name
@@ -367,7 +370,7 @@ def test_really_full_disk_stops_cleanly_and_the_run_goes_on_once_there_is_room(
 def test_read_only_output_is_refused_before_anything_is_loaded(
     manifest: Path, small_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "Generator", raise_(AssertionError("loaded")))
+    monkeypatch.setattr(chunks, "load_generator", raise_(AssertionError("loaded")))
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert run(manifest, small_disk / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -27,8 +27,8 @@ class StandIn:
     requests: list[Request] = []  # noqa: RUF012 - emptied for every test
     failure: BaseException | None = None
 
-    def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
-        self.model = model
+    def __init__(self, request: Request) -> None:
+        self.model = request.model
 
     def run(self, request: Request, on_step: Callable[[str, int, int], None]) -> Result:
         StandIn.requests.append(request)
@@ -51,9 +51,9 @@ class StandIn:
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[StandIn]:
-    module = types.ModuleType("analogen.generator")
-    module.Generator = StandIn  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "analogen.generator", module)
+    module = types.ModuleType("analogen.loading")
+    module.load_generator = StandIn  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "analogen.loading", module)
     monkeypatch.setattr(StandIn, "requests", [])
     monkeypatch.chdir(tmp_path)
     return StandIn
@@ -100,7 +100,8 @@ def test_collector_rests_during_imports_and_works_again_after() -> None:
 def test_public_names_resolve_without_torch() -> None:
     code = """
 import sys, analogen
-assert all(getattr(analogen, name) for name in analogen.__all__ if name not in ("Generator", "load_encoder"))
+HEAVY = ("Generator", "load_encoder", "load_generator")
+assert all(getattr(analogen, name) for name in analogen.__all__ if name not in HEAVY)
 assert "torch" not in sys.modules
 """
     done = run_python(code)
@@ -309,6 +310,8 @@ def test_models_and_env_answer_as_json(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["models", "--format", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["models"]
     assert rows[0]["name"] == "mini"
-    assert [row["name"] for row in rows if row["ready"]] == ["mini"]
+    assert rows[0]["cached"]
+    flux = next(row for row in rows if row["name"] == "flux")
+    assert flux["parts"]["transformer"] == pytest.approx(11901.4)
     assert main(["env", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["analogen"] == analogen.__version__

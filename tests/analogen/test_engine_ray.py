@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -37,10 +38,11 @@ def manifest(tmp_path: Path) -> Path:
 def cluster() -> Any:
     """Two worker slots on this machine. As small as Ray allows: its own processes share the cores with the tests."""
     ray = pytest.importorskip("ray")
-    ray.init(
-        address="local", num_cpus=2, num_gpus=0, log_to_driver=False, include_dashboard=False,
-        object_store_memory=80 * 2**20, runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
-    )  # fmt: skip
+    with contextlib.chdir(sys.prefix):  # as the engine does
+        ray.init(
+            address="local", num_cpus=2, num_gpus=0, log_to_driver=False, include_dashboard=False,
+            object_store_memory=80 * 2**20, runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
+        )  # fmt: skip
     yield ray
     ray.shutdown()
 

@@ -13,21 +13,13 @@ import pytest
 from PIL import Image, ImageDraw
 
 from analogen.errors import UserError
-from analogen.generator import (
-    LOW_CONFIDENCE,
-    PREVIEW_PX,
-    Generator,
-    cast_things,
-    draw,
-    encode_relations,
-    fitting_others,
-    plan,
-)
+from analogen.generator import PREVIEW_PX, Generator, cast_things, draw, fitting_others, plan
 from analogen.pipelines import composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
 from analogen.types import Request, Result
+from analogen.understanding import LOW_CONFIDENCE, encode_relations
 
 CAPTION = RELATIONS["ring"].caption
 
@@ -274,7 +266,7 @@ def test_relation_scale_zero_ignores_the_relation(generator: Generator) -> None:
     ("options", "message"),
     [
         ({"model": "maxi"}, "unknown model 'maxi'"),
-        ({"model": "sdxl"}, "use --model mini"),
+        ({"model": "sdxl"}, "is mini alone, and 'sdxl' came"),
         ({"device": "abacus"}, "--device is 'abacus'"),
         ({"dtype": "int8"}, "dtype is 'int8': expected one of"),
     ],

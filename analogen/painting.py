@@ -1,0 +1,247 @@
+"""Big models, stage by stage: the reference's logic becomes a prompt, an instruction, a layout or adapter tokens.
+
+`Painting` goes the way of `Generator`: prepare -> compose -> finish, many requests at once. Each stage takes all rows
+before the next one starts, so that on a small GPU each model is brought there once for a chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from analogen.errors import UserError, user_errors
+from analogen.generator import Casting, cast_things, plan, sample
+from analogen.models import find_model, pick_device
+from analogen.pipelines.adapter import load_adapter
+from analogen.pipelines.composer import load_composer
+from analogen.pipelines.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
+from analogen.pipelines.loading import Loaded, load_control, load_pipeline
+from analogen.pipelines.painter import Painter, Use
+from analogen.pipelines.painter import Painting as Row
+from analogen.pipelines.residency import Residency, room_for_weights
+from analogen.pipelines.room import check_room
+from analogen.pipelines.running import Lora, Running
+from analogen.reader import Reader, load_reader
+from analogen.relsim.encoder import load_mini
+from analogen.relsim.english import with_article
+from analogen.relsim.images import read_image
+from analogen.relsim.prompts import instruct
+from analogen.relsim.vlm import pick_dtype
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.render import Cast
+from analogen.relsim.world.scene import Scene
+from analogen.scoring import ranked
+from analogen.stages import Composed, Prepared, Progress, Stages, Stopwatch, check_one_pass
+from analogen.types import Candidate, Request
+from analogen.understanding import Understood
+
+REFERENCE_PX = 1024  # references are kept no larger: no model here reads more
+START_STRENGTH, CONTROL_STRENGTH = 0.75, 0.8
+
+
+@dataclass(frozen=True)
+class Brief(Prepared):
+    """A request whose files have been read. subject: what the prompt says; casting: where mini lays out."""
+
+    subject: str
+    casting: Casting | None
+
+
+@dataclass(frozen=True)
+class Pictures(Composed):
+    """A request with its candidates painted; pictures[i] and scenes[i] are of request.candidate_seeds[i]."""
+
+    prompt: str
+    pictures: tuple[Image.Image, ...]
+    scenes: tuple[Scene | None, ...]
+
+
+class Painting(Stages):
+    """A big model, loaded once, for all requests that agree in `Request.loaded_with`.
+
+    Raises UserError for what cannot be had, before anything is downloaded where it can be known.
+    """
+
+    def __init__(self, request: Request) -> None:
+        row = find_model(request.model)
+        self.model = row.name
+        with user_errors():
+            device = torch.device(pick_device(request.device))
+            dtype = pick_dtype(request.dtype, str(device))
+            loras = tuple(Lora.parse(text) for text in request.lora)
+            running = Running(
+                request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras
+            )  # fmt: skip
+            # Small files first: what is wrong with them is known before gigabytes are read.
+            adapter = None if request.adapter is None else load_adapter(request.adapter)
+            check_room(row.parts, row.base, device, dtype, running)
+            residency = Residency(device, 0 if request.cpu_offload == "model" else room_for_weights(device))
+            self.loaded: Loaded = load_pipeline(row.base, residency, dtype, running)
+            control = _control_of(request, self.loaded, dtype)
+            mode = MODES.get((self.loaded.kind.name, request.control or ""))
+            self.painter = Painter(self.loaded, control, mode, adapter)
+            named = str(dtype).removeprefix("torch.")
+            self.reader: Reader = load_reader(residency, named, request.encoder, request.captioner)
+        self._mini = _Mini() if request.layout else None
+
+    def prepare(
+        self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
+    ) -> Brief:
+        images = {} if images is None else images
+        with (watch or Stopwatch())("read"), user_errors():
+            if self.loaded.kind.takes == "picture" and not request.references:
+                raise UserError(f"{self.model} edits a reference, and none came: give a picture with --reference")
+            for path in request.references:
+                if path not in images:
+                    images[path] = read_image(path).image
+                    images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
+            casting = None if self._mini is None else self._mini.cast(request)
+        subject = request.subject or (casting.subject if casting else "")
+        return Brief(request, tuple(images[path] for path in request.references), subject, casting)
+
+    def compose(
+        self, prepared: Sequence[Brief], progress: Progress | None = None, watch: Stopwatch | None = None
+    ) -> list[Pictures]:
+        if not prepared:
+            return []
+        watch = watch or Stopwatch()
+        check_one_pass([one.request for one in prepared])
+        request = prepared[0].request
+        with user_errors():
+            with watch("encode"):
+                understood = self.reader.read([(one.references, one.request.relation) for one in prepared])
+            with watch("prompt"):
+                prompts = self._prompts(prepared, understood)
+            with watch("layout"):
+                scenes = [
+                    self._scenes(one, found, request) for one, found in zip(prepared, understood, strict=True)
+                ]  # fmt: skip
+            rows = [
+                row
+                for one, found, prompt, laid in zip(prepared, understood, prompts, scenes, strict=True)
+                for row in self._rows(one, found, prompt, laid)
+            ]
+            if self.painter.attached is not None:
+                self.painter.attached.set_strength(request.relation_scale)
+            strength = request.strength or (CONTROL_STRENGTH if request.control else START_STRENGTH)
+            with watch("paint"):
+                try:
+                    painted = iter(
+                        self.painter.paint(
+                            rows, self._use(request), request.steps, request.guidance_scale, strength, progress
+                        )
+                    )  # fmt: skip
+                except MemoryError as error:
+                    raise UserError(_no_memory(request, error)) from error
+        return [
+            Pictures(
+                one.request, found, one.subject, self._notes(one, found), prompt,
+                tuple(next(painted) for _ in one.request.candidate_seeds), tuple(laid),
+            )
+            for one, found, prompt, laid in zip(prepared, understood, prompts, scenes, strict=True)
+        ]  # fmt: skip
+
+    def finish(
+        self, composed: Pictures, progress: Progress | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[Candidate]:
+        with (watch or Stopwatch())("score"), user_errors():
+            scores = self.reader.score(composed.pictures, composed.understood, composed.subject)
+        for rank, index in enumerate(ranked(scores)):
+            seed = composed.request.candidate_seeds[index]
+            yield Candidate(composed.pictures[index], seed, scores[index], rank, composed.scenes[index])
+
+    def _prompts(self, prepared: Sequence[Brief], understood: Sequence[Understood]) -> list[str]:
+        subjects = [one.subject for one in prepared]
+        if prepared[0].request.relation_scale == 0:
+            prompts = [with_article(subject) for subject in subjects]
+        elif self.loaded.kind.takes == "picture":
+            prompts = [
+                instruct(found.found.caption, one.subject, one.request.other)
+                for one, found in zip(prepared, understood, strict=True)
+            ]
+        else:
+            prompts = self.reader.prompts(understood, subjects, [one.request.other for one in prepared])
+        return [
+            f"{prompt}, {one.request.style}" if one.request.style else prompt
+            for prompt, one in zip(prompts, prepared, strict=True)
+        ]
+
+    def _scenes(self, one: Brief, found: Understood, request: Request) -> list[Scene | None]:
+        if self._mini is None or one.casting is None:
+            return [None for _ in one.request.candidate_seeds]
+        return list(self._mini.compose(one.request, found, one.casting))
+
+    def _rows(self, one: Brief, found: Understood, prompt: str, scenes: Sequence[Scene | None]) -> Iterator[Row]:
+        request, kind = one.request, self.loaded.kind
+        width, height = request.width, request.height
+        for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
+            picture = one.references[0] if kind.takes == "picture" else None
+            if scene is not None and self._mini is not None and one.casting is not None:
+                cast = self._mini.cast_of(one.casting)
+                if request.control:
+                    picture = control_picture(scene, cast, width, height, request.control)
+                else:
+                    picture = start_picture(scene, cast, width, height)
+            relation = found.relation if request.relation_scale else None
+            yield Row(prompt, seed, width, height, request.negative_prompt, picture, relation)
+
+    def _use(self, request: Request) -> Use:
+        if request.layout:
+            return "control" if request.control else "start"
+        return "edit" if self.loaded.kind.takes == "picture" else "nothing"
+
+    def _notes(self, one: Brief, found: Understood) -> tuple[str, ...]:
+        notes = [*self.loaded.notes, *found.notes]
+        if one.casting is not None:
+            notes += [note for note in one.casting.notes if "--negative-prompt" not in note]
+        request = one.request
+        if self.loaded.kind.takes == "picture" and len(request.references) > 1:
+            notes.append(f"{self.model} edits the first reference; the others were read for their logic only")
+        if self.painter.attached is None and request.relation_scale not in (0, 1):
+            notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
+        return tuple(notes)
+
+
+class _Mini:
+    """mini's half of a layout: who plays, and where."""
+
+    def __init__(self) -> None:
+        self.encoder, self.composer, self.library = load_mini(), load_composer(), ArtLibrary.shipped()
+
+    def cast(self, request: Request) -> Casting:
+        """The style of a big model is words, not an art family."""
+        return cast_things(replace(request, style=None), self.library, self.encoder)
+
+    def compose(self, request: Request, found: Understood, casting: Casting) -> Iterator[Scene]:
+        rows = plan(request, found, casting, self.library)
+        for scene in sample(rows, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
+            yield scene if casting.drawable else with_stand_ins(scene)
+
+    def cast_of(self, casting: Casting) -> Cast:
+        return Cast(self.library, subject=casting.art)
+
+
+def _control_of(request: Request, loaded: Loaded, dtype: torch.dtype) -> torch.nn.Module | None:
+    if request.control is None:
+        return None
+    return load_control(request.control_model or known_control(loaded.kind.name, request.control), dtype)
+
+
+def _no_memory(request: Request, error: MemoryError) -> str:
+    """What would help, of what has not been tried."""
+    ways = [
+        flag
+        for flag, tried in (
+            ("--cpu-offload model", request.cpu_offload is not None),
+            ("--cpu-offload sequential", request.cpu_offload == "sequential"),
+            ("--quantize 4bit", request.quantize == "4bit"),
+            ("--dtype bfloat16", request.dtype in ("bfloat16", "float16")),
+        )
+        if not tried
+    ]
+    smaller = f"--width {request.width // 2} --height {request.height // 2}"
+    return f"{request.model}: {error}: try {', '.join([*ways, smaller])}"

@@ -1,0 +1,155 @@
+"""Who reads references, writes prompts and judges pictures for big models: an encoder, and a captioner if there is one.
+
+With full-size models all of it is one vision-language model under several hats; with mini its nearest caption is
+filled in, and its own heads judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from analogen.pipelines.residency import Residency
+from analogen.relsim.captioner import MAX_GROUP, Captioner, load_captioner
+from analogen.relsim.encoder import SHIPPED, Bank, MiniEncoder, RelationalEncoder, Vectors, load_encoder
+from analogen.relsim.prompts import PromptWriter, fill
+from analogen.relsim.subject_check import SubjectCheck
+from analogen.relsim.vlm import Vlm
+from analogen.scoring import score
+from analogen.types import FoundRelation, Scores
+from analogen.understanding import Understood, encode_relations, unit
+
+# The authors' own, for machines with an accelerator.
+PUBLISHED_ENCODER = "thaoshibe/relsim-qwenvl25-lora"
+PUBLISHED_CAPTIONER = "thaoshibe/relsim-anonymous-caption-qwen25vl-lora"
+Asked = Sequence[tuple[Sequence[Image.Image], str | None]]
+
+
+class Reader:
+    """captioner: None = the catalogue's nearest caption, filled in as it is, and the encoder's own subject score.
+
+    bring: called before the vision-language model runs, so that it sits on the device.
+    """
+
+    def __init__(
+        self, encoder: RelationalEncoder, captioner: Captioner | None = None, bring: Callable[[], None] = lambda: None
+    ) -> None:
+        self.encoder, self.captioner, self._bring = encoder, captioner, bring
+        self._writer = PromptWriter(captioner.vlm) if captioner else None
+        self._check = SubjectCheck(captioner.vlm) if captioner else None
+        self._bank = Bank.load(SHIPPED)
+
+    def read(self, asked: Asked) -> list[Understood]:
+        """What to keep, for each of several requests with pictures, words or both. The user's words are the caption;
+        else the captioner says the logic that all pictures of a request share."""
+        self._bring()
+        understood = (
+            encode_relations(asked, self.encoder) if isinstance(self.encoder, MiniEncoder) else self._relations(asked)
+        )
+        captions: list[str | None] = [words for _, words in asked]
+        wordless = [row for row, words in enumerate(captions) if words is None]
+        if self.captioner is not None and wordless:
+            for row, answer in zip(wordless, self._captions([asked[row][0] for row in wordless]), strict=True):
+                captions[row] = answer
+        return [
+            found if caption is None else self._named(found, caption, len(references))
+            for found, caption, (references, _) in zip(understood, captions, asked, strict=True)
+        ]
+
+    def prompts(
+        self, understood: Sequence[Understood], subjects: Sequence[str], others: Sequence[str | None]
+    ) -> list[str]:
+        """What a text-to-image model is to paint, for each request."""
+        captions = [found.found.caption for found in understood]
+        if self._writer is None:
+            return [fill(*row) for row in zip(captions, subjects, others, strict=True)]
+        self._bring()
+        return [prompt.text for prompt in self._writer.write(captions, subjects, others)]
+
+    def score(self, pictures: Sequence[Image.Image], understood: Understood, subject: str) -> list[Scores]:
+        """Scores of finished pictures, see analogen.scoring."""
+        self._bring()
+        pictures = list(pictures)
+        relations, looks = self._look(pictures)
+        if self._check is not None:
+            shown = self._check.probabilities(pictures, subject)[:, None]
+            wanted = np.ones(1, np.float32)
+        else:
+            shown = self.encoder.embed_subject(pictures)
+            wanted = self.encoder.embed_text([subject])[0]
+        return score(understood.relation, relations, wanted, shown, understood.looks, looks)
+
+    def _look(self, pictures: list[Image.Image]) -> tuple[Vectors, Vectors]:
+        """Relations (n, 384) and looks (n, dim)."""
+        if isinstance(self.encoder, MiniEncoder):
+            looked = self.encoder.look(pictures)
+            return looked.relation, looked.attributes
+        return self.encoder.embed(pictures), self.encoder.attributes(pictures)
+
+    def _relations(self, asked: Asked) -> list[Understood]:
+        """By an encoder without calibration: how near the relation comes to its caption stands for confidence."""
+        pictures = {id(image): image for references, _ in asked for image in references}
+        places = {key: place for place, key in enumerate(pictures)}
+        relations, looks = self._look(list(pictures.values()))
+        understood = []
+        for references, words in asked:
+            own = [places[id(image)] for image in references]
+            parts = [unit(relations[own].mean(axis=0))] if own else []
+            if words is not None:
+                parts.append(self.encoder.embed_text([words])[0])
+            relation = unit(np.mean(parts, axis=0))
+            nearest = self._bank.nearest(relation)[0]
+            found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
+            understood.append(Understood(relation, found, looks[own] if own else None))
+        return understood
+
+    def _captions(self, groups: Sequence[Sequence[Image.Image]]) -> list[str | None]:
+        """One caption for each group of pictures, None where no try was a caption."""
+        assert self.captioner is not None, "asked only where there is one"
+        captions: list[str | None] = [None] * len(groups)
+        single = [row for row, group in enumerate(groups) if len(group) == 1]
+        several = [row for row, group in enumerate(groups) if len(group) > 1]
+        if single:
+            for row, answer in zip(single, self.captioner.caption([groups[r][0] for r in single]), strict=True):
+                captions[row] = answer.text
+        if several:
+            shown = [groups[row][:MAX_GROUP] for row in several]
+            for row, answer in zip(several, self.captioner.caption_groups(shown), strict=True):
+                captions[row] = answer.text
+        return captions
+
+    def _named(self, understood: Understood, caption: str, references: int) -> Understood:
+        near = float(np.clip(self.encoder.embed_text([caption])[0] @ understood.relation, 0, 1))
+        # How sure mini is of its own reading says nothing of another's.
+        notes = understood.notes if self.captioner is None and references else ()
+        return Understood(understood.relation, FoundRelation(caption, near), understood.looks, notes)
+
+
+def load_reader(
+    residency: Residency, dtype: str = "auto", encoder: str | None = None, captioner: str | None = None
+) -> Reader:
+    """The reader for a big model on the residency's device.
+
+    encoder, captioner: "mini", a folder or a hub id. None: on an accelerator the authors' published checkpoints, on a
+    CPU mini, which reads drawings and needs nothing; a captioner is not looked for beside mini.
+    Raises ValueError, FileNotFoundError or ImportError with one line.
+    """
+    big = residency.device.type != "cpu"
+    encoder = encoder or (PUBLISHED_ENCODER if big else "mini")
+    captioner = captioner or ("mini" if encoder == "mini" else PUBLISHED_CAPTIONER)
+    # Loaded off the device, where residency brings it when its turn comes.
+    eyes = load_encoder(encoder, "cpu", dtype)
+    words = None if captioner == "mini" else load_captioner(captioner, "cpu", dtype)
+    vlms: list[Vlm] = [part.vlm for part in (eyes, words) if hasattr(part, "vlm")]  # type: ignore[union-attr]
+    names: dict[int, str] = {}
+    for vlm in vlms:
+        names.setdefault(id(vlm), "vlm" if not names else f"vlm_{len(names) + 1}")
+        residency.add(names[id(vlm)], vlm.model)
+
+    def bring() -> None:
+        for name in names.values():
+            residency.bring(name)
+
+    return Reader(eyes, words, bring)

@@ -1,0 +1,71 @@
+"""What is to be kept: pictures and words as one relation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from analogen.relsim.encoder import Looked, MiniEncoder, Vectors
+from analogen.types import FoundRelation
+
+LOW_CONFIDENCE = 0.35
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures."""
+
+    relation: Vectors
+    found: FoundRelation
+    looks: Vectors | None
+    notes: tuple[str, ...] = ()
+
+
+def encode_relations(
+    asked: Sequence[tuple[Sequence[Image.Image], str | None]], encoder: MiniEncoder
+) -> list[Understood]:
+    """What to keep, for each of several requests with pictures, words or both; a picture that comes in several is
+    looked at once."""
+    pictures = {id(image): image for references, _ in asked for image in references}
+    places = {key: place for place, key in enumerate(pictures)}
+    looked = encoder.look(list(pictures.values()))
+    words = [words for _, words in asked if words is not None]
+    said = iter(encoder.embed_text(words)) if words else iter(())
+    understood = []
+    for references, text in asked:
+        own = [places[id(image)] for image in references]
+        pictured = Looked(*(part[own] for part in looked)) if own else None
+        understood.append(understood_of(pictured, None if text is None else next(said), encoder))
+    return understood
+
+
+def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEncoder) -> Understood:
+    """The mean of the pictures' relations, and of that and the words' (384,)."""
+    notes: list[str] = []
+    parts: list[Vectors] = []
+    confidence = 1.0
+    if looked is not None:
+        pictured = unit(looked.relation.mean(axis=0))
+        confidence = encoder.confidence(pictured, float(looked.known.mean()))
+        parts.append(pictured)
+    if words is not None:
+        parts.append(words)
+    relation = unit(np.mean(parts, axis=0))
+    nearest = encoder.nearest_captions(relation, 1)[0]
+    if looked is None:
+        confidence = float(np.clip(nearest.score, 0, 1))
+    if confidence < LOW_CONFIDENCE:
+        what = "the reference is" if looked is not None else "the words are"
+        notes.append(
+            f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
+            f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
+        )
+    found = FoundRelation(nearest.caption, confidence)
+    return Understood(relation, found, None if looked is None else looked.attributes, tuple(notes))
+
+
+def unit(vector: Vectors) -> Vectors:
+    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)

@@ -1,0 +1,236 @@
+"""Promises of big models behind `generate` and `batch`: every family end to end, at tiny size, from real classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from analogen.chunks import Maker, Member, Place
+from analogen.cli import main
+from analogen.errors import UserError
+from analogen.loading import load_generator
+from analogen.metadata import read_metadata
+from analogen.models import MODELS, find_model
+from analogen.painting import Painting
+from analogen.pipelines.adapter import build_adapter, save_adapter
+from analogen.pipelines.layout import control_picture, with_stand_ins
+from analogen.pipelines.room import check_room
+from analogen.pipelines.running import Running
+from analogen.pipelines.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.relsim.world.scene import Element, Scene
+from analogen.types import Request
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL: dict[str, Any] = {
+    "width": 64, "height": 64, "steps": 2, "candidates": 1, "seed": 5, "device": "cpu", "dtype": "float32",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Four drawings, small, since edit models look at them as they are."""
+    folder = tmp_path_factory.mktemp("references")
+    for path in sorted(EXAMPLES.glob("*.png"))[:4]:
+        with Image.open(path) as image:
+            image.convert("RGB").resize((128, 128)).save(folder / path.name)
+    return sorted(folder.glob("*.png"))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("models")
+    return {name: str(save_pipeline(folder / name, name)) for name in STAND_INS}
+
+
+def request(model: str, reference: Path, **more: Any) -> Request:
+    return Request(**{**SMALL, "references": (reference,), "subject": "bicycle", "model": model, **more})
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(np.int16)
+
+
+@pytest.mark.parametrize("name", list(STAND_INS))
+def test_every_family_makes_a_batch_of_different_references(
+    name: str, models: dict[str, str], tmp_path: Path, references: list[Path]
+) -> None:
+    stages = load_generator(request(models[name], references[0]))
+    asked = [request(models[name], reference) for reference in references]
+    together = stages.compose([stages.prepare(one) for one in asked])
+    for composed in together:
+        (best,) = stages.finish(composed)
+        assert best.image.size == (64, 64)
+        assert best.seed == 5
+        assert np.isfinite([best.scores.relation, best.scores.subject, best.scores.copy]).all()
+    (alone,) = stages.finish(stages.compose([stages.prepare(asked[-1])])[0])
+    assert np.abs(pixels(best.image) - pixels(alone.image)).max() <= 2  # of 255
+    assert len({composed.prompt for composed in together}) > 1
+    assert all("bicycle" in composed.prompt and "{" not in composed.prompt for composed in together)
+
+
+def test_generate_and_recall_with_a_big_model(
+    models: dict[str, str], tmp_path: Path, references: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = ["--reference", str(references[0]), "--device", "cpu", "--model", models["sdxl"]]
+    settings = ["--subject", "bicycle", "--width", "64", "--height", "64", "--steps", "2", "--dtype", "float32"]
+    many = ["--candidates", "3", "--num-images", "2", "--seed", "1", "--style", "watercolour"]
+    output = ["--output", str(tmp_path / "out"), "--format", "json"]
+    assert main(["generate", *reference, *settings, *many, *output]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [image["rank"] for image in told["images"]] == [0, 1]
+    first = tmp_path / "out" / "0000.png"
+    record = read_metadata(first)
+    assert record["model"] == "sdxl"  # the name alone, no path of the user's
+    assert record["settings"]["style"] == "watercolour"
+    again = tmp_path / "again.png"
+    assert main(["generate", "--recall", str(first), *reference, "--output", str(again)]) == 0
+    # Among others or alone, up to rounding.
+    assert np.abs(pixels(Image.open(first)) - pixels(Image.open(again))).max() <= 2
+
+
+def test_chunks_of_a_batch_take_big_models(models: dict[str, str], tmp_path: Path, references: list[Path]) -> None:
+    values = [
+        {**{k: v for k, v in SMALL.items() if k != "device"}, "model": models["flux"], "subject": subject,
+         "reference": str(reference)}
+        for subject, reference in zip(("cat", "key", "cup"), references, strict=False)
+    ]  # fmt: skip
+    maker = Maker(Place(tmp_path, tmp_path, "cpu"))
+    ends = list(maker.make([Member(n, str(n), value, True) for n, value in enumerate(values)]))
+    assert [end.error for end in ends] == [None] * 3
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["0-0.png", "1-0.png", "2-0.png"]
+
+
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+def test_an_adapter_acts_on_each_row_by_its_own_reference(
+    name: str, models: dict[str, str], tmp_path: Path, references: list[Path]
+) -> None:
+    pipeline = build_pipeline(name)
+    denoiser = pipeline.components.get("unet") or pipeline.transformer
+    adapter = build_adapter(denoiser, seed=3)
+    generator = torch.Generator().manual_seed(0)
+    loud = {
+        part: {key: torch.randn(value.shape, generator=generator) * 0.3 for key, value in tensors.items()}
+        for part, tensors in adapter.weights.items()
+    }
+    save_adapter(type(adapter)(adapter.config, loud), tmp_path / "adapter")
+    with_it: dict[str, Any] = {"adapter": str(tmp_path / "adapter"), "relation": None}
+    stages = load_generator(request(models[name], references[0], **with_it))
+    asked = [request(models[name], reference, **with_it) for reference in references[:2]]
+    together = [next(stages.finish(one)) for one in stages.compose([stages.prepare(one) for one in asked])]
+    for one, found in zip(asked, together, strict=True):
+        (alone,) = stages.finish(stages.compose([stages.prepare(one)])[0])
+        assert np.abs(pixels(found.image) - pixels(alone.image)).max() <= 2
+    (first,) = stages.finish(stages.compose([stages.prepare(asked[0])])[0])
+    weaker = request(models[name], references[0], **with_it, relation_scale=0.2)
+    (weak,) = stages.finish(stages.compose([stages.prepare(weaker)])[0])
+    assert not np.array_equal(pixels(weak.image), pixels(first.image))
+
+
+@pytest.mark.parametrize(("name", "control"), [("sdxl", None), ("flux", None), ("sd15", "scribble"), ("sd3", "depth")])
+def test_layout_guides_by_start_or_control(
+    name: str, control: str | None, models: dict[str, str], tmp_path: Path, references: list[Path]
+) -> None:
+    more: dict[str, Any] = {"layout": True}
+    if control:
+        more |= {"control": control, "control_model": str(save_control(tmp_path / "control", name))}
+    stages = load_generator(request(models[name], references[0], **more))
+    (composed,) = stages.compose([stages.prepare(request(models[name], references[0], **more, strength=0.6))])
+    (best,) = stages.finish(composed)
+    assert best.scene is not None
+    assert len(best.scene.elements) > 1
+    plain = load_generator(request(models[name], references[0]))
+    (other,) = plain.finish(plain.compose([plain.prepare(request(models[name], references[0]))])[0])
+    assert not np.array_equal(pixels(best.image), pixels(other.image))
+
+
+def test_control_images_show_the_scene() -> None:
+    scene = Scene((Element("subject", -0.4, 0, 0.6), Element("other", 0.4, 0, 0.6)), subject="apple", other="key")
+    depth = np.asarray(control_picture(scene, None, 256, 256, "depth"))[..., 0]
+    left, right = depth[:, :128].max(), depth[:, 128:].max()
+    assert depth[0, 0] == 0
+    assert 0 < left < right
+    scribble = np.asarray(control_picture(scene, None, 256, 256, "scribble"))[..., 0]
+    assert scribble[0, 0] == 0
+    assert 0.005 < (scribble > 127).mean() < 0.2
+    canny = np.asarray(control_picture(scene, None, 256, 256, "canny"))[..., 0]
+    assert 0.005 < (canny > 127).mean() < 0.3
+    assert {element.kind for element in with_stand_ins(scene).elements} == {"ellipse"}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"svg": True}, "--svg"),
+        ({"width": 100, "height": 64}, "try --width 96"),
+        ({"control": "canny"}, "add --layout"),
+        ({"lora": ("x.bin",)}, "pickle"),
+        ({"strength": 2.0, "layout": True}, "--strength is 2.0"),
+        ({"cpu_offload": "disk"}, "--cpu-offload"),
+        ({"subject_image": Path("a.png")}, "--layout"),
+    ],
+)
+def test_what_a_big_model_cannot_do_is_refused(
+    more: dict[str, Any], message: str, models: dict[str, str], references: list[Path]
+) -> None:
+    with pytest.raises(UserError, match=message):
+        request(models["sdxl"], references[0], **more)
+
+
+def test_edit_models_want_a_reference(models: dict[str, str]) -> None:
+    with pytest.raises(UserError, match="edits a reference"):
+        Request(**{**SMALL, "relation": "many {subject} in a row", "subject": "cat", "model": models["kontext"]})
+
+
+def test_mini_refuses_what_only_big_models_take(references: list[Path]) -> None:
+    with pytest.raises(UserError, match="--lora is for big models"):
+        Request(references=(references[0],), subject="cat", lora=("a.safetensors",))
+
+
+def test_models_are_found_by_name_folder_and_hub_id(models: dict[str, str], tmp_path: Path) -> None:
+    assert find_model("sdxl").base.startswith("stabilityai/")
+    assert find_model(models["flux"]).kind == "flux"
+    assert find_model("org/some-model").base == "org/some-model"
+    with pytest.raises(UserError, match="did you mean 'flux'"):
+        find_model("fluxx")
+    with pytest.raises(UserError, match=r"model_index\.json"):
+        find_model(str(tmp_path))
+
+
+def test_a_model_that_cannot_fit_says_so_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    flux = find_model("flux")
+    monkeypatch.setattr("analogen.pipelines.room._memory_bytes", lambda: 40 * 10**9)
+    with pytest.raises(ValueError, match="bfloat16"):
+        check_room(flux.parts, flux.base, torch.device("cpu"), torch.float32, Running())
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("Card", (), {"total_memory": 12e9})())
+    with pytest.raises(ValueError, match="--quantize 4bit or --cpu-offload sequential"):
+        check_room(flux.parts, flux.base, torch.device("cuda"), torch.bfloat16, Running())
+
+
+def test_out_of_memory_names_what_would_help(
+    models: dict[str, str], monkeypatch: pytest.MonkeyPatch, references: list[Path]
+) -> None:
+    stages = load_generator(request(models["sd15"], references[0]))
+    assert isinstance(stages, Painting)
+
+    def full(*args: Any, **settings: Any) -> Any:
+        raise MemoryError("a row does not fit in memory even alone")
+
+    monkeypatch.setattr(stages.painter, "paint", full)
+    with pytest.raises(UserError, match=r"--cpu-offload model.*--width 32"):
+        stages.compose([stages.prepare(request(models["sd15"], references[0]))])
+
+
+def test_catalogue_counts_are_those_of_the_real_classes() -> None:
+    from analogen.pipelines.full_size import meta_denoiser
+
+    counted = {"sd15": "sd15", "sdxl": "sdxl", "sd35": "sd35-medium", "sd35-large": "sd35", "flux": "flux"}
+    for model in MODELS:
+        if model.name in counted:
+            millions = sum(p.numel() for p in meta_denoiser(counted[model.name]).parameters()) / 1e6
+            assert dict(model.parts)[model.parts[0][0]] == pytest.approx(millions, abs=0.1)
