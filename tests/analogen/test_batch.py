@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,12 @@ class Saving:
             self.instead[self.calls]()
         self._save(request, result, candidate, path, *more, **options)
         self.saved[path.name] += 1
+
+
+def interrupt() -> None:
+    """Ctrl-C, and the time that the main thread may need to notice."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(2)
 
 
 def raise_(error: BaseException) -> Callable[[], None]:
@@ -205,7 +212,7 @@ def test_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
 ) -> None:
     run(manifest, tmp_path / "calm")
     with monkeypatch.context() as patch:
-        saving = Saving(patch, {8: lambda: os.kill(os.getpid(), signal.SIGINT)})
+        saving = Saving(patch, {8: interrupt})
         assert run(manifest, tmp_path / "out") == 130
     assert "rows are finished: the same command goes on from there" in capsys.readouterr().err
     before = results(tmp_path / "out")
