@@ -22,10 +22,10 @@ from analogen.relsim.world.palette import PALETTES, flattering_background
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import Cast, render
 from analogen.relsim.world.scene import Scene
-from analogen.scoring import Vectors, ranked
+from analogen.scoring import ranked
 from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
-from analogen.understanding import understood_of
+from analogen.understanding import Understood, encode_relations
 
 REFERENCE_PX = 192
 # Few: every row of a pass is padded to the longest scene in it.
@@ -84,12 +84,16 @@ def attempt(
     for start in range(0, len(tasks), ROWS_PER_PASS):
         chunk = tasks[start : start + ROWS_PER_PASS]
         understood = [
-            understood_of(generator.encoder.look([task.reference]), None, generator.encoder) for task in chunk
+            found
+            for task in chunk
+            for found in encode_relations(
+                [((task.reference,), None)], generator.encoder, patches=generator.composer.takes_patches
+            )
         ]
         rows: list[Row] = []
         for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
             first = seed + (start + number) * candidates
-            rows += [_row(task, found.relation, first + i, generator) for i in range(candidates)]
+            rows += [_row(task, found, first + i, generator) for i in range(candidates)]
         scenes = sample(rows, generator.composer, relation_scale=relation_scale)
         for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
@@ -113,14 +117,14 @@ def attempt(
     return results
 
 
-def _row(task: Task, relation: Vectors, seed: int, generator: Generator) -> Row:
+def _row(task: Task, understood: Understood, seed: int, generator: Generator) -> Row:
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
     scene = Scene(
         (), background=flattering_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
         palette=palette, shadow=0.4,
     )  # fmt: skip
-    return Row(seed, relation, scene, Cast(generator.library))
+    return Row(seed, understood.relation, scene, Cast(generator.library), understood.patches)
 
 
 def run_analogy(

@@ -55,12 +55,14 @@ class Casting:
 
 @dataclass(frozen=True)
 class Row:
-    """One candidate to make: everything that decides its picture. relation: (384,) unit vector."""
+    """One candidate to make: everything that decides its picture. relation: (384,) unit vector; patches: (P, dim) of
+    the reference, for a composer that takes them."""
 
     seed: int
     relation: Vectors
     scene: Scene  # still without elements
     cast: Cast
+    patches: Vectors | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,10 @@ class Generator(Stages):
         watch = watch or Stopwatch()
         check_one_pass([one.request for one in prepared])
         with watch("encode"):
-            understood = encode_relations([(one.references, one.request.relation) for one in prepared], self.encoder)
+            understood = encode_relations(
+                [(one.references, one.request.relation) for one in prepared],
+                self.encoder, patches=self.composer.takes_patches,
+            )  # fmt: skip
         planned = [
             plan(one.request, found, one.casting, self.library) for one, found in zip(prepared, understood, strict=True)
         ]
@@ -239,7 +244,7 @@ def plan(request: Request, understood: Understood, casting: Casting, library: Ar
         scene = Scene(
             (), background=background, subject=casting.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        rows.append(Row(seed, understood.relation, scene, Cast(library, subject=casting.art)))
+        rows.append(Row(seed, understood.relation, scene, Cast(library, subject=casting.art), understood.patches))
     return rows
 
 
@@ -264,6 +269,7 @@ def sample(
 
     composed = composer(
         torch.from_numpy(np.stack([row.relation for row in rows])),
+        _patches(rows),
         generator=[torch.Generator().manual_seed(_torch_seed(row.seed)) for row in rows],
         num_inference_steps=steps,
         guidance_scale=GUIDANCE if guidance_scale is None else guidance_scale,
@@ -273,6 +279,15 @@ def sample(
     assert isinstance(composed, ComposerOutput), "return_dict is the default"
     pairs = zip(rows, composed.scenes, strict=True)
     return [dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in pairs]
+
+
+def _patches(rows: Sequence[Row]) -> torch.Tensor | None:
+    """(rows, P, dim), zero where a row has none; None where no row has any."""
+    some = next((row.patches for row in rows if row.patches is not None), None)
+    if some is None:
+        return None
+    none = np.zeros_like(some)
+    return torch.from_numpy(np.stack([none if row.patches is None else row.patches for row in rows]))
 
 
 def draw(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:

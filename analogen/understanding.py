@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -16,19 +16,21 @@ LOW_CONFIDENCE = 0.35
 
 @dataclass(frozen=True)
 class Understood:
-    """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures."""
+    """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures; patches:
+    (P, dim), what the encoder saw of the one reference that alone decides, or None."""
 
     relation: Vectors
     found: FoundRelation
     looks: Vectors | None
     notes: tuple[str, ...] = ()
+    patches: Vectors | None = None
 
 
 def encode_relations(
-    asked: Sequence[tuple[Sequence[Image.Image], str | None]], encoder: MiniEncoder
+    asked: Sequence[tuple[Sequence[Image.Image], str | None]], encoder: MiniEncoder, patches: bool = False
 ) -> list[Understood]:
     """What to keep, for each of several requests with pictures, words or both; a picture that comes in several is
-    looked at once."""
+    looked at once. patches: keep those of requests with one picture and no words, for a composer that takes them."""
     pictures = {id(image): image for references, _ in asked for image in references}
     places = {key: place for place, key in enumerate(pictures)}
     looked = encoder.look(list(pictures.values()))
@@ -38,7 +40,10 @@ def encode_relations(
     for references, text in asked:
         own = [places[id(image)] for image in references]
         pictured = Looked(*(part[own] for part in looked)) if own else None
-        understood.append(understood_of(pictured, None if text is None else next(said), encoder))
+        found = understood_of(pictured, None if text is None else next(said), encoder)
+        if patches and text is None and len(references) == 1:
+            found = replace(found, patches=encoder.patches(references)[0])
+        understood.append(found)
     return understood
 
 

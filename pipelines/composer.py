@@ -52,10 +52,16 @@ class ComposerPipeline(DiffusionPipeline):
         super().__init__()
         self.register_modules(prior=prior, denoiser=denoiser, scheduler=scheduler)
 
+    @property
+    def takes_patches(self) -> bool:
+        """Whether it was trained with plus tokens."""
+        return bool(self.prior.config["num_plus_tokens"] and self.denoiser.config["num_plus_tokens"])
+
     @torch.no_grad()
     def __call__(
         self,
         relation: Tensor,
+        patches: Tensor | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         num_inference_steps: int = 24,
         guidance_scale: float = 1.0,
@@ -66,15 +72,22 @@ class ComposerPipeline(DiffusionPipeline):
     ) -> ComposerOutput | tuple[list[list[Element]]]:
         """Sample one scene per row.
 
-        relation: (B, 384), normalised here; generator: one per row, or one from which each row's is seeded.
+        relation: (B, 384), normalised here; patches: (B, P, patch_dim) of each row's reference as the encoder sees
+        them, zero rows where there is none; generator: one per row, or one from which each row's is seeded.
         relation_scale: strength of the relation tokens, 0 = unconditional; guidance_scale: classifier-free
         guidance, 1 = off; settled: snap what is nearly equal or nearly aligned (`settle`).
-        Raises ValueError for a relation of another shape, a wrong number of generators, or no steps.
+        Raises ValueError for a relation or patches of another shape, patches for a composer without plus tokens, a
+        wrong number of generators, or no steps.
         """
         # 1. Check and seed the rows.
         wanted = self.prior.config["relation_dim"]
         if relation.ndim != 2 or relation.shape[1] != wanted:
             raise ValueError(f"relation {tuple(relation.shape)} must be (rows, {wanted})")
+        if patches is not None and not self.takes_patches:
+            raise ValueError("patches came, and this composer was trained without plus tokens: leave them out")
+        width = self.prior.config["patch_dim"]
+        if patches is not None and (patches.ndim != 3 or (len(patches), patches.shape[2]) != (len(relation), width)):
+            raise ValueError(f"patches {tuple(patches.shape)} must be ({len(relation)}, patches, {width})")
         if num_inference_steps < 1:
             raise ValueError(f"num_inference_steps is {num_inference_steps}, expected 1 or more")
         generators = self._row_generators(generator, len(relation))
@@ -82,9 +95,10 @@ class ComposerPipeline(DiffusionPipeline):
             return ComposerOutput(scenes=[]) if return_dict else ([],)
         device = self._execution_device
         relation = unit(relation).to(device, self.denoiser.dtype)
+        patches = None if patches is None else patches.to(device, self.denoiser.dtype)
 
         # 2. Skeletons: kinds and counts.
-        tokens, mask = self.prior.sample(relation, generators, relation_scale, guidance_scale)
+        tokens, mask = self.prior.sample(relation, generators, relation_scale, guidance_scale, patches=patches)
 
         # 3. Noise, row by row, so that a row does not depend on the longest of its batch.
         counts = mask.sum(1).tolist()
@@ -96,7 +110,8 @@ class ComposerPipeline(DiffusionPipeline):
         # 4. Denoise, rows of like length together: all of a group are computed as long as its longest.
         for group in groups_of_like_length(counts):
             longest = max(counts[row] for row in group)
-            part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group])
+            seen = None if patches is None else patches[group]
+            part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group], seen)
             latents[group, :longest] = self._denoise(
                 *part, num_inference_steps, guidance_scale, relation_scale, callback_on_step_end
             )
@@ -115,6 +130,7 @@ class ComposerPipeline(DiffusionPipeline):
         tokens: Tensor,
         mask: Tensor,
         relation: Tensor,
+        patches: Tensor | None,
         steps: int,
         guidance_scale: float,
         relation_scale: float,
@@ -127,7 +143,9 @@ class ComposerPipeline(DiffusionPipeline):
         estimate: Tensor | None = None
         for step, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
             time = (timestep / scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
-            clean = self._guided(latents, time, tokens, mask, relation, relation_scale, guidance_scale, estimate)
+            clean = self._guided(
+                latents, time, tokens, mask, relation, patches, relation_scale, guidance_scale, estimate
+            )
             estimate = clean
             velocity = (latents - clean) / time.view(-1, 1, 1)
             latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
@@ -143,15 +161,18 @@ class ComposerPipeline(DiffusionPipeline):
         tokens: Tensor,
         mask: Tensor,
         relation: Tensor,
+        patches: Tensor | None,
         relation_scale: float,
         guidance_scale: float,
         estimate: Tensor | None,
     ) -> Tensor:
         if guidance_scale == 1.0 or relation_scale == 0.0:
-            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate)
-        two = [None if t is None else torch.cat([t, t]) for t in (latents, time, tokens, mask, relation, estimate)]
+            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate, patches)
+        two = [
+            None if t is None else torch.cat([t, t]) for t in (latents, time, tokens, mask, relation, estimate, patches)
+        ]
         scale = torch.tensor([relation_scale, 0.0]).repeat_interleave(len(latents)).to(latents)
-        conditional, free = self.denoiser(*two[:5], scale, two[5]).chunk(2)
+        conditional, free = self.denoiser(*two[:5], scale, *two[5:]).chunk(2)
         return free + guidance_scale * (conditional - free)
 
     @staticmethod

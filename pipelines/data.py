@@ -25,7 +25,8 @@ CHUNK = 2000  # scenes drawn from one seed
 class SceneSet:
     """Scenes as flat arrays. offsets: (n + 1,) into tokens (sum, fields) and features (sum, NUM_FEATURES);
     relation: (n,) index into relations; reference: (n, 384) relation embeddings of hard drawings of the same
-    structure (zero rows where not drawn). Scenes name no subject, so any subject of the drawing is another one."""
+    structure (zero rows where not drawn); patches: (how many were drawn, P, dim), what the encoder saw of them. Scenes
+    name no subject, so any subject of the drawing is another one."""
 
     relations: list[str]
     offsets: NDArray[np.int64]
@@ -33,6 +34,7 @@ class SceneSet:
     features: NDArray[np.float32]
     relation: NDArray[np.int64]
     reference: NDArray[np.float32]
+    patches: NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return len(self.relation)
@@ -45,6 +47,11 @@ class SceneSet:
         part = slice(self.offsets[row], self.offsets[row + 1])
         return SceneTensors(self.tokens[part], self.features[part])
 
+    @property
+    def drawn(self) -> NDArray[np.bool_]:
+        """(n,): whether a scene has a drawn reference."""
+        return np.asarray(self.reference.any(axis=1))
+
     def made_of(self, vocabulary: NDArray[np.int64]) -> SceneSet:
         """Those scenes all of whose tokens are rows of `vocabulary` (V, fields)."""
         known = {tuple(row) for row in vocabulary.tolist()}
@@ -52,9 +59,10 @@ class SceneSet:
         keep = np.add.reduceat(unknown, self.offsets[:-1]) == 0
         elements = np.repeat(keep, self.lengths)
         offsets = np.concatenate([[0], np.cumsum(self.lengths[keep])])
+        patches = None if self.patches is None else self.patches[keep[self.drawn]]
         return SceneSet(
             self.relations, offsets, self.tokens[elements], self.features[elements], self.relation[keep],
-            self.reference[keep],
+            self.reference[keep], patches,
         )  # fmt: skip
 
 
@@ -66,18 +74,20 @@ def draw_scenes(
     selection: Selection | None = None,
     bf16: bool = False,
     referenced: int | None = None,
+    patches: bool = False,
 ) -> SceneSet:
     """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
     reference drawing of each (subjects from `selection`) is kept beside it, embedded in `bf16` if asked.
 
-    referenced: how many scenes get such a reference, in whole chunks from the first; None = all.
+    referenced: how many scenes get such a reference, in whole chunks from the first; None = all. patches: keep what
+    the encoder saw of each patch too (31 KB a reference at 112 px).
     """
     relations = [r.id for r in trained_relations()]
     referenced = count if referenced is None else referenced
     jobs = []
     for start in range(0, count, CHUNK):
         looked_at = encoder if start < referenced else None
-        jobs.append((relations, seed, start // CHUNK, min(CHUNK, count - start), looked_at, selection, bf16))
+        jobs.append((relations, seed, start // CHUNK, min(CHUNK, count - start), looked_at, selection, bf16, patches))
     if workers == 1:
         parts = [_draw_chunk(job) for job in jobs]
     else:
@@ -88,21 +98,25 @@ def draw_scenes(
         relations,
         np.concatenate([[0], np.cumsum(lengths)]),
         *(np.concatenate([p[i] for p in parts]) for i in range(1, 5)),
+        patches=np.concatenate([p[5] for p in parts if len(p[5])]) if patches and encoder else None,
     )
 
 
-Part = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+Part = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32],
+    NDArray[np.float16],
+]  # fmt: skip
 
 
-def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None, bool]) -> Part:
-    relations, seed, chunk, count, encoder, selection, bf16 = job
+def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None, bool, bool]) -> Part:
+    relations, seed, chunk, count, encoder, selection, bf16, patches = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
     selection = selection or training_selection()
     net = MiniNet.from_pretrained(encoder) if encoder else None
     lengths, tokens, features, relation = [], [], [], []
     pictures: list[NDArray[np.uint8]] = []
-    references = []
+    seen: list[tuple[NDArray[np.float32], NDArray[np.float16]]] = []
     for _ in range(count):
         index = int(rng.integers(len(relations)))
         sample = draw_sample(RELATIONS[relations[index]], selection, rng, hard=False)
@@ -117,24 +131,34 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
             # Not mirrored: the reference's direction is to be kept.
             pictures.append(render(harden(sample.scene, rng, mirror=False), net.config.image_size))
             if len(pictures) == 128:
-                references.append(_embed(net, pictures, bf16))
+                seen.append(_look(net, pictures, bf16, patches))
                 pictures = []
     if net is not None and pictures:
-        references.append(_embed(net, pictures, bf16))
-    reference = np.concatenate(references) if references else np.zeros((count, 384), np.float32)
+        seen.append(_look(net, pictures, bf16, patches))
     return (
-        np.array(lengths, np.int64), np.concatenate(tokens), np.concatenate(features), np.array(relation), reference
-    )  # fmt: skip
+        np.array(lengths, np.int64),
+        np.concatenate(tokens),
+        np.concatenate(features),
+        np.array(relation),
+        np.concatenate([found for found, _ in seen]) if seen else np.zeros((count, 384), np.float32),
+        np.concatenate([found for _, found in seen]) if seen else np.zeros((0, 0, 0), np.float16),
+    )
 
 
-def _embed(net: MiniNet, pictures: list[NDArray[np.uint8]], bf16: bool) -> NDArray[np.float32]:
+def _look(
+    net: MiniNet, pictures: list[NDArray[np.uint8]], bf16: bool, patches: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
+    """Relations (n, 384), and patches (n, P, dim) or nothing of them."""
     images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        return net(images.contiguous(memory_format=torch.channels_last)).relation.numpy()
+        out = net(images.contiguous(memory_format=torch.channels_last))
+    return out.relation.float().numpy(), out.patches[: len(pictures) if patches else 0].half().numpy()
 
 
 def save_scenes(scenes: SceneSet, path: Path) -> None:
     arrays = {f.name: getattr(scenes, f.name) for f in dataclasses.fields(scenes) if f.name != "relations"}
+    if scenes.patches is None:
+        del arrays["patches"]
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, relations=np.array(json.dumps(scenes.relations)), **arrays)
 

@@ -8,7 +8,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.features import FIELDS, NUM_FEATURES, WEIGHT, places
-from analogen.pipelines.layers import Layer, RelationTokens, padding_bias, row_scale, sinusoidal
+from analogen.pipelines.layers import Layer, PlusTokens, RelationTokens, padding_bias, row_scale, sinusoidal
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
@@ -16,12 +16,20 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Predicts the clean features of every element from noisy ones, given the skeleton and the relation.
 
     Rectified flow, arXiv:2209.03003: noisy = (1 - time) * clean + time * noise, time in [0, 1]. With
-    self-conditioning, arXiv:2208.04202: the last estimate is one more input.
+    self-conditioning, arXiv:2208.04202: the last estimate is one more input. num_plus_tokens: 0 for a model that
+    knows no patches of references.
     """
 
     @register_to_config
     def __init__(
-        self, relation_dim: int = 384, dim: int = 256, depth: int = 8, heads: int = 8, num_relation_tokens: int = 8
+        self,
+        relation_dim: int = 384,
+        dim: int = 256,
+        depth: int = 8,
+        heads: int = 8,
+        num_relation_tokens: int = 8,
+        num_plus_tokens: int = 0,
+        patch_dim: int = 320,
     ) -> None:
         super().__init__()
         self.embed_features = nn.Linear(2 * NUM_FEATURES, dim)
@@ -30,7 +38,8 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_time = nn.Sequential(nn.Linear(128, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.layers = nn.ModuleList(Layer(dim, heads, modulated=True) for _ in range(depth))
+        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens, heads) if num_plus_tokens else None
+        self.layers = nn.ModuleList(Layer(dim, heads, modulated=True, plus=num_plus_tokens > 0) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, NUM_FEATURES)
         for embedding in (*self.embed_fields, *self.embed_places):
@@ -47,11 +56,13 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         relation: Tensor,
         scale: float | Tensor = 1.0,
         estimate: Tensor | None = None,
+        patches: Tensor | None = None,
     ) -> Tensor:
         """The clean features, (B, n, NUM_FEATURES).
 
         noisy, estimate: (B, n, NUM_FEATURES), the estimate zero or absent at first; time: (B,) in [0, 1];
-        tokens: (B, n, fields); mask: (B, n); relation: (B, relation_dim); scale: of the cross-attention.
+        tokens: (B, n, fields); mask: (B, n); relation: (B, relation_dim); scale: of the cross-attention; patches:
+        (B, P, patch_dim) of the references, zero rows where there is none.
         """
         estimate = torch.zeros_like(noisy) if estimate is None else estimate
         x = self.embed_features(torch.cat([noisy, estimate], -1))
@@ -63,8 +74,9 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         moment = self.embed_time(sinusoidal(time, 128).to(x.dtype))
         modulation = self.modulation(moment).view(len(x), 6, -1)
         bias, relation_tokens, weight = padding_bias(mask), self.relation_tokens(relation), row_scale(scale, len(x), x)
+        plus = None if patches is None or self.plus_tokens is None else self.plus_tokens(patches, weight)
         for layer in self.layers:
-            x = layer(x, bias, relation_tokens, weight, modulation)
+            x = layer(x, bias, relation_tokens, weight, modulation, plus)
         # What is asked for is a small correction of the noisy input once the time is short.
         keep = (1 - time).view(-1, 1, 1).to(x.dtype)
         return keep * noisy + self.head(self.norm(x))
@@ -78,6 +90,7 @@ def flow_loss(
     relation: Tensor,
     scale: Tensor,
     generator: torch.Generator | None = None,
+    patches: Tensor | None = None,
 ) -> Tensor:
     """Velocity error of rectified flow, more often at low noise, where exact places are decided; scalar.
 
@@ -92,8 +105,8 @@ def flow_loss(
     estimate = None
     if torch.rand((), generator=generator) < 0.5:
         with torch.no_grad():
-            estimate = model(noisy, time, tokens, mask, relation, scale).detach()
-    predicted = model(noisy, time, tokens, mask, relation, scale, estimate).float()
+            estimate = model(noisy, time, tokens, mask, relation, scale, None, patches).detach()
+    predicted = model(noisy, time, tokens, mask, relation, scale, estimate, patches).float()
     weight = torch.from_numpy(WEIGHT).to(clean.device) * mask[..., None]
     # The velocity's error is the clean estimate's over the time left.
     error = (predicted - clean).square() / moment.clamp_min(0.03).square()

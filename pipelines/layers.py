@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -29,31 +30,73 @@ class RelationTokens(nn.Module):
         return self.norm(tokens.view(len(relation), self.num_tokens, -1))
 
 
+class Plus(NamedTuple):
+    """What the reference's patches add to a relation. tokens: (B, K, dim); scale: (B, 1, 1), 0 where a row has none."""
+
+    tokens: Tensor
+    scale: Tensor
+
+
+class PlusTokens(nn.Module):
+    """The reference's patches as a few tokens, for what no caption says: counts, directions, shapes.
+
+    Learned queries attend to the patches once: the resampler of IP-Adapter Plus, arXiv:2308.06721, in one layer.
+    """
+
+    def __init__(self, patch_dim: int, dim: int, num_tokens: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_patches = nn.LayerNorm(patch_dim)
+        self.query = nn.Parameter(torch.randn(num_tokens, dim) / dim**0.5)
+        self.to_kv = nn.Linear(patch_dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, patches: Tensor, scale: Tensor) -> Plus:
+        """patches: (B, P, patch_dim), all zero in rows that have none; scale: (B, 1, 1) of the relation."""
+        key, value = _heads(self.to_kv(self.norm_patches(patches)), 2, self.heads)
+        query = _heads(self.query[None].expand(len(patches), -1, -1), 1, self.heads)[0]
+        x = self.out(attend(query, key, value, None).transpose(1, 2).flatten(2))  # (B, K, dim)
+        there = patches.ne(0).flatten(1).any(1).view(-1, 1, 1)
+        return Plus(self.norm(x + self.mlp(x)), scale * there)
+
+
 class DecoupledAttention(nn.Module):
     """Self-attention plus `scale` times cross-attention to the relation tokens, one query for both.
 
-    Scale 0 is self-attention alone. Source: IP-Adapter, arXiv:2308.06721, eq. 5.
+    Scale 0 is self-attention alone. Source: IP-Adapter, arXiv:2308.06721, eq. 5. plus: a third term of the same kind
+    for the tokens of the reference's patches, which changes nothing before it is trained.
     """
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, plus: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.to_kv_relation = nn.Linear(dim, 2 * dim, bias=False)
+        self.to_kv_plus = nn.Linear(dim, 2 * dim, bias=False) if plus else None
+        if self.to_kv_plus is not None:
+            nn.init.zeros_(self.to_kv_plus.weight[dim:])  # the values
         self.out = nn.Linear(dim, dim)
 
-    def _split(self, x: Tensor, parts: int) -> Tensor:
-        """(B, T, parts * dim) -> (parts, B, nh, T, hs)"""
-        batch, tokens, width = x.shape
-        return x.view(batch, tokens, parts, self.heads, width // parts // self.heads).permute(2, 0, 3, 1, 4)
-
-    def forward(self, x: Tensor, bias: Tensor, relation_tokens: Tensor, scale: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, bias: Tensor, relation_tokens: Tensor, scale: Tensor, plus: Plus | None = None
+    ) -> Tensor:
         """x: (B, n, dim); bias: (B, 1, n or 1, n) added to the logits; scale: (B, 1, 1)."""
-        query, key, value = self._split(self.qkv(x), 3)
+        query, key, value = _heads(self.qkv(x), 3, self.heads)
         mixed = attend(query, key, value, bias)
-        key, value = self._split(self.to_kv_relation(relation_tokens), 2)
+        key, value = _heads(self.to_kv_relation(relation_tokens), 2, self.heads)
         mixed = mixed + scale[:, None] * attend(query, key, value, None)
+        if plus is not None and self.to_kv_plus is not None:
+            key, value = _heads(self.to_kv_plus(plus.tokens), 2, self.heads)
+            mixed = mixed + plus.scale[:, None] * attend(query, key, value, None)
         return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+def _heads(x: Tensor, parts: int, heads: int) -> Tensor:
+    """(B, T, parts * dim) -> (parts, B, nh, T, hs)"""
+    batch, tokens, width = x.shape
+    return x.reshape(batch, tokens, parts, heads, width // parts // heads).permute(2, 0, 3, 1, 4)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
@@ -71,23 +114,29 @@ def padding_bias(mask: Tensor) -> Tensor:
 class Layer(nn.Module):
     """Pre-norm layer: decoupled attention and a feed-forward, optionally modulated (adaLN-single)."""
 
-    def __init__(self, dim: int, heads: int, modulated: bool) -> None:
+    def __init__(self, dim: int, heads: int, modulated: bool, plus: bool = False) -> None:
         super().__init__()
-        self.attention = DecoupledAttention(dim, heads)
+        self.attention = DecoupledAttention(dim, heads, plus)
         self.norm1, self.norm2 = (nn.LayerNorm(dim, elementwise_affine=not modulated) for _ in range(2))
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         # PixArt-alpha, arXiv:2310.00426, sec. 2.3: one shared modulation plus a table per layer.
         self.table = nn.Parameter(torch.randn(6, dim) / dim**0.5) if modulated else None
 
     def forward(
-        self, x: Tensor, bias: Tensor, relation_tokens: Tensor, scale: Tensor, modulation: Tensor | None = None
+        self,
+        x: Tensor,
+        bias: Tensor,
+        relation_tokens: Tensor,
+        scale: Tensor,
+        modulation: Tensor | None = None,
+        plus: Plus | None = None,
     ) -> Tensor:
         """modulation: (B, 6, dim), from the timestep."""
         if self.table is None or modulation is None:
-            x = x + self.attention(self.norm1(x), bias, relation_tokens, scale)
+            x = x + self.attention(self.norm1(x), bias, relation_tokens, scale, plus)
             return x + self.mlp(self.norm2(x))
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.table)[:, :, None].unbind(1)  # (B, 1, dim)
-        x = x + gate1 * self.attention(self.norm1(x) * (1 + scale1) + shift1, bias, relation_tokens, scale)
+        x = x + gate1 * self.attention(self.norm1(x) * (1 + scale1) + shift1, bias, relation_tokens, scale, plus)
         return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 

@@ -11,7 +11,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.features import FIELDS, places
-from analogen.pipelines.layers import Layer, RelationTokens, row_scale
+from analogen.pipelines.layers import Layer, PlusTokens, RelationTokens, row_scale
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
@@ -19,7 +19,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Autoregressive transformer over composite tokens (one token = all discrete fields of an element).
 
     vocabulary: the field values of every token, a list of lists of len(FIELDS) integers; id `len(vocabulary)`
-    ends the scene.
+    ends the scene. num_plus_tokens: 0 for a model that knows no patches of references.
     """
 
     @register_to_config
@@ -31,6 +31,8 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 4,
         heads: int = 6,
         num_relation_tokens: int = 8,
+        num_plus_tokens: int = 0,
+        patch_dim: int = 320,
     ) -> None:
         super().__init__()
         self.register_buffer("table", torch.tensor(vocabulary), persistent=False)  # (V, fields)
@@ -40,16 +42,25 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_fields = nn.ModuleList(nn.Embedding(size, dim) for size in FIELDS.values())
         self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(4))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.layers = nn.ModuleList(Layer(dim, heads, modulated=False) for _ in range(depth))
+        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens, heads) if num_plus_tokens else None
+        self.layers = nn.ModuleList(Layer(dim, heads, modulated=False, plus=num_plus_tokens > 0) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, len(vocabulary) + 1)
         for embedding in (self.embed, *self.embed_fields, *self.embed_places):
             nn.init.normal_(embedding.weight, std=0.02)
 
-    def forward(self, ids: Tensor, mask: Tensor, relation: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        relation: Tensor,
+        scale: float | Tensor = 1.0,
+        patches: Tensor | None = None,
+    ) -> Tensor:
         """Logits of the next token after every prefix.
 
-        ids: (B, n) vocabulary ids (anything where mask is False); relation: (B, relation_dim).
+        ids: (B, n) vocabulary ids (anything where mask is False); relation: (B, relation_dim); patches: (B, P,
+        patch_dim) of the references, zero rows where there is none.
         Returns (B, n + 1, V + 1); position i predicts element i from those before it.
         """
         ids = ids.masked_fill(~mask, 0)
@@ -64,13 +75,21 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         length = x.shape[1]
         causal = torch.full((length, length), -1e4, device=x.device).triu(1)[None, None]
         tokens, weight = self.relation_tokens(relation), row_scale(scale, len(x), x)
+        plus = None if patches is None or self.plus_tokens is None else self.plus_tokens(patches, weight)
         for layer in self.layers:
-            x = layer(x, causal, tokens, weight)
+            x = layer(x, causal, tokens, weight, None, plus)
         return self.head(self.norm(x))
 
-    def loss(self, ids: Tensor, mask: Tensor, relation: Tensor, scale: float | Tensor = 1.0) -> Tensor:
+    def loss(
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        relation: Tensor,
+        scale: float | Tensor = 1.0,
+        patches: Tensor | None = None,
+    ) -> Tensor:
         """Mean negative log likelihood per token, the end included, in nats."""
-        logits = self(ids, mask, relation, scale)
+        logits = self(ids, mask, relation, scale, patches)
         counts = mask.sum(1, keepdim=True)
         target = torch.cat([ids, ids[:, :1]], 1).scatter(1, counts, self.end)
         target = target.masked_fill(torch.arange(target.shape[1], device=ids.device) > counts, -100)
@@ -85,6 +104,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         guidance_scale: float = 1.0,
         temperature: float = 0.9,
         top_p: float = 0.95,
+        patches: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Skeletons for each row, every row drawing from its own generator.
 
@@ -97,7 +117,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         guided = guidance_scale != 1.0 and scale != 0.0
         for step in range(MAX_ELEMENTS):
             mask = torch.arange(step, device=ids.device)[None] < counts[:, None]
-            logits = self(ids, mask, relation, scale)[:, -1].float()
+            logits = self(ids, mask, relation, scale, patches)[:, -1].float()
             if guided:
                 free = self(ids, mask, relation, 0.0)[:, -1].float()
                 logits = free + guidance_scale * (logits - free)

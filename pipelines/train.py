@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from analogen.pipelines.layers import unit
 from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.mini import MiniConfig
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS
@@ -49,6 +51,8 @@ class ComposerSettings(LoopSettings):
     prior_depth: int = 4
     prior_heads: int = 6
     num_relation_tokens: int = 8
+    num_plus_tokens: int = 0  # from the encoder's patches of a drawn reference; 0 = from the vector alone
+    plus_drop: float = 0.2  # how often a drawn reference comes without its patches
     drop: float = 0.1
     noise: float = 0.35
     save_every: int = 500
@@ -63,13 +67,14 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         encoder = Path(settings.encoder) if settings.encoder else None
         selection = training_selection() if encoder else None
         drawn = draw_scenes(
-            settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16, settings.referenced
-        )
+            settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16,
+            settings.referenced, patches=settings.num_plus_tokens > 0,
+        )  # fmt: skip
         save_scenes(drawn, stored)
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init)
-        models = Models(start.prior.train(), start.denoiser.train())
+        models = with_plus(Models(start.prior, start.denoiser), settings.num_plus_tokens).train()
         scenes = scenes.made_of(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
     else:
         models = new_models(scenes, settings)
@@ -87,16 +92,40 @@ class Models(nn.Module):
         self.prior, self.denoiser = prior, denoiser
 
 
+def with_plus(models: Models, num_plus_tokens: int) -> Models:
+    """The same models with new plus tokens that change nothing yet; those that have some stay as they are."""
+    if num_plus_tokens == 0 or models.prior.plus_tokens is not None:
+        return models
+    wider = Models(
+        SkeletonPrior(**_settings_of(models.prior) | {"num_plus_tokens": num_plus_tokens}),
+        SceneDenoiser(**_settings_of(models.denoiser) | {"num_plus_tokens": num_plus_tokens}),
+    )
+    missing, unexpected = wider.load_state_dict(models.state_dict(), strict=False)
+    assert not unexpected, unexpected
+    assert all("plus" in name for name in missing), missing
+    return wider
+
+
+def _settings_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
+    return {name: value for name, value in model.config.items() if not name.startswith("_")}
+
+
 def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
     torch.manual_seed(settings.seed)
     prior = SkeletonPrior(
         vocabulary_of([scenes.tokens]), dim=settings.prior_dim, depth=settings.prior_depth,
         heads=settings.prior_heads, num_relation_tokens=settings.num_relation_tokens,
+        num_plus_tokens=settings.num_plus_tokens, patch_dim=patch_dim(scenes),
     )  # fmt: skip
     denoiser = SceneDenoiser(
-        dim=settings.dim, depth=settings.depth, heads=settings.heads, num_relation_tokens=settings.num_relation_tokens
-    )
+        dim=settings.dim, depth=settings.depth, heads=settings.heads, num_relation_tokens=settings.num_relation_tokens,
+        num_plus_tokens=settings.num_plus_tokens, patch_dim=patch_dim(scenes),
+    )  # fmt: skip
     return Models(prior, denoiser)
+
+
+def patch_dim(scenes: SceneSet) -> int:
+    return MiniConfig().dim if scenes.patches is None else int(scenes.patches.shape[-1])
 
 
 def save_composer(models: Models, output: Path) -> None:
@@ -116,13 +145,13 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch, rows = batch_of(scenes, settings.batch_size, settings.seed, step)
-        relation = conditions.sample(rows, generator).to(device)
+        relation, patches = (t if t is None else t.to(device) for t in conditions.sample(rows, generator))
         scale = (torch.rand(len(rows), generator=generator) >= settings.drop).float().to(device)
         ids = order[torch.searchsorted(keys, (batch.tokens * radix).sum(-1)).clamp(max=len(keys) - 1)].to(device)
         tokens, clean, mask = (t.to(device) for t in batch)
         with autocast(device, settings.bf16):
-            prior_loss = models.prior.loss(ids, mask, relation, scale)
-            denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator)
+            prior_loss = models.prior.loss(ids, mask, relation, scale, patches)
+            denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator, patches)
         return prior_loss + denoiser_loss, {"prior": prior_loss, "denoiser": denoiser_loss}
 
     def save(averaged: Models) -> None:
@@ -142,10 +171,12 @@ class Conditions:
         self.counts, self.starts = counts, counts.cumsum(0) - counts
         self.relation = torch.from_numpy(scenes.relation)
         self.reference = torch.from_numpy(scenes.reference)
-        self.noise = settings.noise
+        self.patches = scenes.patches if settings.num_plus_tokens else None
+        self.patch_row = torch.from_numpy(scenes.drawn).cumsum(0) - 1
+        self.noise, self.plus_drop = settings.noise, settings.plus_drop
 
-    def sample(self, rows: Tensor, generator: torch.Generator) -> Tensor:
-        """(len(rows), 384) unit vectors."""
+    def sample(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Relations, (len(rows), 384) unit vectors, and patches (len(rows), P, dim), zero in rows without them."""
         index = self.relation[rows]
         pick = (torch.rand(len(rows), generator=generator) * self.counts[index]).long()
         words = self.captions[self.starts[index] + pick]
@@ -154,4 +185,10 @@ class Conditions:
         words = words + self.noise * torch.rand(len(rows), 1, generator=generator) * noise
         reference = self.reference[rows]
         drawn = (reference.square().sum(-1, keepdim=True) > 0) & (torch.rand(len(rows), 1, generator=generator) < 0.5)
-        return unit(torch.where(drawn, reference, words))
+        relation = unit(torch.where(drawn, reference, words))
+        if self.patches is None:
+            return relation, None
+        shown = drawn[:, 0] & (torch.rand(len(rows), generator=generator) >= self.plus_drop)
+        patches = torch.zeros(len(rows), *self.patches.shape[1:])
+        patches[shown] = torch.from_numpy(self.patches[self.patch_row[rows[shown]].numpy()]).float()
+        return relation, patches

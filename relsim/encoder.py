@@ -87,6 +87,13 @@ class MiniEncoder:
         shapes = ((0, config.relation_dim), (0, config.subject_dim), (0, config.looks_dim), (0,))
         return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
 
+    @torch.inference_mode()
+    def patches(self, images: Pictures) -> Vectors:
+        """What the trunk says of each patch, (n, P, dim): count, places and directions live there."""
+        stack = np.stack([_square(as_rgb(image), self.net.config.image_size) for image in images])
+        batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
+        return self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last)).patches.cpu().numpy()
+
     def reduced(self, image: Image.Image) -> Image.Image:
         """The picture as the network sees it: `look` says the same of either, and this one is small."""
         return Image.fromarray(_square(as_rgb(image), self.net.config.image_size))

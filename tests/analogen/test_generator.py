@@ -274,3 +274,32 @@ def test_relation_scale_zero_ignores_the_relation(generator: Generator) -> None:
 def test_what_cannot_be_had_is_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Generator(**options)
+
+
+def test_patches_of_the_only_reference_reach_the_composer(
+    generator: Generator, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it takes them; several references or words beside the picture decide by their vector alone."""
+    from analogen.pipelines.train import Models, with_plus
+
+    models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2).eval()
+    own = composer.ComposerPipeline(models.prior, models.denoiser, generator.composer.scheduler)
+    seen: list[Any] = []
+
+    class Watched:
+        takes_patches = True
+
+        def __call__(self, relation: Any, patches: Any, **options: Any) -> Any:
+            seen.append(patches)
+            return own(relation, None, **options)
+
+    monkeypatch.setattr(generator, "composer", Watched())
+    other = tmp_path / "other.png"
+    Image.new("RGB", (40, 40), "teal").save(other)
+    generator.run(request(references=(picture,), relation=None))
+    generator.run(request(references=(picture, other), relation=None))
+    generator.run(request(references=(picture,)))
+    expected = generator.encoder.patches([Image.open(picture)])
+    assert seen[0].shape == (2, *expected.shape[1:])
+    np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
+    assert seen[1:] == [None, None]
