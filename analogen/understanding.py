@@ -12,6 +12,9 @@ from analogen.relsim.encoder import Looked, MiniEncoder, Vectors
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
+# How far one clear reading leans to the middle of its captions: what the encoder says of a hard picture lies between
+# logics, and the composer then makes neither (docs/experiments.md, 9).
+LEAN = 0.3
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,11 @@ def encode_relations(
 
 
 def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEncoder) -> Understood:
-    """The mean of the pictures' relations, and of that and the words' (384,)."""
+    """The mean of the pictures' relations, and of that and the words' (384,).
+
+    One picture or words alone lean to the logic that they are read for, unless that is a mere guess; several are a
+    blend, which stays as it is.
+    """
     notes: list[str] = []
     parts: list[Vectors] = []
     confidence = 1.0
@@ -68,6 +75,8 @@ def understood_of(looked: Looked | None, words: Vectors | None, encoder: MiniEnc
             f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
             f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
         )
+    elif len(parts) == 1 and (looked is None or len(looked.relation) == 1):
+        relation = unit((1 - LEAN) * relation + LEAN * encoder.centre(nearest.relation))
     found = FoundRelation(nearest.caption, confidence)
     return Understood(relation, found, None if looked is None else looked.attributes, tuple(notes))
 

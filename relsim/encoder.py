@@ -117,6 +117,10 @@ class MiniEncoder:
         """The catalogue's captions nearest to one relation (384,), best first, one per relational logic."""
         return self._bank.nearest(relation, top_k)
 
+    def centre(self, relation: str) -> Vectors:
+        """The unit mean (384,) of the captions of one logic, by its id in the catalogue."""
+        return self._bank.centre(relation)
+
     def confidence(self, relation: Vectors, known: float) -> float:
         """The probability that the nearest caption is the picture's logic, [0, 1].
 
@@ -162,6 +166,11 @@ class Bank(NamedTuple):
                 # The first caption of a relation is its name in the catalogue.
                 best[name] = CaptionMatch(self.captions[self.relations.index(name)], name, float(scores[index]))
         return list(best.values())[:top_k]
+
+    def centre(self, relation: str) -> Vectors:
+        """The unit mean (384,) of one logic's captions."""
+        mean = self.vectors[[name == relation for name in self.relations]].mean(axis=0)
+        return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file

@@ -101,11 +101,9 @@ def test_words_alone_suffice(generator: Generator) -> None:
 
 def test_pictures_and_words_count_alike(generator: Generator) -> None:
     pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "navy")]
-    seen, said, both, words = encode_relations(
-        [(pictures, None), ([], CAPTION), (pictures, CAPTION), ([], CAPTION)], generator.encoder
-    )
+    seen, both, words = encode_relations([(pictures, None), (pictures, CAPTION), ([], CAPTION)], generator.encoder)
     assert words.looks is None
-    total = seen.relation + said.relation
+    total = seen.relation + generator.encoder.embed_text([CAPTION])[0]
     np.testing.assert_allclose(both.relation, total / np.linalg.norm(total), atol=1e-5)
     assert both.looks is not None
     assert both.looks.shape == (2, 112)
@@ -303,3 +301,11 @@ def test_patches_of_the_only_reference_reach_the_composer(
     assert seen[0].shape == (2, *expected.shape[1:])
     np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
     assert seen[1:] == [None, None]
+
+
+def test_a_clear_reading_leans_to_its_captions(generator: Generator) -> None:
+    words = encode_relations([((), CAPTION)], generator.encoder)[0]
+    centre, said = generator.encoder.centre("ring"), generator.encoder.embed_text([CAPTION])[0]
+    assert words.relation @ centre > said @ centre
+    assert words.found.caption == CAPTION
+    assert np.linalg.norm(words.relation) == pytest.approx(1, abs=1e-5)
