@@ -50,10 +50,11 @@ class Place:
 
 
 class Maker:
-    """Makes chunks. Generators are loaded when they are first asked for and shared by all threads."""
+    """Makes chunks. Generators are loaded by `load` when they are first asked for and shared by all threads."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, load: Callable[[Request], Stages] | None = None) -> None:
         self.place = place
+        self._load = load
         self._generators: dict[tuple[object, ...], Stages] = {}
         self._loading = threading.Lock()
 
@@ -62,7 +63,7 @@ class Maker:
         with self._loading:
             key = request.loaded_with
             if key not in self._generators:
-                self._generators[key] = load_generator(request)
+                self._generators[key] = (self._load or load_generator)(request)
             return self._generators[key]
 
     def make(self, members: Sequence[Member], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:

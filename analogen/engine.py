@@ -23,6 +23,8 @@ from analogen.jobs import Job, JobStore
 
 if TYPE_CHECKING:
     from analogen.chunks import Maker, Member, Outcome, Place
+    from analogen.stages import Stages
+    from analogen.types import Request
 
     Ends = queue.Queue[tuple[Job, Outcome] | BaseException]
     Target = Callable[[Ends, threading.Event], None]
@@ -59,24 +61,35 @@ class Tally:
         }  # fmt: skip
 
 
-def work_here(run: Run, device: str = "auto", workers: int | None = None, report: Report = lambda event: None) -> None:
+def work_here(
+    run: Run,
+    device: str = "auto",
+    workers: int | None = None,
+    report: Report = lambda event: None,
+    stop: threading.Event | None = None,
+    load: Callable[[Request], Stages] | None = None,
+    give_way: Callable[[threading.Event], None] = lambda stop: None,
+) -> None:
     """The local engine: threads of this process take chunk after chunk through all stages, until none is left.
 
-    While one thread draws and writes, another composes. Other processes may work on the same store meanwhile. Raises
-    UserError or RunError if the run cannot go on; what is finished stays, the rest goes back to the queue.
+    While one thread draws and writes, another composes. Other processes may work on the same store meanwhile.
+    stop: once set, the rows under way are left, and this returns; it is set at the end in any case.
+    load: gives the model that a request asks for, None loads it anew. give_way: called before each chunk, waits while
+    others need the machine more, or until stop.
+    Raises UserError or RunError if the run cannot go on; what is finished stays, the rest goes back to the queue.
     """
     from analogen.chunks import Maker
 
     if run.store.counts()["queued"] == 0 and not run.store.others_run():
         return
-    maker = Maker(place_of(run, device))
+    maker = Maker(place_of(run, device), load)
     _load_first(run.store, maker)
     threads, share = _share_cores(workers, device)
 
     def work(ends: Ends, stop: threading.Event) -> None:
-        _work(ends, run.store, maker, share, stop)
+        _work(ends, run.store, maker, share, stop, give_way)
 
-    run_threads(run, [work] * threads, report)
+    run_threads(run, [work] * threads, report, stop)
 
 
 def place_of(run: Run, device: str) -> Place:
@@ -86,13 +99,13 @@ def place_of(run: Run, device: str) -> Place:
     return Place(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"]))
 
 
-def run_threads(run: Run, targets: Sequence[Target], report: Report) -> None:
+def run_threads(run: Run, targets: Sequence[Target], report: Report, stop: threading.Event | None = None) -> None:
     """Run every target in a thread of its own until all have ended, journalling what they put among the ends.
 
     A heartbeat keeps what they claimed. Raises what a target raised, once all have stopped.
     """
     ends: Ends = queue.Queue()
-    stop = threading.Event()
+    stop = stop or threading.Event()
     pool = [threading.Thread(target=_guarded, args=(target, ends, stop), daemon=True) for target in targets]
     beating = threading.Thread(target=_guarded, args=(partial(_beat, run.store), ends, stop), daemon=True)
     for thread in (*pool, beating):
@@ -169,11 +182,13 @@ def _work(
     maker: Maker,
     share: int,
     stop: threading.Event,
+    give_way: Callable[[threading.Event], None],
 ) -> None:
     import torch
 
     torch.set_num_threads(share)  # of this thread
     while not stop.is_set():
+        give_way(stop)
         claimed = {job.id: job for job in store.claim(KIND)}
         if claimed:
             for outcome in maker.make(members(claimed.values()), stop.is_set):

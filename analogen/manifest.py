@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,11 +54,20 @@ class Checked:
 class Manifest:
     """A file of assets. `defaults`: plain values for what a row leaves out; "seed" is mixed with the row's id.
 
+    columns: the only ones that a row may have. file_of: where a file lies, from the manifest's folder, by its name as a
+    row writes it; it raises UserError for one that may not be read.
     Raises UserError for a file that is no manifest and for defaults that no request takes.
     """
 
-    def __init__(self, path: str | Path, defaults: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        defaults: Mapping[str, Any] | None = None,
+        columns: Sequence[str] = COLUMNS,
+        file_of: Callable[[str], str] = lambda name: name,
+    ) -> None:
         self.path = Path(path)
+        self.columns, self._file_of = tuple(columns), file_of
         self.defaults = {name: value for name, value in (defaults or {}).items() if value is not None}
         request_from({"num_images": 1, **self.defaults, "reference": "any", "subject": "any"}, Path())
         suffixes = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows}
@@ -77,7 +86,7 @@ class Manifest:
         # On disk once it outgrows its cache, so that memory stays flat for any number of rows.
         with _open(self.path) as file, _Names() as names:
             number = -1
-            for number, (line, found) in enumerate(self._rows(self.path, file, digest)):
+            for number, (line, found) in enumerate(self._rows(self.path, file, digest, self.columns)):
                 try:
                     yield self._asset(number, line, found, names, problem_of)
                 except UserError as error:
@@ -122,7 +131,7 @@ class Manifest:
         if isinstance(found, Problem):
             raise UserError(found.message)
         for name in found:
-            check_name(name, COLUMNS)
+            check_name(name, self.columns)
         name = checked_id(found.pop("id", None), f"{number:06d}")
         earlier = names.add(name, line)
         if earlier is not None:
@@ -133,13 +142,15 @@ class Manifest:
             values["candidates"] = max(values["num_images"], int(values.get("candidates", Request.candidates)))
         if "seed" not in found:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
+        if "reference" in values:
+            values["reference"] = [self._file_of(path) for path in references_of(values["reference"])]
+        if isinstance(values.get("subject_image"), str):
+            values["subject_image"] = self._file_of(values["subject_image"])
         request = request_from(values, self.path.parent)
         for path in (*request.references, *((request.subject_image,) if request.subject_image else ())):
             problem = problem_of(str(path))
             if problem is not None:
                 raise UserError(problem)
-        if "reference" in values:
-            values["reference"] = references_of(values["reference"])
         return Asset(line, name, values, request)
 
 
@@ -234,7 +245,7 @@ def _lines(path: Path, file: BinaryIO, digest: Callable[[bytes], object]) -> Ite
 
 
 def _jsonl_rows(
-    path: Path, file: BinaryIO, digest: Callable[[bytes], object]
+    path: Path, file: BinaryIO, digest: Callable[[bytes], object], columns: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     for number, line in enumerate(_lines(path, file, digest), 1):
         if not line.strip():
@@ -266,7 +277,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _csv_rows(
-    path: Path, file: BinaryIO, digest: Callable[[bytes], object]
+    path: Path, file: BinaryIO, digest: Callable[[bytes], object], columns: Sequence[str]
 ) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
     reader = csv.reader(_lines(path, file, digest), strict=True)
     header: list[str] | None = None
@@ -285,7 +296,7 @@ def _csv_rows(
         if not any(cell.strip() for cell in cells):
             continue
         if header is None:
-            header = _header(path, line, cells)
+            header = _header(path, line, cells, columns)
         elif len(cells) != len(header):
             yield line, Problem(line, f"has {len(cells)} cells, and the header has {len(header)}: check its commas")
         else:
@@ -295,13 +306,13 @@ def _csv_rows(
                 yield line, Problem(line, str(error))
 
 
-def _header(path: Path, line: int, cells: list[str]) -> list[str]:
+def _header(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> list[str]:
     header = [cell.strip().lower() for cell in cells]
     if len(header) == 1 and re.search(r"[;\t]", header[0]):
         raise UserError(f"{path} line {line}: its columns are separated by semicolons or tabs: use commas")
     for name in header:
         try:
-            check_name(name, COLUMNS)
+            check_name(name, tuple(columns))
         except UserError as error:
             raise UserError(f"{path} line {line}: {error}") from error
         if header.count(name) > 1:

@@ -30,15 +30,13 @@ def command(images: tuple[Path, ...], encoder: str, device: str, format_: str) -
     pictures = read_pictures(images)
 
     with quick_imports(), user_errors():
+        from analogen.likeness import compare_images
         from analogen.relsim.encoder import load_encoder
 
         model = load_encoder(encoder, pick_device(device))
-    relations, looks = model.embed(pictures), model.attributes(pictures)  # unit rows, one per picture
     rows = [
-        {"path": str(path), "relation": round(float(relation), 4), "attribute": round(float(attribute), 4)}
-        for path, relation, attribute in zip(
-            images[1:], relations[1:] @ relations[0], looks[1:] @ looks[0], strict=True
-        )
+        {"path": str(path), "relation": round(one.relation, 4), "attribute": round(one.attribute, 4)}
+        for path, one in zip(images[1:], compare_images(pictures[0], pictures[1:], model), strict=True)
     ]
     if format_ == "json":
         click.echo(json.dumps({"encoder": encoder, "reference": str(images[0]), "scores": rows}))

@@ -28,11 +28,13 @@ class Query:
     """relation: (384,) unit vector; looks: (references, dim) whose nearest counts, or None.
 
     unlike: how much of the likeness of looks is taken off the likeness of logic; 0 leaves looks out.
+    alike: share of the likeness of looks in the score, [0, 1]; what is left is the share of logic.
     """
 
     relation: Vectors
     looks: Vectors | None = None
     unlike: float = 0.0
+    alike: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,16 +106,19 @@ def make_query(
     negative_words: Sequence[str] = (),
     weight: float = 0.5,
     unlike_looks: bool = False,
+    alike: float = 0.0,
 ) -> Query:
     """What to look for: pictures, words or both, away from others.
 
     weight: of the pictures where there are words too, [0, 1]. Half of the mean of the negatives is taken off.
-    Raises ValueError if nothing is asked for.
+    alike: share of the pictures' looks in the score, [0, 1]. Raises ValueError if nothing is asked for.
     """
     if not references and not words:
         raise ValueError("nothing says what to look for: give --reference, --relation or both")
     if unlike_looks and not references:
         raise ValueError("--unlike-looks needs the looks of a picture: give --reference")
+    if alike and not references:
+        raise ValueError("words alone have no looks: give a picture as well, or ask for the same logic only")
     parts: list[Vectors] = []
     looks = None
     if references:
@@ -129,7 +134,7 @@ def make_query(
     wanted = np.sum(parts, axis=0)
     if away:
         wanted = wanted - 0.5 * _unit(np.concatenate(away).mean(axis=0))
-    return Query(_unit(wanted), looks, UNLIKE if unlike_looks else 0.0)
+    return Query(_unit(wanted), looks, UNLIKE if unlike_looks else 0.0, alike)
 
 
 class Searcher:
@@ -140,7 +145,8 @@ class Searcher:
         self.loaded = loaded
 
     def search(self, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[Found]:
-        """The best rows, best first; at most `top_k`. With `unlike` the order is of relation less looks."""
+        """The best rows, best first; at most `top_k`. With `unlike` the order is of relation less looks, with `alike`
+        of their weighed sum."""
         count = len(self.loaded)
         if count == 0 or top_k < 1:
             return []
@@ -151,11 +157,15 @@ class Searcher:
             scores.masked_fill_(~torch.from_numpy(mask), -2.0)
         # Where looks count too, many of the nearest have to be looked at.
         wide = max(AGAIN * top_k, 2000) if query.unlike else top_k
+        if query.alike:  # the rows nearest in looks may be anywhere
+            wide = count
         nearest = scores.topk(min(count, wide)).indices
         nearest = nearest[scores[nearest] > -1.5]
         exact, rows = scores[nearest].numpy(), nearest.numpy()
         attributes = None if query.looks is None else (self.loaded.attributes[rows] @ query.looks.T).max(axis=1)
-        total = exact if attributes is None or not query.unlike else exact - query.unlike * attributes
+        total = exact
+        if attributes is not None:
+            total = (1 - query.alike) * exact + (query.alike - query.unlike) * attributes
         order = np.argsort(-total, kind="stable")[:top_k]
         paths, ids = self.loaded.rows["path"], self.loaded.row_ids
         return [
@@ -169,7 +179,7 @@ class Searcher:
 
 def search(gallery: Gallery, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[Found]:
     """One search of a gallery, by its index if it has one."""
-    if gallery.about.index is None:
+    if gallery.about.index is None or query.alike:  # the index knows relations only
         return Searcher(gallery.load()).search(query, top_k, filters)
     from analogen.relsim.gallery.ann import search_index
 

@@ -1,0 +1,134 @@
+"""A gallery held open for many searches: pictures in a LanceDB table, found by their logic, their looks, or both."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from analogen.errors import UserError, user_errors
+from analogen.models import pick_device
+from analogen.relsim.encoder import RelationalEncoder, load_encoder
+
+MAX_FOUND = 10_000
+
+
+@dataclass(frozen=True)
+class FoundPicture:
+    """One picture of a gallery. score: what the order follows; relation, attribute: cosines to what was asked for,
+    the latter None for words alone; thumbnail: JPEG."""
+
+    path: Path
+    score: float
+    relation: float
+    attribute: float | None
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What came into a gallery. refused: path and reason of every file that could not be read."""
+
+    added: int
+    unchanged: int
+    refused: tuple[tuple[str, str], ...]
+    pictures: int
+
+
+class PictureGallery:
+    """An open gallery with its encoder; threads may share it.
+
+    `open` and `make` raise UserError with one line: no gallery there, another encoder's, LanceDB missing.
+    """
+
+    def __init__(self, uri: str, encoder: RelationalEncoder) -> None:
+        with user_errors():
+            from analogen.relsim.gallery.store import Gallery
+
+            self._gallery = Gallery.open(uri)
+        self.uri, self.encoder = uri, encoder
+        self._lock = threading.Lock()
+        self._version = -1
+        self._load()
+
+    @classmethod
+    def open(cls, uri: str | Path, device: str = "auto") -> PictureGallery:
+        """A gallery that exists, with the encoder that made it."""
+        with user_errors():
+            from analogen.relsim.gallery.adding import about_of
+            from analogen.relsim.gallery.store import Gallery
+
+            gallery = Gallery.open(uri)
+            name = gallery.about.encoder
+            encoder = load_encoder(name, pick_device(device))
+            gallery.require_encoder(name, about_of(encoder, name).weights)
+        return cls(str(uri), encoder)
+
+    @classmethod
+    def make(cls, uri: str | Path, folders: Sequence[Path], device: str = "auto") -> tuple[PictureGallery, Indexed]:
+        """A gallery of all pictures in the folders, made or brought up to date: what is known already is left."""
+        with user_errors():
+            from analogen.relsim.gallery.adding import about_of, add
+            from analogen.relsim.gallery.store import Gallery
+
+            encoder = load_encoder("mini", pick_device(device))
+            gallery = Gallery.open_or_create(uri, about_of(encoder, "mini"))
+            with gallery.writing():
+                from analogen.relsim.gallery.adding import missing
+
+                told = add(gallery, folders, encoder)
+                gallery.remove(missing(gallery.known()))
+            refused = tuple((row["path"], row["reason"]) for row in told.refused)
+            return cls(str(uri), encoder), Indexed(told.added + told.changed, told.unchanged, refused, len(gallery))
+
+    def __len__(self) -> int:
+        return len(self._gallery)
+
+    def search(
+        self,
+        references: Sequence[Image.Image] = (),
+        words: Sequence[str] = (),
+        top_k: int = 24,
+        weight: float = 0.5,
+        looks: float = 0.0,
+    ) -> list[FoundPicture]:
+        """The pictures that come nearest, best first.
+
+        words: the logic in anonymous words. weight: of the pictures where there are words too. looks: 0 asks for the
+        same logic whatever the looks, 1 for the same looks whatever the logic. Raises UserError for bad input.
+        """
+        if not 1 <= top_k <= MAX_FOUND:
+            raise UserError(f"{top_k} pictures were asked for: expected 1 to {MAX_FOUND}")
+        if not (0 <= weight <= 1 and 0 <= looks <= 1):
+            raise UserError(f"weight is {weight} and looks {looks}: expected 0 to 1")
+        for text in words:
+            if not text.strip() or len(text) > 1000:
+                raise UserError(f"words of {len(text)} characters came: expected 1 to 1000")
+        if not references and not words:
+            raise UserError("nothing says what to look for: give a picture, words or both")
+        with user_errors():
+            from analogen.relsim.gallery.ann import search_index
+            from analogen.relsim.gallery.search import make_query
+
+            query = make_query(self.encoder, references, words, weight=weight, alike=looks)
+            with self._lock:
+                self._load()
+                by_index = self._gallery.about.index is not None and not query.alike
+                found = search_index(self._gallery, query, top_k) if by_index else self._searcher.search(query, top_k)
+                thumbnails = self._gallery.thumbnails([one.row_id for one in found])
+        return [
+            FoundPicture(Path(one.path), one.score, one.relation, one.attribute, thumbnail)
+            for one, thumbnail in zip(found, thumbnails, strict=True)
+        ]
+
+    def _load(self) -> None:
+        """Read the vectors, anew if pictures were added or removed since, by whomever."""
+        from analogen.relsim.gallery.search import Searcher
+
+        self._gallery.table.checkout_latest()
+        version = self._gallery.table.version
+        if version != self._version:
+            self._searcher, self._version = Searcher(self._gallery.load()), version
