@@ -96,7 +96,7 @@ class Painter:
             guidance_scale = fast.guidance if fast else self.kind.guidance
         pipeline = self._variant(use)
         with torch.inference_mode():
-            worded = self._words(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
+            worded = self.words(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
             call = _Call(pipeline, self, use, steps, guidance_scale, strength, len(rows), report)
             # An edit model takes its pictures as one list, several of them for one prompt.
             size = BatchSize(1 if use == "edit" else batch_size)
@@ -125,10 +125,11 @@ class Painter:
 
         return in_batches(items, careful, size)
 
-    def _words(
-        self, pipeline: Any, rows: Sequence[Painting], guidance_scale: float, size: BatchSize
+    def words(
+        self, pipeline: Any, rows: Sequence[Painting], guidance_scale: float, size: BatchSize | None = None
     ) -> dict[int, dict[str, Tensor | str]]:
         """Row by row what the call takes for words: embeddings, or the words where a pipeline wants to embed them."""
+        size = size or BatchSize(16)
         if not self.kind.encoded or not hasattr(pipeline, "encode_prompt"):
             return {index: _plain_words(row, pipeline, self.kind.needs_negative) for index, row in enumerate(rows)}
         worded: dict[int, dict[str, Tensor | str]] = {}
@@ -214,7 +215,7 @@ class _Call:
             "width": some[0].width,
             "height": some[0].height,
             "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in some],
-            **_together([worded[index] for index in batch]),
+            **together([worded[index] for index in batch]),
             **self._pictures(some),
             **self._relations(some),
         }
@@ -358,20 +359,20 @@ def _picture_to_read(pipeline: Any, picture: Image.Image) -> Image.Image:
     return resized
 
 
-def _together(rows: list[dict[str, Tensor | str]]) -> dict[str, Any]:
+def together(rows: list[dict[str, Tensor | str]]) -> dict[str, Any]:
     """The rows' values as batches: tensors stacked, shorter sequences filled up with zeros, words listed."""
-    together: dict[str, Any] = {}
+    whole: dict[str, Any] = {}
     for name in dict.fromkeys(name for row in rows for name in row):
         values = [row.get(name) for row in rows]
         tensors = [value for value in values if isinstance(value, Tensor)]
         if len(tensors) < len(values):
-            together[name] = [value or "" for value in values]
+            whole[name] = [value or "" for value in values]
             continue
         if tensors[0].ndim > 1:
             longest = max(value.shape[1] for value in tensors)
             tensors = [_filled(value, longest) for value in tensors]
-        together[name] = torch.cat(tensors)
-    return together
+        whole[name] = torch.cat(tensors)
+    return whole
 
 
 def _filled(value: Tensor, length: int) -> Tensor:

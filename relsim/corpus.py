@@ -49,11 +49,14 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A checked row of a corpus, without its pixels."""
+    """A checked row of a corpus, without its pixels. subject, prompt: what the picture shows, where its row says it;
+    trainings of adapters read them."""
 
     stored: Stored
     caption: str
     group: int
+    subject: str = ""
+    prompt: str = ""
 
 
 @dataclass
@@ -148,7 +151,7 @@ class Corpus(Dataset[Example]):
                 elif stored is None:
                     report.refused.append(Refused(name, "missing", f"{where}: no picture of it below {root}"))
                 else:
-                    wanted.append(Entry(stored, caption, number))
+                    wanted.append(Entry(stored, caption, number, _text(row, "subject"), _text(row, "prompt")))
 
         def check(entry: Entry) -> None:
             _check_size(entry.stored, entry.stored.read().image, min_side_px)
@@ -175,6 +178,7 @@ class Corpus(Dataset[Example]):
         """Write the index as JSON: the checked rows and the report. Paths are kept as they were given."""
         rows = [
             {**dataclasses.asdict(e.stored), "path": str(e.stored.path), "caption": e.caption, "group": e.group}
+            | {name: text for name, text in (("subject", e.subject), ("prompt", e.prompt)) if text}
             for e in self.entries
         ]
         whole = {"version": _VERSION, "report": self.report.to_json(), "entries": rows}
@@ -197,8 +201,9 @@ class Corpus(Dataset[Example]):
             report = Report(told["rows"], told["kept"], [Refused(**row) for row in told["refused"]])
             entries = [
                 Entry(
-                    Stored(Path(row["path"]), row["member"], row["offset"], row["size"]), row["caption"], row["group"]
-                )
+                    Stored(Path(row["path"]), row["member"], row["offset"], row["size"]), row["caption"], row["group"],
+                    row.get("subject", ""), row.get("prompt", ""),
+                )  # fmt: skip
                 for row in whole["entries"]
             ]
         except (ValueError, KeyError, TypeError) as error:
@@ -263,6 +268,12 @@ def _caption(row: dict[str, Any]) -> str:
     while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
     return text
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    """One line, or "" if the row does not say it."""
+    given = row.get(name)
+    return " ".join(given.split()) if isinstance(given, str) else ""
 
 
 def _group_key(row: dict[str, Any], caption: str, where: str) -> tuple[str, str]:

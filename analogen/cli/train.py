@@ -1,4 +1,4 @@
-"""`analogen train`: the trainings of what mini is made of, and of the adapters of Qwen2.5-VL."""
+"""`analogen train`: the trainings of what mini is made of, of the adapters of Qwen2.5-VL, and of relational adapters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import click
 
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.errors import RunError, UserError, user_errors
+from analogen.models import MODELS
 
 
 @click.group("train", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Train the encoder or the composer of mini, or an adapter of Qwen2.5-VL."""
+    """Train the encoder or the composer of mini, an adapter of Qwen2.5-VL, or a relational adapter."""
     log = logging.getLogger("analogen")
     if not log.handlers:
         log.addHandler(_Echo())
@@ -72,6 +73,26 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
     run(config, settings)
 
 
+@command.command("adapter", context_settings=HELP)
+@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="TOML preset.")
+@click.option("--base", metavar="NAME", help="Folder or hub id of the frozen pipeline, or a name of `analogen models`.")
+@click.option("--data", metavar="PATH", help="Index of `analogen corpus`, or folder of `analogen world`.")
+@click.option("--output", metavar="DIR", help="Folder of the training's saves.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a setting, e.g. lr=3e-4.")
+@debug_option
+def adapter(
+    config: Path | None, base: str | None, data: str | None, output: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Train a relational adapter on a frozen base; a run that was stopped goes on where it was."""
+    settings = _check(config, overrides)
+    if base is not None:
+        settings["base"] = next((model.base for model in MODELS if model.name == base and not model.is_mini), base)
+    settings |= {name: value for name, value in (("data", data), ("output", output)) if value is not None}
+    with quick_imports(), user_errors():
+        training = import_module("analogen.pipelines.train_adapter").prepare(config, settings)
+    _run(training)
+
+
 @command.command("captioner", context_settings=HELP)
 @_shared
 def captioner(config: Path, overrides: tuple[str, ...]) -> None:
@@ -110,15 +131,19 @@ def _names_base(config: Path, settings: dict[str, str]) -> bool:
 def _tune(kind: str, config: Path, settings: dict[str, str]) -> None:
     with quick_imports(), user_errors():
         tuning = import_module(f"analogen.relsim.tuning.{kind}").prepare(config, settings)
+    _run(tuning)
+
+
+def _run(training: Any) -> None:
     try:
-        last = tuning.run()
+        last = training.run()
     except (FloatingPointError, MemoryError, OSError) as error:
         raise RunError(f"{error}; what was saved is kept, and the same command goes on from there") from error
-    if tuning.accelerator.is_main_process:
+    if training.accelerator.is_main_process:
         click.echo(click.format_filename(last))
 
 
-def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
+def _check(config: Path | None, overrides: tuple[str, ...]) -> dict[str, str]:
     """The overrides as a dict, once the preset is known to be there; names and types are the training's own."""
     from analogen.relsim.images import open_checked
 
@@ -128,6 +153,7 @@ def _check(config: Path, overrides: tuple[str, ...]) -> dict[str, str]:
         if not equals or not key.strip():
             raise UserError(f"--set {text!r}: expected key=value, for example --set lr=3e-4")
         settings[key.strip()] = value.strip()
-    with user_errors():
-        open_checked(config, max_bytes=2**20).close()
+    if config is not None:
+        with user_errors():
+            open_checked(config, max_bytes=2**20).close()
     return settings

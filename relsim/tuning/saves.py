@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from torch import nn
 
 from analogen.relsim.corpus import Corpus
 from analogen.relsim.loop import load_state, save_state
-from analogen.relsim.tuning.settings import TuningSettings
 
 STATE = "state.safetensors"
 # What may differ when a training is taken up again: nothing here changes what is learned. (Dropout is drawn anew for
@@ -31,11 +30,23 @@ FREE = ("index", "output", "micro_batch", "gradient_checkpointing", "save_every"
 
 
 class Saves:
-    """The saves in a training's output folder. facts: what a resumed training must share, beside the settings."""
+    """The saves in a training's output folder. facts: what a resumed training must share, beside the settings.
 
-    def __init__(self, kind: str, settings: TuningSettings, facts: Mapping[str, Any]) -> None:
+    settings: a dataclass with `output` and `keep`; free: which of its fields may differ when a training is taken up
+    again; card: the text of a save's README.md, made of what training.json holds.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        settings: Any,
+        facts: Mapping[str, Any],
+        free: Sequence[str] = FREE,
+        card: Callable[[Mapping[str, Any]], str] | None = None,
+    ) -> None:
         self.folder = Path(settings.output)
         self.kind, self.settings, self.facts = kind, settings, dict(facts)
+        self.free, self.card = free, card or _card
 
     def newest(self) -> Path | None:
         """The newest save. Raises ValueError if it is of a training with other settings or data."""
@@ -52,7 +63,7 @@ class Saves:
             raise ValueError(f"{self.folder}: holds a training of the {kind}: name another output")
         now = dataclasses.asdict(self.settings)
         for name, value in now.items():
-            if name not in FREE and settings.get(name) != value:
+            if name not in self.free and settings.get(name) != value:
                 raise ValueError(
                     f"{self.folder}: was begun with {name}={settings.get(name)!r}, now {value!r}: "
                     "give the same, or name another output"
@@ -65,9 +76,16 @@ class Saves:
                 )
         return found[-1]
 
-    def resume(self, save: Path, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.AdamW) -> int:
-        """Restore a save exactly; returns the step to go on with."""
-        return load_state(save, _as_module(trained), optimizer)
+    def resume(
+        self,
+        save: Path,
+        trained: Mapping[str, nn.Parameter],
+        optimizer: torch.optim.AdamW,
+        **more: Mapping[str, nn.Parameter],
+    ) -> int:
+        """Restore a save exactly; returns the step to go on with. more: as given to `write`."""
+        extra = {name: _as_module(parameters) for name, parameters in more.items()}
+        return load_state(save, _as_module(trained), optimizer, **extra)
 
     def write(
         self,
@@ -76,8 +94,10 @@ class Saves:
         optimizer: torch.optim.AdamW,
         shown: Mapping[str, float],
         write_model: Callable[[Path], None],
+        **more: Mapping[str, nn.Parameter],
     ) -> Path:
-        """Save after `step` steps, and drop the oldest saves. write_model: writes the checkpoint into a new folder.
+        """Save after `step` steps, and drop the oldest saves. write_model: writes the checkpoint into a new folder;
+        more: what else a resume needs, such as averaged weights.
 
         Raises OSError.
         """
@@ -87,14 +107,15 @@ class Saves:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             write_model(temporary)
-            save_state(temporary, _as_module(trained), optimizer, step)
+            extra = {name: _as_module(parameters) for name, parameters in more.items()}
+            save_state(temporary, _as_module(trained), optimizer, step, **extra)
             record = {
                 "kind": self.kind, "step": step, "settings": dataclasses.asdict(self.settings), "facts": self.facts,
                 "shown": dict(shown),
                 "versions": {name: version(name) for name in ("torch", "transformers", "peft", "accelerate")},
             }  # fmt: skip
             (temporary / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-            (temporary / "README.md").write_text(_card(record), encoding="utf-8")
+            (temporary / "README.md").write_text(self.card(record), encoding="utf-8")
             os.replace(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -140,14 +140,21 @@ def chosen_relations(ids: Sequence[str]) -> list[Relation]:
 
 
 def write_draw(
-    folder: Path, count: int, *, seed: int = 0, size: int = 256, relations: Sequence[str] = (), hard: bool = True
+    folder: Path,
+    count: int,
+    *,
+    seed: int = 0,
+    size: int = 256,
+    relations: Sequence[str] = (),
+    hard: bool = True,
+    selection: Selection | None = None,
 ) -> Path:
-    """Draw `count` pictures of the training split into `folder` with `data.jsonl`, relations in turn.
+    """Draw `count` pictures of a selection (the training split) into `folder` with `data.jsonl`, relations in turn.
 
     A line holds `image_hash` (sha256 of the pixels; the picture is <image_hash>.png) and `caption`, as the paper's
     data, and ours: relation, subject, other, facts, style, seed, scene. Returns the JSONL's path.
     """
-    kinds, selection = chosen_relations(relations), training_selection()
+    kinds, selection = chosen_relations(relations), selection or training_selection()
     samples: Iterator[tuple[Sample, int, dict[str, Any]]] = (
         (draw_sample(kinds[row % len(kinds)], selection, np.random.default_rng([seed, row]), hard=hard), seed, {})
         for row in range(count)

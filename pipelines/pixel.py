@@ -1,0 +1,288 @@
+"""mini-pixel: a small latent diffusion model in diffusers' own classes, trained on the relational world from nothing.
+
+It stands for the large models that nobody can train here: once frozen, a relational adapter is trained on it with the
+same code as on SDXL. Autoencoder, UNet with cross-attention, and the tokens of MiniLM as text, in the folder of a
+StableDiffusionPipeline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from analogen.pipelines.noising import Noising
+from analogen.relsim.config import read_settings
+from analogen.relsim.corpus import read_rows
+from analogen.relsim.english import with_article
+from analogen.relsim.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.prompts import fill
+from analogen.relsim.text import TEXT_DIM, installed_minilm, quiet_transformers
+from analogen.relsim.world.dataset import Selection, trained_relations, training_selection, write_draw
+
+log = logging.getLogger(__name__)
+LATENTS = 4
+FACTOR = 4  # pixels of a latent's side
+GROUPS = 8  # channels are normalised in so many groups
+
+
+@dataclass(frozen=True)
+class PixelSettings(LoopSettings):
+    """Settings of the recipe. Of the UNet's training: those of `LoopSettings`; of the autoencoder's: coder_*.
+
+    data: folder of drawings, drawn if it holds none. relations, subjects, styles: names with commas, empty = all that
+    training may see. worded: share of rows whose prompt says the relation too, as the caption bridge would; of the
+    others one in ten has no words, and the rest the bare subject. crop: sides of what the autoencoder is shown.
+    """
+
+    data: str = "runs/mini-pixel/data"
+    output: str = "runs/mini-pixel/model"
+    count: int = 6000
+    size: int = 64
+    relations: str = ""
+    subjects: str = ""
+    styles: str = ""
+    worded: float = 0.5
+    words: int = 16  # tokens of a prompt
+    coder_steps: int = 1000
+    coder_batch_size: int = 32
+    coder_lr: float = 2e-3
+    crop: int = 32
+    coder_widths: str = "16,32,64"
+    widths: str = "32,96,128"
+    head_dim: int = 32
+    blocks: int = 1
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    ema: float = 0.998
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for numbers that no such model can have."""
+        downs = FACTOR * 2 ** (len(self.widths.split(",")) - 1)
+        if self.size % downs or self.crop % FACTOR or self.crop > self.size:
+            raise ValueError(f"size={self.size}, crop={self.crop}: expected multiples of {downs} and {FACTOR}")
+        for name in ("coder_widths", "widths"):
+            if any(not part.strip().isdigit() or int(part) % GROUPS for part in getattr(self, name).split(",")):
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected multiples of {GROUPS}, with commas")
+        if len(self.coder_widths.split(",")) != 1 + FACTOR // 2:
+            raise ValueError(f"coder_widths={self.coder_widths!r}: expected {1 + FACTOR // 2} numbers")
+        if not 0 <= self.worded <= 1:
+            raise ValueError(f"worded={self.worded}: expected 0 to 1")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return _listed(self.relations) or tuple(relation.id for relation in trained_relations())
+
+    @property
+    def selection(self) -> Selection:
+        allowed = training_selection()
+        subjects = _listed(self.subjects) or allowed.subjects
+        return Selection(subjects, subjects, _listed(self.styles) or allowed.styles)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """pictures: (n, side, side, 3) uint8; worded, bare: (n,) prompts with and without the relation."""
+
+    pictures: NDArray[np.uint8]
+    worded: list[str]
+    bare: list[str]
+
+
+def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
+    """Train (or go on training) both networks; returns the pipeline's folder."""
+    settings = read_settings(PixelSettings, path, overrides)
+    torch.set_num_threads(settings.threads)
+    folder, output = Path(settings.data), Path(settings.output)
+    if not (folder / "data.jsonl").is_file():
+        write_draw(
+            folder, settings.count, seed=settings.seed, size=settings.size, relations=settings.kinds,
+            hard=False, selection=settings.selection,
+        )  # fmt: skip
+    drawings = read_drawings(folder)
+    coder = train_coder(drawings.pictures, settings, output / "state" / "coder")
+    latents = encode_all(coder, drawings.pictures, torch.device(settings.device))
+    coder.register_to_config(scaling_factor=1 / float(latents.std()))
+    encoder, tokenizer = load_words(settings.words)
+    prompts = sorted({"", *drawings.worded, *drawings.bare})
+    table = embed_words(encoder, tokenizer, prompts)
+    unet = train_unet(latents * coder.config.scaling_factor, drawings, prompts, table, settings, output / "state/unet")
+    pipeline = StableDiffusionPipeline(
+        vae=coder, text_encoder=encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler(), safety_checker=None,
+        feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipeline.to(torch.float16).save_pretrained(str(output))
+    (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
+    return output
+
+
+def read_drawings(folder: Path) -> Drawings:
+    """What `write_draw` wrote, in the order of its lines. Raises ValueError or FileNotFoundError."""
+    pictures, worded, bare = [], [], []
+    for where, row in read_rows(folder / "data.jsonl"):
+        if isinstance(row, str):
+            raise ValueError(f"{where}: {row}")
+        with Image.open(folder / f"{row['image_hash']}.png") as image:
+            pictures.append(np.asarray(image.convert("RGB")))
+        worded.append(fill(row["caption"], row["subject"], row["other"]))
+        bare.append(with_article(row["subject"]))
+    return Drawings(np.stack(pictures), worded, bare)
+
+
+# The autoencoder
+
+
+def new_coder(settings: PixelSettings) -> AutoencoderKL:
+    widths = tuple(map(int, settings.coder_widths.split(",")))
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * len(widths), up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths, layers_per_block=1, latent_channels=LATENTS, norm_num_groups=GROUPS,
+        sample_size=settings.size, mid_block_add_attention=False,
+    )  # fmt: skip
+
+
+def train_coder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Path | None) -> AutoencoderKL:
+    """Absolute error, and a little of the distance to the unit Gaussian, on crops: nothing in the network is wider."""
+    torch.manual_seed(settings.seed)
+    device = torch.device(settings.device)
+    room = settings.size - settings.crop + 1
+
+    def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = torch.randint(len(pictures), (settings.coder_batch_size,), generator=generator)
+        corners = torch.randint(room, (settings.coder_batch_size, 2), generator=generator).tolist()
+        crops = np.stack(
+            [
+                pictures[row, top : top + settings.crop, left : left + settings.crop]
+                for row, (top, left) in zip(rows.tolist(), corners, strict=True)
+            ]
+        )
+        clean = as_tensor(crops).to(device)
+        noise = torch.randn(len(clean), LATENTS, *(2 * [settings.crop // FACTOR]), generator=generator).to(device)
+        with autocast(device, settings.bf16):
+            found = coder.encode(clean).latent_dist
+            decoded = coder.decode(found.mean + found.std * noise).sample
+        error = (decoded.float() - clean).abs().mean()
+        spread = found.kl().mean() / found.mean[0].numel()
+        return error + 1e-3 * spread, {"error": error, "kl": spread}
+
+    coder: Any = new_coder(settings).to(device)
+    looped = dataclasses.replace(
+        settings, steps=settings.coder_steps, batch_size=settings.coder_batch_size, lr=settings.coder_lr,
+        warmup=min(settings.warmup, settings.coder_steps // 10),
+    )  # fmt: skip
+    trained: AutoencoderKL = train_loop(coder, looped, loss_of, state)
+    return trained
+
+
+@torch.no_grad()
+def encode_all(coder: Any, pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """(n, LATENTS, h, w) fp32 on the CPU, not scaled."""
+    return torch.cat(
+        [coder.encode(as_tensor(pictures[i : i + 64]).to(device)).latent_dist.mean.float().cpu()
+         for i in range(0, len(pictures), 64)]
+    )  # fmt: skip
+
+
+def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """(B, h, w, 3) uint8 -> (B, 3, h, w) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+# Words
+
+
+def load_words(length: int) -> tuple[Any, Any]:
+    """MiniLM and its tokenizer, as a StableDiffusionPipeline asks them for tokens."""
+    from transformers import AutoModel, AutoTokenizer
+
+    with quiet_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(str(installed_minilm()), model_max_length=length)
+        encoder = AutoModel.from_pretrained(str(installed_minilm()), add_pooling_layer=False).eval()
+    encoder.config.use_attention_mask = True  # what the pipeline reads; padding is not attended to inside of MiniLM
+    return encoder.requires_grad_(False), tokenizer
+
+
+@torch.no_grad()
+def embed_words(encoder: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 64) -> Tensor:
+    """(n, words, 384) fp16, as the pipeline's encode_prompt gives them."""
+    rows = []
+    for start in range(0, len(prompts), batch_size):
+        tokens = tokenizer(
+            list(prompts[start : start + batch_size]), padding="max_length", truncation=True,
+            max_length=tokenizer.model_max_length, return_tensors="pt",
+        )  # fmt: skip
+        rows.append(encoder(tokens.input_ids, attention_mask=tokens.attention_mask)[0].half())
+    return torch.cat(rows)
+
+
+# The UNet
+
+
+def new_unet(settings: PixelSettings) -> UNet2DConditionModel:
+    """Attention everywhere but at the finest level."""
+    widths = tuple(map(int, settings.widths.split(",")))
+    inner = len(widths) - 1
+    return UNet2DConditionModel(
+        sample_size=settings.size // FACTOR, in_channels=LATENTS, out_channels=LATENTS,
+        layers_per_block=settings.blocks, block_out_channels=widths, norm_num_groups=GROUPS,
+        cross_attention_dim=TEXT_DIM, attention_head_dim=tuple(max(1, w // settings.head_dim) for w in widths),
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * inner),
+        up_block_types=(*["CrossAttnUpBlock2D"] * inner, "UpBlock2D"),
+    )  # fmt: skip
+
+
+def scheduler() -> DDIMScheduler:
+    """A cosine schedule and velocities: at these sizes colours and layout are decided late and must not drift."""
+    return DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=True,
+        timestep_spacing="trailing", steps_offset=1,
+    )  # fmt: skip
+
+
+def train_unet(
+    latents: Tensor, drawings: Drawings, prompts: Sequence[str], table: Tensor, settings: PixelSettings,
+    state: Path | None,
+) -> UNet2DConditionModel:  # fmt: skip
+    """latents: (n, LATENTS, h, w), scaled; prompts: sorted; table: (prompts, words, 384)."""
+    torch.manual_seed(settings.seed + 1)
+    device = torch.device(settings.device)
+    number = {prompt: place for place, prompt in enumerate(prompts)}
+    columns = torch.tensor([[number[""], number[b], number[w]] for b, w in zip(drawings.bare, drawings.worded)])
+    noising = Noising(scheduler())
+
+    def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = torch.randint(len(latents), (settings.batch_size,), generator=generator)
+        chance = torch.rand(settings.batch_size, generator=generator)
+        without = 1 - settings.worded
+        kind = (chance > 0.1 * without).long() + (chance > without)
+        words = table[columns[rows, kind]].float().to(device)
+        noised = noising(latents[rows].to(device), latents[0, 0].numel(), [generator])
+        with autocast(device, settings.bf16):
+            predicted = unet(noised.sample, noised.timestep, words).sample
+        return F.mse_loss(predicted.float(), noised.target), {}
+
+    unet: Any = new_unet(settings).to(device)
+    trained: UNet2DConditionModel = train_loop(unet, settings, loss_of, state)
+    return trained
+
+
+def parameter_count(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
