@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -150,7 +151,19 @@ def _in_folder(name: str) -> Model:
     route = _EDIT if kind.takes == "picture" else _BRIDGE
     if kind.name == OTHERS:
         return Model(name, name, "by its call", "see its card", "")
-    return Model(name, name, route, "see its card", kind.title, kind.name, (), False, kind.side_px)
+    return Model(name, name, route, "see its card", kind.title, kind.name, (), False, _side_px(name) or kind.side_px)
+
+
+def _side_px(folder: str) -> int | None:
+    """The side that a UNet's folder says it was trained on; None where it says nothing."""
+    try:
+        unet, vae = (
+            json.loads((Path(folder) / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae")
+        )
+        side = int(unet["sample_size"]) * 2 ** (len(vae["block_out_channels"]) - 1)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return side if MINI_SIDES_PX[0] <= side <= MINI_SIDES_PX[1] else None
 
 
 def check_device(name: str) -> None:

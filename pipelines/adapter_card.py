@@ -64,14 +64,16 @@ The loss says little about how well relations are kept: measure them (docs/big_m
 
 def _stock(family: str) -> str:
     none = "torch.zeros(1, 1, 384)"
+    scale = "pipe.set_ip_adapter_scale(1.0)"
     if family == "flux":
         return (
             f'pipe.load_ip_adapter("FOLDER", weight_name="{WEIGHTS}", image_encoder_pretrained_model_name_or_path=None)'
-            '\npipe("a bicycle", ip_adapter_image_embeds=[relation])'
+            f'\n{scale}\npipe("a bicycle", ip_adapter_image_embeds=[relation], '
+            f"negative_ip_adapter_image_embeds=[{none}])"
         )
     embeds = f"torch.cat([{none}, relation])"
     embeds = embeds if family == "sd3" else f"[{embeds}]"
     return (
-        f'pipe.load_ip_adapter("FOLDER", subfolder="", weight_name="{WEIGHTS}", image_encoder_folder=None)\n'
+        f'pipe.load_ip_adapter("FOLDER", subfolder="", weight_name="{WEIGHTS}", image_encoder_folder=None)\n{scale}\n'
         f'pipe("a bicycle", ip_adapter_image_embeds={embeds})'
     )

@@ -232,7 +232,8 @@ def encode_pictures(loaded: Loaded, pictures: Sequence[Image.Image], size: int, 
     less."""
     vae = loaded.pipeline.vae
     before = vae.dtype
-    vae.to(torch.float32)
+    if before != torch.float32:
+        vae.to(torch.float32)
     parts = []
     for start in range(0, len(pictures), batch_size):
         fitted = [
@@ -242,7 +243,8 @@ def encode_pictures(loaded: Loaded, pictures: Sequence[Image.Image], size: int, 
         pixels = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 127.5 - 1
         found = vae.encode(pixels.to(loaded.residency.device)).latent_dist.mode()
         parts.append(((found - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).cpu())
-    vae.to(before)
+    if before != torch.float32:
+        vae.to(before)
     return torch.cat(parts)
 
 

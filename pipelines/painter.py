@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -103,7 +104,7 @@ class Painter:
             pictures: dict[int, Image.Image] = {}
             with _Later(pipeline) as later:
                 made: list[tuple[list[int], list[Image.Image] | Tensor]] = []
-                for group in _by_size(rows):
+                for group in _alike(rows):
                     made += self._batches(group, lambda batch: later.take(call(batch, rows, worded)), size)
                 for batch, found in made:
                     tile_for(pipeline, rows[batch[0]].width, rows[batch[0]].height)
@@ -138,7 +139,12 @@ class Painter:
             return self._encoded(pipeline, [rows[index] for index in batch], guidance_scale > 1)
 
         reads_pictures = "image" in inspect.signature(pipeline.encode_prompt).parameters
-        for batch, found in self._batches(range(len(rows)), run, BatchSize(1) if reads_pictures else size):
+        # Apart: some pipelines put zeros, and not the embedding of "", where no negative prompt is given at all.
+        steered = [index for index, row in enumerate(rows) if row.negative_prompt]
+        free = [index for index, row in enumerate(rows) if not row.negative_prompt]
+        for batch, found in chain.from_iterable(
+            self._batches(some, run, BatchSize(1) if reads_pictures else size) for some in (steered, free)
+        ):
             for place, index in enumerate(batch):
                 worded[index] = {name: value[place : place + 1] for name, value in found.items()}
                 plain = "negative_prompt_embeds" not in found and not self.kind.needs_negative
@@ -153,7 +159,9 @@ class Painter:
         settings |= {name: None for name in ("prompt_2", "prompt_3") if name in takes}
         if "negative_prompt" in takes:
             settings["do_classifier_free_guidance"] = guided
-            settings["negative_prompt"] = [row.negative_prompt or "" for row in some]
+            settings["negative_prompt"] = (
+                [row.negative_prompt or "" for row in some] if some[0].negative_prompt else None
+            )
         if "image" in takes:
             assert some[0].picture is not None, "rows of an edit model have a picture"
             settings["image"] = _picture_to_read(pipeline, some[0].picture)
@@ -325,10 +333,12 @@ class _Later:
         return pictures
 
 
-def _by_size(rows: Sequence[Painting]) -> list[list[int]]:
-    groups: dict[tuple[int, int], list[int]] = {}
+def _alike(rows: Sequence[Painting]) -> list[list[int]]:
+    """Rows that can share a call: of one size, and all with or all without a negative prompt, which for a model of
+    distilled guidance is a pass of its own."""
+    groups: dict[tuple[int, int, bool], list[int]] = {}
     for index, row in enumerate(rows):
-        groups.setdefault((row.width, row.height), []).append(index)
+        groups.setdefault((row.width, row.height, bool(row.negative_prompt)), []).append(index)
     return list(groups.values())
 
 

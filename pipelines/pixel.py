@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from analogen.pipelines.noising import Noising
 from analogen.relsim.config import read_settings
@@ -215,7 +215,7 @@ def load_words(length: int) -> tuple[Any, Any]:
 
     with quiet_transformers():
         tokenizer = AutoTokenizer.from_pretrained(str(installed_minilm()), model_max_length=length)
-        encoder = AutoModel.from_pretrained(str(installed_minilm()), add_pooling_layer=False).eval()
+        encoder = AutoModel.from_pretrained(str(installed_minilm())).eval()
     encoder.config.use_attention_mask = True  # what the pipeline reads; padding is not attended to inside of MiniLM
     return encoder.requires_grad_(False), tokenizer
 
@@ -265,7 +265,8 @@ def train_unet(
     torch.manual_seed(settings.seed + 1)
     device = torch.device(settings.device)
     number = {prompt: place for place, prompt in enumerate(prompts)}
-    columns = torch.tensor([[number[""], number[b], number[w]] for b, w in zip(drawings.bare, drawings.worded)])
+    both = zip(drawings.bare, drawings.worded, strict=True)
+    columns = torch.tensor([[number[""], number[bare], number[worded]] for bare, worded in both])
     noising = Noising(scheduler())
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
@@ -282,7 +283,3 @@ def train_unet(
     unet: Any = new_unet(settings).to(device)
     trained: UNet2DConditionModel = train_loop(unet, settings, loss_of, state)
     return trained
-
-
-def parameter_count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

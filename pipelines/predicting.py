@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from diffusers import FluxPipeline
 from torch import Tensor
 
@@ -20,7 +19,8 @@ TRAINABLE = ("sd15", "sdxl", "sd3", "flux")
 def predict_of(kind: Kind, sites: Sites, size: int) -> Predict:
     """A function of (sample, timestep, words, relation) -> what the denoiser predicts, as large as the sample.
 
-    size: sides of the pictures in pixels; timestep: (B,) in [0, 1000]; words: the pipeline's embeddings by name; relation: (B, 384), zeros = none.
+    size: sides of the pictures in pixels; timestep: (B,) in [0, 1000]; words: the pipeline's embeddings by name;
+    relation: (B, 384), zeros = none.
     Raises ValueError for a kind that no adapter is trained on.
     """
     if kind.name not in TRAINABLE:

@@ -261,6 +261,7 @@ class AdapterTraining:
                 self._save(step + 1, shown)
             if settings.sample_every and ((step + 1) % settings.sample_every == 0 or step + 1 == settings.steps):
                 self._sheet(step + 1)
+        self.start = settings.steps
         accelerator.end_training()
         self.sites.denoiser.eval()
         assert self.last is not None
@@ -372,7 +373,9 @@ class AdapterTraining:
         rows = np.linspace(0, len(self.corpus) - 1, settings.samples).round().astype(int).tolist()
         chosen = [self.conditions.choose(row, np.random.default_rng([settings.seed, row])) for row in rows]
         paintings = [
-            Painting(prompt_of(self.corpus.entries[row]), settings.seed + n, self.size, self.size, relation=one.relation)
+            Painting(
+                prompt_of(self.corpus.entries[row]), settings.seed + n, self.size, self.size, relation=one.relation
+            )
             for n, (row, one) in enumerate(zip(rows, chosen, strict=True))
         ]
         found = []

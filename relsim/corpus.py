@@ -201,9 +201,12 @@ class Corpus(Dataset[Example]):
             report = Report(told["rows"], told["kept"], [Refused(**row) for row in told["refused"]])
             entries = [
                 Entry(
-                    Stored(Path(row["path"]), row["member"], row["offset"], row["size"]), row["caption"], row["group"],
-                    row.get("subject", ""), row.get("prompt", ""),
-                )  # fmt: skip
+                    Stored(Path(row["path"]), row["member"], row["offset"], row["size"]),
+                    row["caption"],
+                    row["group"],
+                    row.get("subject", ""),
+                    row.get("prompt", ""),
+                )
                 for row in whole["entries"]
             ]
         except (ValueError, KeyError, TypeError) as error:

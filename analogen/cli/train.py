@@ -1,4 +1,4 @@
-"""`analogen train`: the trainings of what mini is made of, of the adapters of Qwen2.5-VL, and of relational adapters."""
+"""`analogen train`: the trainings of what mini is made of, of Qwen2.5-VL's adapters, of relational adapters."""
 
 from __future__ import annotations
 

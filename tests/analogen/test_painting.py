@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SMALL: dict[str, Any] = {
     "width": 64, "height": 64, "steps": 2, "candidates": 1, "seed": 5, "device": "cpu", "dtype": "float32",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qwen's edit pipelines take every reference to a megapixel, which takes this machine half a minute."""
+    import diffusers
+
+    for name, found in (("QwenImageEditPipeline", (64, 64, None)), ("QwenImageEditPlusPipeline", (64, 64))):
+        module = sys.modules[getattr(diffusers, name).__module__]
+        monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio, found=found: found)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,87 @@
+"""Promises of mini-pixel's training: a folder that is a stock pipeline, from nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from analogen.models import find_model
+from analogen.pipelines.pixel import PixelSettings, as_tensor, embed_words, load_words, read_drawings, run, train_coder
+from analogen.pipelines.train_adapter import prepare
+
+TINY = {
+    "count": "12", "size": "64", "relations": "grid,bullseye", "subjects": "apple,star", "styles": "noto", "crop": "16",
+    "coder_widths": "8,8,8", "coder_steps": "30", "coder_batch_size": "8", "widths": "8,8,8", "head_dim": "8",
+    "steps": "2", "batch_size": "2", "threads": "1", "words": "8",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pixel")
+    return run(None, {**TINY, "data": str(folder / "data"), "output": str(folder / "model")})
+
+
+def test_folder_is_a_pipeline_of_diffusers_alone(model: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(str(model), dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    made = pipeline(["a grid of apples", "an apple"], width=64, height=64, num_inference_steps=2).images
+    assert [image.size for image in made] == [(64, 64)] * 2
+    assert made[0].tobytes() != made[1].tobytes()
+    words = pipeline.encode_prompt("rows of apples", "cpu", 1, False)[0]
+    own = embed_words(*load_words(8), ["rows of apples"])
+    torch.testing.assert_close(words.float(), own.float(), atol=2e-3, rtol=1e-2)
+    assert json.loads((model / "settings.json").read_text())["relations"] == "grid,bullseye"
+
+
+def test_it_is_named_by_its_folder_and_makes_its_own_size(model: Path) -> None:
+    assert find_model(str(model)).side_px == 64
+
+
+def test_adapter_is_trained_on_it_as_on_any_other(model: Path, tmp_path: Path) -> None:
+    more = {"output": str(tmp_path / "adapter"), "steps": "1", "batch_size": "2", "sample_every": "1", "samples": "1"}
+    training = prepare(
+        Path(__file__).parents[2] / "pipelines" / "presets" / "adapter-pixel-cpu.toml",
+        {"base": str(model), "data": str(model.parent / "data"), "sample_steps": "1", **more},
+    )
+    assert training.size == 64
+    assert (training.run() / "ip_adapter.safetensors").is_file()
+
+
+def test_coder_learns_what_it_is_shown(model: Path) -> None:
+    pictures = read_drawings(model.parent / "data").pictures[:1]
+    settings = PixelSettings(coder_widths="8,8,8", coder_steps=1, coder_batch_size=8, crop=16, warmup=0, threads=1)
+
+    def error(steps: int) -> float:
+        coder = train_coder(pictures, dataclasses.replace(settings, coder_steps=steps), None)
+        with torch.no_grad():
+            clean = as_tensor(pictures)
+            return float((coder(clean).sample - clean).abs().mean())  # type: ignore[operator]
+
+    assert error(60) < 0.8 * error(1)
+
+
+def test_rows_without_relation_never_say_it(model: Path) -> None:
+    drawings = read_drawings(model.parent / "data")
+    assert len(drawings.worded) == len(drawings.bare) == len(drawings.pictures) == 12
+    assert set(drawings.bare) <= {"an apple", "a star"}
+    assert all(worded not in drawings.bare for worded in drawings.worded)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": 60}, "size=60, crop=32: expected multiples"),
+        ({"widths": "30,96"}, "expected multiples of 8"),
+        ({"coder_widths": "16,32"}, "expected 3 numbers"),
+        ({"worded": 1.5}, "expected 0 to 1"),
+    ],
+)
+def test_settings_that_make_no_model_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PixelSettings(**wrong)  # type: ignore[arg-type]
