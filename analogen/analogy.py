@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from analogen.generator import PREVIEW_PX, Casting, Generator, Row, draw, sample, score_pictures
+from analogen.generator import PREVIEW_PX, Generator, Row, draw, sample
+from analogen.relsim.evaluation.structure import kept_facts
 from analogen.relsim.judges import Judge
 from analogen.relsim.world.dataset import (
     Selection,
@@ -22,14 +23,13 @@ from analogen.relsim.world.palette import PALETTES, flattering_background
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import Cast, render
 from analogen.relsim.world.scene import Scene
-from analogen.scoring import ranked
+from analogen.scoring import Vectors, ranked, score
 from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
 from analogen.understanding import Understood, encode_relations
 
 REFERENCE_PX = 192
-# Few: every row of a pass is padded to the longest scene in it.
-ROWS_PER_PASS = 4
+ROWS_PER_PASS = 16
 SHEET_ROWS = 36
 
 
@@ -43,17 +43,27 @@ class Task:
     subject: str
     other: str
     style: str
+    truth: Scene | None = None  # the reference's scene, where it is known
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One candidate, judged: does the relation hold by the scene (checker), by the picture (seen); the subject?"""
+    """One candidate, judged: does the relation hold by the scene (checker), by the picture (seen); the subject?
+
+    kept: what the reference has beyond its caption, as (kind, kept); looks: the candidate's attributes (dim,).
+    """
 
     picture: Image.Image
     scores: Scores
     checker: bool
     seen: bool | None
     subject: bool | None
+    kept: tuple[tuple[str, bool], ...] = ()
+    looks: Vectors | None = None
+
+
+Understand = Callable[[Sequence[Task]], list[Understood]]
+Judges = dict[str, Judge]
 
 
 def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, seed: int) -> list[Task]:
@@ -67,8 +77,23 @@ def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, 
             subject, other = (str(n) for n in rng.choice(selection.subjects, 2, replace=False))
         style = str(rng.choice(selection.styles))
         reference = Image.fromarray(render(drawn.scene, REFERENCE_PX))
-        tasks.append(Task(relation.id, reference, drawn.subject, subject, other, style))
+        tasks.append(Task(relation.id, reference, drawn.subject, subject, other, style, drawn.scene))
     return tasks
+
+
+def from_pictures(generator: Generator) -> Understand:
+    """The relation of each task as its picture says it."""
+
+    def understand(tasks: Sequence[Task]) -> list[Understood]:
+        asked = [((task.reference,), None) for task in tasks]
+        return encode_relations(asked, generator.encoder, patches=generator.composer.takes_patches)
+
+    return understand
+
+
+def load_judges(folder: Path | None) -> Judges:
+    """Raises FileNotFoundError if the folder lacks one."""
+    return {} if folder is None else {what: Judge.load(folder / what) for what in ("relation", "subject")}
 
 
 def attempt(
@@ -77,47 +102,52 @@ def attempt(
     candidates: int,
     seed: int,
     relation_scale: float,
-    judges: dict[str, Judge],
+    judges: Judges,
+    understand: Understand | None = None,
 ) -> list[list[Attempt]]:
     """`candidates` attempts at each task, many tasks in one pass of the composer."""
+    understand = understand or from_pictures(generator)
     results: list[list[Attempt]] = []
     for start in range(0, len(tasks), ROWS_PER_PASS):
         chunk = tasks[start : start + ROWS_PER_PASS]
-        understood = [
-            found
-            for task in chunk
-            for found in encode_relations(
-                [((task.reference,), None)], generator.encoder, patches=generator.composer.takes_patches
-            )
-        ]
+        understood = understand(chunk)
         rows: list[Row] = []
         for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
             first = seed + (start + number) * candidates
-            rows += [_row(task, found, first + i, generator) for i in range(candidates)]
+            rows += [row_of(task, found, first + i, generator) for i in range(candidates)]
         scenes = sample(rows, generator.composer, relation_scale=relation_scale)
         for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
-            drawn = [draw(s, r.cast, PREVIEW_PX, PREVIEW_PX) for s, r in zip(scenes[part], rows[part], strict=True)]
-            casting = Casting(task.subject, generator.library.meaning(task.subject), None, (task.other,), task.style)
-            scores = score_pictures(drawn, found, casting, generator.encoder)
-            seen = judges["relation"].name(drawn) if "relation" in judges else [None] * candidates
-            shown = judges["subject"].name(drawn) if "subject" in judges else [None] * candidates
-            results.append(
-                [
-                    Attempt(
-                        picture, given, RELATIONS[task.relation].holds(scene),
-                        None if relation is None else relation == task.relation,
-                        None if subject is None else subject == task.subject,
-                    )
-                    for picture, given, scene, relation, subject in zip(
-                        drawn, scores, scenes[part], seen, shown, strict=True
-                    )
-                ]
-            )  # fmt: skip
+            results.append(judged(task, found, scenes[part], generator, judges))
     return results
 
 
-def _row(task: Task, understood: Understood, seed: int, generator: Generator) -> Row:
+def judged(
+    task: Task, found: Understood, scenes: Sequence[Scene], generator: Generator, judges: Judges
+) -> list[Attempt]:
+    """The scenes drawn for the task, scored and judged."""
+    cast = Cast(generator.library)
+    drawn = [draw(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
+    looked = generator.encoder.look(drawn)
+    meaning = generator.library.meaning(task.subject)
+    scores = score(found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes)
+    seen = judges["relation"].name(drawn) if "relation" in judges else [None] * len(drawn)
+    shown = judges["subject"].name(drawn) if "subject" in judges else [None] * len(drawn)
+    return [
+        Attempt(
+            picture, given, RELATIONS[task.relation].holds(scene),
+            None if relation is None else relation == task.relation,
+            None if subject is None else subject == task.subject,
+            () if task.truth is None else tuple(kept_facts(task.relation, task.truth, scene)),
+            looks,
+        )
+        for picture, given, scene, relation, subject, looks in zip(
+            drawn, scores, scenes, seen, shown, looked.attributes, strict=True
+        )
+    ]  # fmt: skip
+
+
+def row_of(task: Task, understood: Understood, seed: int, generator: Generator) -> Row:
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
     scene = Scene(
@@ -137,10 +167,10 @@ def run_analogy(
 ) -> Iterator[dict[str, object]]:
     """Success rates by the checkers and, with `judges` (a folder with relation/ and subject/), by pixels.
 
-    For trained and held-out relations: one sample, a random pick, the best of `candidates` by our score, the best by
-    the checker (what a perfect score could reach), and scale 0 on the same rows. Writes contact sheets.
+    For trained and held-out relations: one sample, a random pick, the best of `candidates` by our score and by parts of
+    it, the best by the checker (what a perfect score could reach), and scale 0 on the same rows. Writes contact sheets.
     """
-    loaded = {} if judges is None else {what: Judge.load(judges / what) for what in ("relation", "subject")}
+    loaded = load_judges(judges)
     generator = Generator(device=device)
     output.mkdir(parents=True, exist_ok=True)
     for split, relations in (("trained relations", trained_relations()), ("held-out relations", held_out_relations())):
@@ -151,36 +181,60 @@ def run_analogy(
         picks = {
             "one sample": [a[0] for a in tried],
             "random pick": [a[int(rng.integers(len(a)))] for a in tried],
-            f"best of {candidates} by score": [a[ranked([x.scores for x in a])[0]] for a in tried],
+            "by relation alone": [max(a, key=lambda x: x.scores.relation) for a in tried],
+            "by subject alone": [max(a, key=lambda x: x.scores.subject) for a in tried],
+            f"best of {candidates} by score": [best(a) for a in tried],
             f"best of {candidates} by checker": [max(a, key=lambda x: x.checker) for a in tried],
             "scale 0": [a[0] for a in free],
         }
+        looks = generator.encoder.attributes([task.reference for task in tasks])
         for name, chosen in picks.items():
-            yield {"split": split, "pick": name, "rows": len(chosen), **rates(chosen)}
-        _write_sheets(tasks, picks[f"best of {candidates} by score"], output, split.split()[0])
+            found = rates(chosen) | {"repeats": repeats(chosen, looks)}
+            yield {"split": split, "pick": name, "rows": len(chosen), **found}
+        write_sheets(tasks, picks[f"best of {candidates} by score"], output, split.split()[0])
         missed: dict[str, list[bool]] = {}
         for task, tries in zip(tasks, tried, strict=True):
             missed.setdefault(task.relation, []).extend(a.checker for a in tries)
         yield {"split": split, "relation by checker": {k: round(float(np.mean(v)), 2) for k, v in missed.items()}}
 
 
-def rates(chosen: Sequence[Attempt]) -> dict[str, float]:
-    """Shares of the attempts that succeed; joint: relation by checker and subject by judge."""
-    found: dict[str, float] = {"relation_checker": _share([a.checker for a in chosen])}
+def best(tries: Sequence[Attempt]) -> Attempt:
+    return tries[ranked([a.scores for a in tries])[0]]
+
+
+def rates(chosen: Sequence[Attempt]) -> dict[str, object]:
+    """Shares of the attempts that succeed; joint: relation by checker and subject by judge; structure: of the facts
+    that the references have beyond their captions, by kind."""
+    found: dict[str, object] = {"relation_checker": _share([a.checker for a in chosen])}
     if chosen and chosen[0].seen is not None:
         found["relation_judge"] = _share([bool(a.seen) for a in chosen])
     if chosen and chosen[0].subject is not None:
         found["subject_judge"] = _share([bool(a.subject) for a in chosen])
         found["joint"] = _share([a.checker and bool(a.subject) for a in chosen])
+    facts = [fact for a in chosen for fact in a.kept]
+    if facts:
+        found["structure"] = _share([kept for _, kept in facts])
+        kinds = sorted({kind for kind, _ in facts})
+        found["structure_by_kind"] = {kind: _share([k for name, k in facts if name == kind]) for kind in kinds}
+        found["structure_where_held"] = _share([kept for a in chosen if a.checker for _, kept in a.kept])
     found["copy"] = round(float(np.mean([a.scores.copy for a in chosen])), 4)
     return found
 
 
+def repeats(chosen: Sequence[Attempt], looks: Vectors) -> float:
+    """How often a result looks more like its own reference than like any other row's (chance: 1 / rows).
+
+    looks: (rows, dim), the references' attributes.
+    """
+    found = np.stack([a.looks for a in chosen if a.looks is not None])
+    return _share([bool(nearest == row) for row, nearest in enumerate((found @ looks.T).argmax(axis=1))])
+
+
 def _share(values: Sequence[bool]) -> float:
-    return round(float(np.mean(values)), 4)
+    return round(float(np.mean(values)), 4) if values else 0.0
 
 
-def _write_sheets(tasks: Sequence[Task], chosen: Sequence[Attempt], output: Path, name: str) -> None:
+def write_sheets(tasks: Sequence[Task], chosen: Sequence[Attempt], output: Path, name: str) -> None:
     cells = []
     for task, best in list(zip(tasks, chosen, strict=True))[:SHEET_ROWS]:
         cells.append(Cell(task.reference, f"{task.relation}\n{task.shown}", marked=True))

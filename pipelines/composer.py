@@ -15,7 +15,7 @@ from diffusers.utils.outputs import BaseOutput
 from torch import Tensor
 
 from analogen.pipelines.denoiser import SceneDenoiser
-from analogen.pipelines.features import NUM_FEATURES, decode
+from analogen.pipelines.features import NUM_FEATURES, WEIGHT, collate, decode, encode
 from analogen.pipelines.layers import unit
 from analogen.pipelines.settle import settle
 from analogen.pipelines.skeleton import SkeletonPrior
@@ -123,6 +123,44 @@ class ComposerPipeline(DiffusionPipeline):
             scenes.append(settle(elements) if settled else elements)
         self.maybe_free_model_hooks()
         return ComposerOutput(scenes=scenes) if return_dict else (scenes,)
+
+    @torch.no_grad()
+    def denoising_error(
+        self,
+        scenes: Sequence[Sequence[Element]],
+        relation: Tensor,
+        patches: Tensor | None = None,
+        relation_scale: float = 1.0,
+        time: float = 0.6,
+        draws: int = 2,
+    ) -> Tensor:
+        """How badly the denoiser foresees each scene from a noisy copy of it, (B,): large for malformed scenes.
+
+        relation, patches: as for sampling; time: share of noise, in (0, 1); draws: noisy copies whose errors are
+        averaged, the same ones for every row, so that equal scenes have equal errors.
+        """
+        encoded = [encode(scene) for scene in scenes]
+        counts = [len(scene.tokens) for scene in encoded]
+        device, dtype = self._execution_device, self.denoiser.dtype
+        relation = unit(relation).to(device, dtype)
+        patches = None if patches is None else patches.to(device, dtype)
+        weight = torch.from_numpy(WEIGHT).to(device)
+        errors = torch.zeros(len(scenes))
+        for group in groups_of_like_length(counts):
+            tokens, clean, mask = (part.to(device) for part in collate([encoded[row] for row in group]))
+            seen = None if patches is None else patches[group]
+            moment = torch.full((len(group),), time, device=device, dtype=dtype)
+            share = weight * mask[..., None]
+            for draw in range(draws):
+                noise = torch.zeros_like(clean)
+                for place, row in enumerate(group):
+                    own = torch.Generator().manual_seed(draw)
+                    noise[place, : counts[row]] = torch.randn(counts[row], NUM_FEATURES, generator=own)
+                noisy = ((1 - time) * clean + time * noise).to(dtype)
+                found = self.denoiser(noisy, moment, tokens, mask, relation[group], relation_scale, None, seen)
+                error = (found.float() - clean).square() * share
+                errors[group] += (error.sum((1, 2)) / share.sum((1, 2)).clamp_min(1)).cpu() / draws
+        return errors
 
     def _denoise(
         self,

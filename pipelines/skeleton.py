@@ -116,17 +116,20 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         going = torch.ones(batch, dtype=torch.bool, device=relation.device)
         guided = guidance_scale != 1.0 and scale != 0.0
         for step in range(MAX_ELEMENTS):
-            mask = torch.arange(step, device=ids.device)[None] < counts[:, None]
-            logits = self(ids, mask, relation, scale, patches)[:, -1].float()
+            # Rows that have ended are left out: most are far shorter than the longest. Nor may they draw again, or
+            # their generators would go on by its length.
+            rows = going.nonzero().flatten()
+            prefix, asked, seen = ids[rows], relation[rows], None if patches is None else patches[rows]
+            full = torch.ones_like(prefix, dtype=torch.bool)
+            logits = self(prefix, full, asked, scale, seen)[:, -1].float()
             if guided:
-                free = self(ids, mask, relation, 0.0)[:, -1].float()
+                free = self(prefix, full, asked, 0.0)[:, -1].float()
                 logits = free + guidance_scale * (logits - free)
             if step == 0:
                 logits[:, self.end] = -torch.inf  # a scene has at least one element
-            # A row that has ended draws no more, or its generator would go on by the length of the longest row.
             chosen = torch.full_like(counts, self.end)
-            for row in going.nonzero().flatten().tolist():
-                chosen[row] = _nucleus(logits[row], generators[row], temperature, top_p)
+            for place, row in enumerate(rows.tolist()):
+                chosen[row] = _nucleus(logits[place], generators[row], temperature, top_p)
             going = going & (chosen != self.end)
             if not going.any():
                 break

@@ -161,6 +161,7 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
 @click.option("--rows", "num_rows", type=int, default=200, show_default=True, help="References of the world to try.")
 @click.option("--candidates", type=int, default=4, show_default=True)
 @click.option("--judges", metavar="DIR", type=FILE, help="Folder of the classifiers' weights.")
+@click.option("--baselines", is_flag=True, help="The same rows by cheaper ways too: caption bridge, copies, ...")
 @click.option(
     "--output",
     metavar="DIR",
@@ -180,9 +181,10 @@ def analogy(
     num_rows: int,
     candidates: int,
     judges: Path | None,
+    baselines: bool,
     output: Path,
 ) -> int:
-    """Relation and subject kept by mini, by judges apart from the reranker; one JSON line per way of choosing.
+    """Relation, subject and structure kept by mini, by judges apart from the reranker; a JSON line per way of choosing.
 
     With --table, rows of input, instruction, output and optionally model: what any generator made, by relation, clip-i
     and lpips unless --by says otherwise. Exit code 2 if some pictures could not be read; they are listed last.
@@ -191,14 +193,20 @@ def analogy(
     check_positive("candidates", candidates)
     check_device(device)
     if table is not None:
+        if baselines:
+            raise UserError("--baselines are of mini on the relational world: leave out --table")
         return _table_analogy(table, by, encoder, seed, device, dtype)
     if by:
         raise UserError("--by is for pictures of your own: name them with --table")
     check_output([output / "sheet.png"])
     with user_errors():
         from analogen.analogy import run_analogy
+        from analogen.sceptic import run_sceptic
 
-        rows = run_analogy(rows=num_rows, candidates=candidates, seed=seed, device=device, judges=judges, output=output)
+        if baselines:
+            rows = run_sceptic(num_rows, candidates, seed, device, judges, output)
+        else:
+            rows = run_analogy(num_rows, candidates, seed, device, judges, output)
     for row in rows:
         click.echo(json.dumps(row))
     return 0

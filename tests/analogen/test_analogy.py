@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.analogy import Attempt, attempt, draw_tasks, rates, run_analogy
+from analogen.analogy import Attempt, attempt, draw_tasks, rates, repeats, run_analogy
 from analogen.generator import Generator
 from analogen.pipelines import composer
 from analogen.relsim import encoder
@@ -59,9 +60,21 @@ def test_rates_count_successes_and_leave_out_absent_judges() -> None:
     assert set(rates([tried(True, None)])) == {"relation_checker", "copy"}
 
 
+def test_repeats_are_results_that_look_most_like_their_own_reference() -> None:
+    picture, scores = Image.new("RGB", (8, 8)), Scores(0.5, 0.5, 0.25, 1.0)
+    looks = np.eye(3, dtype=np.float32)
+    kept = (("count", True), ("direction", False))
+    chosen = [Attempt(picture, scores, True, None, None, kept, looks[row]) for row in (0, 2, 1)]
+    assert repeats(chosen, looks) == pytest.approx(1 / 3, abs=1e-3)
+    found = rates(chosen)
+    assert found["structure"] == 0.5
+    assert found["structure_by_kind"] == {"count": 1.0, "direction": 0.0}
+
+
 def test_evaluation_reports_every_pick_and_writes_sheets(tiny_shipped: None, tmp_path: Path) -> None:
     rows = list(run_analogy(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path))
     picks = [row["pick"] for row in rows if "pick" in row]
-    assert picks == ["one sample", "random pick", "best of 2 by score", "best of 2 by checker", "scale 0"] * 2
+    chosen = ["by relation alone", "by subject alone", "best of 2 by score", "best of 2 by checker"]
+    assert picks == ["one sample", "random pick", *chosen, "scale 0"] * 2
     assert all(0 <= float(str(row["relation_checker"])) <= 1 for row in rows if "pick" in row)
     assert {path.name for path in tmp_path.iterdir()} == {"trained-0.png", "held-out-0.png"}

@@ -195,3 +195,13 @@ def test_rows_of_unlike_length_come_out_as_alone(
     assert len({len(scene) for scene in whole}) > 1
     for mine, other in zip(whole, apart, strict=True):
         np.testing.assert_allclose(numbers(mine), numbers(other), atol=1e-3)
+
+
+def test_denoising_error_is_of_a_scene_alone(tiny_composer_folder: Path) -> None:
+    pipeline, relation = load_composer(tiny_composer_folder), relations(3)
+    scenes = compose(pipeline, relation, 1, 2, 3)
+    together = pipeline.denoising_error(scenes, relation)
+    assert together.shape == (3,)
+    alone = pipeline.denoising_error(scenes[1:2], relation[1:2])
+    assert alone[0] == pytest.approx(float(together[1]), rel=1e-3)
+    assert torch.equal(together, pipeline.denoising_error(scenes, relation))

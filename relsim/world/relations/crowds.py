@@ -329,7 +329,7 @@ def _within(places: Points, outline: Points) -> NDArray[np.bool_]:
     return odd
 
 
-def _forms(places: Points, outline: Points) -> bool:
+def forms(places: Points, outline: Points) -> bool:
     """Whether the points cover the outline, once it is moved and scaled onto them, and none lies outside it."""
     border = evenly_along(outline, 120)
     extent = places.max(axis=0) - places.min(axis=0)
@@ -369,7 +369,7 @@ def check_shape_of_many(scene: Scene) -> None:
     require(copies[0].size <= 0.36, "the copies are not small")
     places = points(copies)
     shapes = [OUTLINES["heart"], OUTLINES["star"], *(quarter_turned(OUTLINES["arrow"], n) for n in range(4))]
-    require(any(_forms(places, outline) for outline in shapes), "no heart, star or arrow")
+    require(any(forms(places, outline) for outline in shapes), "no heart, star or arrow")
 
 
 @relation(

@@ -1,0 +1,139 @@
+"""The sceptic's table: the whole way from picture to picture against cheaper ways, on the same rows and seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analogen.analogy import (
+    REFERENCE_PX,
+    Attempt,
+    Judges,
+    Task,
+    Understand,
+    attempt,
+    best,
+    draw_tasks,
+    from_pictures,
+    judged,
+    load_judges,
+    rates,
+    repeats,
+    write_sheets,
+)
+from analogen.generator import Generator
+from analogen.relsim.world.dataset import (
+    draw_sample,
+    held_out_relations,
+    held_out_selection,
+    trained_relations,
+    training_selection,
+)
+from analogen.relsim.world.relations import RELATIONS, Relation
+from analogen.relsim.world.render import render
+from analogen.relsim.world.scene import Scene
+from analogen.scoring import Vectors
+from analogen.understanding import Understood, encode_relations
+
+# Scenes of each relation among which a copyist finds the nearest.
+SHELF = 16
+
+
+def from_nearest_caption(generator: Generator) -> Understand:
+    """The caption bridge: the picture as the words of its nearest caption, which is all that is passed on."""
+
+    def understand(tasks: Sequence[Task]) -> list[Understood]:
+        relations = generator.encoder.embed([task.reference for task in tasks])
+        words = [generator.encoder.nearest_captions(relation, 1)[0].caption for relation in relations]
+        return encode_relations([((), text) for text in words], generator.encoder)
+
+    return understand
+
+
+def from_true_caption(generator: Generator) -> Understand:
+    """What nobody knows outside of the world: the caption that the reference was drawn from."""
+
+    def understand(tasks: Sequence[Task]) -> list[Understood]:
+        return encode_relations([((), RELATIONS[task.relation].caption) for task in tasks], generator.encoder)
+
+    return understand
+
+
+class Copyist:
+    """Copies a training scene: that of the predicted relation whose picture is nearest to the reference."""
+
+    def __init__(self, generator: Generator, seed: int) -> None:
+        self.generator, self.seed = generator, seed
+        self._shelves: dict[str, tuple[list[Scene], Vectors]] = {}
+
+    def shelf(self, relation: str) -> tuple[list[Scene], Vectors]:
+        """SHELF finished scenes of training subjects, and the relations of their pictures (SHELF, 384)."""
+        if relation not in self._shelves:
+            rng = np.random.default_rng([self.seed, 42, list(RELATIONS).index(relation)])
+            drawn = [
+                draw_sample(RELATIONS[relation], training_selection(), rng, hard=False).scene for _ in range(SHELF)
+            ]
+            pictures = [Image.fromarray(render(scene, REFERENCE_PX)) for scene in drawn]
+            self._shelves[relation] = drawn, self.generator.encoder.embed(pictures)
+        return self._shelves[relation]
+
+    def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:
+        """The `candidates` nearest scenes with the new subject, nearest first."""
+        found = from_pictures(self.generator)(tasks)
+        results = []
+        for task, understood in zip(tasks, found, strict=True):
+            relation = self.generator.encoder.nearest_captions(understood.relation, 1)[0].relation
+            scenes, seen = self.shelf(relation)
+            nearest = np.argsort(-(seen @ understood.relation))[:candidates]
+            cast = [
+                dataclasses.replace(scenes[i], subject=task.subject, other=task.other, style=task.style)
+                for i in nearest
+            ]
+            results.append(judged(task, understood, cast, self.generator, judges))
+        return results
+
+
+def run_sceptic(
+    rows: int = 114,
+    candidates: int = 4,
+    seed: int = 0,
+    device: str = "auto",
+    judges: Path | None = None,
+    output: Path = Path("out/sceptic"),
+    relations: Sequence[Relation] | None = None,
+) -> Iterator[dict[str, object]]:
+    """One line per way, for trained and for held-out relations (or the given ones). Writes sheets of each way."""
+    loaded = load_judges(judges)
+    generator = Generator(device=device)
+    copyist = Copyist(generator, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    splits: dict[str, Sequence[Relation]] = {"chosen relations": relations or ()}
+    if relations is None:
+        splits = {"trained relations": trained_relations(), "held-out relations": held_out_relations()}
+    for split, kinds in splits.items():
+        tasks = draw_tasks(kinds, held_out_selection(), rows, seed)
+        looks = generator.encoder.attributes([task.reference for task in tasks])
+        for name, chosen in _ways(tasks, generator, copyist, candidates, seed, loaded):
+            write_sheets(tasks, chosen, output, f"{split.split()[0]}-{name[1]}")
+            yield {"split": split, "way": name, "rows": len(chosen), **rates(chosen), "repeats": repeats(chosen, looks)}
+
+
+def _ways(
+    tasks: Sequence[Task], generator: Generator, copyist: Copyist, candidates: int, seed: int, judges: Judges
+) -> Iterator[tuple[str, list[Attempt]]]:
+    of_n = f"best of {candidates}"
+    free = attempt(tasks, generator, 1, seed, 0.0, judges)
+    yield "(a) composer without relation", [tries[0] for tries in free]
+    bridge = attempt(tasks, generator, candidates, seed, 1.0, judges, from_nearest_caption(generator))
+    yield f"(b) caption bridge, {of_n}", [best(tries) for tries in bridge]
+    tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
+    yield "(c) relation, one sample", [tries[0] for tries in tried]
+    yield f"(e) relation, {of_n}", [best(tries) for tries in tried]
+    told = attempt(tasks, generator, candidates, seed, 1.0, judges, from_true_caption(generator))
+    yield f"(f) true caption, {of_n}", [best(tries) for tries in told]
+    copied = copyist.attempt(tasks, candidates, judges)
+    yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

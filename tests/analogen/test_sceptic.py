@@ -1,0 +1,66 @@
+"""Promises of the sceptic's table, with tiny untrained models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from analogen.analogy import draw_tasks
+from analogen.cli.evaluate import command
+from analogen.generator import Generator
+from analogen.pipelines import composer
+from analogen.relsim import encoder
+from analogen.relsim.world.dataset import held_out_selection
+from analogen.relsim.world.relations import RELATIONS
+from analogen.sceptic import Copyist, from_nearest_caption, run_sceptic
+
+TWO = [RELATIONS["ring"], RELATIONS["caged"]]
+
+
+@pytest.fixture
+def tiny_shipped(
+    tiny_encoder_folder: Path, tiny_composer_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
+    monkeypatch.setattr(composer, "SHIPPED", tiny_composer_folder)
+    encoder.load_encoder.cache_clear()
+    yield
+    encoder.load_encoder.cache_clear()
+
+
+def test_copies_are_whole_scenes_of_the_predicted_relation(tiny_shipped: None) -> None:
+    generator = Generator(device="cpu")
+    tasks = draw_tasks(TWO, held_out_selection(), 2, seed=4)
+    for task, tries in zip(tasks, Copyist(generator, 0).attempt(tasks, 2, {}), strict=True):
+        relation = generator.encoder.embed([task.reference])[0]
+        predicted = generator.encoder.nearest_captions(relation, 1)[0].relation
+        assert [a.checker for a in tries] == [predicted == task.relation] * 2
+
+
+def test_the_bridge_passes_on_nothing_but_words(tiny_shipped: None) -> None:
+    generator = Generator(device="cpu")
+    tasks = draw_tasks(TWO, held_out_selection(), 4, seed=4)
+    found = from_nearest_caption(generator)(tasks)
+    by_caption: dict[str, list[np.ndarray]] = {}
+    for understood in found:
+        assert understood.looks is None
+        assert understood.patches is None
+        by_caption.setdefault(understood.found.caption, []).append(understood.relation)
+    assert all(np.array_equal(one, same[0]) for same in by_caption.values() for one in same)
+
+
+def test_every_way_is_tried_on_the_same_rows(tiny_shipped: None, tmp_path: Path) -> None:
+    rows = list(run_sceptic(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path, relations=TWO))
+    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "e", "f", "g"]
+    assert all(row["rows"] == 2 and 0 <= float(str(row["structure"])) <= 1 for row in rows)
+    assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcefg"}
+
+
+def test_baselines_of_a_table_are_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(command, ["analogy", "--table", str(tmp_path / "made.csv"), "--baselines"])
+    assert result.exit_code != 0
+    assert "leave out --table" in str(result.exception or result.output)
