@@ -130,10 +130,11 @@ class Generator(Stages):
             return []
         watch = watch or Stopwatch()
         check_one_pass([one.request for one in prepared])
-        with watch("encode"):
+        with watch("encode"), user_errors():
             understood = encode_relations(
                 [(one.references, one.request.relation) for one in prepared],
                 self.encoder, patches=self.composer.takes_patches,
+                weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
         planned = [
             plan(one.request, found, one.casting, self.library) for one, found in zip(prepared, understood, strict=True)

@@ -89,6 +89,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
         "settings": {
             "subject": request.subject,
             "relation": request.relation,
+            **({"reference_weights": list(request.reference_weights)} if request.reference_weights else {}),
             "other": request.other,
             "style": request.style,
             "negative_prompt": request.negative_prompt,

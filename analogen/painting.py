@@ -113,7 +113,10 @@ class Painting(Stages):
         request = prepared[0].request
         with user_errors():
             with watch("encode"):
-                understood = self.reader.read([(one.references, one.request.relation) for one in prepared])
+                understood = self.reader.read(
+                    [(one.references, one.request.relation) for one in prepared],
+                    [one.request.reference_weights for one in prepared],
+                )
             with watch("prompt"):
                 prompts = self._prompts(prepared, understood)
             with watch("layout"):
@@ -179,7 +182,7 @@ class Painting(Stages):
         request, kind = one.request, self.loaded.kind
         width, height = request.width, request.height
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
-            picture = one.references[0] if kind.takes == "picture" else None
+            picture = one.references[_edited(request)] if kind.takes == "picture" else None
             if scene is not None and self._mini is not None and one.casting is not None:
                 cast = self._mini.cast_of(one.casting)
                 if request.control:
@@ -200,10 +203,17 @@ class Painting(Stages):
             notes += [note for note in one.casting.notes if "--negative-prompt" not in note]
         request = one.request
         if self.loaded.kind.takes == "picture" and len(request.references) > 1:
-            notes.append(f"{self.model} edits the first reference; the others were read for their logic only")
+            which = "the reference of the largest weight" if request.reference_weights else "the first reference"
+            notes.append(f"{self.model} edits {which}; the others were read for their logic only")
         if self.painter.attached is None and request.relation_scale not in (0, 1):
             notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
         return tuple(notes)
+
+
+def _edited(request: Request) -> int:
+    """The number of the reference that an edit model works on."""
+    weights = request.reference_weights
+    return weights.index(max(weights)) if weights else 0
 
 
 class _Mini:

@@ -14,6 +14,7 @@ from analogen.types import Request
 # Every option of `generate` that a request holds; `reference` is one path or a list of them.
 TYPES: dict[str, type] = {
     "relation": str,
+    "reference_weights": list,
     "subject": str,
     "subject_image": Path,
     "other": str,
@@ -46,7 +47,7 @@ TYPES: dict[str, type] = {
 NAMES = ("reference", *TYPES)
 _EXPECTED = {
     str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a number",
-    tuple: "a list of texts",
+    tuple: "a list of texts", list: "a list of numbers",
 }  # fmt: skip
 MAX_PATH = 4096  # characters
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -95,6 +96,11 @@ def value_of(name: str, text: str) -> object:
         return float(text)
     if kind in (str, Path):
         return text
+    if kind is list:
+        try:
+            return [float(part) for part in text.split(";")]
+        except ValueError:
+            pass
     if kind is tuple:
         return [part.strip() for part in text.split(";") if part.strip()]
     raise UserError(f"{name} is {_shown(text)}: expected {_EXPECTED[kind]}")
@@ -107,6 +113,11 @@ def checked_value(name: str, value: object) -> object:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
         return tuple(value)
+    if kind is list:
+        numbers = value if isinstance(value, list | tuple) else [None]
+        if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+            raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
+        return tuple(float(one) for one in numbers)
     wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
     # bool is an int to isinstance, and to nobody who writes a manifest.
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":

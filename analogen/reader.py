@@ -19,7 +19,7 @@ from analogen.relsim.subject_check import SubjectCheck
 from analogen.relsim.vlm import Vlm
 from analogen.scoring import score
 from analogen.types import FoundRelation, Scores
-from analogen.understanding import Understood, encode_relations, unit
+from analogen.understanding import Understood, encode_relations, unit, weighed
 
 # The authors' own, for machines with an accelerator.
 PUBLISHED_ENCODER = "thaoshibe/relsim-qwenvl25-lora"
@@ -41,17 +41,28 @@ class Reader:
         self._check = SubjectCheck(captioner.vlm) if captioner else None
         self._bank = Bank.load(SHIPPED)
 
-    def read(self, asked: Asked) -> list[Understood]:
+    def read(self, asked: Asked, weights: Sequence[Sequence[float]] | None = None) -> list[Understood]:
         """What to keep, for each of several requests with pictures, words or both. The user's words are the caption;
-        else the captioner says the logic that all pictures of a request share."""
+        else the captioner says the logic that all pictures of a request share. weights: of each request's pictures,
+        empty where all count the same; those that steer away are not shown to the captioner."""
         self._bring()
-        understood = (
-            encode_relations(asked, self.encoder) if isinstance(self.encoder, MiniEncoder) else self._relations(asked)
-        )
+        weights = weights or [() for _ in asked]
+        if isinstance(self.encoder, MiniEncoder):
+            understood = encode_relations(asked, self.encoder, weights=weights)
+        else:
+            understood = self._relations(asked, weights)
         captions: list[str | None] = [words for _, words in asked]
         wordless = [row for row, words in enumerate(captions) if words is None]
         if self.captioner is not None and wordless:
-            for row, answer in zip(wordless, self._captions([asked[row][0] for row in wordless]), strict=True):
+            shown = [
+                [
+                    picture
+                    for number, picture in enumerate(asked[row][0])
+                    if not weights[row] or weights[row][number] > 0
+                ]
+                for row in wordless
+            ]
+            for row, answer in zip(wordless, self._captions(shown), strict=True):
                 captions[row] = answer
         return [
             found if caption is None else self._named(found, caption, len(references))
@@ -88,18 +99,20 @@ class Reader:
             return looked.relation, looked.attributes
         return self.encoder.embed(pictures), self.encoder.attributes(pictures)
 
-    def _relations(self, asked: Asked) -> list[Understood]:
+    def _relations(self, asked: Asked, weights: Sequence[Sequence[float]]) -> list[Understood]:
         """By an encoder without calibration: how near the relation comes to its caption stands for confidence."""
         pictures = {id(image): image for references, _ in asked for image in references}
         places = {key: place for place, key in enumerate(pictures)}
         relations, looks = self._look(list(pictures.values()))
         understood = []
-        for references, words in asked:
+        for (references, words), own_weights in zip(asked, weights, strict=True):
             own = [places[id(image)] for image in references]
-            parts = [unit(relations[own].mean(axis=0))] if own else []
-            if words is not None:
-                parts.append(self.encoder.embed_text([words])[0])
-            relation = unit(np.mean(parts, axis=0))
+            said = None if words is None else self.encoder.embed_text([words])[0]
+            if own and own_weights:
+                relation = weighed(relations[own], said, own_weights)
+            else:
+                parts = [unit(relations[own].mean(axis=0))] if own else []
+                relation = unit(np.mean([*parts, *([] if said is None else [said])], axis=0))
             nearest = self._bank.nearest(relation)[0]
             found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
             understood.append(Understood(relation, found, looks[own] if own else None))

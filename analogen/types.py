@@ -42,6 +42,7 @@ class Request:
     """One asset to make. Every field is checked when the request is made.
 
     references       Pictures whose relational logic is kept; with `relation` (words) at least one is needed.
+    reference_weights  One for each reference, [-10, 10]; negative ones steer away. Empty: all the same.
     subject          What the picture is to show; with `subject_image` (PNG with alpha, picture, SVG) its name.
     other            The second thing of two-thing relations; None picks a fitting one.
     style            Art family, None picks one; for big models words that end the prompt.
@@ -66,6 +67,7 @@ class Request:
     """
 
     references: tuple[Path, ...] = ()
+    reference_weights: tuple[float, ...] = ()
     relation: str | None = None
     subject: str | None = None
     subject_image: Path | None = None
@@ -106,6 +108,8 @@ class Request:
             )
         if len(self.references) > MAX_REFERENCES:
             raise UserError(f"{len(self.references)} references came, at most {MAX_REFERENCES} are read: give fewer")
+        object.__setattr__(self, "reference_weights", tuple(self.reference_weights))
+        _check_weights(self)
         if self.subject is None and self.subject_image is None:
             raise UserError("no subject came: name one with --subject, or give its picture with --subject-image")
         model = find_model(self.model)
@@ -163,6 +167,21 @@ def _checked_text(name: str, text: str | None) -> str | None:
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
     if value is not None and not (math.isfinite(value) and low <= value <= high):
         raise UserError(f"--{name} is {value}: expected {low} to {high}")
+
+
+def _check_weights(request: Request) -> None:
+    weights = request.reference_weights
+    if not weights:
+        return
+    if len(weights) != len(request.references):
+        raise UserError(
+            f"{len(weights)} weights came for {len(request.references)} references: give --reference-weight once for "
+            "each, in their order, or not at all"
+        )
+    for weight in weights:
+        _check_range("reference-weight", weight, -10, 10)
+    if max(weights) <= 0 and request.relation is None:
+        raise UserError("--reference-weight: all steer away, and nothing says what to keep: give one above 0")
 
 
 def _check_for_mini(request: Request) -> None:

@@ -118,14 +118,14 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
             hard=False, selection=settings.selection,
         )  # fmt: skip
     drawings = read_drawings(folder)
-    coder = train_coder(drawings.pictures, settings, output / "state" / "coder")
+    coder: Any = train_coder(drawings.pictures, settings, output / "state" / "coder")
     latents = encode_all(coder, drawings.pictures, torch.device(settings.device))
     coder.register_to_config(scaling_factor=1 / float(latents.std()))
     encoder, tokenizer = load_words(settings.words)
     prompts = sorted({"", *drawings.worded, *drawings.bare})
     table = embed_words(encoder, tokenizer, prompts)
     unet = train_unet(latents * coder.config.scaling_factor, drawings, prompts, table, settings, output / "state/unet")
-    pipeline = StableDiffusionPipeline(
+    pipeline: Any = StableDiffusionPipeline(
         vae=coder, text_encoder=encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler(), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
@@ -183,7 +183,8 @@ def train_coder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Pat
         spread = found.kl().mean() / found.mean[0].numel()
         return error + 1e-3 * spread, {"error": error, "kl": spread}
 
-    coder: Any = new_coder(settings).to(device)
+    coder: Any = new_coder(settings)
+    coder.to(device)
     looped = dataclasses.replace(
         settings, steps=settings.coder_steps, batch_size=settings.coder_batch_size, lr=settings.coder_lr,
         warmup=min(settings.warmup, settings.coder_steps // 10),
@@ -280,6 +281,7 @@ def train_unet(
             predicted = unet(noised.sample, noised.timestep, words).sample
         return F.mse_loss(predicted.float(), noised.target), {}
 
-    unet: Any = new_unet(settings).to(device)
+    unet: Any = new_unet(settings)
+    unet.to(device)
     trained: UNet2DConditionModel = train_loop(unet, settings, loss_of, state)
     return trained

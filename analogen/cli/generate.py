@@ -34,6 +34,14 @@ _FILE = click.Path(path_type=Path)
     type=_FILE,
     help="Picture whose relational logic is kept; may be given several times.",
 )
+@click.option(
+    "--reference-weight",
+    "reference_weights",
+    metavar="F",
+    multiple=True,
+    type=float,
+    help="How much each --reference counts, in their order; a negative one steers away.",
+)
 @click.option("--relation", metavar="TEXT", help="The logic in words, alone or added to the references.")
 @click.option("--subject", metavar="TEXT", help="What the new picture shows, for example: bicycle.")
 @click.option(

@@ -245,3 +245,19 @@ def test_catalogue_counts_are_those_of_the_real_classes() -> None:
         if model.name in counted:
             millions = sum(p.numel() for p in meta_denoiser(counted[model.name]).parameters()) / 1e6
             assert dict(model.parts)[model.parts[0][0]] == pytest.approx(millions, abs=0.1)
+
+
+def test_weights_of_references_reach_the_relation(models: dict[str, str], references: list[Path]) -> None:
+    two: dict[str, Any] = {"references": tuple(references[:2])}
+    stages = load_generator(request(models["sd15"], references[0]))
+
+    def relation(**more: Any) -> np.ndarray:
+        (composed,) = stages.compose([stages.prepare(request(models["sd15"], references[0], **more))])
+        return composed.understood.relation
+
+    first, second = (relation(references=(one,), reference_weights=(1.0,)) for one in references[:2])
+    np.testing.assert_allclose(relation(**two, reference_weights=(1, 0)), first, atol=1e-6)
+    away = relation(**two, reference_weights=(1, -0.5))
+    assert away @ second < first @ second - 0.05
+    both = relation(**two, reference_weights=(3, 1))
+    assert both @ first > both @ second
