@@ -82,7 +82,7 @@ def load_pipeline(
     else:
         residency.add_pipeline(pipeline.components)
     if running.compile:
-        _compile(denoiser_of(pipeline))
+        compile_blocks(denoiser_of(pipeline))
     return Loaded(pipeline, kind, residency, fast, tuple(notes))
 
 
@@ -270,7 +270,8 @@ def check_xformers(device: torch.device) -> None:
         ) from error
 
 
-def _compile(denoiser: nn.Module) -> None:
+def compile_blocks(denoiser: nn.Module) -> None:
+    """The blocks that repeat, one of them once; the whole where a model names none."""
     if getattr(denoiser, "_repeated_blocks", None):
         denoiser.compile_repeated_blocks(fullgraph=True)  # type: ignore[operator]
     else:

@@ -140,7 +140,7 @@ def _flow(**settings: Any) -> diffusers.FlowMatchEulerDiscreteScheduler:
     return diffusers.FlowMatchEulerDiscreteScheduler(**settings)
 
 
-def _steps() -> diffusers.EulerDiscreteScheduler:
+def euler() -> diffusers.EulerDiscreteScheduler:
     return diffusers.EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1
     )
@@ -170,14 +170,14 @@ def _qwen_transformer() -> diffusers.QwenImageTransformer2DModel:
 
 def _sd15() -> Any:
     return diffusers.StableDiffusionPipeline(
-        vae=vae(), text_encoder=clip(), tokenizer=tokenizer(), unet=_unet(WIDTH), scheduler=_steps(),
+        vae=vae(), text_encoder=clip(), tokenizer=tokenizer(), unet=_unet(WIDTH), scheduler=euler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
 
 def _pix2pix() -> Any:
     return diffusers.StableDiffusionInstructPix2PixPipeline(
-        vae=vae(), text_encoder=clip(), tokenizer=tokenizer(), unet=_unet(WIDTH, 8), scheduler=_steps(),
+        vae=vae(), text_encoder=clip(), tokenizer=tokenizer(), unet=_unet(WIDTH, 8), scheduler=euler(),
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
 
@@ -189,7 +189,7 @@ def _sdxl() -> Any:
     )  # fmt: skip
     return diffusers.StableDiffusionXLPipeline(
         vae=vae(force_upcast=False), text_encoder=clip(), text_encoder_2=clip(True), tokenizer=tokenizer(),
-        tokenizer_2=tokenizer(), unet=unet, scheduler=_steps(), add_watermarker=False,
+        tokenizer_2=tokenizer(), unet=unet, scheduler=euler(), add_watermarker=False,
     )  # fmt: skip
 
 

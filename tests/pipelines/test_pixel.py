@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import runpy
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,20 @@ def test_rows_without_relation_never_say_it(model: Path) -> None:
 def test_settings_that_make_no_model_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PixelSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_recipe_goes_from_nothing_to_its_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = {**TINY, "data": str(tmp_path / "data"), "output": str(tmp_path / "model"), "coder_steps": "2"}
+    own = {"output": str(tmp_path / "adapter"), "steps": "1", "batch_size": "2", "sample_every": "0", "save_every": "1"}
+    arguments = [part for key, value in base.items() for part in ("--set", f"{key}={value}")]
+    arguments += [part for key, value in own.items() for part in ("--set-adapter", f"{key}={value}")]
+    recipe = runpy.run_path(str(Path(__file__).parents[2] / "recipes" / "train_mini_pixel.py"))
+    more = ["--each", "2", "--steps", "1", "--sheet", str(tmp_path / "sheet.png")]
+    recipe["main"](["--size", "cpu", *arguments, *more])
+    table = json.loads(capsys.readouterr().out)
+    assert (table["pictures"], table["relations"], table["chance"]) == (4, 2, 0.5)
+    assert table["drawings"] > table["adapter"]  # the judge reads the drawings, and nothing was learned in a step
+    assert {"scale 0", "caption bridge", "adapter and bridge"} < set(table)
+    assert (tmp_path / "sheet.png").is_file()
+    settings = PixelSettings(**{k: (int(v) if v.isdigit() else v) for k, v in TINY.items()})  # type: ignore[arg-type]
+    assert all(task.relation in ("grid", "bullseye") for task in recipe["draw_tasks"](settings, 1))
