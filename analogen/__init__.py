@@ -11,14 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analogen.batch_run import BatchRun, RunRow, RunStatus
     from analogen.errors import RunError, UserError
+    from analogen.files import write_atomic
     from analogen.generator import Generator
+    from analogen.jobs import Job, JobStore
     from analogen.likeness import Likeness, Reading, compare_images, read_logic
     from analogen.loading import load_generator
     from analogen.manifest import Manifest, Problem
     from analogen.metadata import read_metadata
+    from analogen.models import find_model
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
+    from analogen.plain import request_from
     from analogen.relsim.encoder import load_encoder
-    from analogen.types import Candidate, FoundRelation, Request, Result, Scores
+    from analogen.relsim.images import Picture, read_image
+    from analogen.saving import save_candidate
+    from analogen.stages import Stages
+    from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
 
     __version__: str
 
@@ -29,8 +36,11 @@ _HOMES = {
     "FoundRelation": "analogen.types",
     "Generator": "analogen.generator",
     "Indexed": "analogen.picture_gallery",
+    "Job": "analogen.jobs",
+    "JobStore": "analogen.jobs",
     "Likeness": "analogen.likeness",
     "Manifest": "analogen.manifest",
+    "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
     "Problem": "analogen.manifest",
     "Reading": "analogen.likeness",
@@ -40,12 +50,19 @@ _HOMES = {
     "RunRow": "analogen.batch_run",
     "RunStatus": "analogen.batch_run",
     "Scores": "analogen.types",
+    "Stages": "analogen.stages",
     "UserError": "analogen.errors",
     "compare_images": "analogen.likeness",
+    "find_model": "analogen.models",
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
+    "random_seed": "analogen.types",
+    "read_image": "analogen.relsim.images",
     "read_logic": "analogen.likeness",
     "read_metadata": "analogen.metadata",
+    "request_from": "analogen.plain",
+    "save_candidate": "analogen.saving",
+    "write_atomic": "analogen.files",
 }
 
 __all__ = [
@@ -55,8 +72,11 @@ __all__ = [
     "FoundRelation",
     "Generator",
     "Indexed",
+    "Job",
+    "JobStore",
     "Likeness",
     "Manifest",
+    "Picture",
     "PictureGallery",
     "Problem",
     "Reading",
@@ -66,13 +86,20 @@ __all__ = [
     "RunRow",
     "RunStatus",
     "Scores",
+    "Stages",
     "UserError",
     "__version__",
     "compare_images",
+    "find_model",
     "load_encoder",
     "load_generator",
+    "random_seed",
+    "read_image",
     "read_logic",
     "read_metadata",
+    "request_from",
+    "save_candidate",
+    "write_atomic",
 ]
 
 

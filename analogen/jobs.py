@@ -243,10 +243,48 @@ class JobStore:
             self._query("SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND worker = ?", (job, self.worker))
         )
 
-    def history(self, state: str | None = None, limit: int = 100, before: int = 2**62) -> list[Job]:
-        """The newest jobs first; `before` a number goes on from an earlier page."""
-        where = "WHERE id < ?" + (" AND state = ?" if state else "") + " ORDER BY id DESC LIMIT ?"
-        return self._select(where, (before, state, limit) if state else (before, limit))
+    def of_group(self, group: int) -> list[Job]:
+        """The jobs of a group, in the order in which they were added."""
+        return self._select("WHERE batch = ? ORDER BY id", (group,))
+
+    def groups_ahead(self, group: int, kind: str) -> int:
+        """How many groups of a kind run, or are to run before this one."""
+        found = self._query(
+            "SELECT count(DISTINCT batch) FROM jobs WHERE kind = ? AND (state = 'running' OR state = 'queued' AND "
+            "batch < ?) AND batch <> ?",
+            (kind, group, group),
+        )
+        return int(found[0][0])
+
+    def unfinished(self, kind: str | None = None) -> list[Job]:
+        """All that is queued or running, oldest first."""
+        only = " AND kind = ?" if kind else ""
+        return self._select(f"WHERE state IN ('queued', 'running'){only} ORDER BY id", (kind,) if kind else ())
+
+    def history(
+        self,
+        state: str | None = None,
+        limit: int = 100,
+        before: int = 2**62,
+        kind: str | None = None,
+        text: str | None = None,
+    ) -> list[Job]:
+        """The newest jobs first; `before` a number goes on from an earlier page.
+
+        text: words, all of which stand somewhere in payload or result, in letters of any case.
+        """
+        where = ["id < ?"]
+        values: list[Any] = [before]
+        for column, value in (("state", state), ("kind", kind)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        for word in (text or "").split():
+            where.append("(payload || ' ' || coalesce(result, '')) LIKE ? ESCAPE '!'")
+            # The columns hold JSON, which writes letters beyond ASCII as escapes.
+            escaped = json.dumps(word)[1:-1]
+            values.append("%" + "".join("!" + letter if letter in "!%_" else letter for letter in escaped) + "%")
+        return self._select(f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*values, limit))
 
     def ended(self, in_order_of_ending: bool = True) -> Iterator[Job]:
         """All done and failed jobs: first ended first, or in the order in which they were added."""
@@ -292,7 +330,7 @@ class JobStore:
         if workers:
             self._base.execute(_REQUEUE + "lease < ? AND worker <> ?", (time.time(), self.worker))
 
-    def _select(self, where: str, values: tuple[Any, ...]) -> list[Job]:
+    def _select(self, where: str, values: tuple[Any, ...] = ()) -> list[Job]:
         return [_job(row) for row in self._query(f"SELECT {_COLUMNS} FROM jobs {where}", values)]
 
     def _query(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
