@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analogen.loading import load_generator
     from analogen.manifest import Manifest, Problem
     from analogen.metadata import read_metadata
-    from analogen.models import find_model
+    from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.plain import request_from
     from analogen.relsim.encoder import load_encoder
@@ -56,6 +56,7 @@ _HOMES = {
     "find_model": "analogen.models",
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
+    "pick_device": "analogen.models",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
     "read_logic": "analogen.likeness",
@@ -93,6 +94,7 @@ __all__ = [
     "find_model",
     "load_encoder",
     "load_generator",
+    "pick_device",
     "random_seed",
     "read_image",
     "read_logic",

@@ -61,8 +61,8 @@ class RunRow:
 class BatchRun:
     """One run of a manifest into a folder. Its methods may be called by any thread.
 
-    load: gives the model that a request asks for, None loads it anew. give_way: called before each chunk, waits while
-    others need the machine more or until its event is set.
+    sheet: make contact sheets at the end. load: gives the model that a request asks for, None loads it anew. give_way:
+    called before each chunk, waits while others need the machine more or until its event is set.
     Raises UserError, as `analogen batch` does, for a manifest or a folder that cannot be used.
     """
 
@@ -73,6 +73,7 @@ class BatchRun:
         metadata: bool = True,
         device: str = "auto",
         workers: int | None = None,
+        sheet: bool = True,
         report_problem: Callable[[Problem], None] = lambda problem: None,
         load: Callable[[Request], Stages] | None = None,
         give_way: Callable[[threading.Event], None] = lambda stop: None,
@@ -82,6 +83,7 @@ class BatchRun:
         self.output, self._device, self._workers, self._load, self._give_way = (
             Path(output), device, workers, load, give_way,
         )  # fmt: skip
+        self._sheet = sheet
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._changing = threading.RLock()
@@ -89,20 +91,17 @@ class BatchRun:
         self._error: str | None = None
 
     def start(self) -> None:
-        """Work, or go on, in a thread of its own; nothing happens if it does already or if nothing is left."""
+        """Work, or go on, in a thread of its own; nothing happens unless the run waits or was stopped by an error."""
         with self._changing:
-            if self._is_alive() and self._stop.is_set():
-                self._join()
-            if self._is_alive() or self.status().state in ("done", "cancelled"):
+            if self.status().state not in ("waiting", "stopped"):
                 return
-            self._run.store.set_note(_HALTED, "")
             self._error, self._seconds_left = None, None
             self._stop.clear()
             self._thread = threading.Thread(target=self._work, name=f"batch {self.output.name}", daemon=True)
             self._thread.start()
 
     def pause(self, wait: bool = False) -> None:
-        """Stop within a step; the pictures under way are made when it goes on. It stays paused over a restart."""
+        """Stop within a step, until `resume`, over a restart too; the pictures under way are made when it goes on."""
         with self._changing:
             if self.status().state in ("done", "cancelled"):
                 return
@@ -110,6 +109,15 @@ class BatchRun:
             self._stop.set()
             if wait:
                 self._join()
+
+    def resume(self) -> None:
+        """No longer paused or stopped, but waiting; `start` goes on."""
+        with self._changing:
+            if self.status().state not in ("paused", "pausing", "stopped"):
+                return
+            self._join()
+            self._error = None
+            self._run.store.set_note(_HALTED, "")
 
     def cancel(self) -> None:
         """End it for good; what is made stays."""
@@ -204,7 +212,7 @@ class BatchRun:
             )  # fmt: skip
             counts = self._run.store.counts()
             if counts["done"] + counts["failed"] == self._run.rows:
-                close_run(self._run, True, time.perf_counter() - started)
+                close_run(self._run, self._sheet, time.perf_counter() - started)
         except (UserError, RunError) as error:
             self._error = str(error)
         except Exception as error:

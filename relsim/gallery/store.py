@@ -198,8 +198,11 @@ class Gallery:
         """JPEGs of some rows, in their order."""
         if not len(row_ids):
             return []
-        found = self.table.take_row_ids([int(i) for i in row_ids]).select(["path", "thumbnail"]).to_arrow()
-        return [t.as_py() for t in found["thumbnail"]]
+        wanted = [int(i) for i in row_ids]
+        found = self.table.take_row_ids(wanted).select(["thumbnail"]).with_row_id().to_arrow()
+        # They come in the table's order.
+        by_id = dict(zip(found["_rowid"].to_pylist(), found["thumbnail"].to_pylist(), strict=True))
+        return [by_id[i] for i in wanted]
 
     def remember_index(self, index: dict[str, Any]) -> None:
         """Write down how the index is to be asked."""

@@ -98,7 +98,9 @@ def test_paused_run_stays_paused_over_a_restart_and_makes_each_row_once(manifest
     run.close()
 
     again = BatchRun(manifest, tmp_path / "out", workers=1)
+    again.start()
     assert again.status().state == "paused"
+    again.resume()
     again.start()
     until(again, "done")
     assert again.status().done == ROWS
