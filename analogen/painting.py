@@ -18,6 +18,7 @@ from analogen.generator import Casting, cast_things, plan, sample
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter import load_adapter
 from analogen.pipelines.composer import load_composer
+from analogen.pipelines.families import check_kind
 from analogen.pipelines.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
 from analogen.pipelines.loading import Loaded, load_control, load_pipeline
 from analogen.pipelines.painter import Painter, Use
@@ -78,6 +79,8 @@ class Painting(Stages):
             )  # fmt: skip
             # Small files first: what is wrong with them is known before gigabytes are read.
             adapter = None if request.adapter is None else load_adapter(request.adapter)
+            if adapter is not None:
+                check_kind(adapter.config.family, row.kind, row.name)
             check_room(row.parts, row.base, device, dtype, running)
             residency = Residency(device, 0 if request.cpu_offload == "model" else room_for_weights(device))
             self.loaded: Loaded = load_pipeline(row.base, residency, dtype, running)

@@ -66,6 +66,24 @@ def family_of(denoiser: nn.Module) -> Family:
     raise ValueError(f"{type(denoiser).__name__} takes no relational adapter; these do: {known}")
 
 
+# Of the kinds of pipelines (`kinds`), those that have a family; the others take no adapter.
+FAMILY_OF_KIND = {"sd15": "unet", "sdxl": "unet", "sd3": "sd3", "flux": "flux", "kontext": "flux"}
+
+
+def check_kind(family: str, kind: str, title: str) -> None:
+    """Raises ValueError if an adapter of this family cannot be for a kind of pipeline, which is known before anything
+    large is loaded. "" and kinds that only their classes tell pass."""
+    if not kind or kind == "others":
+        return
+    if kind not in FAMILY_OF_KIND:
+        raise ValueError(f"--adapter: {title} takes no relational adapter in diffusers: leave it out")
+    if FAMILY_OF_KIND[kind] != family:
+        raise ValueError(
+            f"--adapter: is for {FAMILIES[family].covers} (family {family}), and {title} is of family "
+            f"{FAMILY_OF_KIND[kind]}: take an adapter made for it"
+        )
+
+
 def attention_at(denoiser: Any, site: str) -> Any:
     return denoiser.get_submodule(site.removesuffix(".processor"))
 

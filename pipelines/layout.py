@@ -27,8 +27,15 @@ KNOWN = {
     ("qwen-image", "canny"): "InstantX/Qwen-Image-ControlNet-Union",
     ("qwen-image", "depth"): "InstantX/Qwen-Image-ControlNet-Union",
 }
-# What a union of several is told that its picture is, where its call wants a number (FLUX' own by InstantX' table).
-MODES = {("flux", "canny"): 0, ("flux", "depth"): 2}
+# What a union of several is told that its picture is, where its call wants a number: FLUX' by InstantX' table, SDXL's
+# by that of xinsir/controlnet-union-sdxl-1.0.
+MODES = {
+    ("flux", "canny"): 0,
+    ("flux", "depth"): 2,
+    ("sdxl", "depth"): 1,
+    ("sdxl", "scribble"): 2,
+    ("sdxl", "canny"): 3,
+}
 _LONGEST_PX = 768  # of the maps that are computed; they are smooth enough to be enlarged
 _NEAREST, _FARTHEST = 255, 90  # depth of the last and of the first element; the ground is 0
 

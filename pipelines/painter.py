@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from diffusers import ControlNetUnionModel, StableDiffusionXLControlNetUnionPipeline
 from diffusers.pipelines.auto_pipeline import AutoPipelineForImage2Image, AutoPipelineForText2Image
 from numpy.typing import NDArray
 from PIL import Image
@@ -99,8 +100,10 @@ class Painter:
         with torch.inference_mode():
             worded = self.words(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
             call = _Call(pipeline, self, use, steps, guidance_scale, strength, len(rows), report)
-            # An edit model takes its pictures as one list, several of them for one prompt.
-            size = BatchSize(1 if use == "edit" else batch_size)
+            # An edit model takes its pictures as one list, several of them for one prompt. A union of ControlNets
+            # attends over the rows of a batch instead of over its conditions (diffusers 0.42), and would mix them.
+            alone = use == "edit" or (use == "control" and isinstance(self.control, ControlNetUnionModel))
+            size = BatchSize(1 if alone else batch_size)
             pictures: dict[int, Image.Image] = {}
             with _Later(pipeline) as later:
                 made: list[tuple[list[int], list[Image.Image] | Tensor]] = []
@@ -181,6 +184,10 @@ class Painter:
             try:
                 if use == "start":
                     self._variants[use] = AutoPipelineForImage2Image.from_pipe(base)
+                elif isinstance(self.control, ControlNetUnionModel):
+                    self._variants[use] = StableDiffusionXLControlNetUnionPipeline.from_pipe(
+                        base, controlnet=self.control
+                    )
                 else:
                     self._variants[use] = AutoPipelineForText2Image.from_pipe(base, controlnet=self.control)
             except (ValueError, TypeError, AttributeError) as error:
@@ -272,6 +279,9 @@ class _Call:
         mode = self.painter.control_mode
         if mode is not None:
             given["control_mode"] = mode
+        if isinstance(self.painter.control, ControlNetUnionModel):
+            # Lists of conditions, of which there is one.
+            given |= {name: [fitted], "control_mode": [mode or 0]}
         return given
 
     def _on_step(self, rows: int) -> Callable[..., dict[str, Any]]:

@@ -56,18 +56,25 @@ def build_pipeline(name: str, seed: int = 0) -> Any:
 
 
 def save_control(folder: str | Path, name: str, seed: int = 0) -> Path:
-    """Write a tiny random ControlNet for the stand-in `name`: sd15, sdxl, sd3, flux or qwen-image."""
+    """Write a tiny random ControlNet for the stand-in `name`: sd15, sdxl, sd3, flux or qwen-image; "sdxl-union": one
+    for SDXL that is told what its picture is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        base = build_pipeline(name, seed)
+        base = build_pipeline(name.removesuffix("-union"), seed)
         denoiser = base.components.get("unet") or base.components["transformer"]
         cls = getattr(diffusers, CONTROLS[name])
         if name in ("sd15", "sdxl"):
             model = cls.from_unet(denoiser, conditioning_channels=3)
+        elif name == "sdxl-union":
+            # Its transformer's width has to be the first block's, which from_unet does not see to.
+            width, config = denoiser.config.block_out_channels[0], dict(denoiser.config)
+            for key in ("sample_size", "out_channels", "up_block_types"):
+                del config[key]
+            model = cls.from_config(config, num_trans_channel=width, num_proj_channel=width, num_trans_head=2)
         else:
             model = cls.from_transformer(denoiser, num_layers=1, **CONTROL_SETTINGS.get(name, {}))
-        for parameter in model.parameters():  # its last layers start at zero, where it would change nothing
-            parameter.data.normal_(0, 0.05)
+        for part, parameter in model.named_parameters():  # the last layers start at zero: it would change nothing
+            parameter.data.normal_(0, 0.5 if "transformer_layes" in part or "spatial_ch" in part else 0.05)
         model.save_pretrained(folder)
     return Path(folder)
 
@@ -75,6 +82,7 @@ def save_control(folder: str | Path, name: str, seed: int = 0) -> Path:
 CONTROLS = {
     "sd15": "ControlNetModel",
     "sdxl": "ControlNetModel",
+    "sdxl-union": "ControlNetUnionModel",
     "sd3": "SD3ControlNetModel",
     "flux": "FluxControlNetModel",
     "qwen-image": "QwenImageControlNetModel",

@@ -123,7 +123,7 @@ def test_an_adapter_acts_on_each_row_by_its_own_reference(
 ) -> None:
     pipeline = build_pipeline(name)
     denoiser = pipeline.components.get("unet") or pipeline.transformer
-    adapter = build_adapter(denoiser, seed=3)
+    adapter = build_adapter(denoiser, seed=3, width=64 if name == "sd3" else None)
     generator = torch.Generator().manual_seed(0)
     loud = {
         part: {key: torch.randn(value.shape, generator=generator) * 0.3 for key, value in tensors.items()}
@@ -261,3 +261,15 @@ def test_weights_of_references_reach_the_relation(models: dict[str, str], refere
     assert away @ second < first @ second - 0.05
     both = relation(**two, reference_weights=(3, 1))
     assert both @ first > both @ second
+
+
+def test_adapter_of_another_family_is_refused_before_weights_are_read(
+    models: dict[str, str], references: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_adapter(build_adapter(build_pipeline("sd15").unet), tmp_path / "adapter")
+    loaded: list[Any] = []
+    monkeypatch.setattr("analogen.painting.load_pipeline", lambda *what: loaded.append(what))
+    for name, message in (("flux", "family unet.*is of family flux"), ("qwen-image", "takes no relational adapter")):
+        with pytest.raises(UserError, match=message):
+            load_generator(request(models[name], references[0], adapter=str(tmp_path / "adapter")))
+    assert loaded == []

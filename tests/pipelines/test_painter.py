@@ -138,11 +138,11 @@ def test_start_is_painted_over_as_far_as_the_strength_says(name: str, folders: d
     assert apart(little[1], alone) <= 2
 
 
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "flux"])
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sdxl-union", "flux"])
 def test_control_image_is_followed(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     control = load_control(str(save_control(tmp_path / "control", name)), torch.float32)
-    loaded = load_pipeline(str(folders[name]), Residency("cpu"), torch.float32)
-    painter = Painter(loaded, control)
+    loaded = load_pipeline(str(folders[name.removesuffix("-union")]), Residency("cpu"), torch.float32)
+    painter = Painter(loaded, control, 2 if name == "sdxl-union" else None)
     one, other = painter.paint([Painting("a", 1, 64, 64, picture=picture(n)) for n in (1, 2)], "control", steps=2)
     assert apart(one, other) > 0
     (alone,) = painter.paint([Painting("a", 1, 64, 64, picture=picture(2))], "control", steps=2)

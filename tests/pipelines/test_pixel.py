@@ -12,8 +12,19 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from analogen.models import find_model
-from analogen.pipelines.pixel import PixelSettings, as_tensor, embed_words, load_words, read_drawings, run, train_coder
+from analogen.pipelines.pixel import (
+    PixelSettings,
+    as_tensor,
+    embed_words,
+    load_words,
+    new_coder,
+    new_unet,
+    read_drawings,
+    run,
+    train_coder,
+)
 from analogen.pipelines.train_adapter import prepare
+from analogen.relsim.config import read_settings
 
 TINY = {
     "count": "12", "size": "64", "relations": "grid,bullseye", "subjects": "apple,star", "styles": "noto", "crop": "16",
@@ -103,3 +114,12 @@ def test_recipe_goes_from_nothing_to_its_table(tmp_path: Path, capsys: pytest.Ca
     assert (tmp_path / "sheet.png").is_file()
     settings = PixelSettings(**{k: (int(v) if v.isdigit() else v) for k, v in TINY.items()})  # type: ignore[arg-type]
     assert all(task.relation in ("grid", "bullseye") for task in recipe["draw_tasks"](settings, 1))
+
+
+def test_model_of_the_accelerator_can_be_shipped() -> None:
+    """120 MB at most, in 16 bit, MiniLM's 22.7 million parameters included."""
+    preset = Path(__file__).parents[2] / "pipelines" / "presets" / "pixel-gpu.toml"
+    settings = read_settings(PixelSettings, preset)
+    with torch.device("meta"):
+        count = sum(p.numel() for model in (new_unet(settings), new_coder(settings)) for p in model.parameters())
+    assert 2 * (count + 22.7e6) < 120e6
