@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.generator import PREVIEW_PX, Generator, Row, draw, sample
+from analogen.generator import PREVIEW_PX, Generator, Row, draw, malformed, sample
 from analogen.relsim.evaluation.structure import kept_facts
 from analogen.relsim.judges import Judge
 from analogen.relsim.world.dataset import (
@@ -50,7 +50,8 @@ class Task:
 class Attempt:
     """One candidate, judged: does the relation hold by the scene (checker), by the picture (seen); the subject?
 
-    kept: what the reference has beyond its caption, as (kind, kept); looks: the candidate's attributes (dim,).
+    kept: what the reference has beyond its caption, as (kind, kept); looks: the candidate's attributes (dim,);
+    error: how malformed its scene is.
     """
 
     picture: Image.Image
@@ -60,6 +61,7 @@ class Attempt:
     subject: bool | None
     kept: tuple[tuple[str, bool], ...] = ()
     looks: Vectors | None = None
+    error: float = 1.0
 
 
 Understand = Callable[[Sequence[Task]], list[Understood]]
@@ -116,14 +118,20 @@ def attempt(
             first = seed + (start + number) * candidates
             rows += [row_of(task, found, first + i, generator) for i in range(candidates)]
         scenes = sample(rows, generator.composer, relation_scale=relation_scale)
+        errors = malformed(scenes, rows, generator.composer, relation_scale)
         for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
-            results.append(judged(task, found, scenes[part], generator, judges))
+            results.append(judged(task, found, scenes[part], generator, judges, errors[part]))
     return results
 
 
 def judged(
-    task: Task, found: Understood, scenes: Sequence[Scene], generator: Generator, judges: Judges
+    task: Task,
+    found: Understood,
+    scenes: Sequence[Scene],
+    generator: Generator,
+    judges: Judges,
+    errors: Sequence[float] | None = None,
 ) -> list[Attempt]:
     """The scenes drawn for the task, scored and judged."""
     cast = Cast(generator.library)
@@ -140,9 +148,10 @@ def judged(
             None if subject is None else subject == task.subject,
             () if task.truth is None else tuple(kept_facts(task.relation, task.truth, scene)),
             looks,
+            error,
         )
-        for picture, given, scene, relation, subject, looks in zip(
-            drawn, scores, scenes, seen, shown, looked.attributes, strict=True
+        for picture, given, scene, relation, subject, looks, error in zip(
+            drawn, scores, scenes, seen, shown, looked.attributes, errors or [1.0] * len(drawn), strict=True
         )
     ]  # fmt: skip
 
@@ -183,6 +192,8 @@ def run_analogy(
             "random pick": [a[int(rng.integers(len(a)))] for a in tried],
             "by relation alone": [max(a, key=lambda x: x.scores.relation) for a in tried],
             "by subject alone": [max(a, key=lambda x: x.scores.subject) for a in tried],
+            "by total alone": [max(a, key=lambda x: x.scores.total) for a in tried],
+            "by form alone": [min(a, key=lambda x: x.error) for a in tried],
             f"best of {candidates} by score": [best(a) for a in tried],
             f"best of {candidates} by checker": [max(a, key=lambda x: x.checker) for a in tried],
             "scale 0": [a[0] for a in free],
@@ -199,7 +210,8 @@ def run_analogy(
 
 
 def best(tries: Sequence[Attempt]) -> Attempt:
-    return tries[ranked([a.scores for a in tries])[0]]
+    """As `Generator` picks."""
+    return tries[ranked([a.scores for a in tries], [a.error for a in tries])[0]]
 
 
 def rates(chosen: Sequence[Attempt]) -> dict[str, object]:

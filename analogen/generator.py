@@ -74,11 +74,12 @@ class CastRequest(Prepared):
 
 @dataclass(frozen=True)
 class Scenes(Composed):
-    """A request with its candidates as scenes, still undrawn; scenes[i] is of rows[i]."""
+    """A request with its candidates as scenes, still undrawn; scenes[i] is of rows[i], as malformed as errors[i]."""
 
     casting: Casting
     rows: tuple[Row, ...]
     scenes: tuple[Scene, ...]
+    errors: tuple[float, ...]
 
 
 class Generator(Stages):
@@ -140,25 +141,22 @@ class Generator(Stages):
             plan(one.request, found, one.casting, self.library) for one, found in zip(prepared, understood, strict=True)
         ]
         request = prepared[0].request
+        rows = [row for own in planned for row in own]
         with watch("compose"):
-            scenes = iter(
-                sample(
-                    [row for rows in planned for row in rows],
-                    self.composer, request.steps, request.guidance_scale, request.relation_scale, progress,
-                )
-            )  # fmt: skip
-        return [
-            Scenes(
-                one.request,
-                found,
-                one.casting.subject,
-                found.notes + one.casting.notes,
-                one.casting,
-                tuple(rows),
-                tuple(next(scenes) for _ in rows),
+            composed = sample(
+                rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, progress
             )
-            for one, found, rows in zip(prepared, understood, planned, strict=True)
-        ]
+            # One candidate has nobody to be ranked against.
+            alone = all(len(own) == 1 for own in planned)
+            errors = [1.0] * len(rows) if alone else malformed(composed, rows, self.composer, request.relation_scale)
+        results, start = [], 0
+        for one, found, own in zip(prepared, understood, planned, strict=True):
+            part = slice(start, start + len(own))
+            start = part.stop
+            notes = found.notes + one.casting.notes
+            made, form = tuple(composed[part]), tuple(errors[part])
+            results.append(Scenes(one.request, found, one.casting.subject, notes, one.casting, tuple(own), made, form))
+        return results
 
     def finish(
         self, composed: Scenes, progress: Progress | None = None, watch: Stopwatch | None = None
@@ -169,7 +167,7 @@ class Generator(Stages):
         with watch("score"):
             previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in pairs]
             scores = score_pictures(previews, composed.understood, composed.casting, self.encoder)
-        for rank, index in enumerate(ranked(scores)):
+        for rank, index in enumerate(ranked(scores, composed.errors)):
             scene, row = pairs[index]
             picture, drawing = previews[index], None
             if rank < request.num_images:
@@ -280,6 +278,15 @@ def sample(
     assert isinstance(composed, ComposerOutput), "return_dict is the default"
     pairs = zip(rows, composed.scenes, strict=True)
     return [dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in pairs]
+
+
+def malformed(
+    scenes: Sequence[Scene], rows: Sequence[Row], composer: ComposerPipeline, relation_scale: float = 1.0
+) -> list[float]:
+    """How malformed each scene is for its row's relation, above 0: what `ranked` takes as errors."""
+    relation = torch.from_numpy(np.stack([row.relation for row in rows]))
+    found = composer.denoising_error([s.elements for s in scenes], relation, _patches(rows), relation_scale)
+    return [max(float(error), 1e-9) for error in found]
 
 
 def _patches(rows: Sequence[Row]) -> torch.Tensor | None:

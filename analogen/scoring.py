@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
+# Errors within this factor are taken for equal (docs/experiments.md, "Picking the well-formed").
+ALIKE = 1.1
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ def score(
     return [Scores(*(float(v) for v in row)) for row in zip(kept, shown, copied, totals, strict=True)]
 
 
-def ranked(scores: Sequence[Scores]) -> list[int]:
-    """Indices, best total first; equals keep their order."""
-    return sorted(range(len(scores)), key=lambda i: -scores[i].total)
+def ranked(scores: Sequence[Scores], errors: Sequence[float] | None = None) -> list[int]:
+    """Indices, best first; equals keep their order.
+
+    errors: how malformed each scene is (`ComposerPipeline.denoising_error`), above 0. Scenes in bands of ALIKE from the
+    best-formed one come first, band by band, and the total decides within a band; without errors the total alone.
+    """
+    if errors is None or not len(scores):
+        return sorted(range(len(scores)), key=lambda i: -scores[i].total)
+    least = min(errors)
+    bands = [int(math.log(error / least) / math.log(ALIKE)) for error in errors]
+    return sorted(range(len(scores)), key=lambda i: (bands[i], -scores[i].total))

@@ -131,7 +131,7 @@ class ComposerPipeline(DiffusionPipeline):
         relation: Tensor,
         patches: Tensor | None = None,
         relation_scale: float = 1.0,
-        time: float = 0.6,
+        time: float = 0.3,
         draws: int = 2,
     ) -> Tensor:
         """How badly the denoiser foresees each scene from a noisy copy of it, (B,): large for malformed scenes.

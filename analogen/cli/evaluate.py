@@ -161,6 +161,8 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
 @click.option("--rows", "num_rows", type=int, default=200, show_default=True, help="References of the world to try.")
 @click.option("--candidates", type=int, default=4, show_default=True)
 @click.option("--judges", metavar="DIR", type=FILE, help="Folder of the classifiers' weights.")
+@click.option("--references", metavar="FILE.csv", type=FILE, help="References of your own: path, relation, manner.")
+@click.option("--words", metavar="FILE.csv", type=FILE, help="Paraphrases of relations: relation, text.")
 @click.option("--baselines", is_flag=True, help="The same rows by cheaper ways too: caption bridge, copies, ...")
 @click.option(
     "--output",
@@ -181,6 +183,8 @@ def analogy(
     num_rows: int,
     candidates: int,
     judges: Path | None,
+    references: Path | None,
+    words: Path | None,
     baselines: bool,
     output: Path,
 ) -> int:
@@ -192,18 +196,26 @@ def analogy(
     check_positive("rows", num_rows)
     check_positive("candidates", candidates)
     check_device(device)
+    asked = {"table": table, "references": references, "words": words, "baselines": baselines or None}
+    ways = [f"--{name}" for name, given in asked.items() if given is not None]
+    if len(ways) > 1:
+        raise UserError(f"{' and '.join(ways)} are measured apart: ask for one of them")
     if table is not None:
-        if baselines:
-            raise UserError("--baselines are of mini on the relational world: leave out --table")
         return _table_analogy(table, by, encoder, seed, device, dtype)
     if by:
         raise UserError("--by is for pictures of your own: name them with --table")
     check_output([output / "sheet.png"])
     with user_errors():
         from analogen.analogy import run_analogy
+        from analogen.foreign import run_foreign
         from analogen.sceptic import run_sceptic
+        from analogen.worded import run_words
 
-        if baselines:
+        if references is not None:
+            rows = run_foreign(references, candidates, seed, device, judges, output)
+        elif words is not None:
+            rows = run_words(words, num_rows, seed, device, output)
+        elif baselines:
             rows = run_sceptic(num_rows, candidates, seed, device, judges, output)
         else:
             rows = run_analogy(num_rows, candidates, seed, device, judges, output)

@@ -74,7 +74,14 @@ def test_repeats_are_results_that_look_most_like_their_own_reference() -> None:
 def test_evaluation_reports_every_pick_and_writes_sheets(tiny_shipped: None, tmp_path: Path) -> None:
     rows = list(run_analogy(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path))
     picks = [row["pick"] for row in rows if "pick" in row]
-    chosen = ["by relation alone", "by subject alone", "best of 2 by score", "best of 2 by checker"]
+    chosen = [
+        "by relation alone",
+        "by subject alone",
+        "by total alone",
+        "by form alone",
+        "best of 2 by score",
+        "best of 2 by checker",
+    ]
     assert picks == ["one sample", "random pick", *chosen, "scale 0"] * 2
     assert all(0 <= float(str(row["relation_checker"])) <= 1 for row in rows if "pick" in row)
     assert {path.name for path in tmp_path.iterdir()} == {"trained-0.png", "held-out-0.png"}

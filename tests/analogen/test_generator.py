@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +20,7 @@ from analogen.pipelines import composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
+from analogen.scoring import ALIKE
 from analogen.types import Request, Result
 from analogen.understanding import LOW_CONFIDENCE, encode_relations
 
@@ -58,8 +61,14 @@ def pixels(result: Result) -> dict[int, bytes]:
 def test_ranked_candidates_of_the_asked_size_come_out(generator: Generator, picture: Path) -> None:
     result = generator.run(request(references=(picture,), candidates=4, num_images=2))
     assert [c.rank for c in result.candidates] == [0, 1, 2, 3]
-    totals = [c.scores.total for c in result.candidates]
-    assert totals == sorted(totals, reverse=True)
+    composed = generator.compose([generator.prepare(request(references=(picture,), candidates=4, num_images=2))])[0]
+    form = dict(zip((row.seed for row in composed.rows), composed.errors, strict=True))
+    assert len(set(form.values())) == 4
+    best = min(form.values())
+    bands = [math.floor(math.log(form[c.seed] / best) / math.log(ALIKE)) for c in result.candidates]
+    assert bands == sorted(bands)
+    for first, second in itertools.pairwise(zip(bands, result.candidates, strict=True)):
+        assert first[0] < second[0] or first[1].scores.total >= second[1].scores.total
     assert [c.image.size for c in result.candidates] == [(80, 64)] * 2 + [(PREVIEW_PX, PREVIEW_PX)] * 2
     assert {c.seed for c in result.candidates} == {5, 6, 7, 8}
     assert (result.model, result.subject) == ("mini", "apple")
@@ -283,6 +292,7 @@ def test_patches_of_the_only_reference_reach_the_composer(
     models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2).eval()
     own = composer.ComposerPipeline(models.prior, models.denoiser, generator.composer.scheduler)
     seen: list[Any] = []
+    seen_again: list[Any] = []
 
     class Watched:
         takes_patches = True
@@ -290,6 +300,10 @@ def test_patches_of_the_only_reference_reach_the_composer(
         def __call__(self, relation: Any, patches: Any, **options: Any) -> Any:
             seen.append(patches)
             return own(relation, None, **options)
+
+        def denoising_error(self, scenes: Any, relation: Any, patches: Any, scale: float) -> Any:
+            seen_again.append(patches)
+            return own.denoising_error(scenes, relation, None, scale)
 
     monkeypatch.setattr(generator, "composer", Watched())
     other = tmp_path / "other.png"
@@ -301,6 +315,7 @@ def test_patches_of_the_only_reference_reach_the_composer(
     assert seen[0].shape == (2, *expected.shape[1:])
     np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
     assert seen[1:] == [None, None]
+    assert [p is None for p in seen_again] == [False, True, True]
 
 
 def test_a_clear_reading_leans_to_its_captions(generator: Generator) -> None:

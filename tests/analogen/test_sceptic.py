@@ -60,7 +60,7 @@ def test_every_way_is_tried_on_the_same_rows(tiny_shipped: None, tmp_path: Path)
     assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcefg"}
 
 
-def test_baselines_of_a_table_are_refused(tmp_path: Path) -> None:
+def test_two_measures_at_once_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["analogy", "--table", str(tmp_path / "made.csv"), "--baselines"])
     assert result.exit_code != 0
-    assert "leave out --table" in str(result.exception or result.output)
+    assert "ask for one of them" in str(result.exception or result.output)

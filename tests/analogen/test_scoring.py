@@ -55,6 +55,13 @@ def test_best_comes_first_and_equals_keep_their_order() -> None:
     assert ranked([]) == []
 
 
+def test_well_formed_scenes_come_first_and_the_total_decides_among_equals() -> None:
+    scores = [Scores(0, 0, 0, total) for total in (0.9, 0.2, 0.5, 0.7)]
+    assert ranked(scores, [0.5, 0.1, 0.105, 0.2]) == [2, 1, 3, 0]
+    assert ranked(scores, [0.3] * 4) == ranked(scores)
+    assert ranked([], []) == []
+
+
 def test_unequal_dimensions_are_refused() -> None:
     with pytest.raises(ValueError, match="mismatch"):
         score(rows(1, 0)[0], rows(3, 1, 11), rows(1, 2)[0], rows(3, 3), None, rows(3, 4))

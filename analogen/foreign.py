@@ -1,0 +1,91 @@
+"""References by somebody else's hand: read right, and turned into pictures that keep the relation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analogen.analogy import Attempt, Judges, Task, attempt, best, load_judges, rates, write_sheets
+from analogen.errors import UserError
+from analogen.generator import Generator
+from analogen.relsim.images import read_image
+from analogen.relsim.world.dataset import held_out_selection
+from analogen.relsim.world.relations import RELATIONS
+
+
+@dataclass(frozen=True)
+class Named:
+    """A picture whose relation somebody named. manner: how it was made, "" if nobody said."""
+
+    image: Image.Image
+    relation: str
+    manner: str
+
+
+def read_named(table: Path) -> list[Named]:
+    """Rows of path, relation and optionally manner; paths relative to the table. Raises UserError."""
+    if not table.is_file():
+        raise UserError(f"{table} is no file: expected a CSV with the columns path and relation")
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or not {"path", "relation"} <= set(rows[0]):
+        raise UserError(f"{table} has no rows of path and relation: expected a CSV with these columns")
+    unknown = sorted({row["relation"] for row in rows} - set(RELATIONS))
+    if unknown:
+        raise UserError(f"{table}: unknown relation {unknown[0]!r}; known: {', '.join(RELATIONS)}")
+    return [
+        Named(read_image(table.parent / row["path"]).image, row["relation"], row.get("manner") or "") for row in rows
+    ]
+
+
+def run_foreign(
+    table: Path,
+    candidates: int = 4,
+    seed: int = 0,
+    device: str = "auto",
+    judges: Path | None = None,
+    output: Path = Path("out/foreign"),
+) -> Iterator[dict[str, object]]:
+    """How the encoder reads the pictures, and the results for a held-out subject each: all, and manner by manner."""
+    named = read_named(table)
+    loaded: Judges = load_judges(judges)
+    generator = Generator(device=device)
+    output.mkdir(parents=True, exist_ok=True)
+    rng, nouns = np.random.default_rng([seed, 43]), held_out_selection().subjects
+    tasks = []
+    for row in named:
+        subject, other = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
+        style = str(rng.choice(held_out_selection().styles))
+        tasks.append(Task(row.relation, row.image, row.manner, subject, other, style))
+    looked = generator.encoder.look([row.image for row in named])
+    read = [generator.encoder.nearest_captions(r, 1)[0].relation for r in looked.relation]
+    sure = [generator.encoder.confidence(r, float(k)) for r, k in zip(looked.relation, looked.known, strict=True)]
+    tried = attempt(tasks, generator, candidates, seed, 1.0, loaded)
+    yield {"manner": "all", **_line(range(len(named)), named, read, sure, tried)}
+    for manner in sorted({row.manner for row in named} - {""}):
+        own = [i for i, row in enumerate(named) if row.manner == manner]
+        yield {"manner": manner, **_line(own, named, read, sure, tried)}
+    write_sheets(tasks, [best(tries) for tries in tried], output, "foreign")
+    wrong = {f"{n.relation} ({n.manner})": r for n, r in zip(named, read, strict=True) if r != n.relation}
+    yield {"misread": wrong}
+
+
+def _line(
+    own: Sequence[int], named: Sequence[Named], read: Sequence[str], sure: Sequence[float],
+    tried: Sequence[Sequence[Attempt]],
+) -> dict[str, object]:  # fmt: skip
+    picked = {"one_sample": [tried[i][0] for i in own], "best_of_n": [best(tried[i]) for i in own]}
+    keys = ("relation_checker", "relation_judge")
+    found = {name: {k: v for k, v in rates(chosen).items() if k in keys} for name, chosen in picked.items()}
+    return {
+        "pictures": len(own),
+        "read_right": round(float(np.mean([read[i] == named[i].relation for i in own])), 4),
+        "confidence": round(float(np.mean([sure[i] for i in own])), 4),
+        **found,
+        "by_checker": round(float(np.mean([any(a.checker for a in tried[i]) for i in own])), 4),
+    }
