@@ -114,10 +114,11 @@ def checked_value(name: str, value: object) -> object:
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
         return tuple(value)
     if kind is list:
-        numbers = value if isinstance(value, list | tuple) else [None]
-        if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
+        given = value if isinstance(value, list | tuple) else ()
+        numbers = [float(one) for one in given if isinstance(one, int | float) and not isinstance(one, bool)]
+        if not given or len(numbers) < len(given):
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
-        return tuple(float(one) for one in numbers)
+        return tuple(numbers)
     wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
     # bool is an int to isinstance, and to nobody who writes a manifest.
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import logging
 import math
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -378,18 +379,16 @@ class AdapterTraining:
             )
             for n, (row, one) in enumerate(zip(rows, chosen, strict=True))
         ]
-        found = []
+        found: dict[str, list[Image.Image]] = {}
         denoiser = self.sites.denoiser.eval()
         device, half = self.accelerator.device, settings.dtype != "float32"
         try:
             for scale in (0.0, 1.0):
                 self.painter.attached.set_strength(scale)
                 with self._wearing_average(), autocast(device, half):
-                    found.append(
-                        self.painter.paint(
-                            paintings, "nothing", settings.sample_steps, settings.sample_guidance,
-                            batch_size=settings.micro_batch,
-                        )
+                    found[f"scale {scale:g}"] = self.painter.paint(
+                        paintings, "nothing", settings.sample_steps, settings.sample_guidance,
+                        batch_size=settings.micro_batch,
                     )  # fmt: skip
         finally:
             self.painter.attached.set_strength(1.0)
@@ -409,21 +408,26 @@ def side_of(pipeline: Any, otherwise: int) -> int:
 
 
 def sheet(
-    references: Sequence[Image.Image | None], columns: Sequence[Sequence[Image.Image]], captions: Sequence[str],
+    references: Sequence[Image.Image | None], columns: Mapping[str, Sequence[Image.Image]], captions: Sequence[str],
     prompts: Sequence[str], side: int = 192,
 ) -> Image.Image:  # fmt: skip
-    """A row each: reference (its caption where there is no picture), then the columns, over the prompt."""
+    """A row each, under its prompt: reference (the caption where there is no picture), then the columns."""
     bar, gap = 18, 6
-    whole = Image.new("RGB", ((1 + len(columns)) * (side + gap) + gap, len(prompts) * (side + bar + gap)), "white")
+    size = (1 + len(columns)) * (side + gap) + gap, bar + len(prompts) * (side + bar + gap)
+    whole = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(whole)
+    for place, title in enumerate(("conditioned on", *columns)):
+        pen.text((gap + place * (side + gap), 3), title, "#777777")
     for number, (reference, caption, prompt) in enumerate(zip(references, captions, prompts, strict=True)):
-        top = number * (side + bar + gap) + bar
-        pen.text((gap, top - bar + 3), f"{caption[:48]}  ->  {prompt or '(no words)'}", "black")
-        cells = [reference, *(column[number] for column in columns)]
-        for place, cell in enumerate(cells):
+        top = bar + number * (side + bar + gap) + bar
+        pen.text((gap, top - bar + 3), f'"{prompt}"' if prompt else "(no words)", "black")
+        for place, cell in enumerate((reference, *(column[number] for column in columns.values()))):
             if cell is not None:
                 fitted = cell.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
                 whole.paste(fitted, (gap + place * (side + gap), top))
+        if reference is None:
+            pen.rectangle((gap, top, gap + side - 1, top + side - 1), outline="#bbbbbb")
+            pen.multiline_text((2 * gap, top + gap), textwrap.fill(caption, 30), "black")
     return whole
 
 

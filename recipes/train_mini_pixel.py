@@ -107,9 +107,9 @@ def measure(
         named = judge.name(list(pictures))
         table[name] = float(np.mean([a == b for a, b in zip(named, truth, strict=True)]))
     if sheet is not None:
-        columns = [ways[name] for name in ("scale 0", "caption bridge", "adapter")]
-        shown = [task.reference for task in tasks]
-        train_adapter.sheet(shown[:16], columns, truth[:16], bare[:16]).save(sheet)
+        columns = {name: ways[name] for name in ("scale 0", "caption bridge", "adapter")}
+        shown = [task.reference for task in tasks[:16]]
+        train_adapter.sheet(shown, columns, truth[:16], bare[:16]).save(sheet)
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -152,9 +153,18 @@ def test_gradient_does_not_hang_on_how_a_batch_is_cut(bases: dict[str, Path], wo
         return {name: p.grad.clone() for name, p in run.trained.items() if p.grad is not None}
 
     whole, parts = gradients("4"), gradients("1")
-    assert whole.keys() == parts.keys()
+    # Two processes, one after the other: their gradients add up in one model.
+    run: Any = training(bases["sd15"], world, tmp_path / "out")
+    losses = []
+    for index in range(2):
+        run.accelerator = SimpleNamespace(process_index=index, num_processes=2, device=torch.device("cpu"))
+        losses.append(run._backward(0))
+    shared = {name: p.grad.clone() for name, p in run.trained.items() if p.grad is not None}
+    assert all(loss > 0 for loss in losses)
+    assert whole.keys() == parts.keys() == shared.keys()
     for name, gradient in whole.items():
         torch.testing.assert_close(parts[name], gradient, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(shared[name], gradient, atol=1e-5, rtol=1e-4)
 
 
 def test_training_goes_on_from_a_given_adapter(bases: dict[str, Path], world: Path, tmp_path: Path) -> None:
