@@ -12,6 +12,7 @@ import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.utils.outputs import BaseOutput
+from safetensors import SafetensorError
 from torch import Tensor
 
 from analogen.pipelines.denoiser import SceneDenoiser
@@ -243,14 +244,18 @@ def groups_of_like_length(counts: Sequence[int]) -> list[list[int]]:
 
 
 def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:
-    """The shipped composer, or the one in a folder saved by `save_pretrained`."""
+    """The shipped composer, or the one in a folder saved by `save_pretrained`. Raises ValueError with one line."""
     # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
     source = str(folder or SHIPPED)
-    with one_load:
-        pipeline = ComposerPipeline(
-            SkeletonPrior.from_pretrained(source, subfolder="prior"),
-            SceneDenoiser.from_pretrained(source, subfolder="denoiser"),
-            FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
-        )
+    try:
+        with one_load:
+            pipeline = ComposerPipeline(
+                SkeletonPrior.from_pretrained(source, subfolder="prior", use_safetensors=True),
+                SceneDenoiser.from_pretrained(source, subfolder="denoiser", use_safetensors=True),
+                FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
+            )
+    except (OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{source}: is no whole composer, with weights in safetensors ({reason})") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

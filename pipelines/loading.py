@@ -12,6 +12,7 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from safetensors import SafetensorError
 from torch import nn
 
 from analogen.pipelines.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
@@ -144,10 +145,14 @@ def _refused_clearly(load: Callable[[], Any], source: str) -> Any:
     try:
         with one_load:
             return load()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError) as error:
+    except (
+        OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError, SafetensorError
+    ) as error:  # fmt: skip
         text = " ".join(str(error).split())
         if isinstance(error, ImportError):
             raise ImportError(f"{source}: {text[:300]}") from error
+        if isinstance(error, SafetensorError):
+            raise ValueError(f"{source}: a file of weights is damaged ({text[:100]}): fetch it again") from error
         if "safetensors" in text or "use_safetensors" in text:
             raise ValueError(
                 f"{source}: some weights are pickles, which can run code when they are read: name a model with "
@@ -204,7 +209,9 @@ def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
     try:
         with one_load:
             pipeline.load_lora_weights(str(folder), adapter_name=name, use_safetensors=True, local_files_only=True)
-    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError) as error:
+    except (
+        OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, SafetensorError
+    ) as error:  # fmt: skip
         text = " ".join(str(error).split())[:200]
         raise ValueError(
             f"--lora {lora.path}: does not fit {kind.title}: it was trained on another base ({text})"

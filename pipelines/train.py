@@ -73,7 +73,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         save_scenes(drawn, stored)
     scenes = load_scenes(stored)
     if settings.init:
-        start = ComposerPipeline.from_pretrained(settings.init)
+        start = ComposerPipeline.from_pretrained(settings.init, use_safetensors=True)
         models = with_plus(Models(start.prior, start.denoiser), settings.num_plus_tokens).train()
         scenes = scenes.made_of(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
     else:

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
+
+from analogen.relsim.tensors import read_tensors
 
 Layout = Literal["authors", "analogen"]
 LAYOUTS: tuple[str, ...] = get_args(Layout)
@@ -87,7 +89,7 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         weight, bias, facts["query_token_id"] = _read_pickle(folder / PICKLE)
     else:
         facts |= _read_config(folder / "config.json")
-        weight, bias = _projection(_read_tensors(folder / "projection.safetensors"), folder)
+        weight, bias = _projection(read_tensors(folder / "projection.safetensors"), folder)
     names = _added_tokens(folder)
     token_id = facts["query_token_id"]
     token = facts.get("query_token", next((name for name, i in names.items() if i == token_id), None))
@@ -161,7 +163,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
         if (folder / "adapter_model.bin").is_file():
             raise ValueError(f"{folder / 'adapter_model.bin'} is a pickle and not opened: save it as safetensors")
         raise FileNotFoundError(f"{folder} has no adapter_model.safetensors: fetch it again")
-    return _read_json(path), _read_tensors(folder / "adapter_model.safetensors")
+    return _read_json(path), read_tensors(folder / "adapter_model.safetensors")
 
 
 def write_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mapping[str, Tensor]) -> None:
@@ -261,15 +263,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError(f"{path}: expected a JSON object")
     return data
-
-
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(str(path))
-    except Exception as error:  # safetensors raises a class of its own
-        raise ValueError(
-            f"{path}: is damaged ({' '.join(str(error).split())[:100]}): fetch or save it again"
-        ) from error
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from analogen.relsim.images import as_rgb
 from analogen.relsim.mini import MiniNet
+from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
 
 SHIPPED = Path(__file__).parent / "weights" / "mini"
@@ -150,11 +151,12 @@ class Bank(NamedTuple):
 
     @classmethod
     def load(cls, folder: Path) -> Bank:
-        from safetensors.numpy import load_file
-
-        data: dict[str, Any] = json.loads((folder / "captions.json").read_text())
-        vectors = load_file(str(folder / "captions.safetensors"))["vectors"]
-        return cls(data["captions"], data["relations"], vectors.astype(np.float32), data["temperature"])
+        try:
+            data: dict[str, Any] = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
+            vectors = read_tensors(folder / "captions.safetensors")["vectors"].numpy()
+            return cls(data["captions"], data["relations"], vectors.astype(np.float32), data["temperature"])
+        except (KeyError, OSError, TypeError) as error:
+            raise ValueError(f"{folder}: its catalogue of captions is incomplete: fetch or save it again") from error
 
     def nearest(self, relation: Vectors, top_k: int = 1) -> list[CaptionMatch]:
         """The captions nearest to one relation (384,), best first, one per relational logic."""

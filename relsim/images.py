@@ -10,11 +10,14 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from analogen.relsim.containers import MAX_COUNTED, costly, count_frames
+
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20
 # Left out on purpose: EPS and PDF (Pillow would start Ghostscript), and formats that nobody exchanges.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 EXPECTED = "expected a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture"
+_STRIP_VALUES = 1 << 22  # numbers that are scaled at a time: as many as need little memory
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
 
 
@@ -32,7 +35,8 @@ def read_image(path: str | Path) -> Picture:
     16-bit and floating-point pictures are scaled to 8 bits, and of several frames the first is used.
     Raises FileNotFoundError for a missing file, and ValueError for whatever else cannot be used: a folder,
     an empty, damaged or truncated file, another kind of file, no pixels, more than MAX_PIXELS pixels
-    (checked in the header, before anything is decoded) or MAX_BYTES bytes. Messages are one line.
+    (checked in the header, before anything is decoded), MAX_BYTES bytes, or one made to keep a decoder busy.
+    Messages are one line.
     """
     path = Path(path)
     with open_checked(path) as file:
@@ -44,7 +48,7 @@ def read_image_from(file: BinaryIO, name: str | Path) -> Picture:
     path = Path(name)
     image = _open(path, file)
     try:
-        notes = _decode(image)
+        notes = _decode(image, file)
         upright = ImageOps.exif_transpose(image)
     except MemoryError as error:
         raise ValueError(
@@ -95,6 +99,9 @@ def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
 def _open(path: Path, file: BinaryIO) -> Image.Image:
     """The picture with its header read and its size checked, nothing decoded yet."""
     Image.init()
+    reason = costly(file)
+    if reason is not None:
+        raise ValueError(f"{path}: {reason}: save it anew")
     try:
         with warnings.catch_warnings():
             # Pillow's own limits are higher than ours where it warns, so that a warning is a refusal too.
@@ -124,11 +131,14 @@ def _why_unknown(file: BinaryIO) -> str:
     return f"is not a picture that can be read: {EXPECTED}"
 
 
-def _decode(image: Image.Image) -> tuple[str, ...]:
+def _decode(image: Image.Image, file: BinaryIO) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
+    # Pillow would go through all frames of a GIF and all pages of a TIFF.
+    frames = count_frames(file) if image.format in ("GIF", "TIFF") else getattr(image, "n_frames", 1)
     # A phone's JPEG may carry a preview as a second frame (MPO): nothing that its owner would call animated.
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        notes = (f"has {getattr(image, 'n_frames', 'several')} frames: the first is used",)
+    if frames is not None and frames > 1 and image.format != "MPO":
+        many = f"over {MAX_COUNTED}" if frames > MAX_COUNTED else str(frames)
+        notes = (f"has {many} frames: the first is used",)
         image.seek(0)
     image.load()
     return notes
@@ -148,13 +158,23 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
     """(height, width) numbers of any range -> uint8. Full scale is 1 or 255 for floats and 65535 for integers;
     values outside of it (measurements, heights) are stretched from their least to their greatest."""
-    numbers = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
-    low, high = float(numbers.min()), float(numbers.max())
+    rows = max(1, _STRIP_VALUES // max(1, values.shape[1]))
+
+    def strip(start: int) -> np.ndarray:
+        return np.nan_to_num(values[start : start + rows].astype(np.float64), posinf=0, neginf=0)
+
+    starts = range(0, len(values), rows)
+    ends = [(part.min(), part.max()) for part in map(strip, starts)]
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
     float_full = 1.0 if high <= 1 else 255.0
     full = float_full if values.dtype.kind == "f" else 65535.0
+    shift = 0.0
     if low < 0 or high > full:
-        numbers, full = numbers - low, max(high - low, 1e-12)
-    return np.asarray(np.rint(numbers * (255 / full)), dtype=np.uint8)
+        shift, full = low, max(high - low, 1e-12)
+    found = np.empty(values.shape, np.uint8)
+    for start in starts:
+        found[start : start + rows] = np.rint((strip(start) - shift) * (255 / full))
+    return found
 
 
 def _one_line(error: Exception) -> str:

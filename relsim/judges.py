@@ -17,13 +17,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.data import PicturePool, Pool, augment, batch_rows, draw_pool
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.portraits import draw_portraits
+from analogen.relsim.tensors import read_tensors
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
@@ -130,7 +131,7 @@ class Judge:
             raise FileNotFoundError(f"{folder} holds no judge: train one with `analogen train judge`, or give --judges")
         config = json.loads((folder / "config.json").read_text())
         net = JudgeNet(len(config["classes"]), config["width"])
-        state = load_file(str(folder / "model.safetensors"))
+        state = read_tensors(folder / "model.safetensors")
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         return cls(net, config["classes"], config["size"])
 

@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from analogen.relsim.tensors import read_tensors
 
 log = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=nn.Module)
@@ -132,9 +134,9 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW, **m
     path = folder / "state.safetensors"
     if not path.is_file():
         return 0
+    tensors = read_tensors(path)
     with safe_open(str(path), "pt") as file:
         step = int(file.metadata()["step"])
-    tensors = load_file(str(path))
 
     def part(name: str) -> dict[str, Tensor]:
         return {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from analogen.relsim.tensors import read_tensors
 
 
 @dataclass(frozen=True)
@@ -169,12 +171,15 @@ class MiniNet(nn.Module):
         for name in ("config.json", "model.safetensors"):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder} has no {name}: not a folder saved by relsim-mini")
-        raw: dict[str, Any] = json.loads((folder / "config.json").read_text())
+        try:
+            raw: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{folder / 'config.json'}: is no JSON: fetch or save it again") from error
         unknown = set(raw) - {f.name for f in dataclasses.fields(MiniConfig)}
         if unknown:
             raise ValueError(f"{folder / 'config.json'}: unknown keys {sorted(unknown)}")
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         model = cls(MiniConfig(**values))
-        state = load_file(str(folder / "model.safetensors"))
+        state = read_tensors(folder / "model.safetensors")
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         return model.eval()

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoTokenizer, LogitsProcessorList, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
@@ -581,15 +582,18 @@ def _load_vlm(
     _check_base(folder)
     with one_load, quiet_transformers():
         processor = load_processor(folder)
-        model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation=attention,
-            use_safetensors=True,
-            trust_remote_code=False,
-            # Straight to the device: 15 GiB need not pass through the machine's memory first.
-            device_map=None if device == "cpu" else {"": device},
-        )
+        try:
+            model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+                folder,
+                dtype=dtype,
+                attn_implementation=attention,
+                use_safetensors=True,
+                trust_remote_code=False,
+                # Straight to the device: 15 GiB need not pass through the machine's memory first.
+                device_map=None if device == "cpu" else {"": device},
+            )
+        except SafetensorError as error:
+            raise ValueError(f"{folder}: a file of weights is damaged ({error}): fetch it again") from error
     return Vlm(model, processor, base)
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +50,20 @@ def quick_imports() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@contextmanager
+def quiet_decoders() -> Iterator[None]:
+    """What Pillow's decoders mutter about a damaged file says nothing to its owner; the reader's own line does."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        log.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
 
 
 class LazyGroup(click.Group):
@@ -95,9 +111,10 @@ def generate_main(arguments: Sequence[str] | None = None) -> int:
 def _run(command: click.Command, name: str, arguments: Sequence[str] | None) -> int:
     settings = {"debug": os.environ.get("ANALOGEN_DEBUG", "") not in ("", "0")}
     try:
-        code = command.main(
-            args=None if arguments is None else list(arguments), prog_name=name, standalone_mode=False, obj=settings
-        )
+        with quiet_decoders():
+            code = command.main(
+                args=None if arguments is None else list(arguments), prog_name=name, standalone_mode=False, obj=settings
+            )
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
@@ -128,8 +145,14 @@ def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> i
     return code
 
 
+def plain_line(text: str) -> str:
+    """One line of signs that can be shown: a file's name may hold line breaks and a terminal's commands."""
+    line = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+
+
 def _say(name: str, message: object) -> None:
     """One line on stderr, whatever the message holds."""
-    line = " ".join(f"{name}: {message}".split())
+    line = plain_line(f"{name}: {message}")
     encoding = sys.stderr.encoding or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from analogen.batch import STORE, Event, close_run, estimate, open_run
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.cli.settings import settings_options
 from analogen.errors import RunError, UserError
 from analogen.files import check_output
@@ -146,7 +146,7 @@ class _Show:
         """A row that cannot be used."""
 
     def note(self, text: str) -> None:
-        click.echo(f"note: {text}", err=True)
+        click.echo(plain_line(f"note: {text}"), err=True)
 
     def __enter__(self) -> _Show:
         return self
@@ -202,7 +202,7 @@ class _Text(_Show):
             sys.stderr.flush()
         elif time.monotonic() - self.logged >= LOG_SECONDS:
             self.logged = time.monotonic()
-            click.echo(line, err=True)
+            click.echo(plain_line(line), err=True)
 
     def _plan(self, event: Event) -> None:
         click.echo(f"{event['rows']} rows, {event['pictures']} pictures from {event['candidates']} candidates")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.cli.measuring import FILE, check_positive, counter
 from analogen.errors import user_errors
 from analogen.files import check_output, write_atomic
@@ -48,4 +48,4 @@ def command(rows: Path, root: Path, output: Path, report: Path | None, min_side:
     )
     for kind, count in told.counts.items():
         first = next(row.reason for row in told.refused if row.kind == kind)
-        click.echo(f"analogen: {count} {kind}, the first: {first}", err=True)
+        click.echo(plain_line(f"analogen: {count} {kind}, the first: {first}"), err=True)

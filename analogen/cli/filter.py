@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.errors import RunError, UserError, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
@@ -90,5 +90,5 @@ def command(
     click.echo(f"{len(kept)} kept, {len(dropped)} dropped, {len(refused)} could not be read", err=True)
     for bad in refused:
         where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
-        click.echo(where + bad["reason"], err=True)
+        click.echo(plain_line(where + bad["reason"]), err=True)
     return 2 if refused else 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.cli.similarity import read_pictures
 from analogen.errors import RunError, UserError, user_errors
 from analogen.files import check_output, write_atomic
@@ -86,7 +86,7 @@ def add(
             click.echo(f"note: analogen gallery index --gallery {uri} makes searches quicker", err=True)
     for bad in told.refused:
         where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
-        click.echo(f"not added: {where}{bad['reason']}", err=True)
+        click.echo(plain_line(f"not added: {where}{bad['reason']}"), err=True)
     return 2 if told.refused else 0
 
 

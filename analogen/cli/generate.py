@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.cli.settings import settings_options
 from analogen.errors import user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
@@ -214,7 +214,7 @@ def _scores(candidate: Candidate) -> str:
 
 
 def _note(text: str) -> None:
-    click.echo(f"note: {text}", err=True)
+    click.echo(plain_line(f"note: {text}"), err=True)
 
 
 class _Progress:

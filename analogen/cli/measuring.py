@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analogen.cli import plain_line
 from analogen.errors import RunError, UserError
 from analogen.models import pick_device
 
@@ -94,7 +95,7 @@ def list_refused(refused: Sequence[dict[str, str]]) -> int:
     if refused:
         click.echo(json.dumps({"refused": list(refused)}))
         for row in refused:
-            click.echo(f"analogen: {row['reason']}", err=True)
+            click.echo(plain_line(f"analogen: {row['reason']}"), err=True)
     return 2 if refused else 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli import HELP, debug_option, plain_line, quick_imports
 from analogen.errors import user_errors
 from analogen.models import check_device, pick_device
 
@@ -54,6 +54,6 @@ def read_pictures(paths: tuple[Path, ...]) -> list[Image]:
         for path in paths:
             picture = read_image(path)
             for note in picture.notes:
-                click.echo(f"note: {click.format_filename(path)}: {note}", err=True)
+                click.echo(plain_line(f"note: {click.format_filename(path)}: {note}"), err=True)
             images.append(picture.image)
     return images

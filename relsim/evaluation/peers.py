@@ -62,7 +62,7 @@ class Clip:
         folder = _folder(source)
         self.device = device
         with quiet_transformers():
-            self.model: Any = _load(CLIPModel, folder).to(device).eval()
+            self.model: Any = _load(CLIPModel, folder, use_safetensors=True).to(device).eval()
             self.processor: Any = _load(CLIPImageProcessorPil, folder)
             self.tokenizer: Any = _load(CLIPTokenizer, folder)
         self.max_tokens = int(self.model.config.text_config.max_position_embeddings)
@@ -93,7 +93,7 @@ class Dino:
         folder = _folder(source)
         self.device = device
         with quiet_transformers():
-            self.model: Any = _load(Dinov2Model, folder).to(device).eval()
+            self.model: Any = _load(Dinov2Model, folder, use_safetensors=True).to(device).eval()
             self.processor: Any = _load(BitImageProcessorPil, folder)
 
     @torch.inference_mode()
@@ -191,9 +191,9 @@ def _folder(source: str) -> str:
     return str(fetch(source, files=BASE_FILES))
 
 
-def _load(kind: Any, folder: str) -> Any:
+def _load(kind: Any, folder: str, **settings: Any) -> Any:
     try:
-        return kind.from_pretrained(folder)
+        return kind.from_pretrained(folder, **settings)
     except (OSError, ValueError, KeyError, TypeError) as error:
         line = " ".join(str(error).split())[:160]
         raise ValueError(f"{folder}: cannot be loaded as {kind.__name__}: {line}") from error

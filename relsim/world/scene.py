@@ -14,8 +14,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 MAX_ELEMENTS = 64
 THINGS = ("subject", "other")
@@ -198,6 +199,11 @@ def _check_element(number: int, e: Element) -> None:
         raise ValueError(f"element {number} ({e.kind}): a {e.clip.kind} needs an amount above 0")
 
 
+Made = TypeVar("Made", Element, Clip, Background, Frame, Scene)
+_NOTHING = object()
+_PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": int, "float": (int, float)}
+
+
 def to_json(scene: Scene) -> str:
     """The scene as one line of JSON; `from_json` gives an equal scene back."""
     return json.dumps(dataclasses.asdict(scene), separators=(",", ":"))
@@ -207,8 +213,27 @@ def from_json(text: str) -> Scene:
     """Read `to_json`'s line. Raises ValueError with the reason for anything else, unknown keys included."""
     try:
         data = json.loads(text)
-        elements = tuple(Element(**{**item, "clip": Clip(**item.get("clip", {}))}) for item in data.pop("elements"))
-        background, frame = Background(**data.pop("background", {})), Frame(**data.pop("frame", {}))
-        return Scene(elements=elements, background=background, frame=frame, **data)
-    except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"not a scene: {error}") from error
+        elements = tuple(
+            _made(Element, {**item, "clip": _made(Clip, item.get("clip", {}))}) for item in data.pop("elements")
+        )
+        background, frame = _made(Background, data.pop("background", {})), _made(Frame, data.pop("frame", {}))
+        return _made(Scene, {**data, "elements": elements, "background": background, "frame": frame})
+    except (TypeError, KeyError, AttributeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"not a scene: {' '.join(str(error).split())}") from error
+
+
+def _made(cls: type[Made], data: dict[str, Any]) -> Made:
+    """The part of a scene that plain values describe. Raises TypeError or ValueError for other types and colours."""
+    for known in dataclasses.fields(cls):  # type: ignore[arg-type]
+        value = data.get(known.name, _NOTHING)
+        wanted = _PLAIN.get(str(known.type))
+        if value is _NOTHING or wanted is None:
+            continue
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+            raise TypeError(f"{known.name} is {value!r:.40}, expected {known.type}")
+        if isinstance(value, int | float) and not math.isfinite(value):
+            raise TypeError(f"{known.name} is {value!r}: every number must be finite")
+        # It goes into the text of SVG files.
+        if known.name in ("color", "color2") and not re.fullmatch("#[0-9a-fA-F]{6}", str(value)):
+            raise ValueError(f"{known.name} is {value!r:.40}, expected a colour such as #e6dccb")
+    return cls(**data)

@@ -12,7 +12,6 @@ import binascii
 import io
 import math
 import re
-import struct
 import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from analogen.relsim.containers import costly
 from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise
 
 MAX_SVG_BYTES = 2 * 2**20
@@ -125,13 +125,17 @@ def _read_picture(path: Path) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own cap is lower
             Image.init()
+            with path.open("rb") as file:
+                reason = costly(file)
+            if reason is not None:
+                raise ValueError(f"it {reason}")
             image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])  # AVIF came with 11.3
         with image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 size = f"{image.width} x {image.height} pixels"
-                raise ValueError(f"{path.name} has {size}, at most {MAX_PICTURE_PIXELS} are read: save it smaller")
+                raise ValueError(f"it has {size}, at most {MAX_PICTURE_PIXELS} are read")
             rgba = _as_rgba(ImageOps.exif_transpose(image))
-    except (OSError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, RuntimeError...
         reason = f"{path.name} cannot be read as a picture ({_one_line(error)})"
         raise ValueError(f"{reason}: give a PNG, JPEG, WebP or SVG of moderate size") from error
     if max(rgba.size) > KEPT_SIDE:

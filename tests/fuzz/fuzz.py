@@ -1,0 +1,63 @@
+"""Coverage-guided fuzzing of one target by atheris: `python tests/fuzz/fuzz.py image --seconds 60 [--corpus FOLDER]`.
+
+Exit 0: nothing found. What breaks a promise ends the run and is written beside the corpus as crash-...; run it again
+with: `python tests/fuzz/fuzz.py image --file crash-...`. Needs atheris (Linux, CPython 3.11 to 3.13).
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import pkgutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "shared")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target")
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--corpus", type=Path, help="Folder of found inputs, kept from run to run.")
+    parser.add_argument("--file", type=Path, help="Only this input.")
+    given = parser.parse_args()
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
+
+    import targets
+
+    if given.target not in targets.TARGETS:
+        parser.error(f"no target {given.target!r}: expected one of {', '.join(targets.TARGETS)}")
+    target = targets.TARGETS[given.target]
+    if given.file is not None:
+        target.one(given.file.read_bytes())
+        print(f"{given.file}: kept every promise")
+        return
+
+    import atheris
+
+    with atheris.instrument_imports(include=list(target.modules)):
+        for name in target.modules:
+            module = importlib.import_module(name)
+            for one in pkgutil.iter_modules(getattr(module, "__path__", ())):
+                if name == "PIL" and one.name.endswith("ImagePlugin"):
+                    with suppress(ImportError):  # of formats that need another package
+                        importlib.import_module(f"{name}.{one.name}")
+    corpus = given.corpus or Path(tempfile.mkdtemp(prefix="analogen-corpus-"))
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(target.seeds()):
+        (corpus / f"seed-{number:03d}").write_bytes(data)
+    settings = [
+        f"-max_total_time={given.seconds}", "-timeout=30", "-rss_limit_mb=4096", "-max_len=20000",
+        "-print_final_stats=1",
+        f"-artifact_prefix={corpus.parent / given.target}-",
+    ]  # fmt: skip
+    atheris.Setup([sys.argv[0], *settings, str(corpus)], target.one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

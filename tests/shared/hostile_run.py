@@ -1,0 +1,178 @@
+"""Reads hostile files one by one in a process with capped memory: `hostile_run.py WAY FOLDER [...] [--skip START ...]`.
+
+A JSON line per file: what came of it, how long it took, how much memory the process has used at most. The line's start
+("at") is written before the file is touched, so that a crash names its file. Each file has a limit of time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SECONDS = 20
+# Above what Python, torch and the libraries map by themselves; of a 64-megapixel picture RGB alone takes 0.2 GiB.
+HEADROOM_BYTES = 3 * 2**30
+
+
+class Hang(BaseException):
+    """Not an Exception, so that nobody's `except Exception` hides it."""
+
+
+@contextlib.contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise Hang(f"over {seconds} s")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def read(path: Path) -> str:
+    from analogen.relsim.images import MAX_PIXELS, read_image
+
+    image = read_image(path).image
+    assert image.mode == "RGB"
+    assert 0 < image.width * image.height <= MAX_PIXELS, image.size
+    return "read"
+
+
+def subject(path: Path) -> str:
+    from analogen.relsim.world.subject_image import read_subject_image
+
+    art = read_subject_image(path)
+    pixels = art.pixels(64)
+    assert pixels.shape == (64, 64, 4), pixels.shape
+    return "read"
+
+
+def refused(error: Exception) -> str:
+    """A refusal that a user may see: one line of our own, of moderate length, about this file."""
+    from analogen.errors import UserError
+
+    assert isinstance(error, ValueError | FileNotFoundError | UserError), f"{type(error).__name__}: {error}"
+    text = str(error)
+    assert text.strip(), "an empty message"
+    assert "\n" not in text, f"several lines: {text!r}"
+    assert len(text) < 600, f"long: {text[:200]!r}"
+    return f"refused: {text}"
+
+
+def api(models: str, encoder: str) -> Callable[[Path], str]:
+    """The public names, with tiny models."""
+    from analogen import Generator, Request
+    from analogen.pipelines import composer
+    from analogen.relsim import encoder as encoders
+
+    composer.SHIPPED, encoders.SHIPPED = Path(models), Path(encoder)
+    generator = Generator(device="cpu")
+    eyes = encoders.load_encoder(encoder, "cpu", "auto")
+    small: dict[str, Any] = {"subject": "apple", "width": 64, "height": 64, "steps": 1, "candidates": 1, "seed": 3}
+
+    turns = itertools.count()
+
+    def run(path: Path) -> str:
+        # Whether generate refuses it in the same words is asked of every eighth.
+        asks = next(turns) % 8 == 0
+        try:
+            vectors = eyes.embed([path])
+        except ValueError as error:
+            if asks:
+                with pytest.raises(ValueError, match=re.escape(str(error))):
+                    generator.run(Request(references=(path,), **small))
+            raise
+        assert vectors.shape == (1, 384)
+        if asks:
+            result = generator.run(Request(references=(path,), **small))
+            assert result.candidates[0].image.size == (64, 64)
+        return "read"
+
+    return run
+
+
+def cli(good: Path) -> Callable[[Path], str]:
+    """The commands that take a file, up to where a model would be loaded."""
+    from analogen.cli import main
+
+    commands: list[Callable[[str], list[str]]] = [
+        lambda bad: ["generate", "--reference", bad, "--subject", "apple", "--dry-run"],
+        lambda bad: ["generate", "--relation", "{subject} in a ring", "--subject-image", bad, "--dry-run"],
+        lambda bad: ["generate", "--recall", bad, "--reference", str(good), "--dry-run"],
+        lambda bad: ["batch", bad, "--output", "out", "--dry-run"],
+    ]
+
+    def run(path: Path) -> str:
+        said = []
+        for command in commands:
+            out, err = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = main(command(str(path)))
+            lines = err.getvalue().splitlines()
+            assert code in (0, 2), f"{command('')[0:2]}: exit {code}: {lines[-1:]}"
+            assert "Traceback" not in err.getvalue(), err.getvalue()
+            # Notes may come before; the refusal itself is one line.
+            assert code == 0 or sum(not line.startswith("note: ") for line in lines) == 1, lines
+            said.append(str(code))
+        return " ".join(said)
+
+    return run
+
+
+def main() -> None:
+    way, folder, *more = sys.argv[1:]
+    skip: tuple[str, ...] = ()
+    if "--skip" in more:
+        more, skip = more[: more.index("--skip")], tuple(more[more.index("--skip") + 1 :])
+    ways: dict[str, Callable[[], Callable[[Path], str]]] = {
+        "read": lambda: read,
+        "subject": lambda: subject,
+        "api": lambda: api(*more),
+        "cli": lambda: cli(Path(more[0])),
+    }
+    run = ways[way]()
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (mapped + HEADROOM_BYTES,) * 2)
+    for path in sorted(Path(folder).iterdir()):
+        if path.name.startswith(skip or "\0"):
+            continue
+        print(json.dumps({"at": path.name}), flush=True)
+        started = time.perf_counter()
+        try:
+            with limited(SECONDS):
+                outcome = run(path)
+        except Hang as error:
+            outcome = f"BAD hang: {error}"
+        except MemoryError:
+            outcome = "BAD memory"
+        except AssertionError as error:
+            outcome = f"BAD {' '.join(str(error).split())[:300]}"
+        except Exception as error:
+            try:
+                outcome = refused(error)
+            except AssertionError as why:
+                outcome = f"BAD {' '.join(str(why).split())[:300]}"
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+        taken = time.perf_counter() - started
+        print(
+            json.dumps({"file": path.name, "outcome": outcome, "seconds": round(taken, 2), "peak_mib": round(peak)}),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
