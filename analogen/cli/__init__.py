@@ -147,12 +147,12 @@ def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> i
 
 def plain_line(text: str) -> str:
     """One line of signs that can be shown: a file's name may hold line breaks and a terminal's commands."""
-    line = " ".join(text.split())
+    line = "".join(" " if sign.isspace() else sign for sign in text)
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
 def _say(name: str, message: object) -> None:
     """One line on stderr, whatever the message holds."""
-    line = plain_line(f"{name}: {message}")
+    line = plain_line(" ".join(f"{name}: {message}".split()))
     encoding = sys.stderr.encoding or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

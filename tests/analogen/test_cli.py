@@ -73,13 +73,25 @@ def run_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_help_imports_nothing_heavy() -> None:
+def test_help_of_every_command_imports_nothing_heavy() -> None:
     code = """
-import sys
-from analogen.cli import generate_main, main
-assert [main(["--help"]), generate_main(["--help"]), main(["models"]), main(["world", "draw", "--help"])] == [0] * 4
-heavy = {"torch", "numpy", "PIL", "diffusers", "transformers", "skia"} & set(sys.modules)
-assert not heavy, heavy
+import sys, click
+from analogen.cli import generate_main, main, program
+calls = [["--help"], ["models"], ["--version"]]
+def walk(group, path):
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        calls.append([*path, name, "--help"])
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            walk(command, [*path, name])
+walk(program, [])
+assert len(calls) > 25, calls
+heavy = {"torch", "numpy", "PIL", "diffusers", "transformers", "skia", "gradio", "lancedb", "pyarrow", "ray", "peft"}
+for call in calls:
+    assert main(call) == 0, call
+    assert not heavy & set(sys.modules), (call, heavy & set(sys.modules))
+assert generate_main(["--help"]) == 0
 """
     done = run_python(code)
     assert done.returncode == 0, done.stderr
@@ -100,6 +112,7 @@ def test_collector_rests_during_imports_and_works_again_after() -> None:
 def test_public_names_resolve_without_torch() -> None:
     code = """
 import sys, analogen
+assert not {"torch", "numpy", "PIL", "diffusers", "click"} & set(sys.modules), "by import analogen alone"
 HEAVY = ("Generator", "load_encoder", "load_generator")
 assert all(getattr(analogen, name) for name in analogen.__all__ if name not in HEAVY)
 assert "torch" not in sys.modules
@@ -315,3 +328,10 @@ def test_models_and_env_answer_as_json(capsys: pytest.CaptureFixture[str]) -> No
     assert flux["parts"]["transformer"] == pytest.approx(11901.4)
     assert main(["env", "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["analogen"] == analogen.__version__
+
+
+def test_line_of_a_refusal_shows_every_sign(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = "red\x1b[31m\nline\x07.png"
+    assert generate(tmp_path / name) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"red\x1b[31m line\x07.png: no such file" in line
