@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from analogen.pipelines.settle import DEGREES, PLACE, RATIO, settle
 from analogen.relsim.world.relations import RELATIONS, Draft
-from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.scene import Clip, Element, Scene
 
 NUMBERS = (
     "x", "y", "size", "aspect", "turn", "opacity", "hue", "saturation", "brightness", "silhouette", "sketch", "pixel",
@@ -25,7 +25,7 @@ def thing(x: float = 0.0, y: float = 0.0, size: float = 0.4, **rest: float) -> E
 
 @st.composite
 def scenes(draw: st.DrawFn) -> list[Element]:
-    """Random numbers in odd positions: exact ties with the limits are nobody's case."""
+    """Random numbers in odd positions: exact ties with the limits are nobody's case. Turns stay below even turning."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     count, spread = draw(st.integers(1, 8)), draw(st.sampled_from([0.01, 0.03, 0.1, 0.5]))
     rows = []
@@ -35,7 +35,7 @@ def scenes(draw: st.DrawFn) -> list[Element]:
         rows.append(
             Element(
                 kind, *(noise[:2] + rng.integers(-2, 3, 2) * 0.3), size=0.4 * math.exp(noise[2]),
-                aspect=math.exp(noise[3]), turn=60 * noise[4], hue=90 * noise[5],
+                aspect=math.exp(noise[3]), turn=14 * noise[4], hue=90 * noise[5],
                 opacity=float(np.clip(0.8 + noise[6], 0, 1)), pixel=float(np.clip(0.3 + noise[7], 0, 1)),
             )
         )  # fmt: skip
@@ -96,6 +96,49 @@ def test_staircases_are_left_alone() -> None:
         assert after.y == before.y
         assert after.turn == before.turn
         assert after.size == pytest.approx(before.size, rel=1e-12)
+
+
+def test_nearly_even_turning_becomes_even_and_wild_turning_stays() -> None:
+    slipped = [thing(0.3 * i - 0.6, turn=turn) for i, turn in enumerate((0, 52, 75, 120, 160))]
+    assert [e.turn for e in settle(slipped)] == pytest.approx([0, 40, 80, 120, 160])
+    wild = [thing(0.3 * i - 0.6, turn=turn) for i, turn in enumerate((0, 120, 30, 90, 160))]
+    assert [e.turn for e in settle(wild)] == pytest.approx([e.turn for e in wild])
+
+
+def test_mirrored_pairs_turn_as_mirror_images() -> None:
+    places, turns = ((0.5, -0.5), (0.5, 0.5), (-0.5, 0.5), (-0.5, -0.5)), (30.0, 170.0, -160.0, -50.0)
+    rosette = [
+        dataclasses.replace(thing(x, y, turn=turn), mirror=i % 2 == 1)
+        for i, ((x, y), turn) in enumerate(zip(places, turns, strict=True))
+    ]
+    found = [e.turn for e in settle(rosette)]
+    assert found[0] == pytest.approx(-found[3], abs=0.01)
+    assert found[1] == pytest.approx(-found[2], abs=0.01)
+    assert found[0] + found[1] == pytest.approx(180, abs=0.01)
+    unflipped = [dataclasses.replace(e, mirror=False) for e in rosette]
+    assert [e.turn for e in settle(unflipped)] == pytest.approx([e.turn for e in unflipped])
+
+
+def test_closer_and_closer_windows_aim_at_one_point_and_tiles_do_not() -> None:
+    aims, amounts = ((0.2, 0.0), (-0.1, 0.1), (0.0, 0.0)), (1.8, 0.9, 0.5)
+    views = [
+        dataclasses.replace(thing(0.6 * i - 0.6), clip=Clip("window", u, v, amount))
+        for i, ((u, v), amount) in enumerate(zip(aims, amounts, strict=True))
+    ]
+    assert len({(e.clip.u, e.clip.v) for e in settle(views)}) == 1
+    tiles = [dataclasses.replace(e, clip=dataclasses.replace(e.clip, amount=0.5)) for e in views]
+    assert [e.clip for e in settle(tiles)] == [e.clip for e in tiles]
+
+
+def test_small_things_beside_a_line_lie_on_it_and_others_stay() -> None:
+    ring = Element("ring", 0, 0, 1.2, aspect=2.0)
+    beside, inside, far = Element("other", 0.95, 0.1, 0.25), thing(0.0, 0.0, 0.8), Element("other", 0.3, 0.9, 0.2)
+    _, moved, kept, away = settle([ring, beside, inside, far])
+    half = ring.width / 2 - 0.035 * ring.size, ring.height / 2 - 0.035 * ring.size
+    assert (moved.x / half[0]) ** 2 + (moved.y / half[1]) ** 2 == pytest.approx(1, abs=0.01)
+    assert math.hypot(moved.x - beside.x, moved.y - beside.y) <= 0.8 * beside.size
+    assert kept == inside
+    assert (away.x, away.y) == (far.x, far.y)
 
 
 def test_kinds_are_settled_apart() -> None:
