@@ -1,0 +1,182 @@
+"""Pieces of HTML that the tabs share: small pictures, bars of scores, and what an empty or failed tab shows."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from analogen import RunError, UserError
+
+_LOG = logging.getLogger(__name__)
+# Clicks on anything with data-pick, by mouse or keyboard, become the event `pick` with its number.
+PICKING = """
+element.addEventListener('click', (event) => {
+  const found = event.target.closest('[data-pick]');
+  if (found) trigger('pick', {number: Number(found.dataset.pick)});
+});
+"""
+CSS = """
+.info-text, .or, .wrap .or {color: var(--body-text-color) !important}
+.an-empty, .an-problem, .an-note {border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);
+  padding: 1.25rem; font-size: 15px; line-height: 1.5; color: var(--body-text-color); overflow-wrap: anywhere}
+.an-empty {border-style: dashed; text-align: center; padding: 2.5rem 1.25rem}
+.an-empty h3, .an-problem h3 {font-size: 17px; font-weight: 600; margin: 0 0 .35rem; color: var(--body-text-color)}
+.an-note .an-table {margin-top: .5rem}
+.an-empty p {margin: 0 auto; max-width: 34rem}
+.an-problem {border-left: 4px solid #d4351c}
+.an-problem ol, .an-problem ul {margin: .5rem 0 0; padding-left: 1.25rem}
+.an-problem li {margin: .15rem 0}
+.an-grid {list-style: none; padding: 0; margin: 0; display: grid; gap: 12px;
+  grid-template-columns: repeat(auto-fill, minmax(148px, 1fr))}
+.an-card {display: block; width: 100%; text-align: left; padding: 8px; cursor: pointer; font-size: 13px;
+  color: var(--body-text-color); background: var(--background-fill-primary);
+  border: 1px solid var(--border-color-primary); border-radius: var(--block-radius)}
+.an-card:hover {border-color: var(--color-accent)}
+.an-card:focus-visible, .an-point:focus-visible {outline: 3px solid var(--color-accent); outline-offset: 2px}
+.an-card img {display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px;
+  background: var(--background-fill-secondary); margin-bottom: 6px}
+.an-name {display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; margin-bottom: 4px}
+.an-bar {display: grid; grid-template-columns: 4.2em 1fr 2.6em; gap: 6px; align-items: center; font-size: 12px;
+  line-height: 1.6; color: var(--body-text-color)}
+.an-bar b {font-weight: 500; text-align: right; font-variant-numeric: tabular-nums}
+.an-bar i {display: block; height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden}
+.an-bar i::before {content: ""; display: block; height: 100%; width: var(--share); border-radius: 3px;
+  background: var(--tone)}
+.an-plot {position: relative; height: clamp(320px, 52vw, 520px); margin: 34px 34px 58px 62px;
+  border-left: 1px solid var(--body-text-color); border-bottom: 1px solid var(--body-text-color);
+  background: linear-gradient(var(--border-color-primary), var(--border-color-primary)) 0 50% / 100% 1px no-repeat,
+    linear-gradient(var(--border-color-primary), var(--border-color-primary)) 50% 0 / 1px 100% no-repeat}
+.an-point {position: absolute; transform: translate(-50%, 50%); width: var(--side); height: var(--side); padding: 0;
+  border: 1px solid var(--body-text-color); border-radius: 6px; overflow: hidden; cursor: pointer;
+  background: var(--background-fill-secondary)}
+.an-point:hover, .an-point:focus-visible {z-index: 9}
+.an-point img {width: 100%; height: 100%; object-fit: cover; display: block}
+.an-point.an-chosen, .an-card.an-chosen {border: 3px solid var(--color-accent)}
+.an-tick, .an-axis {position: absolute; font-size: 12px; color: var(--body-text-color); white-space: nowrap}
+.an-axis {font-size: 13px}
+.an-big img {width: 100%; max-height: 60vh; object-fit: contain; border-radius: var(--block-radius);
+  background: var(--background-fill-secondary)}
+.an-big figcaption {padding-top: 8px; font-size: 14px; overflow-wrap: anywhere; color: var(--body-text-color)}
+.an-progress {height: 10px; border-radius: 5px; background: var(--border-color-primary); overflow: hidden;
+  margin: .6rem 0}
+.an-progress > span {display: block; height: 100%; background: var(--color-accent); border-radius: 5px}
+.an-scroll {overflow-x: auto}
+.an-table {border-collapse: collapse; width: 100%; font-size: 14px; color: var(--body-text-color)}
+.an-table, .an-table tr, .an-table tbody, .an-table thead {border: 0 !important}
+.an-table th, .an-table td {padding: 8px; text-align: left; vertical-align: middle;
+  border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important;
+  color: var(--body-text-color)}
+.an-table th {font-weight: 600; font-size: 13px}
+.an-table img {width: 72px; height: 72px; object-fit: contain; border-radius: 6px; display: block;
+  background: var(--background-fill-secondary)}
+.an-table .an-bar {min-width: 9rem}
+.an-lead {display: grid; grid-template-columns: 148px 1fr; gap: 14px; align-items: center; margin: 0 0 12px}
+figure.an-big {margin: 0}
+.an-side img {max-height: 300px}
+.an-lead img {max-height: 148px}
+.an-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px}
+.an-pair figure {margin: 0}
+@media (max-width: 640px) {
+  .an-grid {grid-template-columns: repeat(2, 1fr)}
+  .an-plot {margin-left: 50px; margin-right: 24px}
+  .an-stack thead {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
+  .an-stack tr {display: grid; grid-template-columns: 84px 1fr; padding: 8px 0;
+    border-bottom: 1px solid var(--border-color-primary) !important}
+  .an-stack td {border: 0 !important; padding: 2px 8px}
+  .an-stack td:first-child {grid-row: span 4}
+}
+"""
+# For the page's head. Upload buttons of Gradio carry a name that is not what they show, which speech control misses.
+HEAD = """<script>
+new MutationObserver(() => document.querySelectorAll('button[aria-label]').forEach((button) => {
+  const shown = button.innerText.replace(/\\s+/g, ' ').trim();
+  if (shown && !button.dataset.pick && !button.getAttribute('aria-label').includes(shown))
+    button.setAttribute('aria-label', shown);
+})).observe(document.documentElement, {childList: true, subtree: true});
+</script>"""
+TONES = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57"}
+
+
+def escaped(text: object) -> str:
+    return html.escape(str(text))
+
+
+def jpeg(image: Image.Image, side_px: int, quality: int = 84) -> bytes:
+    """The picture as JPEG, no side longer than `side_px`."""
+    small = image.convert("RGB")
+    small.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+    with io.BytesIO() as out:
+        small.save(out, "JPEG", quality=quality)
+        return out.getvalue()
+
+
+def picture(data: bytes, alt: str) -> str:
+    """A JPEG as part of the page itself, so that no path of the server is told."""
+    source = base64.b64encode(data).decode()
+    return f'<img src="data:image/jpeg;base64,{source}" alt="{escaped(alt)}">'
+
+
+def bar(name: str, value: float | None) -> str:
+    """A score in [-1, 1] as a bar from 0 to 1 and a number; nothing where there is none."""
+    if value is None:
+        return ""
+    share = f"{100 * min(max(value, 0), 1):.0f}%"
+    tone = TONES.get(name, "var(--color-accent)")
+    return f'<span class="an-bar">{name}<i style="--share:{share};--tone:{tone}"></i><b>{value:.2f}</b></span>'
+
+
+def empty(title: str, text: str) -> str:
+    return f'<div class="an-empty"><h3>{escaped(title)}</h3><p>{escaped(text)}</p></div>'
+
+
+def working(text: str) -> str:
+    return f'<div class="an-empty" role="status" aria-busy="true"><p>{escaped(text)}</p></div>'
+
+
+def note(text: str) -> str:
+    return f'<div class="an-note" role="status">{escaped(text)}</div>'
+
+
+def problem(text: str, lines: tuple[str, ...] = ()) -> str:
+    """What is wrong, as one sentence, with a list of places if there are several."""
+    items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
+    return f'<div class="an-problem" role="alert">{escaped(sentence(text))}{f"<ul>{items}</ul>" if items else ""}</div>'
+
+
+def sentence(text: str) -> str:
+    """Messages are made for a terminal, where they follow a name."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
+
+
+def told(error: Exception) -> str:
+    """An error as one line for the user; what is no slip of theirs goes to the log with its traceback."""
+    if isinstance(error, UserError | RunError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "memory does not suffice: take fewer or smaller pictures"
+    _LOG.error("a call of the studio failed", exc_info=error)
+    return f"something went wrong ({type(error).__name__}): try again, or look into the studio's log"
+
+
+def for_clients(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An endpoint whose failures are one sentence to whoever calls it."""
+
+    @wraps(function)
+    def call(*values: Any, **named: Any) -> Any:
+        try:
+            return function(*values, **named)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise gr.Error(sentence(told(error)), print_exception=False) from error
+
+    return call

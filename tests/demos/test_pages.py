@@ -1,0 +1,180 @@
+"""Promises of the Explore, Batch and Compare pages in a browser: a click does it, by keyboard too, and anyone can read
+them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studio_server import EXAMPLES, axe, served
+
+pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
+pytest.importorskip("analogen.demos.app", reason="the tabs are served by the studio's app")
+sync_api = pytest.importorskip("playwright.sync_api", reason="pages are tested by Playwright")
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium, or set CHROMIUM")
+
+OWLS, BOOKS = EXAMPLES / "ring_of_owls.png", EXAMPLES / "tower_of_books.png"
+SECONDS = 60_000  # for a click's effect, on a machine that does other things
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page of the studio; its last sight is kept where SCREENSHOTS says."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(SECONDS)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#tabs")
+    yield page
+    kept = os.environ.get("SCREENSHOTS")
+    if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=str(Path(kept) / f"{request.node.name}.png"), full_page=True)
+    context.close()
+
+
+def open_tab(page: Any, name: str) -> Any:
+    """Bring a tab to the front. Returns its panel."""
+    page.get_by_role("tab", name=name, exact=True).click()
+    panel = page.locator(f"#tab-{name.lower()}")
+    panel.locator("button.primary").first.wait_for()
+    return panel
+
+
+def upload(panel: Any, *paths: Path, which: int = 0) -> None:
+    panel.locator("input[type=file]").nth(which).set_input_files([str(path) for path in paths])
+
+
+def test_explore_indexes_searches_and_sends_to_create(page: Any) -> None:
+    panel = open_tab(page, "Explore")
+    page.locator("#explore-index").click()
+    page.locator("#explore-status >> text=new pictures").wait_for()
+    upload(panel, OWLS)
+    panel.locator("img").first.wait_for()
+    page.locator("#explore-go").click()
+    first = page.locator("#explore-results .an-card").first
+    first.wait_for()
+    assert "ring_of_owls.png" in first.get_attribute("aria-label")
+    first.focus()
+    page.keyboard.press("Enter")
+    detail = page.locator("#explore-detail img")
+    detail.wait_for()
+    assert "ring_of_owls.png" in detail.get_attribute("alt")
+    page.get_by_role("tab", name="Similarity space").click()
+    assert page.locator("#explore-space .an-point").count() >= 8
+    page.get_by_role("button", name="Use in Create").click()
+    page.locator("#tab-create-button[aria-selected=true]").wait_for()
+
+
+def test_a_batch_is_started_followed_after_a_reload_and_downloaded(page: Any, tmp_path: Path) -> None:
+    panel = open_tab(page, "Batch")
+    upload(panel, OWLS, BOOKS)
+    subjects = page.locator("#batch-subjects textarea")
+    subjects.fill("bicycle\nteapot")
+    subjects.blur()
+    page.locator("#batch-check >> text=4 rows").wait_for()
+    page.locator("#batch-start:not([disabled])").click()
+    page.locator("#batch-status [role=progressbar]").wait_for()
+    page.reload()
+    open_tab(page, "Batch")
+    page.locator("#batch-status >> text=Done").wait_for()
+    page.locator("#batch-results img").first.wait_for()
+    page.locator("#batch-pack").click()
+    page.locator("#batch-download").wait_for()
+    with page.expect_download() as found:
+        page.locator("#batch-download").click()
+    found.value.save_as(tmp_path / "batch.zip")
+    with zipfile.ZipFile(tmp_path / "batch.zip") as file:
+        assert sum(name.endswith(".png") for name in file.namelist()) == 4
+
+
+def test_problems_of_a_manifest_are_listed_and_start_stays_off(page: Any, tmp_path: Path) -> None:
+    table = tmp_path / "assets.csv"
+    table.write_text("reference,subject\nmissing.png,cat\nring_of_owls.png,\n")
+    panel = open_tab(page, "Batch")
+    upload(panel, table, OWLS)
+    problem = page.locator("#batch-check [role=alert]")
+    problem.wait_for()
+    assert "line 2" in problem.inner_text()
+    assert "line 3" in problem.inner_text()
+    assert page.locator("#batch-start").is_disabled()
+
+
+def test_a_corrupt_upload_is_one_sentence(page: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(OWLS.read_bytes()[:2000])
+    panel = open_tab(page, "Compare")
+    upload(panel, OWLS)
+    panel.locator("img").first.wait_for()
+    upload(panel, bad, which=-1)
+    panel.get_by_text("bad.png").first.wait_for()
+    page.locator("#compare-go").click()
+    told = page.locator("#compare-result [role=alert]")
+    told.wait_for()
+    assert "damaged" in told.inner_text()
+    assert "Traceback" not in page.content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_tab_has_a_serious_finding_of_axe(browser: Any, address: str, scheme: str) -> None:
+    script = axe()
+    if script is None:
+        pytest.skip("no axe-core here: npm install --no-save axe-core, or set AXE_CORE to its axe.min.js")
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(SECONDS)
+    page = context.new_page()
+    page.goto(f"{address}?__theme={scheme}")
+    page.wait_for_selector("#tabs")
+    found = []
+    for name in ("Create", "Explore", "Batch", "Compare", "History"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        page.wait_for_timeout(1500)
+        page.evaluate(script.read_text())
+        for finding in page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]:
+            if finding["impact"] in ("serious", "critical"):
+                nodes = [node["target"][0] for node in finding["nodes"][:4]]
+                found.append(f"{name}: {finding['id']} ({finding['impact']}): {nodes}")
+    context.close()
+    assert found == []
+
+
+def test_small_text_and_sideways_scrolling_do_not_happen_on_a_phone(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    context.set_default_timeout(SECONDS)
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_selector("#tabs")
+    for name in ("Explore", "Batch", "Compare"):
+        button = page.locator(f"#tab-{name.lower()}-button")
+        if not button.is_visible():  # those that find no room are in a menu
+            page.locator(".overflow-menu > button").click()
+            button = page.locator(".overflow-dropdown button", has_text=name)
+        button.click()
+        page.locator(f"#tab-{name.lower()} button.primary").first.wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
+        small = page.evaluate(
+            "[...document.querySelectorAll('*')].filter(e => e.offsetWidth && parseFloat(getComputedStyle(e).fontSize)"
+            " < 12 && [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim())).map(e => e.textContent)"
+        )
+        assert small == [], name
+    context.close()
