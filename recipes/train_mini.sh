@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# From an empty folder to mini's weights and their tables: encoder, composer on the encoder's references, judges.
+#
+#   recipes/train_mini.sh cpu|gpu [FOLDER]     trains into FOLDER (default runs); a run that was stopped goes on
+#   INSTALL=1 recipes/train_mini.sh cpu        copies the results over the shipped weights, then measures them
+#
+# cpu: a day on two cores without fast bf16, hours with it. Every training can be called alone with its preset.
+set -euo pipefail
+kind=${1:?cpu or gpu} runs=${2:-runs}
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+analogen train encoder --config "$top/relsim/presets/encoder-$kind.toml" \
+    --set output="$runs/encoder" --set pool="$runs/pool"
+# First what captions say of all scenes, then what the encoder says of drawn references too.
+analogen train composer --config "$top/pipelines/presets/composer-$kind.toml" \
+    --set output="$runs/composer-words" --set scenes="$runs/scenes-words.npz" --set num_plus_tokens=0
+analogen train composer --config "$top/pipelines/presets/composer-$kind.toml" --set seed=1 \
+    --set output="$runs/composer" --set scenes="$runs/scenes.npz" \
+    --set encoder="$runs/encoder" --set init="$runs/composer-words"
+analogen train judge --config "$top/relsim/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
+    --set pool="$runs/judge-pool"
+analogen train judge --config "$top/relsim/presets/judge-subject-cpu.toml" --set output="$runs/judges/subject" \
+    --set init="$runs/judges/relation" --set pool="$runs/judge-pool-fine"
+
+if [ "${INSTALL:-}" = 1 ]; then
+    cp "$runs"/encoder/{config.json,model.safetensors,captions.json,captions.safetensors} "$top/relsim/weights/mini/"
+    cp -r "$runs"/composer/{model_index.json,prior,denoiser,scheduler} "$top/pipelines/weights/mini/"
+fi
+analogen evaluate retrieval --queries 342
+analogen evaluate analogy --rows 228 --candidates 8 --judges "$runs/judges"
