@@ -133,13 +133,18 @@ def _run_wave(
     for row in made.iter_rows():
         if stop.is_set():
             raise Stopped
-        found = json.loads(row["outcomes"])
-        if "broken" in found:
-            raise (UserError if found["user"] else RunError)(found["broken"])
-        for outcome in found["ends"]:
-            ends.put((waiting.pop(outcome["job"]), Outcome(**outcome)))
+        for outcome in _outcomes(row["outcomes"]):
+            ends.put((waiting.pop(outcome.job), outcome))
     for job in waiting.values():
         ends.put((job, Outcome(job.id, None, f"its worker died {TRIES} times while it made the chunk of this row")))
+
+
+def _outcomes(answer: str) -> list[Outcome]:
+    """What a worker said of its chunk. Raises UserError or RunError if the run cannot go on."""
+    found = json.loads(answer)
+    if "broken" in found:
+        raise (UserError if found["user"] else RunError)(found["broken"])
+    return [Outcome(**outcome) for outcome in found["ends"]]
 
 
 class Worker:

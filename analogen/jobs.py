@@ -109,6 +109,7 @@ class JobStore:
         with self._lock:
             with suppress(RunError):
                 self.release()
+            _closed.add(self.worker)
             self._base.close()
 
     def __enter__(self) -> JobStore:
@@ -341,6 +342,9 @@ class JobStore:
                 raise RunError(f"{self.path}: cannot be read ({error}): check the disk") from error
 
 
+# Stores that this process has closed: on a full disk they could not give back what they held.
+_closed: set[str] = set()
+
 _REQUEUE = "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL WHERE state = 'running' AND "
 
 
@@ -375,6 +379,8 @@ def _identity() -> str:
 
 def _is_dead(worker: str) -> bool:
     """Whether a process is known to have ended; False where nothing tells, then its lease decides."""
+    if worker in _closed:
+        return True
     try:
         found = json.loads(worker)
         if found["system"] != _system():

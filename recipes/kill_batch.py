@@ -1,6 +1,6 @@
 """Kill a running batch at random moments, go on with it, and compare with a run that nobody disturbed.
 
-python recipes/kill_batch.py --kills 200 --rows 60
+python recipes/kill_batch.py --kills 200 --rows 60 [--minutes 10]
 
 Prints one line of JSON; exit code 1 and the reasons if a row was lost or doubled, a file broken, or a byte differs.
 POSIX only: every run is a fork of a process that has imported torch once.
@@ -117,6 +117,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after so many")
     options = parser.parse_args()
 
     import torch
@@ -148,7 +149,8 @@ def main() -> int:
         finished = expected["results.jsonl"].count(b"\n")
         if finished != options.rows:
             faults.append(f"the undisturbed run finished {finished} of {options.rows} rows")
-        while kills < options.kills and not faults:
+        ends = started + 60 * options.minutes
+        while kills < options.kills and not faults and time.monotonic() < ends:
             folder = Path(place, f"run{runs}")
             while killed_after(start(arguments(folder)), rng.uniform(0, seconds * 0.8)):
                 kills += 1

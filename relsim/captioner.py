@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from analogen.relsim.asking import (
@@ -79,13 +79,15 @@ class Captioner:
         tries: int = 3,
         batch_size: int = 8,
         progress: bool = False,
+        refuse: Callable[[int, str], None] | None = None,
     ) -> list[Answer]:
         """A caption of each picture, None where no try passed the check: one line with a placeholder.
 
-        The first try is by `sampling`, further ones are drawn. Raises ValueError or FileNotFoundError for the first
-        picture that cannot be read.
+        The first try is by `sampling`, further ones are drawn. refuse: takes the place and the reason of a picture
+        that cannot be read, which then has no answer among those given back; without it the first such picture raises
+        ValueError or FileNotFoundError.
         """
-        return self._all([[image] for image in images], sampling, tries, batch_size, progress)
+        return self._all([[image] for image in images], sampling, tries, batch_size, progress, refuse)
 
     def caption_groups(
         self,
@@ -101,7 +103,13 @@ class Captioner:
         return self._all(groups, sampling, tries, batch_size, progress)
 
     def _all(
-        self, groups: Sequence[Pictures], sampling: Sampling, tries: int, batch_size: int, progress: bool
+        self,
+        groups: Sequence[Pictures],
+        sampling: Sampling,
+        tries: int,
+        batch_size: int,
+        progress: bool,
+        refuse: Callable[[int, str], None] | None = None,
     ) -> list[Answer]:
         def load(group: Pictures) -> list[Pixels]:
             return [load_pixels(image, self.fitting, self.vlm.side_unit) for image in group]
@@ -110,9 +118,9 @@ class Captioner:
             return self._caption_batch(batch, sampling, tries)
 
         found: dict[int, Answer] = {}
-        for pairs in run_all(groups, load, ask, batch_size, progress=progress):
+        for pairs in run_all(groups, load, ask, batch_size, refuse, progress):
             found.update(pairs)
-        return [found[index] for index in range(len(groups))]
+        return [found[index] for index in sorted(found)]
 
     def _caption_batch(self, batch: list[list[Pixels]], sampling: Sampling, tries: int) -> list[Answer]:
         turns = [Turn(pictures, question_for(len(pictures))) for pictures in batch]

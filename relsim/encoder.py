@@ -95,6 +95,12 @@ class MiniEncoder:
         batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
         return self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last)).patches.cpu().numpy()
 
+    @property
+    def least_px(self) -> int:
+        """The longer side that a picture may be shrunk to by its decoder, in pixels: what it costs is under .002 of
+        the cosine to the relation of the whole picture."""
+        return 3 * self.net.config.image_size
+
     def reduced(self, image: Image.Image) -> Image.Image:
         """The picture as the network sees it: `look` says the same of either, and this one is small."""
         return Image.fromarray(_square(as_rgb(image), self.net.config.image_size))
@@ -200,14 +206,17 @@ def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=4)
-def load_encoder(name_or_path: str = "mini", device: str = "cpu", dtype: str = "auto") -> RelationalEncoder:
+def load_encoder(
+    name_or_path: str = "mini", device: str = "cpu", dtype: str = "auto", unresized: bool = False
+) -> RelationalEncoder:
     """An encoder by name, folder or hub id ("org/name", "org/name@revision"), loaded once per process.
 
-    A folder is of mini's kind or a checkpoint of the Qwen encoder in either layout; dtype is for the latter.
+    A folder is of mini's kind or a checkpoint of the Qwen encoder in either layout; dtype is for the latter, and
+    unresized: pictures keep their shape, as in the authors' own inference, instead of the square of the training.
     Raises FileNotFoundError, ValueError or ImportError with the reason in one line, such as an unknown name.
     """
     if name_or_path == "mini":
-        return MiniEncoder(SHIPPED, device)
+        return _mini(SHIPPED, device, unresized)
     folder = Path(name_or_path)
     if not folder.is_dir():
         # All that big encoders need is imported here: mini's start must not wait for it.
@@ -222,7 +231,18 @@ def load_encoder(name_or_path: str = "mini", device: str = "cpu", dtype: str = "
     if (folder / "adapter_config.json").is_file():
         from analogen.relsim.qwen import load_qwen
 
-        return load_qwen(folder, device, dtype, name=name_or_path)
+        fitting = None
+        if unresized:
+            from analogen.relsim.fitting import Fitting
+
+            fitting = Fitting(size=None)
+        return load_qwen(folder, device, dtype, name=name_or_path, fitting=fitting)
+    return _mini(folder, device, unresized)
+
+
+def _mini(folder: Path, device: str, unresized: bool) -> MiniEncoder:
+    if unresized:
+        raise ValueError("--unresized is for encoders on Qwen2.5-VL: encoders of mini's kind see whole pictures anyway")
     return MiniEncoder(folder, device)
 
 

@@ -1,7 +1,7 @@
 """The image filter: which pictures carry a logic that could be transferred to other things.
 
 sieve = load_filter("Qwen/Qwen2.5-VL-7B-Instruct", device="cuda")
-for batch in sieve.judge_files(picture_files("photos")):
+for batch in sieve.judge_files(picture_files("photos")):  # of analogen.relsim.images
     for found in batch: ...  # its path and probability, or why it could not be read
 """
 
@@ -30,10 +30,6 @@ QUESTION = (
     "Others merely show a thing, a person or a place. Has this picture an idea that could be carried over to entirely "
     "different things? Answer yes or no."
 )
-SUFFIXES = frozenset({
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm",
-    ".ico",
-})  # fmt: skip
 
 
 class Judged(NamedTuple):
@@ -100,31 +96,6 @@ def load_filter(
     """
     worn = load_hat(name_or_path, "filter", device, dtype, base=base, cache_dir=cache_dir)
     return ImageFilter(worn.vlm, worn.hat, str(name_or_path), fitting)
-
-
-def picture_files(folder: str | Path) -> list[Path]:
-    """The pictures in a folder and the folders in it, by their names' endings, sorted; hidden ones left out.
-
-    Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        if folder.exists():
-            raise ValueError(f"{folder}: is no folder: name the folder that holds the pictures")
-        raise FileNotFoundError(f"{folder}: no such folder: check the name")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise ValueError(f"{folder}: cannot be read: check its permissions")
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
-        ]
-    if not found:
-        raise ValueError(f"{folder}: holds no pictures: expected files such as .png or .jpg")
-    return sorted(found)
 
 
 # What was found, as JSON lines

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from analogen.relsim.containers import MAX_COUNTED, costly, count_frames
 
@@ -16,6 +18,10 @@ MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20
 # Left out on purpose: EPS and PDF (Pillow would start Ghostscript), and formats that nobody exchanges.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
+SUFFIXES = frozenset({
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm",
+    ".ico",
+})  # fmt: skip
 EXPECTED = "expected a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture"
 _STRIP_VALUES = 1 << 22  # numbers that are scaled at a time: as many as need little memory
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
@@ -23,10 +29,12 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as read. `image`: upright, 8-bit RGB; `notes`: what was changed on the way, for the user."""
+    """A picture as read. `image`: upright, 8-bit RGB; `notes`: what was changed on the way, for the user;
+    `size`: (width, height) in the file, upright, from which `image` differs where it was read smaller."""
 
     image: Image.Image
     notes: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
 
 def read_image(path: str | Path) -> Picture:
@@ -43,12 +51,22 @@ def read_image(path: str | Path) -> Picture:
         return read_image_from(file, path)
 
 
-def read_image_from(file: BinaryIO, name: str | Path) -> Picture:
-    """`read_image` of an open file or of bytes in memory, such as a member of an archive; `name` is for messages."""
+def read_image_from(file: BinaryIO, name: str | Path, least_px: int | None = None) -> Picture:
+    """`read_image` of an open file or of bytes in memory, such as a member of an archive; `name` is for messages.
+
+    least_px: what the longer side has to keep. A large JPEG is then decoded at a half, a quarter or an eighth, which
+    is several times as fast.
+    """
     path = Path(name)
     image = _open(path, file)
+    width, height = image.size
     try:
+        if least_px is not None and max(width, height) > least_px and isinstance(image, JpegImageFile):
+            shrink = max(width, height) / least_px
+            image.draft(None, (max(1, int(width / shrink)), max(1, int(height / shrink))))
         notes = _decode(image, file)
+        if image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
+            width, height = height, width
         upright = ImageOps.exif_transpose(image)
     except MemoryError as error:
         raise ValueError(
@@ -57,7 +75,7 @@ def read_image_from(file: BinaryIO, name: str | Path) -> Picture:
     except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, KeyError...
         raise ValueError(f"{path}: the picture is damaged or truncated ({_one_line(error)}): save it anew") from error
     try:
-        return Picture(_to_rgb(upright), notes)
+        return Picture(_to_rgb(upright), notes, (width, height))
     except (ValueError, OSError) as error:
         raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
 
@@ -70,6 +88,31 @@ def as_rgb(image: Image.Image | str | Path) -> Image.Image:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     return image.convert("RGB")
+
+
+def picture_files(folder: str | Path) -> list[Path]:
+    """The pictures in a folder and the folders in it, by their names' endings, sorted; hidden ones left out.
+
+    Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        if folder.exists():
+            raise ValueError(f"{folder}: is no folder: name the folder that holds the pictures")
+        raise FileNotFoundError(f"{folder}: no such folder: check the name")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ValueError(f"{folder}: cannot be read: check its permissions")
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+        ]
+    if not found:
+        raise ValueError(f"{folder}: is a folder that holds no pictures: expected files such as .png or .jpg")
+    return sorted(found)
 
 
 def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:

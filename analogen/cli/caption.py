@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.similarity import read_pictures
+from analogen.cli.similarity import find_pictures, look_over_files, refused_key, tell_refused
 from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
 
@@ -20,7 +21,7 @@ DEFAULT_TOP_K, DEFAULT_ENCODER = 3, "mini"
 
 
 @click.command("caption", context_settings=HELP)
-@click.argument("images", metavar="IMG [IMG ...]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--group", is_flag=True, help="The IMGs, 2 to 10, share one logic: say that one.")
 @click.option("--captioner", metavar="NAME", help="Folder or hub id of a captioner on Qwen2.5-VL, which writes freely.")
 @click.option("--sample", is_flag=True, help="Let the captioner draw its words (temperature .7, top-p .9).")
@@ -45,29 +46,34 @@ def command(
 ) -> int:
     """Say in anonymous words what relational logic each IMG shows, or with --group the one that all share.
 
-    Without --captioner: the nearest captions of mini's catalogue.
+    Without --captioner: the nearest captions of mini's catalogue. A DIR stands for all pictures in it and in the
+    folders in it. Those of them that cannot be read stop nothing: they are listed last, and the exit code is 2.
     """
     if top_k is not None and top_k < 1:
         raise UserError(f"--top-k is {top_k}: expected 1 or more")
     if group and not 2 <= len(images) <= 10:
         raise UserError(f"--group came with {len(images)} pictures: expected 2 to 10 that share one logic")
     check_device(device)
+    refused: list[dict[str, str]] = []
     if captioner is None:
         if sample:
             raise UserError("--sample is for captioners: name one with --captioner")
-        answers = _nearest(images, group, top_k or DEFAULT_TOP_K, encoder or DEFAULT_ENCODER, device)
+        paths = find_pictures(images, folders=not group)
+        answers = _nearest(paths, group, top_k or DEFAULT_TOP_K, encoder or DEFAULT_ENCODER, device, refused)
     else:
         if top_k is not None or encoder is not None:
             given = "--encoder" if top_k is None else "--top-k"
             raise UserError(
                 f"{given} is for catalogues, and --captioner writes its own captions: leave one of them out"
             )
-        answers = _written(images, group, captioner, sample, seed, device, dtype)
+        paths = find_pictures(images, folders=not group)
+        answers = _written(paths, group, captioner, sample, seed, device, dtype, refused)
     failed = [row for row in answers if "problem" in row]
     if format_ == "json":
         named = encoder or DEFAULT_ENCODER if captioner is None else None
-        click.echo(json.dumps({"encoder": named, "captioner": captioner, "images": answers}))
-        return 1 if failed else 0
+        told = {"encoder": named, "captioner": captioner, "images": answers}
+        click.echo(json.dumps(told | refused_key(refused)))
+        return tell_refused(refused) or (1 if failed else 0)
     for row in answers:
         where = ", ".join(click.format_filename(path) for path in row.get("paths", [row.get("path")]))
         if "problem" in row:
@@ -81,28 +87,34 @@ def command(
                 if known
                 else f"  {found['caption']}"
             )
-    return 1 if failed else 0
+    return tell_refused(refused) or (1 if failed else 0)
 
 
-def _nearest(images: tuple[Path, ...], group: bool, top_k: int, encoder: str, device: str) -> list[dict[str, Any]]:
-    """Captions of the catalogue, nearest to each picture's relation or to the mean relation of the group."""
-    pictures = read_pictures(images)
+def _nearest(
+    images: Sequence[Path], group: bool, top_k: int, encoder: str, device: str, refused: list[dict[str, str]]
+) -> list[dict[str, Any]]:
+    """Captions of the catalogue, nearest to each picture's relation or to the mean relation of the group.
+
+    refused: gets those that cannot be read.
+    """
     with quick_imports(), user_errors():
         import numpy as np
 
         from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
-    looked = model.look(pictures)
-    relations, known, names = looked.relation, looked.known, [{"path": str(path)} for path in images]
+    looked = look_over_files(model, images)
+    refused += looked.refused
+    relations, names = [seen.relation for seen in looked.seen], [{"path": str(path)} for path in looked.paths]
+    known = [seen.known or 0.0 for seen in looked.seen]
     if group:
-        mean = relations.mean(0, keepdims=True)
-        relations, known = mean / max(float(np.linalg.norm(mean)), 1e-12), known.mean(keepdims=True)
+        mean = np.mean(relations, axis=0)
+        relations, known = [mean / max(float(np.linalg.norm(mean)), 1e-12)], [float(np.mean(known))]
         names = [_named(images)]
     return [
         {
             **name,
-            "confidence": round(model.confidence(relation, float(sure)), 4),
+            "confidence": round(model.confidence(relation, sure), 4),
             "captions": [
                 {"caption": match.caption, "relation": match.relation, "score": round(match.score, 4)}
                 for match in model.nearest_captions(relation, top_k)
@@ -113,27 +125,36 @@ def _nearest(images: tuple[Path, ...], group: bool, top_k: int, encoder: str, de
 
 
 def _written(
-    images: tuple[Path, ...], group: bool, captioner: str, sample: bool, seed: int, device: str, dtype: str
+    images: Sequence[Path],
+    group: bool,
+    captioner: str,
+    sample: bool,
+    seed: int,
+    device: str,
+    dtype: str,
+    refused: list[dict[str, str]],
 ) -> list[dict[str, Any]]:
-    """What a captioner writes; a row without a caption has `problem` and `tries`."""
-    for path in images:
-        read_pictures((path,))  # before anything is loaded, and one at a time: together they may not fit in memory
+    """What a captioner writes; a row without a caption has `problem` and `tries`. refused: gets those that cannot be
+    read."""
     with quick_imports(), user_errors():
         from analogen.relsim.asking import GREEDY, Sampling
         from analogen.relsim.captioner import load_captioner
 
         model = load_captioner(captioner, pick_device(device), dtype)
     sampling = Sampling(seed=seed) if sample else Sampling(temperature=GREEDY.temperature, seed=seed)
+    bad: dict[int, str] = {}
     try:
         if group:
             return [_row(_named(images), answer) for answer in model.caption_groups([images], sampling)]
-        answers = model.caption(images, sampling, progress=True)
+        answers = model.caption(images, sampling, progress=True, refuse=bad.__setitem__)
     except MemoryError as error:
         raise RunError(str(error)) from error
-    return [_row({"path": str(path)}, answer) for path, answer in zip(images, answers, strict=True)]
+    refused += [{"path": str(images[index]), "reason": bad[index]} for index in sorted(bad)]
+    good = [path for index, path in enumerate(images) if index not in bad]
+    return [_row({"path": str(path)}, answer) for path, answer in zip(good, answers, strict=True)]
 
 
-def _named(images: tuple[Path, ...]) -> dict[str, Any]:
+def _named(images: Sequence[Path]) -> dict[str, Any]:
     return {"paths": [str(path) for path in images]}
 
 

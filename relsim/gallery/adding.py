@@ -17,8 +17,9 @@ from PIL import Image
 from analogen.relsim.batches import run_all
 from analogen.relsim.encoder import MiniEncoder, RelationalEncoder
 from analogen.relsim.gallery.patterns import path_pattern
-from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known, Vectors
+from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known
 from analogen.relsim.images import open_checked, read_image_from
+from analogen.relsim.looking import Seen, see
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 BATCH = 32
@@ -83,13 +84,13 @@ def add(
     work = list(fresh())
     gallery.touch(touched)
     reduce = encoder.reduced if isinstance(encoder, MiniEncoder) else (lambda image: image)
+    least_px = max(encoder.least_px, 2 * THUMBNAIL_PX) if isinstance(encoder, MiniEncoder) else None
 
     def refuse(index: int, reason: str) -> None:
         told.refused.append({"path": str(work[index]), "reason": reason})
 
-    def embed(read: list[_Read]) -> list[tuple[_Read, Vectors, Vectors]]:
-        relation, attributes = both(encoder, [one.image for one in read])
-        return list(zip(read, relation, attributes, strict=True))
+    def embed(read: list[_Read]) -> list[tuple[_Read, Seen]]:
+        return list(zip(read, see(encoder, [one.image for one in read]), strict=True))
 
     def flush() -> None:
         gallery.put(waiting)
@@ -97,8 +98,8 @@ def add(
         if on_commit is not None:
             on_commit(told.added + told.changed)
 
-    for batch in run_all(work, lambda path: _read(path, reduce), embed, BATCH, refuse, progress):
-        for _, (read, relation, attributes) in batch:
+    for batch in run_all(work, lambda path: _read(path, reduce, least_px), embed, BATCH, refuse, progress):
+        for _, (read, seen) in batch:
             if read.path in known:
                 told.changed += 1
             else:
@@ -106,8 +107,8 @@ def add(
             size = read.size
             waiting.append(
                 Entry(
-                    read.path, read.sha256, read.length, read.mtime_ns, *size, time.time(), relation, attributes,
-                    read.thumbnail,
+                    read.path, read.sha256, read.length, read.mtime_ns, *size, time.time(), seen.relation,
+                    seen.attributes, read.thumbnail,
                 )
             )  # fmt: skip
         if len(waiting) >= commit:
@@ -125,14 +126,6 @@ def about_of(encoder: RelationalEncoder, name: str) -> About:
         return About(name, config.relation_dim, config.looks_dim, _digest(weights)[:16])
     one = Image.new("RGB", (64, 64))
     return About(name, encoder.embed([one]).shape[1], encoder.attributes([one]).shape[1])
-
-
-def both(encoder: RelationalEncoder, images: Sequence[Image.Image]) -> tuple[Vectors, Vectors]:
-    """Relations and looks of pictures, in one pass where the encoder can."""
-    if isinstance(encoder, MiniEncoder):
-        looked = encoder.look(images)
-        return looked.relation, looked.attributes
-    return encoder.embed(images), encoder.attributes(images)
 
 
 def find_files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -175,12 +168,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path, reduce: Callable[[Image.Image], Image.Image]) -> _Read:
+def _read(path: Path, reduce: Callable[[Image.Image], Image.Image], least_px: int | None = None) -> _Read:
     with open_checked(path) as file:
         data, state = file.read(), os.fstat(file.fileno())
-    image = read_image_from(io.BytesIO(data), path).image
+    picture = read_image_from(io.BytesIO(data), path, least_px)
+    image, size = picture.image, picture.size
     digest = hashlib.sha256(data).hexdigest()
-    return _Read(str(path), digest, len(data), state.st_mtime_ns, image.size, thumbnail_of(image), reduce(image))
+    return _Read(str(path), digest, len(data), state.st_mtime_ns, size, thumbnail_of(image), reduce(image))
 
 
 def thumbnail_of(image: Image.Image) -> bytes:

@@ -18,6 +18,7 @@ from analogen.relsim.gallery.store import Gallery, Vectors
 MIN_ROWS = 4096  # fewer are searched faster without
 RECALL = 0.95
 QUERIES = 100
+ITERATIONS = 50  # of k-means
 # Partitions asked, and how many times more rows than wanted are compared once more in full precision.
 WAYS = ((4, 4), (8, 4), (16, 8), (32, 8), (64, 16), (128, 16), (256, 32))
 
@@ -30,12 +31,20 @@ def build(gallery: Gallery, say: Callable[[str], None] = lambda text: None, quer
         raise ValueError(
             f"{gallery.uri}: holds {rows} pictures, and below {MIN_ROWS} an index slows searches: leave it"
         )
-    # Partitions of a few thousand rows; eight dimensions a byte, whose errors the full vectors mend.
+    # Partitions of a few thousand rows; four dimensions a byte, whose errors the full vectors mend.
     partitions = max(16, min(4096, rows // 4096))
+    from lancedb.index import IvfPq
+
     gallery.table.create_index(
-        vector_column_name="relation", metric="cosine", index_type="IVF_PQ", num_partitions=partitions,
-        num_sub_vectors=gallery.about.relation_dim // 4, replace=True,
-    )  # fmt: skip
+        "relation",
+        config=IvfPq(
+            distance_type="cosine",
+            num_partitions=partitions,
+            num_sub_vectors=gallery.about.relation_dim // 4,
+            max_iterations=ITERATIONS,
+        ),
+        replace=True,
+    )
     asked = _sample(gallery, queries)
     exact = [_nearest(gallery, vector, None) for vector in asked]
     found: dict[str, Any] = {}

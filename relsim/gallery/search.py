@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.gallery.adding import both
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.store import Gallery, Loaded, Vectors
+from analogen.relsim.looking import see
 
 # How many times more rows than asked for are looked at again where looks count too.
 AGAIN = 20
@@ -122,8 +122,9 @@ def make_query(
     parts: list[Vectors] = []
     looks = None
     if references:
-        relation, looks = both(encoder, references)
-        parts.append((weight if words else 1.0) * _unit(relation.mean(axis=0)))
+        seen = see(encoder, references)
+        looks = np.stack([one.attributes for one in seen])
+        parts.append((weight if words else 1.0) * _unit(np.mean([one.relation for one in seen], axis=0)))
     if words:
         parts.append((1 - weight if references else 1.0) * _unit(encoder.embed_text(words).mean(axis=0)))
     away: list[Vectors] = []

@@ -246,7 +246,7 @@ def _connect(uri: str) -> Any:
 
 
 def _tables(database: Any) -> list[str]:
-    return list(database.table_names(limit=100))
+    return list(database.list_tables(limit=100).tables)
 
 
 def _quoted(text: str) -> str:

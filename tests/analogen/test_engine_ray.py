@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from analogen import batch
+from analogen import batch, engine_ray
+from analogen.chunks import Member, Place
 from analogen.cli import main
 from analogen.engine import work_here
-from analogen.engine_ray import work_on_ray
+from analogen.engine_ray import Worker, work_on_ray
 from analogen.errors import RunError, UserError
 from analogen.manifest import Manifest
 
@@ -91,14 +92,6 @@ def test_worker_that_is_killed_costs_its_chunk_only(
         batch.close_run(calm, sheet=False, seconds=0)
     assert contents(tmp_path / "ray") == contents(tmp_path / "calm")
 
-    # A folder that the workers do not see is told, and the rows go back to the queue.
-    gone = batch.open_run(Manifest(manifest, DEFAULTS), tmp_path / "gone")
-    monkeypatch.setattr(Path, "resolve", lambda self, strict=False: Path("/nowhere") / self.name)
-    with gone.store:
-        with pytest.raises(UserError, match=r"is not seen by the Ray worker on .*: put --output .* that all machines"):
-            work_on_ray(gone, None, "cpu", 1)
-        assert gone.store.counts()["done"] == 0
-
 
 def test_cluster_that_does_not_answer_is_told_in_one_line(
     manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -131,10 +124,7 @@ sys.exit(main(sys.argv[1:]))
     assert 'pip install "analogen[ray]"' in done.stderr
 
 
-def test_broken_disk_under_a_worker_ends_the_run(manifest: Path, tmp_path: Path) -> None:
-    from analogen.chunks import Member, Place
-    from analogen.engine_ray import Worker
-
+def test_broken_disk_under_a_worker_ends_the_run(tmp_path: Path) -> None:
     place = {"base": str(tmp_path), "output": str(tmp_path / "out"), "device": "cpu", "metadata": True}
     (tmp_path / "out").mkdir()
     worker = Worker(json.dumps(place))
@@ -144,10 +134,13 @@ def test_broken_disk_under_a_worker_ends_the_run(manifest: Path, tmp_path: Path)
         raise RunError("out/r0-0.png: cannot be written (no space left on device): free some space")
 
     worker.maker.make = full  # type: ignore[method-assign, assignment]
-    row = Member(1, "r0", {}, True)._asdict()
-    (answer,) = worker({"chunk": [json.dumps([row])]})
-    found = json.loads(answer["outcomes"][0])
-    assert found == {
-        "broken": "out/r0-0.png: cannot be written (no space left on device): free some space",
-        "user": False,
-    }
+    chunk = {"chunk": [json.dumps([Member(1, "r0", {}, True)._asdict()])]}
+    (answer,) = worker(chunk)
+    with pytest.raises(RunError, match=r"r0-0.png: cannot be written \(no space left on device\): free some space"):
+        engine_ray._outcomes(answer["outcomes"][0])
+
+    # A folder that the worker does not see.
+    (tmp_path / "out").rmdir()
+    (answer,) = worker(chunk)
+    with pytest.raises(UserError, match=r"is not seen by the Ray worker on .*: put --output .* that all machines"):
+        engine_ray._outcomes(answer["outcomes"][0])

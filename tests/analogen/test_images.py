@@ -194,3 +194,24 @@ def test_folder_missing_and_foreign_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match="is not a picture"):
             read_image(tmp_path / name)
+
+
+def test_large_jpeg_is_read_smaller_where_less_will_do(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    large = Image.fromarray(pixels).resize((1800, 1200), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    for ending, expected in (("jpg", (300, 450)), ("png", (1200, 1800))):
+        path = save(tmp_path / f"large.{ending}", large, exif=exif)
+        with path.open("rb") as file:
+            picture = images.read_image_from(file, path, least_px=400)
+        assert picture.size == (1200, 1800)
+        assert picture.image.size == expected
+        whole = read_image(path)
+        assert whole.image.size == whole.size == (1200, 1800)
+        difference = np.asarray(whole.image.resize(expected, Image.Resampling.BOX), float) - np.asarray(picture.image)
+        assert np.abs(difference).mean() < 2
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes((tmp_path / "large.jpg").read_bytes()[:-2000])
+    with cut.open("rb") as file, pytest.raises(ValueError, match="damaged or truncated"):
+        images.read_image_from(file, cut, least_px=400)

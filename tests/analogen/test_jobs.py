@@ -94,6 +94,23 @@ def test_closing_gives_back_what_was_held(tmp_path: Path) -> None:
         assert len(second.claim("draw")) == 1
 
 
+def test_jobs_that_a_full_disk_kept_from_being_given_back_are_free_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = JobStore(tmp_path / "jobs.sqlite")
+    first.add([("asset", None, {})])
+    assert first.claim("asset")
+
+    def full() -> None:
+        raise RunError("cannot be written (database or disk is full)")
+
+    monkeypatch.setattr(first, "release", full)
+    first.close()
+    with JobStore(tmp_path / "jobs.sqlite") as second:
+        assert not second.others_run()
+        assert second.claim("asset")
+
+
 def test_jobs_of_a_killed_process_are_free_at_once(store: JobStore) -> None:
     add(store, None, None)
     code = """

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.filter import FoundFile, ImageFilter, Judged, load_filter, picture_files
+from analogen.relsim.filter import FoundFile, ImageFilter, Judged, load_filter
 from analogen.relsim.fitting import Fitting
+from analogen.relsim.images import picture_files
 from analogen.relsim.vlm import Vlm
 
 BAD = {"03.png": "is empty", "08.jpg": "is not a picture", "13.png": "damaged or truncated", "18.png": "is empty"}

@@ -27,7 +27,7 @@ from analogen.relsim.gallery.groups import find_groups
 from analogen.relsim.gallery.page import Shown, write_page
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.search import Filters, Query, Searcher, make_query, search
-from analogen.relsim.gallery.store import FORMAT, About, Entry, Gallery, Loaded
+from analogen.relsim.gallery.store import FORMAT, LOCK, About, Entry, Gallery, Loaded
 
 DIM, LOOKS = 384, 16
 
@@ -90,8 +90,8 @@ def test_only_what_is_new_or_changed_is_embedded(
     assert (told.found, told.added, told.changed, told.unchanged) == (13, 12, 0, 0)
     assert [bad["path"] for bad in told.refused] == [str(folder / "broken.jpg")]
     seen: list[int] = []
-    both = adding.both
-    monkeypatch.setattr(adding, "both", lambda e, images: seen.append(len(images)) or both(e, images))
+    see = adding.see
+    monkeypatch.setattr(adding, "see", lambda e, images: seen.append(len(images)) or see(e, images))
     os.utime(folder / "02.png", (1, 1))  # the same bytes at another time
     Image.new("RGB", (50, 50), "red").save(folder / "04.png")
     Image.new("RGB", (50, 50), "blue").save(folder / "new.png")
@@ -106,6 +106,24 @@ def test_only_what_is_new_or_changed_is_embedded(
     assert before.relation[row] @ expected > 0.9999
     adding.add(gallery, [folder], encoder)
     assert sum(seen) == 2
+
+
+def test_large_photographs_are_decoded_smaller_and_lie_where_whole_ones_would(
+    tmp_path: Path, encoder: MiniEncoder
+) -> None:
+    place = tmp_path / "photos"
+    place.mkdir()
+    for seed in range(4):
+        pixels = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((1800, 1200), Image.Resampling.BICUBIC).save(place / f"{seed}.jpg", quality=90)
+    gallery = made(tmp_path, encoder)
+    adding.add(gallery, [place], encoder)
+    rows = gallery.load()
+    order = np.argsort(rows.rows["path"])
+    assert set(zip(rows.rows["width"].tolist(), rows.rows["height"].tolist(), strict=True)) == {(1800, 1200)}
+    whole = encoder.look(sorted(place.glob("*.jpg")))
+    assert (rows.relation[order] * whole.relation).sum(1).min() > 0.998
+    assert (rows.attributes[order] * whole.attributes).sum(1).min() > 0.998
 
 
 def test_killed_while_adding_it_goes_on_where_it_was(folder: Path, tmp_path: Path, encoder: MiniEncoder) -> None:
@@ -140,20 +158,19 @@ with table.writing():
 
 
 def test_second_writer_is_told_to_wait(gallery: Gallery) -> None:
-    with gallery.writing():
-        code = """
-import sys
-from analogen.relsim.gallery.store import Gallery
-try:
-    with Gallery.open(sys.argv[1]).writing():
-        pass
-except ValueError as error:
-    print(error)
-"""
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", code, gallery.uri], capture_output=True, text=True, check=True
-        )
-    assert "another process is writing to it: wait until that one is done" in done.stdout
+    code = (
+        "import sys; from filelock import FileLock; a = FileLock(sys.argv[1]); a.acquire(); print(flush=True); input()"
+    )
+    lock = str(Path(gallery.uri) / LOCK)
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", code, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ValueError, match="another process is writing to it: wait until that one is done"):
+            gallery.writing().__enter__()
+        assert len(gallery) == 500  # readers go on
+        other.communicate(b"\n")
     with gallery.writing():
         pass
 
@@ -273,7 +290,9 @@ def test_unlike_looks_puts_the_same_logic_with_other_looks_first() -> None:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     made = Gallery.create(tmp_path_factory.mktemp("large") / "gallery", About("mini", DIM, LOOKS))
     made.put(entries(6000, 3, 300, 0.6))
-    ann.build(made, queries=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ann, "ITERATIONS", 12)  # a worse start, which the tuning has to make up for
+        ann.build(made, queries=40)
     return made
 
 
@@ -312,6 +331,7 @@ def test_index_that_finds_too_little_is_not_used(large: Gallery, monkeypatch: py
     before = large.about
     monkeypatch.setattr(ann, "RECALL", 1.01)
     monkeypatch.setattr(ann, "WAYS", ((1, 1),))
+    monkeypatch.setattr(type(large.table), "create_index", lambda *_, **__: None)  # the one that is there will do
     with pytest.raises(ValueError, match="expected 101%: searches stay exact"):
         ann.build(large, queries=20)
     assert large.about == before
