@@ -1,4 +1,4 @@
-"""What the pick among candidates should go by: the tables of docs/experiments.md, 10, with the judges as referee.
+"""What the pick among candidates should go by: the tables of docs/experiments.md, 11, with the judges as referee.
 
 python recipes/choose_weights.py [--rows 228] [--candidates 6] [--seed 1] [--judges benchmarks/judges]
 
