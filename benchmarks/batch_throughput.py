@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from machine import describe
+from table import Row, as_text
 
 SUBJECTS = ("bicycle", "apple", "frog", "robot", "key", "cat", "rocket", "banana")
 COMMAND = "import sys; from analogen.cli import main; sys.exit(main())"
@@ -47,47 +48,59 @@ def loop(rows: list[tuple[Path, str]], folder: Path, size: int) -> float:
     return time.perf_counter() - started
 
 
+def measure(rows: int = 64, commands: int = 4, repeats: int = 1, size: int = 1024) -> list[Row]:
+    """The whole batch beside a loop of calls, and beside separate commands; both for `rows` rows."""
+    from analogen.relsim.world.dataset import write_draw
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_draw(folder / "world", count=rows, size=256, seed=5)
+        references = sorted((folder / "world").glob("*.png"))
+        asked = [(path, SUBJECTS[number % len(SUBJECTS)]) for number, path in enumerate(references)]
+        manifest = folder / "rows.jsonl"
+        manifest.write_text(
+            "".join(
+                json.dumps({"id": f"r{n}", "reference": str(path), "subject": subject, "seed": n + 1}) + "\n"
+                for n, (path, subject) in enumerate(asked)
+            )
+        )
+        options = ("--width", str(size), "--height", str(size), "--device", "cpu")
+        batches, loops = [], []
+        for number in range(repeats):
+            out = str(folder / f"out{number}")
+            batches.append(run_command("batch", str(manifest), "--output", out, *options, "--no-sheet"))
+            loops.append(loop(asked, folder, size))
+        single = [
+            run_command(
+                "generate",
+                "--reference",
+                str(path),
+                "--subject",
+                subject,
+                "--output",
+                str(folder / "one.png"),
+                *options,
+            )
+            for path, subject in asked[:commands]
+        ]
+    batch, looped = statistics.median(batches) / rows, statistics.median(loops) / rows
+    alone = statistics.median(single)
+    batch, looped, alone = statistics.median(batches), statistics.median(loops), rows * statistics.median(single)
+    name = f"batch of {rows}, {size} px, with its start"
+    return [
+        Row(name, batch, "a warm loop of single calls", looped),
+        Row(f"{name} ", batch, "commands, one each", alone),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=64)
     parser.add_argument("--commands", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--size", type=int, default=1024)
-    given = parser.parse_args()
-
-    from analogen.relsim.world.dataset import write_draw
-
     print(describe())
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        write_draw(folder / "world", count=given.rows, size=256, seed=5)
-        references = sorted((folder / "world").glob("*.png"))
-        rows = [(path, SUBJECTS[number % len(SUBJECTS)]) for number, path in enumerate(references)]
-        manifest = folder / "rows.jsonl"
-        manifest.write_text(
-            "".join(
-                json.dumps({"id": f"r{n}", "reference": str(path), "subject": subject, "seed": n + 1}) + "\n"
-                for n, (path, subject) in enumerate(rows)
-            )
-        )
-        size = ("--width", str(given.size), "--height", str(given.size), "--device", "cpu")
-        batches, loops = [], []
-        for number in range(given.repeats):
-            out = str(folder / f"out{number}")
-            batches.append(run_command("batch", str(manifest), "--output", out, *size, "--no-sheet"))
-            loops.append(loop(rows, folder, given.size))
-        single = [
-            run_command(
-                "generate", "--reference", str(path), "--subject", subject, "--output", str(folder / "one.png"), *size
-            )
-            for path, subject in rows[: given.commands]
-        ]
-    batch, looped = statistics.median(batches) / given.rows, statistics.median(loops) / given.rows
-    alone = statistics.median(single)
-    print(f"{given.rows} rows, 4 candidates each, {given.size} px")
-    print(f"{'batch, with its start':<28}{1 / batch:8.2f} rows/s")
-    print(f"{'loop of single calls':<28}{1 / looped:8.2f} rows/s   batch is {looped / batch:.2f} times as fast")
-    print(f"{'separate commands':<28}{1 / alone:8.2f} rows/s   batch is {alone / batch:.2f} times as fast")
+    print(as_text(measure(**vars(parser.parse_args()))))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from machine import describe
+from table import Row
 
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.gallery import ann
@@ -58,6 +59,18 @@ def milliseconds(run: Callable[[np.ndarray], object], queries: np.ndarray) -> fl
         run(query)
         found.append(time.perf_counter() - started)
     return statistics.median(found) * 1000
+
+
+def measure(rows: int = 100_000, queries: int = 50) -> list[Row]:
+    """Seconds of one exact search among `rows`, beside plain NumPy in float32."""
+    with tempfile.TemporaryDirectory() as made:
+        write_draw(Path(made), count=min(200, rows), size=224, seed=1)
+        kinds = load_mini().embed(sorted(Path(made).glob("*.png")))
+    relation, asked = vectors(rows, kinds, 1), vectors(queries, kinds, 2)
+    searcher = Searcher(loaded(relation))
+    plain = milliseconds(lambda query: numpy_search(relation, query, 10), asked) / 1000
+    exact = milliseconds(lambda query: searcher.search(Query(query), 10), asked) / 1000
+    return [Row(f"search among {rows}, exact, top 10", exact, "NumPy, float32", plain)]
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from machine import describe
+from table import Row
 
 REFERENCE = Path(__file__).parents[1] / "examples" / "ring_of_owls.png"
 GENERATE = "import sys; from analogen.cli import generate_main; sys.exit(generate_main())"
@@ -37,6 +38,35 @@ def warm(repeats: int) -> list[float]:
         generator.run(Request(references=(REFERENCE,), subject="bicycle", seed=number, candidates=4))
         found.append(time.perf_counter() - started)
     return found[1:]
+
+
+def measure(repeats: int = 3, size: int = 1024) -> list[Row]:
+    """Cold beside importing torch and diffusers, which any peer has to do; warm beside cold."""
+    from table import side_by_side
+
+    from analogen.generator import Generator
+    from analogen.types import Request
+
+    python = [sys.executable, "-P", "-c"]
+    size_options = ["--width", str(size), "--height", str(size), "--device", "cpu"]
+    with tempfile.TemporaryDirectory() as folder:
+        job = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
+        generator = Generator(device="cpu")
+        request = Request(references=(REFERENCE,), subject="bicycle", seed=1, candidates=4, width=size, height=size)
+        generator.run(request)
+        taken = side_by_side(
+            {
+                "import": lambda: seconds([*python, "import torch, diffusers"]),
+                "cold": lambda: seconds([*job, *size_options]),
+                "warm": lambda: generator.run(request),
+            },
+            repeats,
+        )
+    name = f"4 candidates, {size} px"
+    return [
+        Row(f"generate, cold, {name}", taken["cold"], "import torch, diffusers", taken["import"]),
+        Row(f"generate, warm, {name}", taken["warm"], "the same, cold", taken["cold"]),
+    ]
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ training used), and on squares of 448 px, where both compute the same vectors.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from table import Row
 
 PEER = Path(__file__).with_name("authors_peer.py")
 
@@ -59,6 +61,28 @@ def measure(arguments: list[str], threads: int) -> dict[str, float]:
         )
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def rows(images: int = 16, batch: int = 16) -> list[Row]:
+    """Squares of 448 px, where both sides compute the same vectors. Raises ImportError without the authors' package."""
+    if importlib.util.find_spec("relsim.relsim_score") is None:
+        raise ImportError("the authors' package is missing: pip install --no-deps relsim==0.1.0")
+    import torch
+
+    from analogen.relsim.stand_in import SMALL, save_base, save_checkpoint
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        base = save_base(folder / "base", SMALL, dtype=torch.bfloat16)
+        checkpoint = save_checkpoint(folder / "checkpoint", str(base), SMALL, rank=16)
+        names = [str(path) for path in draw_images(folder / "squares", images, 448, 448)]
+        theirs, ours = folder / "theirs.npz", folder / "ours.npz"
+        peer = measure([str(PEER), str(base), str(checkpoint), str(theirs), *names], 1)
+        own = measure([__file__, *names, "--ours", str(checkpoint), str(ours), str(batch)], 1)
+        cosine = (np.load(ours)["vectors"] * np.load(theirs)["vectors"]).sum(1).min()
+    note = f"least cosine to theirs {cosine:.5f}"
+    name = f"embedding {images} pictures, batch {batch}"
+    return [Row(name, own["seconds"], "the authors' package", peer["seconds"], note=note)]
 
 
 def main() -> None:

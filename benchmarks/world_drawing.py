@@ -18,6 +18,7 @@ import time
 import numpy as np
 import resvg_py
 import skia
+from table import Row
 
 from analogen.relsim.world.palette import PALETTES, arbitrary_background
 from analogen.relsim.world.relations import RELATIONS, Draft
@@ -56,6 +57,21 @@ def seconds(scenes: list[Scene], side: int, warm: bool) -> list[float]:
         render(scene, side)
         taken.append(time.perf_counter() - start)
     return taken
+
+
+def measure(per_relation: int = 1) -> list[Row]:
+    """A picture at 1024 px beside the same at 128 px, and the same scene as SVG: medians over all relations."""
+    scenes = world_scenes(per_relation)
+    some = scenes[:: max(1, len(scenes) // 30)]
+    small, large = (statistics.median(seconds(some, side, warm=True)) for side in (128, 1024))
+    start = time.perf_counter()
+    for scene in some:
+        to_svg(scene, 1024)
+    svg = (time.perf_counter() - start) / len(some)
+    return [
+        Row("world: a picture of 128 px", small, "the same, 1024 px", large),
+        Row("world: a picture of 1024 px", large, "as SVG", svg),
+    ]
 
 
 def main() -> None:

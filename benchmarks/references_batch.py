@@ -1,0 +1,71 @@
+"""Different references in one batch beside stock diffusers calls, one per reference: a random UNet adapter, same file.
+
+python benchmarks/references_batch.py [--rows 8] [--steps 4] [--repeats 3]
+
+Stock diffusers gives every row of a batch all of the references, so that different ones need a call each.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+import torch
+from machine import describe
+from table import Row, as_text, side_by_side
+
+from analogen.pipelines.adapter import build_adapter
+from analogen.pipelines.attach import attach, denoiser_of
+from analogen.pipelines.stand_in import SIZE_PX, tiny_pipeline
+
+
+def measure(rows: int = 8, steps: int = 4, repeats: int = 3) -> list[Row]:
+    ours, stock = tiny_pipeline("sd15"), tiny_pipeline("sd15")
+    adapter = build_adapter(denoiser_of(ours), tokens=4)
+    generator = torch.Generator().manual_seed(7)
+    for name, value in adapter.weights["ip_adapter"].items():
+        if "_ip.weight" in name:  # or a fresh one does nothing
+            value.copy_(torch.randn(value.shape, generator=generator) * 0.3)
+    attached = attach(ours, adapter)
+    stock.load_ip_adapter(
+        {part: dict(adapter.weights[part]) for part in ("image_proj", "ip_adapter")},
+        subfolder="", weight_name="", image_encoder_folder=None,
+    )  # fmt: skip
+    stock.set_ip_adapter_scale(1.0)
+    for pipeline in (ours, stock):
+        pipeline.set_progress_bar_config(disable=True)
+    relations = torch.nn.functional.normalize(torch.randn(rows, 384, generator=generator), dim=-1)
+    prompts = [f"picture number {number}" for number in range(rows)]
+    common: dict[str, Any] = {
+        "height": SIZE_PX, "width": SIZE_PX, "num_inference_steps": steps, "guidance_scale": 4.0, "output_type": "np"
+    }  # fmt: skip
+
+    def seeds() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(number) for number in range(rows)]
+
+    def batch() -> Any:
+        return ours(prompt=prompts, generator=seeds(), **attached.inputs(relations), **common).images
+
+    def calls() -> Any:
+        made = []
+        for number, own in enumerate(seeds()):
+            embeds = relations[number : number + 1, None]  # (1, 1, 384), beside its empty half for guidance
+            pair = torch.cat([torch.zeros_like(embeds), embeds])
+            given = {"ip_adapter_image_embeds": [pair], "prompt": prompts[number], "generator": own}
+            made.append(stock(**given, **common).images[0])
+        return np.stack(made)
+
+    apart = float(np.abs(batch() - calls()).max())
+    taken = side_by_side({"batch": batch, "calls": calls}, repeats)
+    note = f"largest difference of pixels {apart:.1e}"
+    return [Row(f"{rows} references in one batch", taken["batch"], "stock calls, one each", taken["calls"], note=note)]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
+    print(describe())
+    print(as_text(measure(**vars(parser.parse_args()))))

@@ -1,0 +1,59 @@
+"""A step of training an adapter with what the frozen models say cached, beside the same step that asks them anew.
+
+python benchmarks/training_step.py [--base FOLDER] [--size 64] [--rows 8] [--repeats 5]
+
+Without --base a random one of Stable Diffusion's classes at tiny size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from machine import describe
+from table import Row, as_text, side_by_side
+
+from analogen.pipelines.adapter_data import embed_prompts, encode_pictures, prompt_of
+from analogen.pipelines.tiny import save_pipeline
+from analogen.pipelines.train_adapter import prepare
+from analogen.relsim.world.dataset import write_groups
+
+
+def measure(base: str | None = None, size: int = 64, rows: int = 8, repeats: int = 5) -> list[Row]:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_groups(folder / "world", 3, members=4, size=size)
+        source = base or str(save_pipeline(folder / "base", "sd15"))
+        settings = {
+            "base": source, "data": str(folder / "world"), "output": str(folder / "out"), "batch_size": str(rows),
+            "micro_batch": str(rows), "size": str(size), "dtype": "float32", "device": "cpu", "sample_every": "0",
+        }  # fmt: skip
+        training = prepare(None, settings)
+        entries = training.corpus.entries[:rows]
+        numbers = count()
+
+        def cached() -> None:
+            training.optimizer.zero_grad()
+            training._backward(next(numbers))
+            training.optimizer.step()
+
+        def anew() -> None:
+            encode_pictures(training.painter.loaded, [entry.stored.read().image for entry in entries], size)
+            embed_prompts(training.painter, [prompt_of(entry) for entry in entries], size)
+            cached()
+
+        cached()
+        taken = side_by_side({"cached": cached, "anew": anew}, repeats)
+    return [Row(f"training step, {rows} rows, cached", taken["cached"], "the same, encoding anew", taken["anew"])]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--base")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--rows", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=5)
+    print(describe())
+    print(as_text(measure(**vars(parser.parse_args()))))
