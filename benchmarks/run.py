@@ -11,6 +11,7 @@ floor   what the counted work (multiplications, or bytes that have to be read) t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -117,7 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     rows, peaks = run(given.only, given.quick, given.repeats)
-    machine = describe()
+    machine = f"{describe()}, load {os.getloadavg()[0]:.1f}"
     print(f"{machine}; peak {peaks.flops / 1e9:.1f} GFLOP/s in fp32, {peaks.bytes_per_second / 1e9:.1f} GB/s")
     print(as_text(rows))
     if given.output:
