@@ -96,9 +96,9 @@ def plot(found: Sequence[FoundPicture], chosen: int | None = None) -> str:
         'transform:translateY(50%) rotate(180deg)">alike logic (relation) →</span>'
     )
     return (
-        '<div class="an-plot" role="group" '
+        '<div class="an-frame"><div class="an-plot" role="group" '
         'aria-label="Similarity space: alike looks to the right, alike logic upwards">'
-        f"{''.join(points)}{ticks}{axes}</div>"
+        f"{''.join(points)}{ticks}{axes}</div></div>"
     )
 
 

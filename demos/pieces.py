@@ -50,7 +50,8 @@ CSS = """
 .an-bar i {display: block; height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden}
 .an-bar i::before {content: ""; display: block; height: 100%; width: var(--share); border-radius: 3px;
   background: var(--tone)}
-.an-plot {position: relative; height: clamp(320px, 52vw, 520px); margin: 34px 34px 58px 62px;
+.an-frame {padding: 34px 34px 64px 62px}
+.an-plot {position: relative; height: clamp(320px, 52vw, 520px);
   border-left: 1px solid var(--body-text-color); border-bottom: 1px solid var(--body-text-color);
   background: linear-gradient(var(--border-color-primary), var(--border-color-primary)) 0 50% / 100% 1px no-repeat,
     linear-gradient(var(--border-color-primary), var(--border-color-primary)) 50% 0 / 1px 100% no-repeat}
@@ -86,7 +87,7 @@ figure.an-big {margin: 0}
 .an-pair figure {margin: 0}
 @media (max-width: 640px) {
   .an-grid {grid-template-columns: repeat(2, 1fr)}
-  .an-plot {margin-left: 50px; margin-right: 24px}
+  .an-frame {padding-left: 50px; padding-right: 24px}
   .an-stack thead {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
   .an-stack tr {display: grid; grid-template-columns: 84px 1fr; padding: 8px 0;
     border-bottom: 1px solid var(--border-color-primary) !important}

@@ -1,0 +1,155 @@
+"""Many clients at once on a studio, for minutes: is every answer that of its own request, and does memory stay flat?
+
+    python recipes/soak_studio.py                                  # 20 clients, 5 minutes
+    python recipes/soak_studio.py --clients 4 --seconds 10
+
+Starts `analogen demo` on mini in a folder of its own. Each client goes round: a comparison of two of its own pictures,
+whose names nobody else has, a caption, and a batch of one row with its own subject, few steps and a small size, which
+is followed to its end. Prints one JSON line; exit code 1 if an answer was lost, mixed up or failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gradio_client import Client, handle_file
+
+TREE = Path(__file__).parents[1]
+# Drawn by the shipped art; a client is told by its own.
+SUBJECTS = (
+    "bicycle", "teapot", "penguin", "cactus", "rocket", "banana", "frog", "lemon", "key", "robot", "cat", "apple",
+    "balloon", "guitar", "umbrella", "mushroom", "snail", "tree", "cup", "car",
+)  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--clients", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=300)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server, address = serve(Path(folder) / "studio", Path(folder) / "server.log")
+        try:
+            told = soak(address, server.pid, Path(folder), asked.clients, asked.seconds)
+        finally:
+            server.terminate()
+            server.wait(60)
+        log = (Path(folder) / "server.log").read_text()
+    told["tracebacks_of_the_server"] = log.count("Traceback")
+    print(json.dumps(told))
+    return 1 if told["wrong"] or told["tracebacks_of_the_server"] else 0
+
+
+def serve(output: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """A studio in a process of its own, and its address once it answers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "analogen.demos.app", "--output", str(output), "--port", str(port)]
+    with log.open("wb") as file:
+        server = subprocess.Popen([*command, "--device", "cpu"], stdout=file, stderr=file)
+    end = time.monotonic() + 180
+    while time.monotonic() < end and server.poll() is None:
+        with socket.socket() as trial:
+            if trial.connect_ex(("127.0.0.1", port)) == 0:
+                return server, f"http://127.0.0.1:{port}/"
+        time.sleep(0.5)
+    server.kill()
+    raise SystemExit(f"the studio did not start:\n{log.read_text()}")
+
+
+def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> dict[str, Any]:
+    done: Counter[str] = Counter()
+    wrong: list[str] = []
+    latencies: list[float] = []
+    ready = threading.Barrier(clients + 1)
+    ends = threading.Event()
+
+    def work(number: int) -> None:
+        own = folder / f"client-{number}"
+        own.mkdir()
+        pictures = sorted((TREE / "examples").glob("*.png"))
+        first, second = own / f"first-{number}.png", own / f"second-{number}.png"
+        shutil.copyfile(pictures[number % len(pictures)], first)
+        shutil.copyfile(pictures[(number // len(pictures) + number + 1) % len(pictures)], second)
+        expected: dict[str, Any] = {}
+        client = Client(address, verbose=False, download_files=str(own))
+        ready.wait()
+        turn = 0
+        while not ends.is_set():
+            turn += 1
+            started = time.monotonic()
+            try:
+                for name, values in (
+                    ("similarity", {"reference": handle_file(str(first)), "images": [handle_file(str(second))]}),
+                    ("caption", {"images": [handle_file(str(second))]}),
+                ):
+                    answer = client.predict(**values, api_name=f"/{name}")
+                    done[name] += 1
+                    rows = answer.get("scores") or answer.get("images")
+                    if [row["name"] for row in rows] != [second.name] or expected.setdefault(name, answer) != answer:
+                        wrong.append(f"client {number}: {name} gave {answer}")
+                batch(client, number, turn, first)
+                done["batch"] += 1
+            except Exception as error:
+                wrong.append(f"client {number}: {type(error).__name__}: {error}"[:300])
+            latencies.append(time.monotonic() - started)
+
+    def batch(client: Any, number: int, turn: int, picture: Path) -> None:
+        """One row, whose subject and reference only this client has together."""
+        subject, title = SUBJECTS[number % len(SUBJECTS)], f"client {number} turn {turn}"
+        small = {"candidates": 1, "size": 256, "steps": 2}
+        name = client.predict(
+            files=[handle_file(str(picture))], subjects=subject, title=title, **small, api_name="/batch_start"
+        )["batch"]
+        while (status := client.predict(name, api_name="/batch_status"))["state"] in ("waiting", "running"):
+            time.sleep(0.5)
+        rows = client.predict(name, api_name="/batch_results")["rows"]
+        right = status["state"] == "done" and [row["subject"] for row in rows] == [subject]
+        if not right or not rows[0]["id"].startswith(f"first_{number}-") or not rows[0]["images"]:
+            wrong.append(f"client {number}: batch {name} gave {status} {rows}"[:300])
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(clients)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    started = time.monotonic()
+    # What is loaded and cached at first is no leak: from the first fifth on it should stay.
+    ends.wait(seconds / 5)
+    start = rss_mib(pid)
+    ends.wait(seconds - seconds / 5)
+    ends.set()
+    for thread in threads:
+        thread.join(120)
+    stuck = sum(thread.is_alive() for thread in threads)
+    if stuck:
+        wrong.append(f"{stuck} clients never got their last answer")
+    turns = sorted(latencies) or [0.0]
+    return {
+        "clients": clients, "seconds": round(time.monotonic() - started, 1), "answers": dict(done),
+        "turn_median_seconds": round(turns[len(turns) // 2], 2), "turn_longest_seconds": round(turns[-1], 2),
+        "rss_mib_after_a_fifth": start, "rss_mib_end": rss_mib(pid), "wrong": wrong[:10], "cpus": os.cpu_count(),
+    }  # fmt: skip
+
+
+def rss_mib(pid: int) -> float:
+    """Memory of a process that lies in RAM."""
+    with open(f"/proc/{pid}/status") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return round(int(line.split()[1]) / 1024, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
