@@ -149,7 +149,8 @@ class Generator(Stages):
             # One candidate has nobody to be ranked against.
             alone = all(len(own) == 1 for own in planned)
             errors = [1.0] * len(rows) if alone else malformed(composed, rows, self.composer, request.relation_scale)
-        results, start = [], 0
+        results: list[Scenes] = []
+        start = 0
         for one, found, own in zip(prepared, understood, planned, strict=True):
             part = slice(start, start + len(own))
             start = part.stop

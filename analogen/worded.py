@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
@@ -136,7 +137,7 @@ def _holds(relation: str, scene: Scene) -> bool:
     return bool(relation) and RELATIONS[relation].holds(scene)
 
 
-def _share(values: np.ndarray) -> float:  # type: ignore[type-arg]
+def _share(values: NDArray[np.bool_]) -> float:
     return round(float(values.mean()), 4)
 
 

@@ -60,7 +60,8 @@ def _twins(group: list[Element]) -> list[Element]:
     """
     middle = np.mean([(e.x, e.y) for e in group], axis=0)
     around = [i for i, e in enumerate(group) if np.hypot(e.x - middle[0], e.y - middle[1]) > 0.3 * e.size]
-    pairs = [found for axis in np.arange(0, 180, 15) if (found := _pairs(group, around, middle, float(axis)))]
+    mirrors = [_pairs(group, around, middle, float(axis)) for axis in range(0, 180, 15)]
+    pairs = [mirror for mirror in mirrors if mirror is not None]
     turns = np.radians([e.turn for e in group])
     for _ in range(12 if pairs else 0):  # each mirror in turn, until all agree
         for axis, twin in pairs:
