@@ -43,7 +43,6 @@ SIDE_PX, STEPS = 96, 3  # of pictures that no example looks at closely
 
 _SIZES = f"--width {SIDE_PX} --height {SIDE_PX} --steps {STEPS}"
 _BIG = "--width 64 --height 64 --steps 2 --candidates 1 --num-images 1"
-_TRAIN = "batch_size=16 steps=2 bf16=false warmup=1"
 # Added to a command's arguments, where the last one of a kind holds.
 SMALL = {
     "generate": _SIZES,
@@ -53,8 +52,6 @@ SMALL = {
     "evaluate retrieval": "--queries 6",
     "evaluate analogy": "--rows 2 --candidates 2",
     "filter": "--filter stand-ins/vlm --device cpu --batch-size 4",
-    "train encoder": _TRAIN + " shards=1 portrait_shards=1 stranger_shards=1 pool_px=32 image_size=32",
-    "train composer": _TRAIN + " count=64 referenced=8 dim=32 depth=1 heads=2 prior_dim=24 prior_depth=1 prior_heads=2",
     "train qwen": "base=stand-ins/vlm image_size=112 dtype=float32 batch_size=4 micro_batch=4 steps=2 save_every=2",
 }
 STAND_INS = {
