@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
@@ -137,8 +137,8 @@ def _holds(relation: str, scene: Scene) -> bool:
     return bool(relation) and RELATIONS[relation].holds(scene)
 
 
-def _share(values: NDArray[np.bool_]) -> float:
-    return round(float(values.mean()), 4)
+def _share(values: ArrayLike) -> float:
+    return round(float(np.mean(np.asarray(values))), 4)
 
 
 def text_card(text: str) -> Image.Image:
