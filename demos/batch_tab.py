@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from analogen import BatchRun, RunError, RunStatus, UserError
 from analogen.demos.batches import Batches, Checked, Refused, without_folder
@@ -177,7 +178,7 @@ class BatchTab:
                     interactive=False, elem_id="batch-results",
                 )  # fmt: skip
         seen = gr.State("")
-        settings = [num_images, candidates, size, seed, steps]
+        settings: list[Any] = [num_images, candidates, size, seed, steps]
         view = [chosen, status, pause, resume, retry, cancel, pack, download, wrong, results, seen]
         for changed in (files.change, subjects.blur, subjects.submit, *(one.change for one in settings)):
             changed(self._check, [files, subjects, *settings], [checked, start], **quiet)
@@ -200,7 +201,7 @@ class BatchTab:
         for function in (self.batch_status, self.batch_results, self.batch_pause, self.batch_resume, self.batch_cancel):
             go.click(function, [name], answer, api_name=function.__name__)
         go.click(self.batch_download, [name], zipped, api_name="batch_download")
-        gr.api(self.batch_list, api_name="batch_list")
+        api(self.batch_list, api_name="batch_list")
 
     @staticmethod
     def _settings(

@@ -40,12 +40,13 @@ def compare(reference: str | None, others: Sequence[str] | None, encoder: Any) -
         raise UserError("no reference came: give the picture that the others are compared with")
     if not paths:
         raise UserError("nothing to compare with came: give one picture or more")
-    images = [read_upload(path, READ_PX) for path in (reference, *paths)]
+    given = [Path(reference), *map(Path, paths)]
+    images = [read_upload(path, READ_PX) for path in given]
     likenesses = compare_images(images[0], images[1:], encoder)
     first, *rest = [
         Compared(Path(path).name, reading, likeness, jpeg(image, 320))
         for path, image, reading, likeness in zip(
-            (reference, *paths), images, read_logic(images, encoder), [None, *likenesses], strict=True
+            given, images, read_logic(images, encoder), [None, *likenesses], strict=True
         )
     ]
     return [first, *sorted(rest, key=lambda one: -one.likeness.relation if one.likeness else 0)]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from analogen import FoundPicture, PictureGallery, UserError
 from analogen.demos.batches import FOLDER
@@ -231,7 +232,7 @@ class Explore:
                         space = gr.HTML(NOTHING, js_on_load=PICKING, elem_id="explore-space")
         shown = [found, chosen, cards, space, detail, actions]
         asked = [reference, words, looks, weight, count]
-        private = {"api_visibility": "private"}
+        private: dict[str, Any] = {"api_visibility": "private"}
         for trigger in (button.click, words.submit, looks.release):
             trigger(self._show, asked, shown, **private)
         for html in (cards, space):
@@ -246,7 +247,7 @@ class Explore:
             send(to_create, chosen)
         answer, go = gr.JSON(visible=False), gr.Button(visible=False)
         go.click(self.search, asked, answer, api_name="search")
-        gr.api(self.index_pictures, api_name="index_pictures")
+        api(self.index_pictures, api_name="index_pictures")
 
     def _show(self, *asked: Any) -> tuple[Any, ...]:
         try:

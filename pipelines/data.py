@@ -97,7 +97,10 @@ def draw_scenes(
     return SceneSet(
         relations,
         np.concatenate([[0], np.cumsum(lengths)]),
-        *(np.concatenate([p[i] for p in parts]) for i in range(1, 5)),
+        np.concatenate([p[1] for p in parts]),
+        np.concatenate([p[2] for p in parts]),
+        np.concatenate([p[3] for p in parts]),
+        np.concatenate([p[4] for p in parts]),
         patches=np.concatenate([p[5] for p in parts if len(p[5])]) if patches and encoder else None,
     )
 

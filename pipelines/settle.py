@@ -68,11 +68,11 @@ def _twins(group: list[Element]) -> list[Element]:
             own = np.exp(1j * turns[around])
             image = np.exp(1j * (2 * np.radians(axis) - turns[twin]))
             turns[around] = np.angle(own + image)
-    found = list(group)
+    turned = list(group)
     for i in around:
         if pairs:
-            found[i] = dataclasses.replace(group[i], turn=float(np.degrees(turns[i])))
-    return found
+            turned[i] = dataclasses.replace(group[i], turn=float(np.degrees(turns[i])))
+    return turned
 
 
 def _pairs(

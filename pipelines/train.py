@@ -145,7 +145,8 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch, rows = batch_of(scenes, settings.batch_size, settings.seed, step)
-        relation, patches = (t if t is None else t.to(device) for t in conditions.sample(rows, generator))
+        relation, patches = conditions.sample(rows, generator)
+        relation, patches = relation.to(device), None if patches is None else patches.to(device)
         scale = (torch.rand(len(rows), generator=generator) >= settings.drop).float().to(device)
         ids = order[torch.searchsorted(keys, (batch.tokens * radix).sum(-1)).clamp(max=len(keys) - 1)].to(device)
         tokens, clean, mask = (t.to(device) for t in batch)

@@ -224,7 +224,7 @@ def from_json(text: str) -> Scene:
 
 def _made(cls: type[Made], data: dict[str, Any]) -> Made:
     """The part of a scene that plain values describe. Raises TypeError or ValueError for other types and colours."""
-    for known in dataclasses.fields(cls):  # type: ignore[arg-type]
+    for known in dataclasses.fields(cls):
         value = data.get(known.name, _NOTHING)
         wanted = _PLAIN.get(str(known.type))
         if value is _NOTHING or wanted is None:
