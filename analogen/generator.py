@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from PIL import Image
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer import ComposerOutput, ComposerPipeline, load_composer
+from analogen.pipelines.features import decode
 from analogen.relsim.encoder import Looked, MiniEncoder, load_mini
 from analogen.relsim.images import read_image
 from analogen.relsim.world.art import Art, ArtLibrary
@@ -30,12 +32,14 @@ from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.svg import to_svg
 from analogen.scoring import Vectors, Weights, ranked, score
-from analogen.stages import Composed, Prepared, Progress, Stages, Stopwatch, check_one_pass
+from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import DTYPES, Candidate, Request, Scores
 from analogen.understanding import Understood, encode_relations, unit
 
 # Candidates are judged at this size; only those that are kept are drawn at full size.
 PREVIEW_PX = 224
+# What is shown of a scene under way: so small and so seldom that drawing it costs little beside a step.
+SKETCH_PX, PREVIEW_SECONDS = 144, 0.4
 STEPS, GUIDANCE = 24, 1.0  # more guidance costs twice the time and kept no more relations (docs/experiments.md, 8)
 
 
@@ -120,8 +124,17 @@ class Generator(Stages):
             references = tuple(images[path] for path in request.references)
             return CastRequest(request, references, cast_things(request, self.library, self.encoder))
 
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+        """What would be kept of pictures, words or both."""
+        reduced = [self.encoder.reduced(image) for image in references]
+        return encode_relations([(reduced, words)], self.encoder)[0]
+
     def compose(
-        self, prepared: Sequence[CastRequest], progress: Progress | None = None, watch: Stopwatch | None = None
+        self,
+        prepared: Sequence[CastRequest],
+        progress: Progress | None = None,
+        watch: Stopwatch | None = None,
+        preview: Preview | None = None,
     ) -> list[Scenes]:
         """The scenes of all candidates of all requests, whatever their references, in one pass.
 
@@ -144,7 +157,13 @@ class Generator(Stages):
         rows = [row for own in planned for row in own]
         with watch("compose"):
             composed = sample(
-                rows, self.composer, request.steps, request.guidance_scale, request.relation_scale, progress
+                rows,
+                self.composer,
+                request.steps,
+                request.guidance_scale,
+                request.relation_scale,
+                progress,
+                _drawn_small(planned, preview),
             )
             # One candidate has nobody to be ranked against.
             alone = all(len(own) == 1 for own in planned)
@@ -255,16 +274,27 @@ def sample(
     guidance_scale: float | None = None,
     relation_scale: float = 1.0,
     report: Progress | None = None,
+    show: Callable[[int, Scene], None] | None = None,
 ) -> list[Scene]:
-    """Compose the scenes of all rows in one pass, whatever their relations."""
+    """Compose the scenes of all rows in one pass, whatever their relations.
+
+    show: now and then called with each row under way and the scene that it seems to become.
+    """
     steps = steps or STEPS
     stepped = 0  # rows times steps: the composer takes rows of unlike length one group after the other
+    shown = 0.0
 
     def on_step(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
-        nonlocal stepped
+        nonlocal stepped, shown
         stepped += len(values["latents"])
         if report is not None:
             report("compose", stepped // len(rows), steps)
+        if show is not None and (step == 0 or time.monotonic() - shown >= PREVIEW_SECONDS):
+            for place, row in enumerate(values["rows"]):
+                there = values["mask"][place].cpu()
+                elements = decode(values["tokens"][place].cpu()[there], values["clean"][place].float().cpu()[there])
+                show(row, dataclasses.replace(rows[row].scene, elements=tuple(elements)))
+            shown = time.monotonic()
         return {}
 
     composed = composer(
@@ -297,6 +327,18 @@ def _patches(rows: Sequence[Row]) -> torch.Tensor | None:
         return None
     none = np.zeros_like(some)
     return torch.from_numpy(np.stack([none if row.patches is None else row.patches for row in rows]))
+
+
+def _drawn_small(planned: Sequence[Sequence[Row]], preview: Preview | None) -> Callable[[int, Scene], None] | None:
+    if preview is None:
+        return None
+    places = [(request, candidate) for request, rows in enumerate(planned) for candidate in range(len(rows))]
+
+    def show(number: int, scene: Scene) -> None:
+        request, candidate = places[number]
+        preview(request, candidate, draw(scene, planned[request][candidate].cast, SKETCH_PX, SKETCH_PX))
+
+    return show
 
 
 def draw(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:

@@ -36,7 +36,7 @@ from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import Cast
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import ranked
-from analogen.stages import Composed, Prepared, Progress, Stages, Stopwatch, check_one_pass
+from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import Candidate, Request
 from analogen.understanding import Understood
 
@@ -106,8 +106,16 @@ class Painting(Stages):
         subject = request.subject or (casting.subject if casting else "")
         return Brief(request, tuple(images[path] for path in request.references), subject, casting)
 
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+        (found,) = self.reader.read([(references, words)])
+        return found
+
     def compose(
-        self, prepared: Sequence[Brief], progress: Progress | None = None, watch: Stopwatch | None = None
+        self,
+        prepared: Sequence[Brief],
+        progress: Progress | None = None,
+        watch: Stopwatch | None = None,
+        preview: Preview | None = None,
     ) -> list[Pictures]:
         if not prepared:
             return []

@@ -20,6 +20,8 @@ from analogen.types import Candidate, Request, Result
 from analogen.understanding import Understood
 
 Progress = Callable[[str, int, int], None]
+# What a candidate looks like so far: the numbers of its request and of itself, a small picture.
+Preview = Callable[[int, int, Image.Image], None]
 
 
 @dataclass
@@ -81,11 +83,21 @@ class Stages(ABC):
         """
 
     @abstractmethod
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+        """What would be kept of pictures, words or both."""
+
+    @abstractmethod
     def compose(
-        self, prepared: Sequence[Any], progress: Progress | None = None, watch: Stopwatch | None = None
+        self,
+        prepared: Sequence[Any],
+        progress: Progress | None = None,
+        watch: Stopwatch | None = None,
+        preview: Preview | None = None,
     ) -> Sequence[Any]:
         """All candidates of all requests, whatever their references, in one pass.
 
+        progress, preview: called between steps; what they raise ends the pass. A model that cannot say what becomes of
+        its candidates calls no preview.
         Raises ValueError if the requests do not agree in what `Request.pass_settings` names.
         """
 

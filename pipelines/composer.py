@@ -77,6 +77,9 @@ class ComposerPipeline(DiffusionPipeline):
         them, zero rows where there is none; generator: one per row, or one from which each row's is seeded.
         relation_scale: strength of the relation tokens, 0 = unconditional; guidance_scale: classifier-free
         guidance, 1 = off; settled: snap what is nearly equal or nearly aligned (`settle`).
+        callback_on_step_end(pipeline, step, timestep, values): values holds "rows", the numbers of the rows under way,
+        and theirs of "latents", "clean" (what the step takes them to become), "tokens" and "mask"; a dict with
+        "latents" that it returns goes on in their place.
         Raises ValueError for a relation or patches of another shape, patches for a composer without plus tokens, a
         wrong number of generators, or no steps.
         """
@@ -114,7 +117,7 @@ class ComposerPipeline(DiffusionPipeline):
             seen = None if patches is None else patches[group]
             part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group], seen)
             latents[group, :longest] = self._denoise(
-                *part, num_inference_steps, guidance_scale, relation_scale, callback_on_step_end
+                *part, num_inference_steps, guidance_scale, relation_scale, _of_rows(group, callback_on_step_end)
             )
 
         # 5. Elements.
@@ -189,7 +192,8 @@ class ComposerPipeline(DiffusionPipeline):
             velocity = (latents - clean) / time.view(-1, 1, 1)
             latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
             if callback_on_step_end is not None:
-                changed = callback_on_step_end(self, step, int(timestep), {"latents": latents}) or {}
+                values = {"latents": latents, "clean": clean, "tokens": tokens, "mask": mask}
+                changed = callback_on_step_end(self, step, int(timestep), values) or {}
                 latents = changed.get("latents", latents)
         return latents
 
@@ -226,6 +230,15 @@ class ComposerPipeline(DiffusionPipeline):
         if len(generator) != rows:
             raise ValueError(f"{len(generator)} generators for {rows} rows: one per row is expected")
         return list(generator)
+
+
+def _of_rows(
+    rows: list[int], callback: Callable[[Any, int, int, dict[str, Any]], Any] | None
+) -> Callable[[Any, int, int, dict[str, Any]], Any] | None:
+    """The callback, told which rows its values are of."""
+    if callback is None:
+        return None
+    return lambda pipeline, step, timestep, values: callback(pipeline, step, timestep, {**values, "rows": rows})
 
 
 def groups_of_like_length(counts: Sequence[int]) -> list[list[int]]:

@@ -14,6 +14,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import click
@@ -66,15 +67,21 @@ def quiet_decoders() -> Iterator[None]:
             log.setLevel(level)
 
 
+def _plugged_in() -> dict[str, EntryPoint]:
+    """Commands that packages bring, our own `demo` among them: analogen imports none of them by itself."""
+    return {found.name: found for found in entry_points(group="analogen.commands")}
+
+
 class LazyGroup(click.Group):
-    """A group whose commands live in analogen.cli.<name> as `command`."""
+    """A group whose commands live in analogen.cli.<name> as `command`, or are entry points of analogen.commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS, *sorted(_plugged_in())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            return None
+            found = _plugged_in().get(cmd_name)
+            return None if found is None else found.load()
         command: click.Command = importlib.import_module(f"analogen.cli.{cmd_name}").command
         return command
 
@@ -82,7 +89,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], list(_COMMANDS))}", ctx)
+            known = self.list_commands(ctx)
+            if args[0] not in known:
+                raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], known)}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -98,17 +107,18 @@ def program(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `analogen` program. Returns the exit code: 0 done, 1 failure, 2 bad input or usage, 130 interrupted."""
-    return _run(program, "analogen", arguments)
+    return run_command(program, "analogen", arguments)
 
 
 def generate_main(arguments: Sequence[str] | None = None) -> int:
     """The `generate` program, the same as `analogen generate`."""
     from analogen.cli.generate import command
 
-    return _run(command, "generate", arguments)
+    return run_command(command, "generate", arguments)
 
 
-def _run(command: click.Command, name: str, arguments: Sequence[str] | None) -> int:
+def run_command(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
+    """Run one command as a program of that name. Returns the exit code, as `main`."""
     settings = {"debug": os.environ.get("ANALOGEN_DEBUG", "") not in ("", "0")}
     try:
         with quiet_decoders():
