@@ -33,15 +33,12 @@ def build(studio: Studio) -> gr.Blocks:
         gr.HTML(theme.header(studio), elem_id="top")
         inbox = gr.State(None)
         with gr.Tabs(selected="create", elem_id="tabs") as tabs:
-            desk = Desk(inbox, tabs)
-            for name, tab in (
-                ("Create", create),
-                ("Explore", explore),
-                ("Batch", batch_tab),
-                ("Compare", compare),
-                ("History", history),
-            ):
-                with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}"):
+            named = {}
+            for name in ("Create", "Explore", "Batch", "Compare", "History"):
+                named[name] = gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}")
+            desk = Desk(inbox, tabs, page, named["History"])
+            for name, tab in zip(named, (create, explore, batch_tab, compare, history), strict=True):
+                with named[name]:
                     tab.build(studio, desk)
     page.queue(default_concurrency_limit=8, max_size=256, api_open=False)
     return page
@@ -74,7 +71,8 @@ def launch(
             server_name=host, server_port=port, share=share, mcp_server=mcp, prevent_thread_lock=not block, quiet=True,
             show_error=True, allowed_paths=[str(path) for path in studio.allowed_paths],
             max_file_size=studio.limits.upload_mb * 2**20, footer_links=[], run_history=False, ssr_mode=False,
-            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=pieces.CSS + theme.CSS, head=theme.HEAD + pieces.HEAD, **given,
+            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=pieces.CSS + theme.CSS,
+            head=theme.HEAD + pieces.HEAD, **given,
         )  # fmt: skip
     except OSError as error:
         raise UserError(f"--host {host} --port {port}: cannot be had ({error}): name another --port") from error

@@ -84,11 +84,13 @@ class Status:
 class Desk:
     """What lies between the tabs of one page.
 
-    inbox: a gr.State; what a tab puts there by `parcel`, Create takes up and comes to the front. tabs: the gr.Tabs.
+    inbox: a gr.State; what a tab puts there by `parcel`, Create takes up and comes to the front.
     """
 
     inbox: gr.State
     tabs: gr.Tabs
+    page: gr.Blocks
+    history_tab: gr.Tab
 
     @staticmethod
     def parcel(references: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> dict[str, Any]:

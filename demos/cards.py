@@ -1,0 +1,125 @@
+"""How pictures of the queue look on a page: cards with scores, sketches under way, the large view."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from analogen import Job
+from analogen.demos.pieces import bar, empty, escaped, problem
+from analogen.demos.studio import Status, Studio
+from analogen.demos.worker import plain_words
+
+PER_JOB = 1000  # a card's number is its job's times this, and its rank
+_STAGES = {"load": "Loading the model", "compose": "Composing", "paint": "Painting", "draw": "Drawing"}
+
+
+def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int | None = None) -> str:
+    number = job.id * PER_JOB + int(image["rank"])
+    path = studio.pictures / image["path"]
+    if not path.is_file():
+        return ""
+    scores = image["scores"]
+    mark = " an-chosen" if number == chosen else ""
+    alt = f"{name}, number {image['rank'] + 1} of its candidates"
+    bars = bar("logic", scores["relation"]) + bar("subject", scores["subject"]) + bar("looks", scores["copy"])
+    return (
+        f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
+        f'<img src="{escaped(studio.url(studio.thumb(path)))}" alt="{escaped(alt)}" loading="lazy">'
+        f'<span class="an-name">{escaped(name)} · {scores["total"]:.2f}</span>{bars}</button></li>'
+    )
+
+
+def grid(cards: Sequence[str]) -> str:
+    return f'<ul class="st-grid">{"".join(cards)}</ul>'
+
+
+def run(studio: Studio, status: Status, chosen: int | None = None) -> str:
+    """A run as it stands: what it waits for or does, sketches, and the cards of all that is saved, best first."""
+    parts = [f'<div class="st-run" role="status" aria-live="polite">{escaped(_line(status))}</div>']
+    if not status.ended:
+        share = 100 * status.done / status.total if status.total else 0
+        parts.append(f'<div class="an-progress"><span style="width:{share:.0f}%"></span></div>')
+    for job in status.jobs:
+        asked = job.payload["values"]["subject"]
+        if job.state == "failed":
+            parts.append(problem(f"{asked}: {job.error}"))
+            continue
+        images = job.result["images"] if job.result else status.saved.get(job.id, ())
+        sketches = [data for (owner, _), data in sorted(status.previews.items()) if owner == job.id]
+        if not images and not sketches:
+            continue
+        parts.append(f'<h3 class="st-group">{escaped(asked)}</h3>')
+        if images:
+            parts.append(grid([card(studio, job, image, asked, chosen) for image in images]))
+        else:
+            pictures = "".join(
+                f'<img alt="{escaped(asked)}, still being composed" '
+                f'src="data:image/webp;base64,{base64.b64encode(data).decode()}">'
+                for data in sketches
+            )
+            parts.append(f'<div class="st-sketches">{pictures}</div>')
+        for note in (job.result or {}).get("notes", ()):
+            parts.append(f'<p class="st-run">{escaped(plain_words(note))}</p>')
+    return "".join(parts)
+
+
+def _line(status: Status) -> str:
+    if status.state == "queued":
+        return f"In the queue: {status.ahead} before yours." if status.ahead else "Starting…"
+    if status.state == "running":
+        doing = _STAGES.get(status.stage, "Working")
+        return f"{doing}, {status.done} of {status.total}…" if status.total > 1 else f"{doing}…"
+    if status.state == "cancelled":
+        return "Stopped. What was finished is kept."
+    return "Done, the best first." if status.state == "done" else "This run failed."
+
+
+def find(studio: Studio, number: int | None) -> tuple[Job, dict[str, Any]] | None:
+    """The job and picture of a card; None if there is none."""
+    if number is None:
+        return None
+    job = studio.store.get(number // PER_JOB)
+    images = job.result["images"] if job and job.result else ()
+    return next(((job, one) for one in images if job and one["rank"] == number % PER_JOB), None)
+
+
+def large(studio: Studio, number: int | None) -> str:
+    """The picture, a slider that lays the reference under it, why it won, and the files."""
+    found = find(studio, number)
+    if found is None:
+        return empty("No picture chosen", "Choose a card to see it large.")
+    job, image = found
+    values = job.payload["values"]
+    path, name = studio.pictures / image["path"], values["subject"]
+    parts = ['<div class="st-compare">']
+    kept = [studio.output / one for one in values.get("reference", ())]
+    if kept and kept[0].is_file():
+        parts.append(f'<img src="{escaped(studio.url(kept[0]))}" alt="The reference">')
+    else:
+        parts.append('<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">')
+    parts.append(f'<img src="{escaped(studio.url(path))}" alt="{escaped(name)}, large"></div>')
+    if kept:
+        parts.append(
+            '<input class="st-slide" type="range" min="0" max="100" value="100" aria-label="From the reference to the '
+            "picture\" oninput=\"this.previousElementSibling.style.setProperty('--x', this.value + '%')\">"
+        )
+    files = f'<a href="{escaped(studio.url(path))}" download="{escaped(path.name)}">Download PNG</a>'
+    drawing = path.with_suffix(".svg")
+    if image.get("svg") and drawing.is_file():
+        files += f'<a href="{escaped(studio.url(drawing))}" download="{escaped(drawing.name)}">Download SVG</a>'
+    parts.append(f'<div class="st-facts">{escaped(why(job, image))}<br>Seed {image["seed"]}.<br>{files}</div>')
+    return "".join(parts)
+
+
+def why(job: Job, image: dict[str, Any]) -> str:
+    """One sentence on the picture's rank, from its scores."""
+    scores = image["scores"]
+    kept = "keeps the logic closely" if scores["relation"] > 0.7 else "keeps part of the logic"
+    if scores["relation"] < 0.4:
+        kept = "keeps little of the logic"
+    shown = "shows the subject clearly" if scores["subject"] > 0.5 else "shows the subject less clearly"
+    copied = "copies few of the reference's looks" if scores["copy"] < 0.6 else "looks rather like the reference"
+    rank = "the best" if image["rank"] == 0 else f"number {image['rank'] + 1}"
+    return f"It is {rank} because it {kept} ({scores['relation']:.2f}), {shown} and {copied}."
