@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from analogen import UserError, random_seed
 from analogen.demos import cards
@@ -225,5 +226,5 @@ def _endpoints(studio: Studio) -> None:
         return studio.cancel(int(run))
 
     button.click(for_clients(create), [files, *texts, *numbers], answer, api_name="create", concurrency_limit=None)
-    gr.api(for_clients(status), api_name="status", concurrency_limit=None)
-    gr.api(for_clients(cancel), api_name="cancel", concurrency_limit=None)
+    api(for_clients(status), api_name="status", concurrency_limit=None)
+    api(for_clients(cancel), api_name="cancel", concurrency_limit=None)

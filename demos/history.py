@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+from gradio.events import api
 
 from analogen.demos import cards
 from analogen.demos.pieces import PICKING, empty, escaped, problem
@@ -84,4 +85,4 @@ def build(studio: Studio, desk: Desk) -> None:
             for job in studio.history(words[:200], max(1, min(limit, 240)))
         ]
 
-    gr.api(history, api_name="history")
+    api(history, api_name="history")
