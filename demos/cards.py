@@ -76,6 +76,18 @@ def _line(status: Status) -> str:
     return "Done, the best first." if status.state == "done" else "This run failed."
 
 
+def listed(studio: Studio, job: Job) -> list[dict[str, Any]]:
+    """A job's pictures for clients. Not as `path`: clients of Gradio take such a dictionary for a file to fetch."""
+    return [
+        {
+            "file": image["path"],
+            "url": studio.url(studio.pictures / image["path"]),
+            **{name: value for name, value in image.items() if name != "path"},
+        }
+        for image in (job.result or {}).get("images", ())
+    ]
+
+
 def find(studio: Studio, number: int | None) -> tuple[Job, dict[str, Any]] | None:
     """The job and picture of a card; None if there is none."""
     if number is None:

@@ -211,10 +211,7 @@ def _endpoints(studio: Studio) -> None:
                 "state": job.state,
                 "error": job.error,
                 "relation": (job.result or {}).get("relation"),
-                "images": [
-                    {**image, "url": studio.url(studio.pictures / image["path"])}
-                    for image in (job.result or {}).get("images", ())
-                ],
+                "images": cards.listed(studio, job),
             }
             for job in found.jobs
         ]

@@ -79,7 +79,7 @@ def build(studio: Studio, desk: Desk) -> None:
                 "job": job.id,
                 "state": job.state,
                 "subject": job.payload["values"]["subject"],
-                "images": (job.result or {}).get("images", []),
+                "images": cards.listed(studio, job),
                 "error": job.error,
             }
             for job in studio.history(words[:200], max(1, min(limit, 240)))
