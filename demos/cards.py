@@ -126,12 +126,17 @@ def large(studio: Studio, number: int | None) -> str:
 
 
 def why(job: Job, image: dict[str, Any]) -> str:
-    """One sentence on the picture's rank, from its scores."""
-    scores = image["scores"]
-    kept = "keeps the logic closely" if scores["relation"] > 0.7 else "keeps part of the logic"
-    if scores["relation"] < 0.4:
-        kept = "keeps little of the logic"
-    shown = "shows the subject clearly" if scores["subject"] > 0.5 else "shows the subject less clearly"
-    copied = "copies few of the reference's looks" if scores["copy"] < 0.6 else "looks rather like the reference"
-    rank = "the best" if image["rank"] == 0 else f"number {image['rank'] + 1}"
-    return f"It is {rank} because it {kept} ({scores['relation']:.2f}), {shown} and {copied}."
+    """One sentence on the picture's rank: what it does best among those that were kept beside it."""
+    kept = job.result["images"] if job.result else [image]
+    best = [
+        words
+        for name, sign, words in (
+            ("relation", 1, "keeps the logic most closely"),
+            ("subject", 1, "shows the subject most clearly"),
+            ("copy", -1, "borrows least from the reference's looks"),
+        )
+        if len(kept) > 1 and all(sign * image["scores"][name] >= sign * one["scores"][name] for one in kept)
+    ]
+    place = "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of {len(kept)}"
+    reason = f"it {' and '.join(best)}" if best else "its parts fit together well and its scores are near the others'"
+    return f"{place}, with {image['scores']['relation']:.0%} of the logic kept: {reason}."

@@ -131,7 +131,10 @@ def patch_dim(scenes: SceneSet) -> int:
 def save_composer(models: Models, output: Path) -> None:
     """Write the pipeline's folder, weights as fp16."""
     pipeline = ComposerPipeline(models.prior.eval(), models.denoiser.eval(), FlowMatchEulerDiscreteScheduler(shift=1.0))
-    copy.deepcopy(pipeline).to(torch.float16).save_pretrained(str(output))
+    saved = copy.deepcopy(pipeline).to(torch.float16)
+    for model in (saved.prior, saved.denoiser):
+        model.register_to_config(_name_or_path="")  # or the folder that training started from is published
+    saved.save_pretrained(str(output))
 
 
 def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings, state: Path | None = None) -> Models:

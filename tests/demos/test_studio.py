@@ -13,7 +13,7 @@ from PIL import Image
 from studio_server import EXAMPLES, FEW_STEPS, served
 
 from analogen import UserError
-from analogen.demos import making
+from analogen.demos import cards, making
 from analogen.demos.studio import CREATE, Limits, Status, Studio
 
 gradio_client = pytest.importorskip("gradio_client", reason='the studio needs Gradio: pip install "analogen[demo]"')
@@ -192,3 +192,17 @@ def test_endpoints_make_a_picture_and_tell_of_it(tmp_path: Path) -> None:
         assert (found["run"], found["subject"], found["state"]) == (run, "teapot", "done")
         with pytest.raises(Exception, match="no run 99"):
             client.predict(99, api_name="/status")
+
+
+def test_why_names_what_a_picture_does_best(studio: Studio) -> None:
+    run = studio.submit({**SMALL, "candidates": 3, "num_images": 3}, [studio.keep_reference(OWLS)], ["bicycle"])
+    (job,) = ended(studio, run).jobs
+    assert job.result is not None
+    images = job.result["images"]
+    closest = max(images, key=lambda one: one["scores"]["relation"])
+    for image in images:
+        said = cards.why(job, image)
+        assert said.startswith("It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of 3")
+        assert ("keeps the logic most closely" in said) == (
+            image["scores"]["relation"] == closest["scores"]["relation"]
+        )

@@ -210,6 +210,7 @@ def test_run_writes_a_pipeline_and_can_start_from_one(tmp_path: Path, few_scenes
     second = train.run(None, overrides | {"output": str(tmp_path / "second"), "init": str(first)})
     assert json.loads((second / "settings.json").read_text())["init"] == str(first)
     for folder in (first, second):
+        assert not any(str(tmp_path) in path.read_text() for path in folder.glob("*/config.json"))
         pipeline = load_composer(folder)
         relation = torch.ones(1, 384)
         (scene,) = pipeline(relation, generator=[torch.Generator().manual_seed(0)], num_inference_steps=1).scenes
