@@ -42,7 +42,7 @@ def build(studio: Studio, desk: Desk) -> None:
         again = gr.Button("Search", variant="primary", scale=0, min_width=120)
     large = gr.HTML(visible=False, elem_id="history-large")
     use = gr.Button("Open in Create", visible=False)
-    found = gr.HTML(lambda: shown(studio, ""), js_on_load=PICKING, elem_id="history-cards")
+    found = gr.HTML("", js_on_load=PICKING, elem_id="history-cards")
     more = gr.Button("Show more")
 
     def look(text: str, count: int) -> str:
@@ -66,6 +66,7 @@ def build(studio: Studio, desk: Desk) -> None:
     more.click(lambda count: count + PAGE, most, most, **private).then(look, [words, most], found, **private)
     found.pick(pick, None, [chosen, large, use], **private)
     use.click(open_there, chosen, desk.inbox, **private)
+    desk.page.load(look, [words, most], found, **private)
     desk.history_tab.select(look, [words, most], found, **private)
 
     def history(words: str = "", limit: int = 24) -> list[dict[str, Any]]:

@@ -167,7 +167,7 @@ def test_small_text_and_sideways_scrolling_do_not_happen_on_a_phone(browser: Any
     for name in ("Explore", "Batch", "Compare"):
         button = page.locator(f"#tab-{name.lower()}-button")
         if not button.is_visible():  # those that find no room are in a menu
-            page.locator(".overflow-menu > button").click()
+            page.locator(".overflow-menu > button").first.click()
             button = page.locator(".overflow-dropdown button", has_text=name)
         button.click()
         page.locator(f"#tab-{name.lower()} button.primary").first.wait_for()

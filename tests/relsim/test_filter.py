@@ -194,7 +194,7 @@ def test_file_of_another_filter_or_kind_is_left_alone(
     [
         (["none"], "none: no such folder"),
         (["a.png"], "a.png: is no folder"),
-        (["empty"], "empty: holds no pictures"),
+        (["empty"], "empty: is a folder that holds no pictures"),
         (["pictures", "--threshold", "1.5"], "the threshold is 1.5"),
         (["pictures", "--threshold", "nan"], "the threshold is nan"),
         (["pictures", "--batch-size", "0"], "--batch-size is 0"),
