@@ -57,7 +57,7 @@ def serve(output: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "analogen.demos.app", "--output", str(output), "--port", str(port)]
+    command = [sys.executable, "-P", "-m", "analogen.demos.app", "--output", str(output), "--port", str(port)]
     with log.open("wb") as file:
         server = subprocess.Popen([*command, "--device", "cpu"], stdout=file, stderr=file)
     end = time.monotonic() + 180
