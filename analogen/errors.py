@@ -7,7 +7,13 @@ from contextlib import contextmanager
 
 
 class UserError(ValueError):
-    """Bad input or usage: the message says what came, what is expected and what to do. Exit code 2."""
+    """Bad input or usage: the message says what came, what is expected and what to do. Exit code 2.
+
+    One line whatever came: line breaks and other control characters, in a file's name say, are shown escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
 
 
 class RunError(RuntimeError):

@@ -22,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="0: another one each time.")
     parser.add_argument("--corpus", type=Path, help="Folder of found inputs, kept from run to run.")
     parser.add_argument("--file", type=Path, help="Only this input.")
     given = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> None:
     for number, data in enumerate(target.seeds()):
         (corpus / f"seed-{number:03d}").write_bytes(data)
     settings = [
-        f"-max_total_time={given.seconds}", "-timeout=30", "-rss_limit_mb=4096", "-max_len=20000",
+        f"-max_total_time={given.seconds}", f"-seed={given.seed}", "-timeout=30", "-rss_limit_mb=4096", "-max_len=20000",
         "-print_final_stats=1",
         f"-artifact_prefix={corpus.parent / given.target}-",
     ]  # fmt: skip

@@ -97,7 +97,8 @@ def manifest(data: bytes) -> None:
 def manifest_seeds() -> list[bytes]:
     row = {"id": "a", "reference": "picture.png", "subject": "apple", "steps": 3, "svg": True}
     table = b'Aid,reference,subject,steps,svg\nx,picture.png,apple,4,yes\ny,"[""picture.png""]",key,,\n'
-    return [table, b"Z" + json.dumps(row).encode() + b"\n" + json.dumps({**row, "id": "b"}).encode(), b"A", b"Z{}"]
+    broken = b'Aid,reference,subject\nx,"no\nsuch.png",apple\n'  # a name of two lines, which its refusal shows in one
+    return [table, broken, b"Z" + json.dumps(row).encode() + b"\n" + json.dumps({**row, "id": "b"}).encode(), b"A", b"Z{}"]
 
 
 def metadata(data: bytes) -> None:
