@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from analogen.generator import PREVIEW_PX, Generator, Row, draw, malformed, sample
-from analogen.relsim.evaluation.structure import kept_facts
 from analogen.relsim.judges import Judge
 from analogen.relsim.world.dataset import (
     Selection,
@@ -23,6 +22,7 @@ from analogen.relsim.world.palette import PALETTES, flattering_background
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import Cast, render
 from analogen.relsim.world.scene import Scene
+from analogen.relsim.world.structure import kept_facts
 from analogen.scoring import Vectors, ranked, score
 from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
@@ -138,7 +138,10 @@ def judged(
     drawn = [draw(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
     looked = generator.encoder.look(drawn)
     meaning = generator.library.meaning(task.subject)
-    scores = score(found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes)
+    scores = score(
+        found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
+        found.structure, looked.structure,
+    )  # fmt: skip
     seen = judges["relation"].name(drawn) if "relation" in judges else [None] * len(drawn)
     shown = judges["subject"].name(drawn) if "subject" in judges else [None] * len(drawn)
     return [

@@ -147,15 +147,9 @@ def _failed(member: Member, error: Exception) -> Iterator[Outcome]:
 
 
 def _image(path: Path, candidate: Candidate) -> dict[str, Any]:
-    scores = candidate.scores
     return {
         "path": path.name,
         "seed": candidate.seed,
         "rank": candidate.rank,
-        "scores": {
-            "relation": round(scores.relation, 4),
-            "subject": round(scores.subject, 4),
-            "copy": round(scores.copy, 4),
-            "total": round(scores.total, 4),
-        },
+        "scores": candidate.scores.rounded(),
     }

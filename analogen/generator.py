@@ -356,7 +356,7 @@ def score_pictures(
     looked: Looked = encoder.look(list(pictures))
     return score(
         understood.relation, looked.relation, casting.subject_vector, looked.subject, understood.looks,
-        looked.attributes, weights,
+        looked.attributes, weights, understood.structure, looked.structure,
     )  # fmt: skip
 
 

@@ -42,7 +42,8 @@ _SHAPE: dict[str, type] = {
 
 # What decides a big model's picture; attention, offload and compilation are the machine's business.
 _OF_THE_PICTURE = (
-    "layout", "encoder", "captioner", "adapter", "lora", "control", "control_model", "strength", "quantize", "dtype",
+    "layout", "encoder", "captioner", "adapter", "adapter_strength", "lora", "control", "control_model", "strength",
+    "quantize", "dtype",
 )  # fmt: skip
 
 
@@ -76,7 +77,6 @@ def file_mark(path: Path) -> dict[str, str]:
 
 def make_record(request: Request, result: Result, candidate: Candidate) -> dict[str, Any]:
     """The JSON record of one picture: `seed` alone, with one candidate and these settings, makes it again."""
-    scores = candidate.scores
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "version": version("analogen"),
@@ -101,12 +101,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
             "candidates": request.candidates,
             **_settings_of_big(request),
         },
-        "scores": {
-            "relation": round(scores.relation, 4),
-            "subject": round(scores.subject, 4),
-            "copy": round(scores.copy, 4),
-            "total": round(scores.total, 4),
-        },
+        "scores": candidate.scores.rounded(),
     }
     if request.subject_image is not None:
         record["subject_image"] = file_mark(request.subject_image)

@@ -26,6 +26,7 @@ from analogen.pipelines.painter import Painting as Row
 from analogen.pipelines.residency import Residency, room_for_weights
 from analogen.pipelines.room import check_room
 from analogen.pipelines.running import Lora, Running
+from analogen.pipelines.strength import Strength
 from analogen.reader import Reader, load_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
@@ -140,7 +141,7 @@ class Painting(Stages):
                 for row in self._rows(one, found, prompt, laid)
             ]
             if self.painter.attached is not None:
-                self.painter.attached.set_strength(request.relation_scale)
+                self.painter.attached.set_strength(_strength_of(request))
             strength = request.strength or (CONTROL_STRENGTH if request.control else START_STRENGTH)
             with watch("paint"):
                 try:
@@ -219,6 +220,11 @@ class Painting(Stages):
         if self.painter.attached is None and request.relation_scale not in (0, 1):
             notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
         return tuple(notes)
+
+
+def _strength_of(request: Request) -> Strength:
+    scale = request.relation_scale
+    return Strength(scale) if request.adapter_strength is None else Strength.parse(request.adapter_strength, scale)
 
 
 def _edited(request: Request) -> int:

@@ -35,6 +35,7 @@ TYPES: dict[str, type] = {
     "encoder": str,
     "captioner": str,
     "adapter": str,
+    "adapter_strength": str,
     "control": str,
     "control_model": str,
     "strength": float,

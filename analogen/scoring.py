@@ -1,4 +1,4 @@
-"""The analogy score: the relation kept, the subject shown, the looks not copied."""
+"""The analogy score: relation and structure kept, the subject shown, the looks not copied."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ ALIKE = 1.1
 
 @dataclass(frozen=True)
 class Weights:
-    """total = relation * relation cosine + subject * subject cosine - copy * attribute cosine."""
+    """total = relation * relation cosine + structure * structure cosine + subject * subject cosine
+    - copy * attribute cosine."""
 
     relation: float = 1.0
     subject: float = 0.3
     copy: float = 0.1
+    structure: float = 0.5
 
 
 def score(
@@ -33,18 +35,24 @@ def score(
     reference_looks: Vectors | None,
     found_looks: Vectors,
     weights: Weights | None = None,
+    structure: Vectors | None = None,
+    found_structures: Vectors | None = None,
 ) -> list[Scores]:
     """Scores of n candidates.
 
     relation, subject: (384,) what was asked for; found_*: (n, dim) what the candidates show; reference_looks:
-    (references, dim), the most copied one counts, None if there was no picture. All unit vectors.
+    (references, dim), the most copied one counts, None if there was no picture; structure: (dim,) of the one
+    reference, None if there is no such, or nothing that reads it. All unit vectors.
     """
     weights = weights or Weights()
     kept = found_relations @ relation
     shown = found_subjects @ subject
     copied = np.zeros(len(kept)) if reference_looks is None else (found_looks @ reference_looks.T).max(axis=1)
-    totals = weights.relation * kept + weights.subject * shown - weights.copy * copied
-    return [Scores(*(float(v) for v in row)) for row in zip(kept, shown, copied, totals, strict=True)]
+    alike = np.zeros(len(kept)) if structure is None or found_structures is None else found_structures @ structure
+    totals = (
+        weights.relation * kept + weights.structure * alike + weights.subject * shown - weights.copy * copied
+    )  # fmt: skip
+    return [Scores(*(float(v) for v in row)) for row in zip(kept, shown, copied, totals, alike, strict=True)]
 
 
 def ranked(scores: Sequence[Scores], errors: Sequence[float] | None = None) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,9 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt": 1000, "style": 100}
 # What a big model takes and mini does not, with the values that say nothing.
 BIG_ONLY = {
-    "layout": False, "encoder": None, "captioner": None, "adapter": None, "lora": (), "control": None,
-    "control_model": None, "strength": None, "quantize": None, "attention_backend": None, "cpu_offload": None,
-    "compile": False,
+    "layout": False, "encoder": None, "captioner": None, "adapter": None, "adapter_strength": None,
+    "lora": (), "control": None, "control_model": None, "strength": None, "quantize": None, "attention_backend": None,
+    "cpu_offload": None, "compile": False,
 }  # fmt: skip
 CONTROLS = ("scribble", "canny", "depth")
 
@@ -57,6 +57,8 @@ class Request:
     For big models alone, None or empty where not wanted:
     encoder, captioner  Who reads the references: "mini", a folder or a hub id; None picks by the device.
     adapter          Folder of a relational adapter for the model.
+    adapter_strength  When and in which blocks it acts, see analogen.pipelines.strength.Strength.parse; how strongly
+                     in all is relation_scale.
     layout           mini's scene is the starting picture, or the control image that `control` names.
     control          One of CONTROLS; control_model: folder or hub id of a ControlNet, None for a known one.
     strength         How far a start is painted over, or how strictly a control is followed, (0, 1].
@@ -90,6 +92,7 @@ class Request:
     encoder: str | None = None
     captioner: str | None = None
     adapter: str | None = None
+    adapter_strength: str | None = None
     control: str | None = None
     control_model: str | None = None
     strength: float | None = None
@@ -140,7 +143,14 @@ class Request:
     @property
     def pass_settings(self) -> tuple[object, ...]:
         """What all rows of one sampling pass share."""
-        return (*self.loaded_with, self.steps, self.guidance_scale, self.relation_scale, self.strength)
+        return (
+            *self.loaded_with,
+            self.steps,
+            self.guidance_scale,
+            self.relation_scale,
+            self.strength,
+            self.adapter_strength,
+        )
 
     @property
     def candidate_seeds(self) -> tuple[int, ...]:
@@ -214,9 +224,13 @@ def _check_for_big(request: Request, model: Model) -> None:
         raise UserError(f"--control-model: add --control, one of {', '.join(CONTROLS)}, to say what it was trained on")
     if request.strength is not None and not 0 < request.strength <= 1:
         raise UserError(f"--strength is {request.strength}: expected more than 0, at most 1")
+    if request.adapter_strength is not None and request.adapter is None:
+        raise UserError("--adapter-strength says when and where an adapter acts, and none came: add --adapter")
     from analogen.pipelines.running import Lora, Running
+    from analogen.pipelines.strength import Strength
 
     try:
+        Strength.parse(request.adapter_strength or "start=0")
         loras = tuple(Lora.parse(text) for text in request.lora)
         Running(request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras)
     except ValueError as error:
@@ -225,12 +239,18 @@ def _check_for_big(request: Request, model: Model) -> None:
 
 @dataclass(frozen=True)
 class Scores:
-    """Relation kept and subject shown (higher is better), looks copied (lower is better), and their weighed sum."""
+    """Relation kept, subject shown and structure kept (higher is better), looks copied (lower is better), and their
+    weighed sum. structure: counts, directions and the like of the one reference; 0 where it is not read."""
 
     relation: float
     subject: float
     copy: float
     total: float
+    structure: float = 0.0
+
+    def rounded(self) -> dict[str, float]:
+        """As records and answers give them."""
+        return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

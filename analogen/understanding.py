@@ -21,13 +21,15 @@ LEAN = 0.3
 @dataclass(frozen=True)
 class Understood:
     """What is to be kept. relation: (384,) unit vector; looks: (references, dim) or None without pictures; patches:
-    (P, dim), what the encoder saw of the one reference that alone decides, or None."""
+    (P, dim), what the encoder saw of the one reference that alone decides, or None; structure: (dim,) of the one
+    picture, None if there are several or none."""
 
     relation: Vectors
     found: FoundRelation
     looks: Vectors | None
     notes: tuple[str, ...] = ()
     patches: Vectors | None = None
+    structure: Vectors | None = None
 
 
 def encode_relations(
@@ -87,7 +89,9 @@ def understood_of(
     elif len(parts) == 1 and not weights and (looked is None or len(looked.relation) == 1):
         relation = unit((1 - LEAN) * relation + LEAN * encoder.centre(nearest.relation))
     found = FoundRelation(nearest.caption, confidence)
-    return Understood(relation, found, None if looked is None else looked.attributes, tuple(notes))
+    looks = None if looked is None else looked.attributes
+    structure = looked.structure[0] if looked is not None and len(looked.structure) == 1 else None
+    return Understood(relation, found, looks, tuple(notes), structure=structure)
 
 
 def weighed(relations: Vectors, words: Vectors | None, weights: Sequence[float]) -> Vectors:

@@ -15,6 +15,9 @@ EASES: Mapping[str, Callable[[float], float]] = {
 }
 
 
+SYNTAX = "expected parts such as start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0"
+
+
 @dataclass(frozen=True)
 class Strength:
     """scale: 0 = as without the adapter, 1 = as trained.
@@ -40,6 +43,29 @@ class Strength:
             raise ValueError(f"strength: start {self.start} and end {self.end}: expected 0 <= start < end <= 1")
         if self.ease not in EASES:
             raise ValueError(f"strength: ease is {self.ease!r}: expected one of {', '.join(EASES)}")
+
+    @classmethod
+    def parse(cls, text: str, scale: float = 1.0) -> Strength:
+        """From words such as "start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0": start, end and ease as above, and
+        factors of blocks; "rest" is that of all blocks which no other name fits. Raises ValueError with one line."""
+        found: dict[str, str] = {}
+        for part in text.split(","):
+            name, equals, value = (piece.strip() for piece in part.partition("="))
+            if not (name and equals and value):
+                raise ValueError(f"strength: {part.strip()!r} is no NAME=VALUE: {SYNTAX}")
+            if name in found:
+                raise ValueError(f"strength: {name!r} comes twice: give it once")
+            found[name] = value
+        ease = found.pop("ease", "none")
+        numbers: dict[str, float] = {}
+        for name, value in found.items():
+            try:
+                numbers[name] = float(value)
+            except ValueError:
+                raise ValueError(f"strength: {name} is {value!r}, expected a number: {SYNTAX}") from None
+        start, end = numbers.pop("start", 0.0), numbers.pop("end", 1.0)
+        blocks = {"" if name == "rest" else name: factor for name, factor in numbers.items()}
+        return cls(scale, blocks, start, end, ease)
 
     @property
     def changes(self) -> bool:

@@ -53,12 +53,13 @@ class RelationalEncoder(Protocol):
 
 
 class Looked(NamedTuple):
-    """The three embeddings of the same pictures from one pass. known: (n,), the probability in [0, 1] that a
+    """The four embeddings of the same pictures from one pass. known: (n,), the probability in [0, 1] that a
     picture has a logic of the kind that training knew, whichever it is."""
 
     relation: Vectors
     subject: Vectors
     attributes: Vectors
+    structure: Vectors
     known: Vectors
 
 
@@ -77,15 +78,16 @@ class MiniEncoder:
     def look(self, images: Pictures, batch_size: int = 32) -> Looked:
         """All that the network says, in one pass; files are read by the checked reader."""
         size = self.net.config.image_size
-        rows: list[list[Vectors]] = [[], [], [], []]
+        rows: list[list[Vectors]] = [[], [], [], [], []]
         for start in range(0, len(images), batch_size):
             stack = np.stack([_square(as_rgb(image), size) for image in images[start : start + batch_size]])
             batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
             out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
-            for kept, found in zip(rows, (*out[:3], out.known.sigmoid()), strict=True):
+            for kept, found in zip(rows, (*out[:4], out.known.sigmoid()), strict=True):
                 kept.append(found.cpu().numpy())
         config = self.net.config
-        shapes = ((0, config.relation_dim), (0, config.subject_dim), (0, config.looks_dim), (0,))
+        dims = (config.relation_dim, config.subject_dim, config.looks_dim, config.structure_dim)
+        shapes = (*((0, dim) for dim in dims), (0,))
         return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
 
     @torch.inference_mode()

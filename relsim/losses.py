@@ -24,6 +24,18 @@ def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, l
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
+def soft_contrastive_loss(first: Tensor, second: Tensor, temperature: Tensor | float, weights: Tensor) -> Tensor:
+    """Symmetric InfoNCE whose target is shared out among all pairs by their weights.
+
+    first, second: (batch, dim), L2-normalised; weights: (batch, batch), how much row i of the first and row j of the
+    second belong together, every row and column with some. Returns a scalar, in nats.
+    """
+    logits = first @ second.T / temperature  # (batch, batch)
+    target = weights / weights.sum(1, keepdim=True)
+    back = weights.T / weights.T.sum(1, keepdim=True)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, back)) / 2
+
+
 def bank_loss(image: Tensor, bank: Tensor, temperature: Tensor | float, labels: Tensor, bank_labels: Tensor) -> Tensor:
     """InfoNCE against a fixed bank of all texts instead of the batch's; texts with the image's label are positives.
 

@@ -1,13 +1,14 @@
 """relsim-mini: a small vision network whose embedding is the relational logic of a picture.
 
-One trunk (residual convolutions, then a few transformer layers over the patches), three heads that each pool
+One trunk (residual convolutions, then a few transformer layers over the patches), four heads that each pool
 the patches with a query of their own:
 
 relation    (B, 384)  in the anonymous-caption space of MiniLM
 subject     (B, 384)  in the same text space, near the name of what is shown
 attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
+structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `relsim.structure`)
 
-A fourth output, one logit, says whether the picture is of a kind that the network was trained on.
+A fifth output, one logit, says whether the picture is of a kind that the network was trained on.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ class MiniConfig:
     relation_dim: int = 384
     subject_dim: int = 384
     looks_dim: int = 112
+    structure_dim: int = 64
 
 
 class MiniOutput(NamedTuple):
     relation: Tensor  # (B, 384), unit
     subject: Tensor  # (B, 384), unit
     attributes: Tensor  # (B, looks_dim), unit
+    structure: Tensor  # (B, structure_dim), unit
     known: Tensor  # (B,), logit of the picture having a logic that training knew
     patches: Tensor  # (B, tokens, dim), after the last layer
 
@@ -128,6 +131,7 @@ class MiniNet(nn.Module):
         self.relation_head = Head(config.dim, config.relation_dim)
         self.subject_head = Head(config.dim, config.subject_dim)
         self.attributes_head = Head(config.dim, config.looks_dim)
+        self.structure_head = Head(config.dim, config.structure_dim)
         self.known_head = nn.Sequential(
             nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim), nn.GELU(), nn.Linear(config.dim, 1)
         )
@@ -143,7 +147,9 @@ class MiniNet(nn.Module):
         for layer in self.layers:
             x = layer(x)
         known = self.known_head(x.mean(1)).squeeze(-1)
-        return MiniOutput(self.relation_head(x), self.subject_head(x), self.attributes_head(x), known, x)
+        return MiniOutput(
+            self.relation_head(x), self.subject_head(x), self.attributes_head(x), self.structure_head(x), known, x
+        )
 
     def at_size(self, image_size: int) -> MiniNet:
         """The same network for pictures of another size, its positions interpolated (arXiv:2010.11929, 3.2)."""
@@ -181,5 +187,11 @@ class MiniNet(nn.Module):
         values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         model = cls(MiniConfig(**values))
         state = read_tensors(folder / "model.safetensors")
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        try:
+            model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+        except RuntimeError as error:
+            raise ValueError(
+                f"{folder / 'model.safetensors'}: does not hold the weights that config.json describes: both must "
+                "be of one training, by this version"
+            ) from error
         return model.eval()

@@ -31,6 +31,7 @@ from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spr
 from analogen.relsim.mini import MiniConfig, MiniNet
 from analogen.relsim.portraits import draw_portraits
 from analogen.relsim.strangers import draw_strangers, spoil
+from analogen.relsim.structure import teach_structure
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import trained_relations, training_selection
@@ -60,6 +61,8 @@ class EncoderSettings(LoopSettings):
     subject_weight: float = 0.5
     attributes_weight: float = 0.5
     known_weight: float = 0.2
+    structure_pairs: int = 24576  # what the structure head is taught with in the end, by its own loop
+    structure_steps: int = 2400
     colour: float = 0.6  # how much augmentation changes colours, [0, 1]
 
 
@@ -84,6 +87,11 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     pools = Pools(Pool(pool_folder), portraits, strangers)
     model = train_encoder(model, pools, settings, output / "state")
     model.save_pretrained(output)
+    taught = LoopSettings(
+        steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads, seed=settings.seed,
+        save_every=settings.save_every,
+    )  # fmt: skip
+    teach_structure(output, output / "structure", selection, trained_relations(), settings.structure_pairs, taught)
     calibrate(output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output

@@ -194,7 +194,7 @@ def _print_result(result: Result, paths: list[Path], format_: str) -> None:
             "path": str(path),
             "seed": candidate.seed,
             "rank": candidate.rank,
-            "scores": {name: round(value, 4) for name, value in dataclasses.asdict(candidate.scores).items()},
+            "scores": candidate.scores.rounded(),
         }
         for candidate, path in zip(result.candidates, paths, strict=True)
     ]
@@ -210,7 +210,10 @@ def _print_result(result: Result, paths: list[Path], format_: str) -> None:
 
 def _scores(candidate: Candidate) -> str:
     s = candidate.scores
-    return f"total {s.total:.2f} = relation {s.relation:.2f}, subject {s.subject:.2f}, copy {s.copy:.2f}"
+    return (
+        f"total {s.total:.2f} = relation {s.relation:.2f}, structure {s.structure:.2f}, subject {s.subject:.2f}, "
+        f"copy {s.copy:.2f}"
+    )
 
 
 def _note(text: str) -> None:

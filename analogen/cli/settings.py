@@ -42,6 +42,11 @@ _OPTIONS = (
     click.option("--encoder", metavar="NAME", help="Who reads relations: mini, a folder or hub id."),
     click.option("--captioner", metavar="NAME", help="Who puts them in words: mini, a folder or hub id."),
     click.option("--adapter", metavar="DIR", help="Relational adapter for the model, see docs/big_models.md."),
+    click.option(
+        "--adapter-strength",
+        metavar="TEXT",
+        help="When and where it acts: start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0.",
+    ),
     click.option("--layout/--no-layout", default=False, help="Let mini's scene guide a big model."),
     click.option("--control", type=click.Choice(CONTROLS), help="The scene is such a control image, not the start."),
     click.option("--control-model", metavar="NAME", help="ControlNet for --control, if not a known one."),

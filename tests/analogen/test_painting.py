@@ -16,7 +16,7 @@ from analogen.chunks import Maker, Member, Place
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.loading import load_generator
-from analogen.metadata import read_metadata
+from analogen.metadata import _settings_of_big, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.painting import Painting
 from analogen.pipelines.adapter import build_adapter, save_adapter
@@ -24,6 +24,7 @@ from analogen.pipelines.layout import control_picture, with_stand_ins
 from analogen.pipelines.room import check_room
 from analogen.pipelines.running import Running
 from analogen.pipelines.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.plain import checked_value
 from analogen.relsim.world.scene import Element, Scene
 from analogen.types import Request
 
@@ -141,6 +142,28 @@ def test_an_adapter_acts_on_each_row_by_its_own_reference(
     weaker = request(models[name], references[0], **with_it, relation_scale=0.2)
     (weak,) = stages.finish(stages.compose([stages.prepare(weaker)])[0])
     assert not np.array_equal(pixels(weak.image), pixels(first.image))
+    # Without a block to act in, and at no time, it is as with no strength at all; elsewhere it is not.
+    shown = {}
+    for words, scale in (("start=0", 1.0), ("rest=0", 1.0), ("start=0.3", 1.0)):
+        told = request(models[name], references[0], **with_it, relation_scale=scale, adapter_strength=words)
+        (shown[words],) = stages.finish(stages.compose([stages.prepare(told)])[0])
+    assert np.array_equal(pixels(shown["start=0"].image), pixels(first.image))
+    assert not np.array_equal(pixels(shown["rest=0"].image), pixels(first.image))
+    assert not np.array_equal(pixels(shown["start=0.3"].image), pixels(first.image))
+    with pytest.raises(UserError, match="has no block 'cellar' with an adapter; it has: "):
+        stages.compose([stages.prepare(request(models[name], references[0], **with_it, adapter_strength="cellar=1"))])
+
+
+def test_the_strength_of_an_adapter_is_recorded_and_needs_one(models: dict[str, str], references: list[Path]) -> None:
+    with pytest.raises(UserError, match="none came: add --adapter"):
+        request(models["sdxl"], references[0], adapter_strength="start=0.2")
+    with pytest.raises(UserError, match="expected parts such as"):
+        request(models["sdxl"], references[0], adapter="a", adapter_strength="strong")
+    with pytest.raises(UserError, match="--adapter-strength is for big models"):
+        Request(references=tuple(references[:1]), subject="cat", adapter_strength="start=0.2")
+    told = request(models["sdxl"], references[0], adapter="a", adapter_strength="start=0.2,mid_block=0")
+    assert _settings_of_big(told)["adapter_strength"] == "start=0.2,mid_block=0"
+    assert checked_value("adapter_strength", "start=0.2") == "start=0.2"
 
 
 @pytest.mark.parametrize(("name", "control"), [("sdxl", None), ("flux", None), ("sd15", "scribble"), ("sd3", "depth")])

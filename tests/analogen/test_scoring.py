@@ -27,6 +27,31 @@ def test_scores_equal_slow_reference() -> None:
         assert (found.relation, found.subject, found.copy, found.total) == pytest.approx(expected, abs=1e-6)
 
 
+def test_kept_structure_raises_the_total_by_its_weight() -> None:
+    relation, structure = rows(1, 0)[0], np.array([1, 0], np.float32)
+    found = np.array([[1, 0], [0, 1]], np.float32)
+    weights = Weights(structure=0.7)
+    kept, lost = score(
+        relation,
+        rows(1, 1).repeat(2, 0),
+        relation,
+        rows(1, 2).repeat(2, 0),
+        None,
+        rows(2, 3),
+        weights,
+        structure,
+        found,
+    )
+    assert (kept.structure, lost.structure) == (1, 0)
+    assert kept.total - lost.total == pytest.approx(0.7)
+
+
+def test_without_one_reference_no_structure_counts() -> None:
+    (found,) = score(rows(1, 0)[0], rows(1, 1), rows(1, 2)[0], rows(1, 3), None, rows(1, 4), None, None, rows(1, 5))
+    assert found.structure == 0
+    assert found.total == pytest.approx(found.relation + 0.3 * found.subject)
+
+
 def test_nothing_is_copied_without_a_picture() -> None:
     found = score(rows(1, 0)[0], rows(3, 1), rows(1, 2)[0], rows(3, 3), None, rows(3, 4))
     assert [s.copy for s in found] == [0, 0, 0]

@@ -52,8 +52,8 @@ def main() -> None:
     for number, data in enumerate(target.seeds()):
         (corpus / f"seed-{number:03d}").write_bytes(data)
     settings = [
-        f"-max_total_time={given.seconds}", f"-seed={given.seed}", "-timeout=30", "-rss_limit_mb=4096", "-max_len=20000",
-        "-print_final_stats=1",
+        f"-max_total_time={given.seconds}", f"-seed={given.seed}", "-timeout=30", "-rss_limit_mb=4096",
+        "-max_len=20000", "-print_final_stats=1",
         f"-artifact_prefix={corpus.parent / given.target}-",
     ]  # fmt: skip
     atheris.Setup([sys.argv[0], *settings, str(corpus)], target.one)

@@ -98,7 +98,13 @@ def manifest_seeds() -> list[bytes]:
     row = {"id": "a", "reference": "picture.png", "subject": "apple", "steps": 3, "svg": True}
     table = b'Aid,reference,subject,steps,svg\nx,picture.png,apple,4,yes\ny,"[""picture.png""]",key,,\n'
     broken = b'Aid,reference,subject\nx,"no\nsuch.png",apple\n'  # a name of two lines, which its refusal shows in one
-    return [table, broken, b"Z" + json.dumps(row).encode() + b"\n" + json.dumps({**row, "id": "b"}).encode(), b"A", b"Z{}"]
+    return [
+        table,
+        broken,
+        b"Z" + json.dumps(row).encode() + b"\n" + json.dumps({**row, "id": "b"}).encode(),
+        b"A",
+        b"Z{}",
+    ]
 
 
 def metadata(data: bytes) -> None:

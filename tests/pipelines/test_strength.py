@@ -51,3 +51,29 @@ def test_unknown_block_is_refused_with_the_known_ones() -> None:
 def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="strength: "):
         Strength(**wrong)  # type: ignore[arg-type]
+
+
+def test_words_say_the_same_as_values() -> None:
+    said = Strength.parse(" start=0.2, end=0.8,ease=out,up_blocks.1=0.5 , rest=0", 0.7)
+    assert said == Strength(0.7, {"up_blocks.1": 0.5, "": 0.0}, 0.2, 0.8, "out")
+    assert said.factor(SITE) == 0.5
+    assert said.factor("mid_block.attn2.processor") == 0
+    assert Strength.parse("mid_block=2") == Strength(blocks={"mid_block": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("0.5", "'0.5' is no NAME=VALUE: expected parts such as"),
+        ("start=0.2,", "'' is no NAME=VALUE"),
+        ("start=", "'start=' is no NAME=VALUE"),
+        ("start=soon", "start is 'soon', expected a number"),
+        ("end=0.5,end=0.6", "'end' comes twice"),
+        ("start=0.6,end=0.5", "expected 0 <= start < end <= 1"),
+        ("mid_block=nan", "must be finite numbers"),
+        ("ease=quick", "ease is 'quick'"),
+    ],
+)
+def test_words_that_say_nothing_are_refused(wrong: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Strength.parse(wrong)

@@ -32,7 +32,7 @@ PICTURES = [noise(40, 40), noise(64, 20, 1), noise(20, 64, 2)]
 
 def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
     looked = encoder.look(PICTURES)
-    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3,)]
+    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,)]
     assert ((looked.known > 0) & (looked.known < 1)).all()
     for part in looked[:3]:
         assert part.dtype == np.float32
@@ -47,7 +47,7 @@ def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
 
 
 def test_no_pictures_give_no_rows(encoder: MiniEncoder) -> None:
-    assert [part.shape for part in encoder.look([])] == [(0, 384), (0, 384), (0, 112), (0,)]
+    assert [part.shape for part in encoder.look([])] == [(0, 384), (0, 384), (0, 112), (0, 64), (0,)]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

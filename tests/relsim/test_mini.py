@@ -21,7 +21,7 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 def test_shapes_and_unit_rows(tiny_net: MiniNet) -> None:
     out = tiny_net(images(3))
-    assert [tuple(part.shape) for part in out] == [(3, 384), (3, 384), (3, 112), (3,), (3, 4, 32)]
+    assert [tuple(part.shape) for part in out] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 4, 32)]
     for part in out[:3]:
         assert part.dtype == torch.float32
         torch.testing.assert_close(part.norm(dim=-1), torch.ones(3))
@@ -111,3 +111,12 @@ def test_overfits_one_batch() -> None:
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.1
+
+
+def test_weights_of_another_network_are_refused_in_one_line(tiny_net: MiniNet, tmp_path: Path) -> None:
+    tiny_net.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "structure_dim": 8}))
+    with pytest.raises(ValueError, match=r"does not hold the weights that config.json describes") as refusal:
+        MiniNet.from_pretrained(tmp_path)
+    assert "\n" not in str(refusal.value)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analogen.relsim.evaluation.structure import MEASURES, Fact, agree, as_seen, facts_of, kept_facts
 from analogen.relsim.world.dataset import draw_sample, training_selection
 from analogen.relsim.world.relations import RELATIONS, Draft
 from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.structure import MEASURES, Fact, agree, as_seen, facts_of, kept_facts
 
 WINDS = ("up", "upper right", "right", "lower right", "down", "lower left", "left", "upper left")
 WAYS = {wind: 45.0 * number for number, wind in enumerate(WINDS)}

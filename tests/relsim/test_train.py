@@ -113,7 +113,8 @@ def test_run_writes_a_folder_that_loads(
     monkeypatch.setattr(train, "calibrate", functools.partial(calibrate.calibrate, per_relation=2))
     overrides = {
         "pool": str(tmp_path / "pool"), "output": str(tmp_path / "out"), "steps": "1", "batch_size": "4",
-        "image_size": "32", "threads": "1", "bf16": "false", **ONE_SHARD_EACH,
+        "image_size": "32", "threads": "1", "bf16": "false", "structure_pairs": "6", "structure_steps": "1",
+        **ONE_SHARD_EACH,
     }  # fmt: skip
     output = train.run(None, overrides)
     encoder = MiniEncoder(output)

@@ -1,0 +1,164 @@
+"""Teaching an encoder to read structure: what a reference keeps beyond its caption, such as counts and directions.
+
+The last step of the encoder's training, on a trunk that changes no more: a head of its own learns that a hard reference
+and a clean drawing of the same elements, with other subjects, belong together, and in part those of its relation that
+agree in counts, directions and lattices (`relsim.world.structure`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from analogen.relsim.encoder import MiniEncoder
+from analogen.relsim.hands import by_another_hand
+from analogen.relsim.loop import LoopSettings, train_loop
+from analogen.relsim.losses import soft_contrastive_loss
+from analogen.relsim.mini import Head, MiniNet
+from analogen.relsim.tensors import read_tensors
+from analogen.relsim.world.dataset import PALETTE_NAMES, Selection, draw_sample
+from analogen.relsim.world.palette import flattering_background
+from analogen.relsim.world.relations import Relation
+from analogen.relsim.world.render import render
+from analogen.relsim.world.scene import Frame
+from analogen.relsim.world.structure import Value, agree, facts_of
+
+log = logging.getLogger(__name__)
+PICTURE_PX = 160
+SHARD = 1024  # pairs
+PER_BATCH = 12  # relations, and pairs of each
+TEMPERATURE = 0.09
+KIN = 0.5  # what a scene that agrees in all facts counts beside the very scene
+REDRAWN = 0.4  # share of references that go through `by_another_hand`
+NOISE = 0.1
+
+
+class Pairs(NamedTuple):
+    """hard, clean: (n, P, dim) fp16, what the trunk says of the pictures; relations, values: (n,), values the facts."""
+
+    hard: Tensor
+    clean: Tensor
+    relations: list[str]
+    values: list[list[Value]]
+
+
+def teach_structure(
+    folder: Path,
+    pairs_folder: Path,
+    selection: Selection,
+    relations: Sequence[Relation],
+    count: int,
+    settings: LoopSettings,
+) -> None:
+    """Train the structure head of the encoder in `folder` and save it there; goes on where it was stopped.
+
+    count: pairs, drawn once into `pairs_folder`, about 60 kB each in memory; settings: steps, lr and so on; its
+    batch_size does not count, a batch holds PER_BATCH pairs of PER_BATCH relations.
+    """
+    torch.set_num_threads(settings.threads)
+    pairs = draw_pairs(MiniEncoder(folder), pairs_folder, selection, relations, count, settings.seed)
+    net = MiniNet.from_pretrained(folder)
+    net.structure_head = train_head(net.structure_head, pairs, settings, pairs_folder / "state")
+    net.save_pretrained(folder)
+
+
+def draw_pairs(
+    encoder: MiniEncoder, folder: Path, selection: Selection, relations: Sequence[Relation], count: int, seed: int
+) -> Pairs:
+    """`count` pairs, relations in turn, from shards in `folder`; those that are missing are drawn first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hard, clean, values = [], [], []
+    for start in range(0, count, SHARD):
+        path = folder / f"pairs-{start:06d}.safetensors"
+        if not path.is_file():
+            numbers = range(start, min(start + SHARD, count))
+            _write_shard(path, encoder, [draw_pair(relations[n % len(relations)], selection, seed, n) for n in numbers])
+            log.info("pairs: %d of %d", numbers.stop, count)
+        seen = read_tensors(path)
+        hard.append(seen["hard"])
+        clean.append(seen["clean"])
+        with safe_open(str(path), "pt") as file:
+            values += json.loads(file.metadata()["values"])
+    return Pairs(torch.cat(hard), torch.cat(clean), [relations[n % len(relations)].id for n in range(count)], values)
+
+
+class Pair(NamedTuple):
+    """hard, clean: (PICTURE_PX, PICTURE_PX, 3) uint8; values: the scene's facts."""
+
+    hard: NDArray[np.uint8]
+    clean: NDArray[np.uint8]
+    values: list[Value]
+
+
+def draw_pair(relation: Relation, selection: Selection, seed: int, number: int) -> Pair:
+    """A hard reference, by another hand now and then, and the same elements with other subjects and looks, centred."""
+    rng = np.random.default_rng([9 + seed, number])
+    drawn = draw_sample(relation, selection, rng)
+    hard = render(drawn.scene, PICTURE_PX)
+    if rng.random() < REDRAWN:
+        hard = by_another_hand(hard, relation.id, rng)
+    subject, other = (str(name) for name in rng.choice(selection.subjects, 2, replace=False))
+    palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
+    scene = dataclasses.replace(
+        drawn.scene, frame=Frame(mirror=drawn.scene.frame.mirror), subject=subject, other=other, palette=palette,
+        style=str(rng.choice(selection.styles)), background=flattering_background(palette, rng), shadow=0.4,
+    )  # fmt: skip
+    return Pair(hard, render(scene, PICTURE_PX), [fact.value for fact in facts_of(relation.id, drawn.scene)])
+
+
+def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair]) -> None:
+    tensors = {}
+    for side in ("hard", "clean"):
+        pictures = [Image.fromarray(getattr(pair, side)) for pair in pairs]
+        parts = [encoder.patches(pictures[i : i + 32]) for i in range(0, len(pictures), 32)]
+        tensors[side] = torch.from_numpy(np.concatenate(parts)).half()
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, str(temporary), metadata={"values": json.dumps([pair.values for pair in pairs])})
+    temporary.rename(path)
+
+
+def train_head(head: Head, pairs: Pairs, settings: LoopSettings, state: Path | None = None) -> Head:
+    """Train on the pairs; returns the averaged head. Saves and resumes in `state`."""
+    rows: dict[str, list[int]] = {}
+    for row, relation in enumerate(pairs.relations):
+        rows.setdefault(relation, []).append(row)
+    kinds = [torch.tensor(own) for own in rows.values()]
+
+    def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen = torch.randperm(len(kinds), generator=generator)[:PER_BATCH].tolist()
+        batch = [kinds[k][torch.randperm(len(kinds[k]), generator=generator)[:PER_BATCH]] for k in chosen]
+        weights = torch.block_diag(*(kinship([pairs.values[i] for i in own.tolist()]) for own in batch))
+        index = torch.cat(batch)
+        # A little noise: the head must not learn the few pictures by heart.
+        hard, clean = (
+            side[index].float() + NOISE * torch.randn(side[index].shape, generator=generator)
+            for side in (pairs.hard, pairs.clean)
+        )
+        return soft_contrastive_loss(head(hard), head(clean), TEMPERATURE, weights), {}
+
+    return train_loop(head, settings, loss_of, state)
+
+
+def kinship(values: Sequence[Sequence[Value]]) -> Tensor:
+    """(n, n), how much scenes of one relation count as the same: 1 for the very scene, for others KIN times the square
+    of the share of the first one's facts that they agree in, 0 where it has none."""
+    found = torch.eye(len(values))
+    for i, wanted in enumerate(values):
+        known = [place for place, value in enumerate(wanted) if value is not None]
+        for j, others in enumerate(values):
+            if i != j and known:
+                share = sum(agree(wanted[place], others[place]) for place in known) / len(known)
+                found[i, j] = KIN * share**2
+    return found
