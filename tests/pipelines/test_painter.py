@@ -149,6 +149,19 @@ def test_control_image_is_followed(name: str, folders: dict[str, Path], tmp_path
     assert apart(other, alone) <= 2
 
 
+def test_a_union_of_controls_says_of_a_row_what_it_says_of_it_alone(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Beside pixels, which so small a model hardly moves: what the union itself says, whose attention mixes rows."""
+    control = load_control(str(save_control(tmp_path / "control", "sdxl-union")), torch.float32)
+    painter = Painter(load_pipeline(str(folders["sdxl"]), Residency("cpu"), torch.float32), control, 2)
+    said: list[torch.Tensor] = []
+    control.register_forward_hook(lambda module, given, found: said.append(found[1][-1].clone()))
+    both = [Painting("a", n, 64, 64, picture=picture(n)) for n in (1, 2)]
+    painter.paint(both, "control", steps=1)
+    among = said[-1]
+    painter.paint(both[1:], "control", steps=1)
+    torch.testing.assert_close(among, said[-1], rtol=1e-3, atol=1e-5 * float(among.abs().max()))
+
+
 @pytest.mark.parametrize("name", WORDS)
 def test_batch_of_twenty_moves_each_model_once(name: str, folders: dict[str, Path]) -> None:
     """On a device with room for the denoiser alone beside small models; a loop of calls would move them 20 times."""
