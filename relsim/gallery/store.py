@@ -97,8 +97,10 @@ class Gallery:
     def open(cls, uri: str | Path) -> Gallery:
         """A gallery that exists."""
         uri = str(uri)
-        database = _connect(uri)
-        if database is None or "about" not in _tables(database):
+        with _reached(uri):
+            database = _connect(uri)
+            found = [] if database is None else _tables(database)
+        if database is None or "about" not in found:
             raise FileNotFoundError(f"{uri}: holds no gallery: analogen gallery add DIR --gallery {uri} makes one")
         values = json.loads(database.open_table("about").to_arrow()["about"][-1].as_py())
         if values.get("format", 0) > FORMAT:
@@ -119,10 +121,11 @@ class Gallery:
             if any(not name.endswith(".lance") for name in kept):
                 raise ValueError(f"{uri}: is a folder with other things in it: name a new folder for the gallery")
             folder.mkdir(parents=True, exist_ok=True)
-        database = lancedb.connect(uri)
-        database.create_table("pictures", schema=_schema(about), mode="overwrite")
-        # What the vectors mean comes last: without it there is no gallery.
-        database.create_table("about", data=[{"about": json.dumps(asdict(about))}], mode="overwrite")
+        with _reached(uri):
+            database = lancedb.connect(uri)
+            database.create_table("pictures", schema=_schema(about), mode="overwrite")
+            # What the vectors mean comes last: without it there is no gallery.
+            database.create_table("about", data=[{"about": json.dumps(asdict(about))}], mode="overwrite")
         return cls(uri, database, about)
 
     @classmethod
@@ -238,6 +241,34 @@ LOCK = "writer.lock"
 
 def is_local(uri: str) -> bool:
     return "://" not in uri
+
+
+@contextmanager
+def _reached(uri: str) -> Iterator[None]:
+    """Turns the long reports of an object store that cannot be used into ValueError with one short line."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if is_local(uri):
+            raise
+        said = " ".join(str(error).split())
+        known = (reason for signs, reason in STORE_ERRORS if any(sign in said for sign in signs))
+        raise ValueError(f"{uri}: {next(known, said[:200])}") from error
+
+
+# Words of an object store's errors, and what they mean to its user.
+STORE_ERRORS = (
+    (("NoSuchBucket",), "there is no such bucket: make it first, or check the name"),
+    (
+        ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden", "Unauthorized"),
+        "the store refuses the credentials: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or those of your store",
+    ),
+    (("connect error", "dns error", "Connect,"), "the store does not answer: check the network and AWS_ENDPOINT_URL"),
+    (
+        ("credentials",),
+        "no credentials for the store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or your store's",
+    ),
+)
 
 
 def _connect(uri: str) -> Any:
