@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+def plain_line(text: str) -> str:
+    """One line of signs that can be shown: a file's name may hold line breaks and a terminal's commands."""
+    line = "".join(" " if sign.isspace() else sign for sign in text)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
+
+
 class UserError(ValueError):
     """Bad input or usage: the message says what came, what is expected and what to do. Exit code 2.
 
-    One line whatever came: line breaks and other control characters, in a file's name say, are shown escaped.
+    One line whatever came, see `plain_line`.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message))
+        super().__init__(plain_line(message))
 
 
 class RunError(RuntimeError):

@@ -26,6 +26,7 @@ from analogen.analogy import (
     write_sheets,
 )
 from analogen.generator import Generator
+from analogen.relsim.encoder import Looked
 from analogen.relsim.world.dataset import (
     draw_sample,
     held_out_relations,
@@ -36,7 +37,7 @@ from analogen.relsim.world.dataset import (
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Scene
-from analogen.scoring import Vectors
+from analogen.scoring import Weights
 from analogen.understanding import Understood, encode_relations
 
 # Scenes of each relation among which a copyist finds the nearest.
@@ -64,21 +65,22 @@ def from_true_caption(generator: Generator) -> Understand:
 
 
 class Copyist:
-    """Copies a training scene: that of the predicted relation whose picture is nearest to the reference."""
+    """Copies a training scene: that of the predicted relation whose picture is nearest to the reference, by relation
+    and structure as the score weighs them."""
 
     def __init__(self, generator: Generator, seed: int) -> None:
         self.generator, self.seed = generator, seed
-        self._shelves: dict[str, tuple[list[Scene], Vectors]] = {}
+        self._shelves: dict[str, tuple[list[Scene], Looked]] = {}
 
-    def shelf(self, relation: str) -> tuple[list[Scene], Vectors]:
-        """SHELF finished scenes of training subjects, and the relations of their pictures (SHELF, 384)."""
+    def shelf(self, relation: str) -> tuple[list[Scene], Looked]:
+        """SHELF finished scenes of training subjects, and what the encoder says of their pictures."""
         if relation not in self._shelves:
             rng = np.random.default_rng([self.seed, 42, list(RELATIONS).index(relation)])
             drawn = [
                 draw_sample(RELATIONS[relation], training_selection(), rng, hard=False).scene for _ in range(SHELF)
             ]
             pictures = [Image.fromarray(render(scene, REFERENCE_PX)) for scene in drawn]
-            self._shelves[relation] = drawn, self.generator.encoder.embed(pictures)
+            self._shelves[relation] = drawn, self.generator.encoder.look(pictures)
         return self._shelves[relation]
 
     def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:
@@ -88,7 +90,9 @@ class Copyist:
         for task, understood in zip(tasks, found, strict=True):
             relation = self.generator.encoder.nearest_captions(understood.relation, 1)[0].relation
             scenes, seen = self.shelf(relation)
-            nearest = np.argsort(-(seen @ understood.relation))[:candidates]
+            assert understood.structure is not None, "every task has one reference"
+            alike = seen.relation @ understood.relation + Weights().structure * (seen.structure @ understood.structure)
+            nearest = np.argsort(-alike)[:candidates]
             cast = [
                 dataclasses.replace(scenes[i], subject=task.subject, other=task.other, style=task.style)
                 for i in nearest

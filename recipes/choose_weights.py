@@ -1,4 +1,4 @@
-"""What the pick among candidates should go by: the tables of docs/experiments.md, 11, with the judges as referee.
+"""What the pick among candidates should go by: the tables of docs/experiments.md, 11 and 16, by the judges.
 
 python recipes/choose_weights.py [--rows 228] [--candidates 6] [--seed 1] [--judges benchmarks/judges]
 
@@ -46,20 +46,25 @@ def main() -> None:
     tried = attempt(tasks, generator, options.candidates, 100_000 * options.seed, 1.0, judges)
     looks = generator.encoder.attributes([task.reference for task in tasks])
 
-    relation, subject, copy = (table_of(tried, name) for name in ("relation", "subject", "copy"))
+    relation, subject, copy, structure = (
+        table_of(tried, name) for name in ("relation", "subject", "copy", "structure")
+    )
     errors = np.array([[a.error for a in tries] for tries in tried])
     holds = np.array([[a.checker for a in tries] for tries in tried])
     joint = holds & np.array([[bool(a.subject) for a in tries] for tries in tried])
     kept = np.array([[np.mean([k for _, k in a.kept]) if a.kept else 0.0 for a in tries] for tries in tried])
     default = Weights()
-    total = default.relation * relation + default.subject * subject - default.copy * copy
+    plain = default.relation * relation + default.subject * subject - default.copy * copy
+    total = plain + default.structure * structure
     formed = -1e3 * bands_of(errors)
     ways = {
         "one sample": -np.arange(options.candidates, dtype=float)[None].repeat(len(tried), axis=0),
         "at random": np.random.default_rng(0).random(errors.shape),
         "relation alone": relation,
         "subject alone": subject,
+        "structure alone": structure,
         "total alone": total,
+        "form, then total without structure": formed + plain,
         "form alone": -errors,
         "form, then total": formed + total,
         "oracle of the checker": holds + 0.5 * joint,
@@ -67,12 +72,14 @@ def main() -> None:
     }
     for name, values in ways.items():
         chosen = [tries[i] for tries, i in zip(tried, values.argmax(axis=1), strict=True)]
-        print(f"{name:24}", {**rates(chosen), "repeats": repeats(chosen, looks)})
+        print(f"{name:36}", {**rates(chosen), "repeats": repeats(chosen, looks)})
 
     half, row = len(tried) // 2, np.arange(len(tried))
     found = []
     for weights in itertools.product(RELATION, SUBJECT, COPY):
-        pick = (formed + weights[0] * relation + weights[1] * subject - weights[2] * copy).argmax(axis=1)
+        pick = (
+            formed + default.structure * structure + weights[0] * relation + weights[1] * subject - weights[2] * copy
+        ).argmax(axis=1)
         good = joint[row, pick]
         found.append((float(good[:half].mean()), float(good[half:].mean()), weights))
     print("\nform, then weights of relation, subject, copy; joint on the rows they are chosen on, on the others:")

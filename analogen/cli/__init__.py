@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from analogen.errors import RunError, UserError
+from analogen.errors import RunError, UserError, plain_line
 from analogen.models import nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
@@ -153,12 +153,6 @@ def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> i
         traceback.print_exc()
     _say(name, message)
     return code
-
-
-def plain_line(text: str) -> str:
-    """One line of signs that can be shown: a file's name may hold line breaks and a terminal's commands."""
-    line = "".join(" " if sign.isspace() else sign for sign in text)
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
 def _say(name: str, message: object) -> None:

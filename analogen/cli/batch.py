@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from analogen.batch import STORE, Event, close_run, estimate, open_run
-from analogen.cli import HELP, debug_option, plain_line, quick_imports
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.settings import settings_options
-from analogen.errors import RunError, UserError
+from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
 from analogen.jobs import JobStore
 from analogen.manifest import Manifest, Problem

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from analogen.cli import HELP, debug_option, plain_line, quick_imports
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.measuring import FILE, check_positive, counter
-from analogen.errors import user_errors
+from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, write_atomic
 
 

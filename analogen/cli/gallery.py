@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analogen.cli import HELP, debug_option, plain_line, quick_imports
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.similarity import read_pictures
-from analogen.errors import RunError, UserError, user_errors
+from analogen.errors import RunError, UserError, plain_line, user_errors
 from analogen.files import check_output, write_atomic
 from analogen.models import check_device, pick_device
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from analogen.cli import HELP, debug_option, plain_line, quick_imports
+from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.settings import settings_options
-from analogen.errors import user_errors
+from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
 from analogen.types import Candidate, Request, Result, random_seed

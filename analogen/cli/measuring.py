@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analogen.cli import plain_line
-from analogen.errors import RunError, UserError
+from analogen.errors import RunError, UserError, plain_line
 from analogen.models import pick_device
 
 if TYPE_CHECKING:

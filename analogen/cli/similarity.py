@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analogen.cli import HELP, debug_option, plain_line, quick_imports
-from analogen.errors import RunError, UserError, user_errors
+from analogen.cli import HELP, debug_option, quick_imports
+from analogen.errors import RunError, UserError, plain_line, user_errors
 from analogen.models import check_device, pick_device
 
 if TYPE_CHECKING:

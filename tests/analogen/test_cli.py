@@ -170,7 +170,7 @@ def test_json_has_the_agreed_shape(picture: Path, capsys: pytest.CaptureFixture[
         "path": os.path.join("out", "0000.png"),
         "seed": 13,
         "rank": 0,
-        "scores": {"relation": 0.9, "subject": 0.8, "copy": 0.1, "total": 0.503},
+        "scores": {"relation": 0.9, "subject": 0.8, "copy": 0.1, "total": 0.503, "structure": 0.0},
     }
     assert set(answer["seconds"]) == {"sample", "save", "total"}
 
@@ -182,7 +182,7 @@ def test_results_on_stdout_and_notes_on_stderr(picture: Path, capsys: pytest.Cap
     assert "note" not in seen.out
     assert seen.err.splitlines() == [
         "note: a note",
-        "note: not kept: seed 10  total 0.50 = relation 0.90, subject 0.80, copy 0.10",
+        "note: not kept: seed 10  total 0.50 = relation 0.90, structure 0.00, subject 0.80, copy 0.10",
     ]
 
 
