@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analogen import UserError
+from analogen.cli import debug_option
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -125,7 +126,7 @@ def _parse_auth(given: Sequence[str]) -> list[tuple[str, str]]:
 @click.option("--device", default="auto", show_default=True)
 @click.option("--share/--no-share", default=False, help="A public address through gradio.live.")
 @click.option("--mcp/--no-mcp", default=False, help="Serve the endpoints as tools of an MCP server too.")
-@click.option("--debug", is_flag=True, help="Show tracebacks of failures.")
+@debug_option
 def command(
     model: str,
     gallery: str | None,
@@ -136,11 +137,11 @@ def command(
     device: str,
     share: bool,
     mcp: bool,
-    debug: bool,
 ) -> None:
     """Open the studio: a page in the browser to create, explore and compare."""
     from analogen.demos.studio import Studio
 
+    debug = (click.get_current_context().obj or {}).get("debug", False)
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
     for noisy in ("httpx", "asyncio", "PIL", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

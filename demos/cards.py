@@ -12,7 +12,14 @@ from analogen.demos.studio import Status, Studio
 from analogen.demos.worker import plain_words
 
 PER_JOB = 1000  # a card's number is its job's times this, and its rank
-_STAGES = {"load": "Loading the model", "compose": "Composing", "paint": "Painting", "draw": "Drawing"}
+BARS = (("logic", "relation"), ("structure", "structure"), ("subject", "subject"), ("looks", "copy"))
+_STAGES = {
+    "load": "Loading the model",
+    "wait": "Waiting for a batch's pictures",
+    "compose": "Composing",
+    "paint": "Painting",
+    "draw": "Drawing",
+}
 
 
 def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int | None = None) -> str:
@@ -23,7 +30,17 @@ def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int
     scores = image["scores"]
     mark = " an-chosen" if number == chosen else ""
     alt = f"{name}, number {image['rank'] + 1} of its candidates"
-    bars = bar("logic", scores["relation"]) + bar("subject", scores["subject"]) + bar("looks", scores["copy"])
+    # Pictures of earlier versions have no score for the structure, and some have nothing to compare it with.
+    bars = "".join(
+        bar(label, scores[name])
+        for label, name in (
+            ("logic", "relation"),
+            ("structure", "structure"),
+            ("subject", "subject"),
+            ("looks", "copy"),
+        )
+        if name != "structure" or scores.get(name)
+    )
     return (
         f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
         f'<img src="{escaped(studio.url(studio.thumb(path)))}" alt="{escaped(alt)}" loading="lazy">'
@@ -132,10 +149,13 @@ def why(job: Job, image: dict[str, Any]) -> str:
         words
         for name, sign, words in (
             ("relation", 1, "keeps the logic most closely"),
+            ("structure", 1, "is built most like the reference"),
             ("subject", 1, "shows the subject most clearly"),
             ("copy", -1, "borrows least from the reference's looks"),
         )
-        if len(kept) > 1 and all(sign * image["scores"][name] >= sign * one["scores"][name] for one in kept)
+        if len(kept) > 1
+        and image["scores"].get(name)
+        and all(sign * image["scores"][name] >= sign * one["scores"].get(name, 0.0) for one in kept)
     ]
     place = "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of {len(kept)}"
     reason = f"it {' and '.join(best)}" if best else "its parts fit together well and its scores are near the others'"

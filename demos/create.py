@@ -28,7 +28,8 @@ def owner_of(request: gr.Request | None) -> str:
 
 def build(studio: Studio, desk: Desk) -> None:
     run = gr.BrowserState(None, storage_key="analogen-run", secret="analogen-run-key")
-    names, said, chosen = gr.State([]), gr.State(""), gr.State(None)
+    form = gr.BrowserState(None, storage_key="analogen-form", secret="analogen-form-key")
+    names, said, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             pictures = gr.Gallery(
@@ -45,14 +46,16 @@ def build(studio: Studio, desk: Desk) -> None:
             )
             with gr.Row():
                 strength = gr.Slider(0, 2, 1.0, step=0.05, label="Strength of the logic", elem_id="strength")
-                candidates = gr.Slider(1, studio.limits.candidates, 6, step=1, label="Candidates per subject")
+                candidates = gr.Slider(
+                    1, studio.limits.candidates, 6, step=1, label="Candidates per subject", elem_id="candidates"
+                )
             with gr.Row():
                 seed = gr.Number(random_seed(), precision=0, label="Seed", minimum=0, elem_id="seed")
-                dice = gr.Button("🎲 New seed", scale=0, min_width=130)
+                dice = gr.Button("🎲 Roll", scale=0, min_width=130)
             with gr.Accordion("More settings", open=False):
                 keep = gr.Slider(1, studio.limits.candidates, 4, step=1, label="Keep the best")
-                side = gr.Slider(256, studio.limits.side_px, 1024, step=64, label="Side in pixels")
-                steps = gr.Slider(2, studio.limits.steps, 24, step=1, label="Steps")
+                side = gr.Slider(256, studio.limits.side_px, 1024, step=64, label="Side in pixels", elem_id="side")
+                steps = gr.Slider(2, studio.limits.steps, 24, step=1, label="Steps", elem_id="steps")
                 other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
                 svg = gr.Checkbox(studio.model == "mini", label="Layered SVG beside each PNG")
                 metadata = gr.Checkbox(True, label="Write settings into the PNG (metadata)", elem_id="metadata")
@@ -77,8 +80,8 @@ def build(studio: Studio, desk: Desk) -> None:
     clock = gr.Timer(0.5, active=False)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
 
-    def look(shown: Sequence[tuple[str, Any]] | None) -> tuple[Any, ...]:
-        """Keep the pictures and say what they are understood as."""
+    def look(shown: Sequence[tuple[str, Any]] | None, words: dict[str, Any] | None) -> tuple[Any, ...]:
+        """Keep the pictures and say what they are understood as; words: those that a parcel brought with them."""
         if not shown:
             return [], "", "", "", ""
         try:
@@ -90,7 +93,8 @@ def build(studio: Studio, desk: Desk) -> None:
             return [], "", "", "", problem(plain_words(told(error)))
         level = "sure" if found.confidence > 0.7 else "fairly sure" if found.confidence > 0.35 else "unsure"
         advice = "" if found.confidence > 0.35 else " Say the logic in your own words above."
-        return kept, found.caption, found.caption, note(f"{level.capitalize()}, {found.confidence:.0%}.{advice}"), ""
+        caption = words["relation"] if words and words["references"] == kept else found.caption
+        return kept, caption, found.caption, note(f"{level.capitalize()}, {found.confidence:.0%}.{advice}"), ""
 
     def state_of(number: int | None, picked: int | None) -> tuple[Any, ...]:
         """What the page shows of a run; outputs: results, clock, stop."""
@@ -108,7 +112,7 @@ def build(studio: Studio, desk: Desk) -> None:
         best: float,
         px: float, num_steps: float, second: str | None, drawing: bool, record: bool, request: gr.Request,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Queue a run; outputs: run, trouble, and those of state_of."""
+        """Queue a run; outputs: run, form, trouble, and those of state_of."""
         words, things = words or "", things or ""
         settings = {
             "relation": words.strip() if words.strip() and (words != read or not kept) else None,
@@ -119,8 +123,9 @@ def build(studio: Studio, desk: Desk) -> None:
         try:
             number = studio.submit(settings, kept, things.splitlines(), owner_of(request), bool(record))
         except Exception as error:
-            return gr.skip(), problem(plain_words(told(error))), gr.skip(), gr.skip(), gr.skip()
-        return number, "", *state_of(number, None)
+            return gr.skip(), gr.skip(), problem(plain_words(told(error))), gr.skip(), gr.skip(), gr.skip()
+        filled = {"references": list(kept), "settings": {**settings, "subject": things}}
+        return number, filled, "", *state_of(number, None)
 
     def halt(number: int | None, picked: int | None) -> tuple[Any, ...]:
         if number is not None:
@@ -145,38 +150,56 @@ def build(studio: Studio, desk: Desk) -> None:
         return desk.parcel([studio.keep_reference(studio.pictures / found[1]["path"])]) if found else gr.skip()
 
     def unpack(parcel: dict[str, Any] | None) -> tuple[Any, ...]:
-        """A parcel onto the page; outputs: pictures, subjects, strength, candidates, seed, other, tabs."""
+        """A parcel onto the page; outputs: those of `unpacked`."""
         if not parcel:
-            return (gr.skip(),) * 7
+            return (gr.skip(),) * 12
         found = parcel["settings"]
 
         def value(name: str) -> Any:
             return found[name] if found.get(name) is not None else gr.skip()
 
+        names, words = parcel["references"], found.get("relation")
+        pending = {"references": names, "relation": words} if words and names else None
         return (
-            [str(studio.reference_path(name)) for name in parcel["references"]], value("subject"),
-            value("relation_scale"), value("candidates"), value("seed"), value("other"), gr.Tabs(selected="create"),
+            [str(studio.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
+            value("relation_scale"), value("candidates"), value("seed"), value("num_images"), value("width"),
+            value("steps"), value("other"), gr.Tabs(selected="create"),
         )  # fmt: skip
+
+    def filled_again(kept: Any) -> Any:
+        """The form as it was when this browser last pressed Generate; what a browser holds may be anything."""
+        try:
+            return desk.parcel([studio.reference_path(name).name for name in kept["references"]], kept["settings"])
+        except Exception:
+            return gr.skip()
 
     shows = [results, clock, stop]
     settings = [names, caption, said, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata]
-    pictures.change(look, pictures, [names, caption, said, sure, trouble], **{**private, "show_progress": "minimal"})
+    understood = [names, caption, said, sure, trouble]
+    pictures.change(look, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
     dice.click(random_seed, None, seed, **private)
-    go.click(begin, settings, [run, trouble, *shows], **private)
+    go.click(begin, settings, [run, form, trouble, *shows], **private)
     clock.tick(state_of, [run, chosen], shows, **private)
     stop.click(halt, [run, chosen], shows, **private)
     results.pick(pick, None, [chosen, large, actions], **private)
     as_reference.click(as_new, chosen, desk.inbox, **private)
     more.click(lambda number: recalled(number, True), chosen, desk.inbox, **private)
     recall.click(lambda number: recalled(number, False), chosen, desk.inbox, **private)
-    unpacked = [pictures, subjects, strength, candidates, seed, other, desk.tabs]
-    desk.inbox.change(unpack, desk.inbox, unpacked, **private)
+    unpacked = [
+        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, desk.tabs,
+    ]  # fmt: skip
+    # Gradio tells of no change where the page itself puts pictures in.
+    arrived = desk.inbox.change(unpack, desk.inbox, unpacked, **private)
+    arrived.then(
+        lambda *given: look(*given) if given[0] else (gr.skip(),) * 5, [pictures, pending], understood, **private
+    )
     for button, path in tries:
         button.click(
             lambda path=path: desk.parcel([studio.keep_reference(path)], {"subject": "bicycle"}), None, desk.inbox,
             **private,
         )  # fmt: skip
     desk.page.load(state_of, [run, chosen], shows, **private)
+    desk.page.load(filled_again, form, desk.inbox, **private)
     _endpoints(studio)
 
 

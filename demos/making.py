@@ -72,18 +72,12 @@ def make(studio: Studio, jobs: Sequence[Job], work: Work) -> None:
 
 
 def _image(path: Path, candidate: Candidate) -> dict[str, Any]:
-    scores = candidate.scores
     return {
         "path": path.name,
         "seed": candidate.seed,
         "rank": candidate.rank,
         "svg": candidate.svg is not None,
-        "scores": {
-            "relation": round(scores.relation, 4),
-            "subject": round(scores.subject, 4),
-            "copy": round(scores.copy, 4),
-            "total": round(scores.total, 4),
-        },
+        "scores": candidate.scores.rounded(),
     }
 
 

@@ -44,7 +44,7 @@ CSS = """
 .an-card img {display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px;
   background: var(--background-fill-secondary); margin-bottom: 6px}
 .an-name {display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; margin-bottom: 4px}
-.an-bar {display: grid; grid-template-columns: 4.2em 1fr 2.6em; gap: 6px; align-items: center; font-size: 12px;
+.an-bar {display: grid; grid-template-columns: 4.8em 1fr 2.6em; gap: 6px; align-items: center; font-size: 12px;
   line-height: 1.6; color: var(--body-text-color)}
 .an-bar b {font-weight: 500; text-align: right; font-variant-numeric: tabular-nums}
 .an-bar i {display: block; height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden}
@@ -103,7 +103,13 @@ new MutationObserver(() => document.querySelectorAll('button[aria-label]').forEa
     button.setAttribute('aria-label', shown);
 })).observe(document.documentElement, {childList: true, subtree: true});
 </script>"""
-TONES = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57"}
+TONES = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57", "structure": "#8a5cc2"}
+MEANINGS = {
+    "logic": "how much of the reference's logic is kept",
+    "structure": "how much its counts, directions and rows are like the reference's",
+    "subject": "how clearly the subject is recognised; a weak hint",
+    "looks": "how much it looks like the reference: its colours, and what it shows",
+}
 
 
 def escaped(text: object) -> str:
@@ -131,7 +137,8 @@ def bar(name: str, value: float | None) -> str:
         return ""
     share = f"{100 * min(max(value, 0), 1):.0f}%"
     tone = TONES.get(name, "var(--color-accent)")
-    return f'<span class="an-bar">{name}<i style="--share:{share};--tone:{tone}"></i><b>{value:.2f}</b></span>'
+    said = f' title="{escaped(MEANINGS[name])}"' if name in MEANINGS else ""
+    return f'<span class="an-bar"{said}>{name}<i style="--share:{share};--tone:{tone}"></i><b>{value:.2f}</b></span>'
 
 
 def empty(title: str, text: str) -> str:

@@ -34,6 +34,7 @@ from analogen import (
 )
 from analogen.demos.host import CREATE
 from analogen.demos.making import make
+from analogen.demos.turns import OneAtATime
 from analogen.demos.worker import Handler, Worker
 
 if TYPE_CHECKING:
@@ -176,7 +177,10 @@ class Studio:
         with self._loading:
             if self._stages is None:
                 anything = Request(relation="anything", subject="anything", model=self.model, device=self.device)
-                self._stages = load_generator(anything)
+                loaded = load_generator(anything)
+                # mini keeps nothing between its steps, and somebody who waits for a single picture need not wait for
+                # a batch's.
+                self._stages = loaded if find_model(self.model).is_mini else OneAtATime(loaded)
             return self._stages
 
     @property

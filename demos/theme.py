@@ -37,7 +37,11 @@ CSS = """
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); text-decoration: none}
 .gradio-container button:focus-visible, .gradio-container a:focus-visible, .st-slide:focus-visible {
   outline: 3px solid var(--color-accent); outline-offset: 2px}
-@media (max-width: 640px) {.st-grid {grid-template-columns: repeat(2, 1fr); gap: 10px}}
+#sure:not(:has(.an-note)), #trouble:not(:has(.an-problem)) {display: none}
+@media (max-width: 640px) {
+  .st-grid {grid-template-columns: repeat(2, 1fr); gap: 10px}
+  #tabs .tab-container button {padding: 0 6px; font-size: 14px}
+}
 """
 
 

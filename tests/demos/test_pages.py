@@ -1,5 +1,4 @@
-"""Promises of the Explore, Batch and Compare pages in a browser: a click does it, by keyboard too, and anyone can read
-them."""
+"""Promises of the pages in a browser: a click does it, by keyboard too, and anyone can read them."""
 
 from __future__ import annotations
 
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 from studio_server import EXAMPLES, axe, served
+
+from analogen import read_metadata
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 pytest.importorskip("analogen.demos.app", reason="the tabs are served by the studio's app")
@@ -63,6 +64,136 @@ def open_tab(page: Any, name: str) -> Any:
 
 def upload(panel: Any, *paths: Path, which: int = 0) -> None:
     panel.locator("input[type=file]").nth(which).set_input_files([str(path) for path in paths])
+
+
+def fill(page: Any, **values: object) -> None:
+    """Sliders and texts of Create, by their names."""
+    for name, value in values.items():
+        field = page.locator(f"#{name} textarea, #{name} input[type=number]").first
+        field.fill(str(value))
+        field.blur()
+
+
+def more_settings(page: Any, **values: object) -> None:
+    if not page.locator("#steps").is_visible():
+        page.get_by_role("button", name="More settings").click()
+    fill(page, **values)
+
+
+def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path: Path) -> None:
+    upload(page.locator("#tab-create"), OWLS)
+    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    assert "%" in page.locator("#sure").inner_text()
+    more_settings(page, steps=4, side=256)
+    fill(page, candidates=3, subjects="bicycle\nteapot", seed=5)
+    page.locator("#generate").click()
+    page.locator("#results >> text=Done, the best first.").wait_for()
+    cards = page.locator("#results .an-card")
+    assert cards.count() == 6
+    assert {bar.split()[0] for bar in cards.first.locator(".an-bar").all_inner_texts()} == {
+        "logic", "structure", "subject", "looks",
+    }  # fmt: skip
+    cards.first.focus()
+    page.keyboard.press("Enter")
+    large = page.locator("#large")
+    large.get_by_text("It is ranked first").wait_for()
+    with page.expect_download() as found:
+        large.get_by_text("Download PNG").click()
+    found.value.save_as(tmp_path / "made.png")
+    record = read_metadata(tmp_path / "made.png")
+    assert (record["subject"], record["settings"]["steps"]) == ("bicycle", 4)
+    with page.expect_download() as drawing:
+        large.get_by_text("Download SVG").click()
+    assert "<svg" in Path(drawing.value.path()).read_text()[:300]
+
+    # What was made is a start for more of it.
+    fill(page, subjects="something else", seed=1)
+    page.get_by_role("button", name="Recall its settings").click()
+    page.wait_for_function("document.querySelector('#subjects textarea').value === 'bicycle'")
+    assert page.locator("#seed input").input_value() == str(record["seed"])
+    page.get_by_role("button", name="More like this").click()
+    page.wait_for_function(f"document.querySelector('#seed input').value != '{record['seed']}'")
+    before = page.locator("#references img").first.get_attribute("src")
+    page.get_by_role("button", name="Use as reference").click()
+    page.wait_for_function(
+        "before => document.querySelector('#references img')?.getAttribute('src') !== before", arg=before
+    )
+
+
+def test_an_example_works_in_one_click(page: Any) -> None:
+    page.get_by_text("Try one").wait_for()
+    page.locator("#tab-create button", has_text="owls").click()
+    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    assert page.locator("#subjects textarea").input_value() == "bicycle"
+
+
+def test_stop_ends_a_run_and_keeps_the_page_ready(page: Any) -> None:
+    fill(page, caption="{subject} in a ring", subjects="bicycle\ncat\nowl", candidates=8)
+    more_settings(page, steps=60, side=256)
+    page.locator("#generate").click()
+    page.locator("#results >> text=/Composing|Working|Starting|Loading/").wait_for()
+    page.locator("#stop").click()
+    page.locator("#results >> text=Stopped.").wait_for()
+    assert page.locator("#stop").is_disabled()
+    assert page.locator("#generate").is_enabled()
+
+
+def test_a_job_goes_on_without_its_page_and_the_form_is_still_filled(page: Any) -> None:
+    upload(page.locator("#tab-create"), BOOKS)
+    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    fill(page, caption="a high pile of {subject}", subjects="penguin", candidates=4, seed=77)
+    more_settings(page, steps=24, side=256)
+    page.locator("#generate").click()
+    page.locator("#results .st-run").wait_for()
+    page.reload()
+    page.locator("#results >> text=Done, the best first.").wait_for()
+    page.wait_for_function("document.querySelector('#subjects textarea').value === 'penguin'")
+    page.wait_for_function("document.querySelector('#caption textarea').value === 'a high pile of {subject}'")
+    assert page.locator("#seed input").input_value() == "77"
+    page.locator("#references img").first.wait_for()
+    open_tab(page, "History").get_by_label("Search").fill("penguin pile")
+    page.locator("#tab-history button.primary").click()
+    page.locator("#history-cards .an-card").first.click()
+    page.locator("#history-large >> text=Seed ").wait_for()
+    page.get_by_role("button", name="Open in Create").click()
+    page.locator("#tab-create-button[aria-selected=true]").wait_for()
+
+
+def test_a_server_that_starts_again_finishes_what_it_left(browser: Any, tmp_path: Path) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(SECONDS)
+    page = context.new_page()
+    with served(tmp_path) as address:
+        page.goto(address)
+        page.wait_for_selector("#tabs")
+        fill(page, caption="{subject} in a ring", subjects="kite\nrobot\nkey", candidates=2)
+        more_settings(page, steps=30, side=256)
+        page.locator("#generate").click()
+        page.locator("#results >> text=/Composing|Working|Starting|Loading/").wait_for()
+    with served(tmp_path) as address:
+        page.goto(address)
+        open_tab(page, "History")
+        for subject in ("kite", "robot", "key"):
+            card = page.locator("#history-cards .an-card", has_text=subject).first
+            for _ in range(60):
+                page.locator("#tab-history button.primary").click()
+                page.wait_for_timeout(1000)
+                if card.is_visible():
+                    break
+            assert card.is_visible(), subject
+    context.close()
+
+
+def test_create_refuses_a_corrupt_upload_in_one_sentence(page: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(OWLS.read_bytes()[:2000])
+    upload(page.locator("#tab-create"), bad)
+    told = page.locator("#trouble [role=alert]")
+    told.wait_for()
+    assert "damaged or truncated" in told.inner_text()
+    assert "Traceback" not in page.content()
+    page.locator("#generate").click()
+    page.locator("#trouble >> text=There is nothing to keep the logic of yet").wait_for()
 
 
 def test_explore_indexes_searches_and_sends_to_create(page: Any) -> None:
@@ -164,7 +295,7 @@ def test_small_text_and_sideways_scrolling_do_not_happen_on_a_phone(browser: Any
     page = context.new_page()
     page.goto(address)
     page.wait_for_selector("#tabs")
-    for name in ("Explore", "Batch", "Compare"):
+    for name in ("Explore", "Batch", "Compare", "History", "Create"):
         button = page.locator(f"#tab-{name.lower()}-button")
         if not button.is_visible():  # those that find no room are in a menu
             page.locator(".overflow-menu > button").first.click()
