@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--sheet", type=Path, help="write a picture of the first rows")
     given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     wanted = dict(text.split("=", 1) for text in given.base_settings)
     settings = read_settings(pixel.PixelSettings, PRESETS / f"pixel-{given.size}.toml", wanted)
     base = pixel.run(PRESETS / f"pixel-{given.size}.toml", wanted)
