@@ -14,7 +14,7 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import BatchRun, RunError, RunStatus, UserError
-from analogen.demos.batches import Batches, Checked, Refused, without_folder
+from analogen.demos.batches import TABLES, Batches, Checked, Refused, without_folder
 from analogen.demos.host import CREATE, Host, Inbox
 from analogen.demos.pieces import empty, escaped, for_clients, jpeg, note, picture, problem, sentence, told
 from analogen.demos.uploads import checked_files, read_upload
@@ -86,6 +86,7 @@ NOTHING = empty(
     "Upload references and write the subjects, one per line: every reference is made with every subject. Or upload a "
     "manifest, a CSV or JSONL file with its pictures. You may close the page meanwhile.",
 )
+NEXT = "Now upload the references, or a manifest with its pictures."
 NO_BATCHES = empty("No batches yet", "What you start appears here, with its pictures as they come, and stays.")
 
 
@@ -183,7 +184,7 @@ class BatchTab:
         for changed in (files.change, subjects.blur, subjects.submit, *(one.change for one in settings)):
             changed(self._check, [files, subjects, *settings], [checked, start], **quiet)
         start.click(
-            self._start, [files, subjects, title, metadata, *settings], [checked, start, files, chosen], **private
+            self._start, [files, subjects, title, metadata, *settings], [checked, start, chosen], **private
         ).success(self._view, [chosen], view, **quiet)
         chosen.input(self._view, [chosen], view, **quiet)
         gr.on(None, self._first, None, view, **quiet)
@@ -214,8 +215,11 @@ class BatchTab:
 
     def _check(self, files: list[str] | None, subjects: str, *settings: Any) -> tuple[str, gr.Button]:
         paths = [Path(path) for path in files or ()]
-        if not paths and not (subjects or "").strip():
-            return NOTHING, gr.Button(interactive=False)
+        if not paths:
+            # Nothing is wrong yet: the form is being filled.
+            return NOTHING if not (subjects or "").strip() else note(NEXT), gr.Button(interactive=False)
+        if not (subjects or "").strip() and not any(path.suffix.lower() in TABLES for path in paths):
+            return note("Now write the subjects, one per line."), gr.Button(interactive=False)
         try:
             found = self.batches.check(checked_files(files), subjects, self._settings(*settings))
         except Refused as error:
@@ -231,10 +235,10 @@ class BatchTab:
             name = self.batches.add(checked_files(files), subjects, self._settings(*settings), title, metadata)
         except Exception as error:
             lines = error.problems if isinstance(error, Refused) else ()
-            return problem(told(error), lines), gr.Button(interactive=False), gr.skip(), gr.skip()
+            return problem(told(error), lines), gr.Button(interactive=False), gr.skip()
         return (
             note(f"{self.batches.title(name)} is on its way. You may close this page."), gr.Button(interactive=False),
-            None, gr.Dropdown(self._choices(), value=name, visible=True),
+            gr.Dropdown(self._choices(), value=name, visible=True),
         )  # fmt: skip
 
     def _choices(self) -> list[tuple[str, str]]:

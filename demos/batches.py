@@ -28,6 +28,7 @@ COLUMNS = (
     "id", "reference", "relation", "subject", "subject_image", "other", "style", "negative_prompt", "svg", "num_images",
     "candidates", "seed", "steps", "guidance_scale", "relation_scale", "width", "height",
 )  # fmt: skip
+TABLES = (".csv", ".jsonl", ".ndjson")
 MAX_ROWS = 10_000
 MAX_MANIFEST_BYTES = 16 * 2**20
 SHOWN = 48
@@ -56,7 +57,7 @@ class Uploaded:
     """The files of one batch by the names that a manifest may call them."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.tables = [path for path in paths if path.suffix.lower() in (".csv", ".jsonl", ".ndjson")]
+        self.tables = [path for path in paths if path.suffix.lower() in TABLES]
         self.pictures = [path for path in paths if path not in self.tables]
         self.by_name: dict[str, Path] = {}
         self.twice: list[str] = []

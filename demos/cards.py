@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analogen import Job
-from analogen.demos.pieces import bar, empty, escaped, problem
+from analogen.demos.pieces import empty, escaped, legend, problem, score_bar
 from analogen.demos.studio import Status, Studio
 from analogen.demos.worker import plain_words
 
@@ -31,16 +31,7 @@ def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int
     mark = " an-chosen" if number == chosen else ""
     alt = f"{name}, number {image['rank'] + 1} of its candidates"
     # Pictures of earlier versions have no score for the structure, and some have nothing to compare it with.
-    bars = "".join(
-        bar(label, scores[name])
-        for label, name in (
-            ("logic", "relation"),
-            ("structure", "structure"),
-            ("subject", "subject"),
-            ("looks", "copy"),
-        )
-        if name != "structure" or scores.get(name)
-    )
+    bars = "".join(score_bar(label, scores[name]) for label, name in BARS if name != "structure" or scores.get(name))
     return (
         f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
         f'<img src="{escaped(studio.url(studio.thumb(path)))}" alt="{escaped(alt)}" loading="lazy">'
@@ -79,6 +70,8 @@ def run(studio: Studio, status: Status, chosen: int | None = None) -> str:
             parts.append(f'<div class="st-sketches">{pictures}</div>')
         for note in (job.result or {}).get("notes", ()):
             parts.append(f'<p class="st-run">{escaped(plain_words(note))}</p>')
+    if status.ended and any(job.result for job in status.jobs):
+        parts.append(legend())
     return "".join(parts)
 
 
@@ -133,6 +126,7 @@ def large(studio: Studio, number: int | None) -> str:
         parts.append(
             '<input class="st-slide" type="range" min="0" max="100" value="100" aria-label="From the reference to the '
             "picture\" oninput=\"this.previousElementSibling.style.setProperty('--x', this.value + '%')\">"
+            '<div class="st-ends" aria-hidden="true"><span>the picture</span><span>the reference</span></div>'
         )
     files = f'<a href="{escaped(studio.url(path))}" download="{escaped(path.name)}">Download PNG</a>'
     drawing = path.with_suffix(".svg")

@@ -18,6 +18,10 @@ from analogen.demos.worker import plain_words
 EXAMPLES = Path(__file__).parent / "examples"
 EMPTY = empty("Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example.")
 
+# On a phone the results lie below the form, and a card's large view lies above the cards.
+TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
+TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
+
 
 def owner_of(request: gr.Request | None) -> str:
     """Who asks: the name that they logged in by, else their page."""
@@ -124,7 +128,7 @@ def build(studio: Studio, desk: Desk) -> None:
             number = studio.submit(settings, kept, things.splitlines(), owner_of(request), bool(record))
         except Exception as error:
             return gr.skip(), gr.skip(), problem(plain_words(told(error))), gr.skip(), gr.skip(), gr.skip()
-        filled = {"references": list(kept), "settings": {**settings, "subject": things}}
+        filled = {"references": list(kept), "settings": {**settings, "subject": things, "metadata": bool(record)}}
         return number, filled, "", *state_of(number, None)
 
     def halt(number: int | None, picked: int | None) -> tuple[Any, ...]:
@@ -152,7 +156,7 @@ def build(studio: Studio, desk: Desk) -> None:
     def unpack(parcel: dict[str, Any] | None) -> tuple[Any, ...]:
         """A parcel onto the page; outputs: those of `unpacked`."""
         if not parcel:
-            return (gr.skip(),) * 12
+            return (gr.skip(),) * 14
         found = parcel["settings"]
 
         def value(name: str) -> Any:
@@ -163,7 +167,7 @@ def build(studio: Studio, desk: Desk) -> None:
         return (
             [str(studio.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
             value("relation_scale"), value("candidates"), value("seed"), value("num_images"), value("width"),
-            value("steps"), value("other"), gr.Tabs(selected="create"),
+            value("steps"), value("other"), value("svg"), value("metadata"), gr.Tabs(selected="create"),
         )  # fmt: skip
 
     def filled_again(kept: Any) -> Any:
@@ -178,15 +182,16 @@ def build(studio: Studio, desk: Desk) -> None:
     understood = [names, caption, said, sure, trouble]
     pictures.change(look, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
     dice.click(random_seed, None, seed, **private)
-    go.click(begin, settings, [run, form, trouble, *shows], **private)
+    go.click(begin, settings, [run, form, trouble, *shows], **private).then(None, js=TO_RESULTS, **private)
     clock.tick(state_of, [run, chosen], shows, **private)
     stop.click(halt, [run, chosen], shows, **private)
-    results.pick(pick, None, [chosen, large, actions], **private)
+    results.pick(pick, None, [chosen, large, actions], **private).then(None, js=TO_LARGE, **private)
     as_reference.click(as_new, chosen, desk.inbox, **private)
     more.click(lambda number: recalled(number, True), chosen, desk.inbox, **private)
     recall.click(lambda number: recalled(number, False), chosen, desk.inbox, **private)
     unpacked = [
-        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, desk.tabs,
+        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata,
+        desk.tabs,
     ]  # fmt: skip
     # Gradio tells of no change where the page itself puts pictures in.
     arrived = desk.inbox.change(unpack, desk.inbox, unpacked, **private)

@@ -54,8 +54,8 @@ class Span:
 def grid(found: Sequence[FoundPicture], chosen: int | None = None) -> str:
     """The results as cards to pick, best first."""
     cards = "".join(
-        f'<li><button type="button" class="an-card{" an-chosen" if number == chosen else ""}" data-pick="{number}" '
-        f'aria-label="{escaped(_said(number, one))}">{picture(one.thumbnail, "")}'
+        f'<li><button type="button" class="an-card{" an-chosen" if number == chosen else ""}" data-pick="{number}">'
+        f"{picture(one.thumbnail, '')}"
         f'<span class="an-name">{escaped(one.path.name)}</span>{bar("logic", one.relation)}'
         f"{bar('looks', one.attribute)}</button></li>"
         for number, one in enumerate(found)

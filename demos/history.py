@@ -66,7 +66,6 @@ def build(studio: Studio, desk: Desk) -> None:
     more.click(lambda count: count + PAGE, most, most, **private).then(look, [words, most], found, **private)
     found.pick(pick, None, [chosen, large, use], **private)
     use.click(open_there, chosen, desk.inbox, **private)
-    desk.page.load(look, [words, most], found, **private)
     desk.history_tab.select(look, [words, most], found, **private)
 
     def history(words: str = "", limit: int = 24) -> list[dict[str, Any]]:

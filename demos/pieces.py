@@ -24,9 +24,10 @@ element.addEventListener('click', (event) => {
 });
 """
 CSS = """
+.gradio-container .html-container {padding: 0}
 .info-text, .or, .wrap .or {color: var(--body-text-color) !important}
 .an-empty, .an-problem, .an-note {border: 1px solid var(--border-color-primary); border-radius: var(--block-radius);
-  padding: 1.25rem; font-size: 15px; line-height: 1.5; color: var(--body-text-color); overflow-wrap: anywhere}
+  padding: .8rem 1rem; font-size: 15px; line-height: 1.5; color: var(--body-text-color); overflow-wrap: anywhere}
 .an-empty {border-style: dashed; text-align: center; padding: 2.5rem 1.25rem}
 .an-empty h3, .an-problem h3 {font-size: 17px; font-weight: 600; margin: 0 0 .35rem; color: var(--body-text-color)}
 .an-note .an-table {margin-top: .5rem}
@@ -44,12 +45,17 @@ CSS = """
 .an-card img {display: block; width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: 6px;
   background: var(--background-fill-secondary); margin-bottom: 6px}
 .an-name {display: block; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; margin-bottom: 4px}
-.an-bar {display: grid; grid-template-columns: 4.8em 1fr 2.6em; gap: 6px; align-items: center; font-size: 12px;
-  line-height: 1.6; color: var(--body-text-color)}
+.an-bar {display: grid; grid-template-columns: 1fr auto; gap: 1px 6px; font-size: 12px; font-weight: 400;
+  line-height: 1.5; color: var(--body-text-color)}
 .an-bar b {font-weight: 500; text-align: right; font-variant-numeric: tabular-nums}
-.an-bar i {display: block; height: 6px; border-radius: 3px; background: var(--border-color-primary); overflow: hidden}
+.an-bar i {grid-column: 1 / -1; display: block; height: 5px; border-radius: 3px; overflow: hidden;
+  background: var(--border-color-primary); margin-bottom: 3px}
 .an-bar i::before {content: ""; display: block; height: 100%; width: var(--share); border-radius: 3px;
   background: var(--tone)}
+.an-legend {font-size: 14px; line-height: 1.5; margin-top: 14px; color: var(--body-text-color)}
+.an-legend summary {cursor: pointer; padding: 6px 0}
+.an-legend dt {font-weight: 600; margin-top: 6px}
+.an-legend dd {margin: 0}
 .an-frame {padding: 34px 34px 64px 62px}
 .an-plot {position: relative; height: clamp(320px, 52vw, 520px);
   border-left: 1px solid var(--body-text-color); border-bottom: 1px solid var(--body-text-color);
@@ -71,9 +77,9 @@ CSS = """
 .an-progress > span {display: block; height: 100%; background: var(--color-accent); border-radius: 5px}
 .an-scroll {overflow-x: auto}
 .an-table {border-collapse: collapse; width: 100%; font-size: 14px; color: var(--body-text-color)}
-.an-table, .an-table tr, .an-table tbody, .an-table thead {border: 0 !important}
-.an-table th, .an-table td {padding: 8px; text-align: left; vertical-align: middle;
-  border: 0 solid var(--border-color-primary) !important; border-bottom-width: 1px !important;
+.an-table, .an-table tr, .an-table tbody, .an-table thead {border-width: 0 !important}
+.an-table th, .an-table td {padding: 8px; text-align: left; vertical-align: middle; border-style: solid !important;
+  border-width: 0 0 1px !important; border-color: var(--border-color-primary) !important;
   color: var(--body-text-color)}
 .an-table th {font-weight: 600; font-size: 13px}
 .an-table img {width: 72px; height: 72px; object-fit: contain; border-radius: 6px; display: block;
@@ -81,6 +87,7 @@ CSS = """
 .an-table .an-bar {min-width: 9rem}
 .an-lead {display: grid; grid-template-columns: 148px 1fr; gap: 14px; align-items: center; margin: 0 0 12px}
 figure.an-big {margin: 0}
+figure.an-lead {margin: 0 0 14px}
 .an-side img {max-height: 300px}
 .an-lead img {max-height: 148px}
 .an-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px}
@@ -91,24 +98,33 @@ figure.an-big {margin: 0}
   .an-stack thead {position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%)}
   .an-stack tr {display: grid; grid-template-columns: 84px 1fr; padding: 8px 0;
     border-bottom: 1px solid var(--border-color-primary) !important}
-  .an-stack td {border: 0 !important; padding: 2px 8px}
+  .an-stack td {border-width: 0 !important; padding: 2px 8px}
   .an-stack td:first-child {grid-row: span 4}
 }
 """
-# For the page's head. Upload buttons of Gradio carry a name that is not what they show, which speech control misses.
+# For the page's head. Upload buttons of Gradio carry a name that is not what they show, which speech control misses, or
+# the key of a word in place of the word.
 HEAD = """<script>
 new MutationObserver(() => document.querySelectorAll('button[aria-label]').forEach((button) => {
+  const key = button.getAttribute('aria-label').match(/^common\\.(\\w)(\\w*)$/);
+  if (key) button.title = button.ariaLabel = key[1].toUpperCase() + key[2];
+  // A button inside a button: the inner one is what takes the files, by keyboard too.
+  if (button.querySelector('button')) { button.role = 'group'; button.tabIndex = -1; }
   const shown = button.innerText.replace(/\\s+/g, ' ').trim();
   if (shown && !button.dataset.pick && !button.getAttribute('aria-label').includes(shown))
     button.setAttribute('aria-label', shown);
 })).observe(document.documentElement, {childList: true, subtree: true});
 </script>"""
 TONES = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57", "structure": "#8a5cc2"}
-MEANINGS = {
-    "logic": "how much of the reference's logic is kept",
-    "structure": "how much its counts, directions and rows are like the reference's",
-    "subject": "how clearly the subject is recognised; a weak hint",
-    "looks": "how much it looks like the reference: its colours, and what it shows",
+# What a bar says to somebody who has never seen one, and what is behind it.
+WORDS = {
+    "logic": ("keeps the idea", "how much of the reference's logic is there, whatever it is made of"),
+    "structure": ("keeps the build", "how much its counts, directions and rows are like the reference's"),
+    "subject": ("shows the subject", "how surely the subject is recognised; a weak hint, low even for clear drawings"),
+    "looks": (
+        "copies the look",
+        "how much it looks like the reference, in colours and in what it shows; less is better",
+    ),
 }
 
 
@@ -131,14 +147,33 @@ def picture(data: bytes, alt: str) -> str:
     return f'<img src="data:image/jpeg;base64,{source}" alt="{escaped(alt)}">'
 
 
-def bar(name: str, value: float | None) -> str:
-    """A score in [-1, 1] as a bar from 0 to 1 and a number; nothing where there is none."""
+def bar(name: str, value: float | None, words: str | None = None) -> str:
+    """A score in [-1, 1] as a bar from 0 to 1 and a number; nothing where there is none.
+
+    words: shown in place of its name.
+    """
     if value is None:
         return ""
     share = f"{100 * min(max(value, 0), 1):.0f}%"
     tone = TONES.get(name, "var(--color-accent)")
-    said = f' title="{escaped(MEANINGS[name])}"' if name in MEANINGS else ""
-    return f'<span class="an-bar"{said}>{name}<i style="--share:{share};--tone:{tone}"></i><b>{value:.2f}</b></span>'
+    said = f' title="{escaped(WORDS[name][1].capitalize())}"' if name in WORDS else ""
+    shown = escaped(words or name)
+    return f'<span class="an-bar"{said}>{shown}<b>{value:.2f}</b><i style="--share:{share};--tone:{tone}"></i></span>'
+
+
+def score_bar(name: str, value: float | None) -> str:
+    """A score of a picture that was made, in the words for it."""
+    return bar(name, value, WORDS[name][0])
+
+
+def legend() -> str:
+    """What the bars say, for those who cannot hover."""
+    rows = "".join(f"<dt>{words}</dt><dd>{meaning.capitalize()}.</dd>" for words, meaning in WORDS.values())
+    first = "The number after the name is all of them in one: what is kept and shown, less what is copied."
+    return (
+        '<details class="an-legend"><summary>What do the bars say?</summary>'
+        f"<p>{first} Each goes from 0 to 1.</p><dl>{rows}</dl></details>"
+    )
 
 
 def empty(title: str, text: str) -> str:

@@ -25,19 +25,31 @@ CSS = """
 .st-sketches {display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); margin-top: 8px}
 .st-sketches img {width: 100%; border-radius: 6px; display: block}
 .st-group {font-size: 15px; font-weight: 600; margin: 18px 0 0; color: var(--body-text-color)}
-.st-compare {position: relative; --x: 100%; max-width: 720px; margin: 0 auto; aspect-ratio: 1;
+.st-compare, .st-slide, .st-ends, .st-facts {max-width: max(300px, min(720px, 64vh)) !important}
+.st-ends {display: flex; justify-content: space-between; margin: 0 auto; font-size: 13px; color: var(--body-text-color)}
+.st-compare {position: relative; --x: 100%; margin: 0 auto; aspect-ratio: 1;
   background: var(--background-fill-secondary); border-radius: var(--block-radius); overflow: hidden}
 .st-compare img {position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain}
 .st-compare img + img {clip-path: inset(0 calc(100% - var(--x)) 0 0); background: var(--background-fill-secondary)}
-.st-slide {width: 100%; max-width: 720px; display: block; margin: 10px auto 0; accent-color: var(--color-accent);
+.st-slide {width: 100%; display: block; margin: 10px auto 0; accent-color: var(--color-accent);
   min-height: 28px}
-.st-facts {font-size: 14px; line-height: 1.55; margin: 10px auto; max-width: 720px; color: var(--body-text-color);
+.st-facts {font-size: 14px; line-height: 1.55; margin: 10px auto; color: var(--body-text-color);
   overflow-wrap: anywhere}
 .st-facts a {display: inline-block; padding: 8px 12px; margin: 8px 8px 0 0; border-radius: 6px; font-weight: 600;
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); text-decoration: none}
 .gradio-container button:focus-visible, .gradio-container a:focus-visible, .st-slide:focus-visible {
   outline: 3px solid var(--color-accent); outline-offset: 2px}
 #sure:not(:has(.an-note)), #trouble:not(:has(.an-problem)) {display: none}
+#sure .an-note {padding: .4rem .8rem; font-size: 14px}
+#references .grid-container, #batch-results .grid-container {padding-top: 30px;
+  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) !important}
+#references .grid-container {grid-template-columns: repeat(auto-fit, minmax(120px, 164px)) !important;
+  justify-content: center}
+#batch-results .grid-wrap {height: auto; min-height: 0; max-height: 640px}
+#batch-results .thumbnail-item {aspect-ratio: auto; height: auto; display: block}
+#batch-results .thumbnail-item img {aspect-ratio: 1; height: auto; width: 100%}
+#batch-results .caption-label {position: static; max-width: none; border: 0; border-radius: 0; padding: 4px 8px;
+  font-size: 13px; text-align: left}
 @media (max-width: 640px) {
   .st-grid {grid-template-columns: repeat(2, 1fr); gap: 10px}
   #tabs .tab-container button {padding: 0 6px; font-size: 14px}

@@ -25,13 +25,13 @@ EXAMPLES = ROOT / "examples"
 OWLS, BOOKS = EXAMPLES / "ring_of_owls.png", EXAMPLES / "tower_of_books.png"
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 SECONDS = 120_000
-TABS = ("Create", "Explore", "Batch", "Compare", "History")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images")
     given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
     browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
@@ -39,7 +39,11 @@ def main() -> None:
         page.set_default_timeout(SECONDS)
         page.goto(address)
         page.wait_for_selector("#tabs")
-        for name, show in (("create", create), ("explore", explore), ("batch", batch), ("compare", compare)):
+        shows = (
+            ("create", create), ("card", card), ("explore", explore), ("space", space), ("batch", batch),
+            ("compare", compare),
+        )  # fmt: skip
+        for name, show in shows:
             show(page)
             save(page, given.output / f"studio_{name}.webp")
         page.get_by_role("tab", name="History", exact=True).click()
@@ -104,6 +108,14 @@ def create(page: Any) -> None:
     page.locator("#seed input").blur()
     page.locator("#generate").click()
     page.locator("#results >> text=Done, the best first.").wait_for()
+    page.evaluate("scrollTo(0, 0)")
+
+
+def card(page: Any) -> None:
+    page.locator("#results .an-card").first.click()
+    page.locator("#large >> text=It is ranked first").wait_for()
+    slider = page.locator("#large .st-slide")
+    slider.fill("55")
 
 
 def explore(page: Any) -> None:
@@ -116,6 +128,11 @@ def explore(page: Any) -> None:
     page.locator("#explore-results .an-card").first.wait_for()
 
 
+def space(page: Any) -> None:
+    page.get_by_role("tab", name="Similarity space").click()
+    page.locator("#explore-space .an-point").first.wait_for()
+
+
 def batch(page: Any) -> None:
     panel = tab(page, "Batch")
     upload(panel, OWLS, BOOKS)
@@ -125,7 +142,8 @@ def batch(page: Any) -> None:
     page.locator("#batch-check >> text=6 rows").wait_for()
     page.locator("#batch-start:not([disabled])").click()
     page.locator("#batch-status >> text=Done").wait_for()
-    page.locator("#batch-results img").first.scroll_into_view_if_needed()
+    page.locator("#batch-results img").nth(5).wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def compare(page: Any) -> None:
@@ -133,7 +151,7 @@ def compare(page: Any) -> None:
     upload(panel, OWLS)
     panel.locator("img").first.wait_for()
     upload(panel, BOOKS, EXAMPLES / "growing_cactus.png", which=-1)
-    panel.get_by_text("growing_cactus.png").first.wait_for()
+    panel.locator(".file-preview tr").nth(1).wait_for()
     page.locator("#compare-go").click()
     page.locator("#compare-result .an-bar").first.wait_for()
 

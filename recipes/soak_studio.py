@@ -4,8 +4,9 @@
     python recipes/soak_studio.py --clients 4 --seconds 10
 
 Starts `analogen demo` on mini in a folder of its own. Each client goes round: a comparison of two of its own pictures,
-whose names nobody else has, a caption, and a batch of one row with its own subject, few steps and a small size, which
-is followed to its end. Prints one JSON line; exit code 1 if an answer was lost, mixed up or failed.
+whose names nobody else has, a caption, a search with one of them, a run of Create with a seed that nobody else has, and
+a batch of one row with its own subject; few steps and a small size, each followed to its end. Prints one JSON line;
+exit code 1 if an answer was lost, mixed up or failed.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ def serve(output: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    # Something to search.
+    (output / "pictures").mkdir(parents=True)
+    for path in (TREE / "examples").glob("*.png"):
+        shutil.copyfile(path, output / "pictures" / path.name)
     command = [sys.executable, "-P", "-m", "analogen.demos.app", "--output", str(output), "--port", str(port)]
     with log.open("wb") as file:
         server = subprocess.Popen([*command, "--device", "cpu"], stdout=file, stderr=file)
@@ -76,6 +81,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
     latencies: list[float] = []
     ready = threading.Barrier(clients + 1)
     ends = threading.Event()
+    Client(address, verbose=False).predict(api_name="/index_pictures")
 
     def work(number: int) -> None:
         own = folder / f"client-{number}"
@@ -101,11 +107,35 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
                     rows = answer.get("scores") or answer.get("images")
                     if [row["name"] for row in rows] != [second.name] or expected.setdefault(name, answer) != answer:
                         wrong.append(f"client {number}: {name} gave {answer}")
+                search(client, number, first, expected)
+                done["search"] += 1
+                create(client, number, turn, first)
+                done["create"] += 1
                 batch(client, number, turn, first)
                 done["batch"] += 1
             except Exception as error:
                 wrong.append(f"client {number}: {type(error).__name__}: {error}"[:300])
             latencies.append(time.monotonic() - started)
+
+    def search(client: Any, number: int, picture: Path, expected: dict[str, Any]) -> None:
+        """The picture itself lies in the gallery, under its first name."""
+        pictures = sorted((TREE / "examples").glob("*.png"))
+        answer = client.predict(reference=handle_file(str(picture)), words="", count=3, api_name="/search")
+        names = [row["name"] for row in answer["results"]]
+        right = names[:1] == [pictures[number % len(pictures)].name]
+        if not right or expected.setdefault("search", answer) != answer:
+            wrong.append(f"client {number}: search gave {answer}"[:300])
+
+    def create(client: Any, number: int, turn: int, picture: Path) -> None:
+        """One picture, whose subject and seed only this client has together."""
+        subject, seed = SUBJECTS[number % len(SUBJECTS)], 1000 * number + turn
+        small = {"candidates": 1, "num_images": 1, "side_px": 256, "steps": 2}
+        run = client.predict([handle_file(str(picture))], "", subject, seed=seed, **small, api_name="/create")["run"]
+        while (status := client.predict(run, api_name="/status"))["state"] in ("queued", "running"):
+            time.sleep(0.5)
+        made = [(job["subject"], [image["seed"] for image in job["images"]]) for job in status["jobs"]]
+        if status["state"] != "done" or status["run"] != run or made != [(subject, [seed])]:
+            wrong.append(f"client {number}: run {run} gave {status}"[:300])
 
     def batch(client: Any, number: int, turn: int, picture: Path) -> None:
         """One row, whose subject and reference only this client has together."""

@@ -24,4 +24,4 @@ def test_four_clients_at_once_each_get_their_own_answers() -> None:
     assert found.returncode == 0, found.stdout + found.stderr
     told = json.loads(found.stdout.splitlines()[-1])
     assert told["wrong"] == []
-    assert min(told["answers"][name] for name in ("similarity", "caption", "batch")) >= 4
+    assert min(told["answers"][name] for name in ("similarity", "caption", "search", "create", "batch")) >= 4
