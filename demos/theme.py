@@ -45,6 +45,7 @@ CSS = """
   grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) !important}
 #references .grid-container {grid-template-columns: repeat(auto-fit, minmax(120px, 164px)) !important;
   justify-content: center}
+.file-preview a {color: var(--body-text-color) !important}
 #batch-results .grid-wrap {height: auto; min-height: 0; max-height: 640px}
 #batch-results .thumbnail-item {aspect-ratio: auto; height: auto; display: block}
 #batch-results .thumbnail-item img {aspect-ratio: 1; height: auto; width: 100%}
