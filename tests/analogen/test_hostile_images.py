@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,15 @@ def test_commands_answer_every_file_in_one_line(hostile: Path, picture: Path) ->
     assert found["mode-RGBA-png.png"]["outcome"] == "0 0 2 2"
     assert found["svg-sound.svg"]["outcome"] == "2 0 2 2"
     assert not (hostile.parent / "sprung").exists()
+
+
+def test_the_studio_keeps_or_refuses_every_upload(hostile: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
+    found = run("app", hostile, tmp_path / "studio", skip=BROKEN)
+    outcomes = [str(line["outcome"]) for line in found.values()]
+    assert 100 < outcomes.count("read") < len(outcomes) - 50
+    # Nothing but what it kept, by names of its own.
+    assert all(re.fullmatch(r"[0-9a-f]+\.\w+", path.name) for path in (tmp_path / "studio" / "references").iterdir())
 
 
 def test_gallery_takes_what_can_be_read_and_names_the_rest(

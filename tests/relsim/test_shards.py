@@ -118,3 +118,29 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(ValueError, match="is no folder"):
         find_pictures(tmp_path / "file")
+
+
+def test_members_that_point_elsewhere_reach_nothing(tmp_path: Path) -> None:
+    """Names that climb out, links, devices, pipes: a shard is looked up, never unpacked, and only whole files count."""
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(jpeg(9))
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    with tarfile.open(folder / "00000.tar", "w") as tar:
+        for name in ("../../climbs.jpg", "/etc/absolute.jpg", "plain.jpg"):
+            member = tarfile.TarInfo(name)
+            member.size = len(jpeg(1))
+            tar.addfile(member, io.BytesIO(jpeg(1)))
+        for name, kind, target in (
+            ("soft.jpg", tarfile.SYMTYPE, str(secret)), ("hard.jpg", tarfile.LNKTYPE, "../secret.jpg"),
+            ("device.jpg", tarfile.CHRTYPE, ""), ("pipe.jpg", tarfile.FIFOTYPE, ""),
+        ):  # fmt: skip
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            tar.addfile(member)
+    before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
+    found = find_pictures(folder)
+    assert {stored.member for stored in found.pictures} == {"../../climbs.jpg", "/etc/absolute.jpg", "plain.jpg"}
+    expected = Image.open(io.BytesIO(jpeg(1))).convert("RGB").tobytes()
+    assert all(stored.read().image.tobytes() == expected for stored in found.pictures)
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before

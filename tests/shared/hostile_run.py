@@ -133,6 +133,22 @@ def cli(good: Path) -> Callable[[Path], str]:
     return run
 
 
+def app(folder: str) -> Callable[[Path], str]:
+    """An upload to the studio, as its pages and endpoints take it; what it says of a refusal is its own sentence."""
+    from analogen.demos.studio import Studio
+
+    studio = Studio(Path(folder), device="cpu")
+
+    def run(path: Path) -> str:
+        name = studio.keep_reference(path)
+        kept = studio.reference_path(name)
+        assert kept.parent == studio.references
+        assert read(kept) == "read"
+        return "read"
+
+    return run
+
+
 def main() -> None:
     way, folder, *more = sys.argv[1:]
     skip: tuple[str, ...] = ()
@@ -143,6 +159,7 @@ def main() -> None:
         "subject": lambda: subject,
         "api": lambda: api(*more),
         "cli": lambda: cli(Path(more[0])),
+        "app": lambda: app(*more),
     }
     run = ways[way]()
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
