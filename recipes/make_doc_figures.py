@@ -6,15 +6,22 @@ python recipes/make_doc_figures.py [--output docs/images]
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen import Generator, Request
+from analogen.generator import GUIDANCE, STEPS, draw, plan
+from analogen.pipelines.composer import ComposerOutput
+from analogen.pipelines.features import decode
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE, GAP, FOOT = 240, 14, 34
 SCALES = (0.0, 0.4, 0.7, 1.0)
+MOMENTS = (0, 7, 13, 19)  # steps of the denoiser that are shown
 
 
 def strip(pictures: list[Image.Image], labels: list[str]) -> Image.Image:
@@ -42,12 +49,93 @@ def strengths(generator: Generator) -> Image.Image:
     return strip(pictures, labels)
 
 
+def becoming(generator: Generator) -> Image.Image:
+    """A reference, and one candidate as the composer takes it to become, from noise to scene."""
+    reference = EXAMPLES / "toppling_bottles.png"
+    request = Request(references=(reference,), subject="penguin", seed=3, candidates=1, style="noto")
+    prepared = generator.prepare(request)
+    found = generator.understand(prepared.references)
+    (row,) = plan(request, found, prepared.casting, generator.library)
+    seen: dict[int, Image.Image] = {}
+
+    def watch(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
+        if step in MOMENTS:
+            there = values["mask"][0]
+            noisy = decode(values["tokens"][0][there], values["latents"][0][there].float())
+            seen[step] = draw(replace(row.scene, elements=tuple(noisy)), row.cast, 2 * SIDE, 2 * SIDE)
+        return {}
+
+    out = generator.composer(
+        torch.from_numpy(row.relation[None]), generator=[torch.Generator().manual_seed(3)], num_inference_steps=STEPS,
+        guidance_scale=GUIDANCE, callback_on_step_end=watch,
+    )  # fmt: skip
+    assert isinstance(out, ComposerOutput)
+    whole = draw(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
+    labels = ["reference", *(f"step {step + 1} of {STEPS}" for step in sorted(seen)), "settled"]
+    return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), whole], labels)
+
+
+def candidates(generator: Generator) -> Image.Image:
+    """Eight candidates in the order of their rank, each with the parts of its score."""
+    reference = EXAMPLES / "toppling_bottles.png"
+    request = Request(
+        references=(reference,), subject="penguin", seed=3, candidates=8, num_images=8, width=2 * SIDE, height=2 * SIDE
+    )
+    made = generator.run(request).candidates
+    chosen = [made[rank] for rank in (0, 1, 3, 7)]
+    labels = [
+        f"rank {one.rank + 1}: logic {one.scores.relation:.2f}, struct. {one.scores.structure:.2f}" for one in chosen
+    ]
+    return strip([Image.open(reference), *(one.image for one in chosen)], ["reference", *labels])
+
+
+def flow() -> str:
+    """The way from picture to picture, as a drawing."""
+    boxes = [
+        ("reference", "PNG, JPEG, ..."), ("relsim-mini", "trunk and heads"), ("relation", "384 numbers"),
+        ("prior", "which elements"), ("denoiser", "where, how"), ("settle", "snaps near-equals"),
+        ("renderer", "art of your subject"), ("score", "the best stay"),
+    ]  # fmt: skip
+    width, step, top = 128, 154, 30
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {step * len(boxes) - 14} 150" font-family="sans-serif">'
+        '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L8 4L0 8z" fill="#8a97a5"/></marker></defs><rect width="100%" height="100%" fill="#fff"/>'
+    ]
+    for number, (name, what) in enumerate(boxes):
+        x = 6 + number * step
+        learned = name in ("relsim-mini", "prior", "denoiser")
+        fill = "#e2e7fd" if learned else "#f3f4f6"
+        parts.append(
+            f'<rect x="{x}" y="{top}" width="{width}" height="56" rx="8" fill="{fill}" stroke="#8a97a5"/>'
+            f'<text x="{x + width / 2}" y="{top + 25}" font-size="15" font-weight="600" text-anchor="middle" '
+            f'fill="#222">{name}</text>'
+            f'<text x="{x + width / 2}" y="{top + 43}" font-size="11" text-anchor="middle" fill="#444">{what}</text>'
+        )
+        if number:
+            parts.append(
+                f'<path d="M{x - step + width + 3} {top + 28}H{x - 5}" stroke="#8a97a5" marker-end="url(#a)"/>'
+            )
+    first, last = 6 + step + width / 2, 6 + 7 * step + width / 2
+    told = "structure (64 numbers) and looks of the reference: they choose among candidates, and make none"
+    parts.append(
+        f'<path d="M{first} {top + 56}V{top + 84}H{last}V{top + 61}" fill="none" stroke="#8a97a5" '
+        f'stroke-dasharray="4 3" marker-end="url(#a)"/><text x="{(first + last) / 2}" y="{top + 102}" font-size="12" '
+        f'text-anchor="middle" fill="#444">{told}</text>'
+        '<text x="6" y="18" font-size="12" fill="#444">blue: learned</text></svg>'
+    )
+    return "".join(parts)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
-    strengths(Generator(device="cpu")).save(output / "strength.webp", quality=88)
+    generator = Generator(device="cpu")
+    for name, figure in (("strength", strengths), ("becoming", becoming), ("candidates", candidates)):
+        figure(generator).save(output / f"{name}.webp", quality=88)
+    (output / "flow.svg").write_text(flow() + "\n")
 
 
 if __name__ == "__main__":
