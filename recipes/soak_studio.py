@@ -120,7 +120,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
     def search(client: Any, number: int, picture: Path, expected: dict[str, Any]) -> None:
         """The picture itself lies in the gallery, under its first name."""
         pictures = sorted((TREE / "examples").glob("*.png"))
-        answer = client.predict(reference=handle_file(str(picture)), words="", count=3, api_name="/search")
+        answer = client.predict(reference=handle_file(str(picture)), words="", count=4, api_name="/search")
         names = [row["name"] for row in answer["results"]]
         right = names[:1] == [pictures[number % len(pictures)].name]
         if not right or expected.setdefault("search", answer) != answer:
