@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analogen.relsim.images import Picture, read_image
     from analogen.saving import save_candidate
     from analogen.stages import Stages
+    from analogen.turns import OneAtATime
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
 
     __version__: str
@@ -40,6 +41,7 @@ _HOMES = {
     "JobStore": "analogen.jobs",
     "Likeness": "analogen.likeness",
     "Manifest": "analogen.manifest",
+    "OneAtATime": "analogen.turns",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
     "Problem": "analogen.manifest",
@@ -77,6 +79,7 @@ __all__ = [
     "JobStore",
     "Likeness",
     "Manifest",
+    "OneAtATime",
     "Picture",
     "PictureGallery",
     "Problem",

@@ -22,6 +22,7 @@ from analogen import (
     FoundRelation,
     Job,
     JobStore,
+    OneAtATime,
     Picture,
     Request,
     Stages,
@@ -34,7 +35,6 @@ from analogen import (
 )
 from analogen.demos.host import CREATE
 from analogen.demos.making import make
-from analogen.demos.turns import OneAtATime
 from analogen.demos.worker import Handler, Worker
 
 if TYPE_CHECKING:

@@ -13,14 +13,13 @@ import pytest
 from studio_server import EXAMPLES
 
 import analogen
-from analogen import Generator, Stages
+from analogen import Generator, OneAtATime, Stages
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
 from analogen.demos import making
 from analogen.demos.batches import Batches
 from analogen.demos.studio import CREATE, Studio
-from analogen.demos.turns import OneAtATime
 
 OWLS = EXAMPLES / "ring_of_owls.png"
 

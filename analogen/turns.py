@@ -1,18 +1,18 @@
-"""A big model by turns: Create, Batch and the page that asks what a picture is understood as share one pipeline."""
+"""A big model by turns: the threads of a batch, and the studio's Create, Batch and pages, share one pipeline."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
-from analogen import Candidate, Stages
+from analogen.stages import Progress, Stages
+from analogen.types import Candidate
 
-Progress = Callable[[str, int, int], None]
 POLL_SECONDS = 0.2
 
 
