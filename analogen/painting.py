@@ -32,7 +32,7 @@ from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image
 from analogen.relsim.prompts import instruct
-from analogen.relsim.vlm import pick_dtype
+from analogen.relsim.vlm_loading import pick_dtype
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import Cast
 from analogen.relsim.world.scene import Scene

@@ -46,7 +46,8 @@ from analogen.relsim.tuning.encoder import EncoderTask, EncoderTuning
 from analogen.relsim.tuning.joint import Share
 from analogen.relsim.tuning.loop import HAT, Place, Start
 from analogen.relsim.tuning.saves import Saves
-from analogen.relsim.vlm import Base, Turn, Vlm
+from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm_loading import Base
 from analogen.relsim.world.dataset import write_draw
 
 SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from analogen.relsim.checkpoint import layout_of, read_adapter
 from analogen.relsim.hub import fetch, is_hub_id
-from analogen.relsim.vlm import Vlm, load_vlm
+from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm_loading import load_vlm
 
 BASE = "Qwen/Qwen2.5-VL-7B-Instruct"
 

@@ -21,7 +21,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 from analogen.relsim.checkpoint import Checkpoint, Layout, write_checkpoint
 from analogen.relsim.text import TEXT_DIM, quiet_transformers
-from analogen.relsim.vlm import Processor
+from analogen.relsim.vlm_processor import Processor
 
 QUERY_TOKEN = "<|query|>"
 SPECIAL = (

@@ -11,93 +11,27 @@ with vlm.wearing(None):  # the plain model
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoTokenizer, LogitsProcessorList, ProcessorMixin, Qwen2_5_VLForConditionalGeneration
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
-    Qwen2_5_VLVisionAttention,
-    apply_rotary_pos_emb_vision,
-)
-from transformers.models.qwen2_5_vl.processing_qwen2_5_vl import Qwen2_5_VLProcessor
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers import LogitsProcessorList
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionAttention
 
-from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
-from analogen.relsim.one_load import one_load
-from analogen.relsim.text import quiet_transformers
+from analogen.relsim.lora import import_peft, lora_settings
+from analogen.relsim.vlm_attention import WindowedAttention
+from analogen.relsim.vlm_processor import Processor, load_processor
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# What an adapter may set. Left out on purpose: settings that make peft import or fetch what a file names.
-LORA_SETTINGS = frozenset({
-    "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "bias", "use_rslora", "use_dora",
-    "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern", "fan_in_fan_out",
-    "trainable_token_indices", "task_type",
-})  # fmt: skip
-_ABOUT_THE_FILE = frozenset({
-    "peft_type", "auto_mapping", "base_model_name_or_path", "revision", "inference_mode", "init_lora_weights",
-    "modules_to_save", "peft_version", "loftq_config", "runtime_config", "megatron_core", "qalora_group_size",
-    "save_embedding_layers",
-})  # fmt: skip
-
-
-class Processor(Qwen2_5_VLProcessor):
-    """Qwen's processor without its video half, which torchvision would be needed for."""
-
-    attributes = ["image_processor", "tokenizer"]  # noqa: RUF012
-
-    def __init__(
-        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **_: Any
-    ) -> None:
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
-
-# The class name goes into the files that `save_pretrained` writes; by this one others can load them.
-Processor.__name__ = Processor.__qualname__ = "Qwen2_5_VLProcessor"
-
-
-def load_processor(folder: str | Path) -> Processor:
-    """Tokenizer, chat template and picture settings of a folder. Raises ValueError if they cannot be used."""
-    folder = Path(folder)
-    try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            pictures = Qwen2VLImageProcessorPil.from_pretrained(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        line = " ".join(str(error).split())[:160]
-        raise ValueError(f"{folder}: its tokenizer or picture settings cannot be read: {line}") from error
-    template = _chat_template(folder) or tokenizer.chat_template
-    if not template:
-        raise ValueError(f"{folder}: has no chat template: copy chat_template.jinja from the base model")
-    processor = Processor(pictures, tokenizer, chat_template=template)
-    if processor.image_token_id in (None, tokenizer.unk_token_id):
-        raise ValueError(f"{folder}: its tokenizer lacks {processor.image_token}: it is not one of Qwen2.5-VL")
-    return processor
-
-
-def _chat_template(folder: Path) -> str | None:
-    """Newer folders hold chat_template.jinja, older ones chat_template.json."""
-    jinja, old = folder / "chat_template.jinja", folder / "chat_template.json"
-    if jinja.is_file():
-        return jinja.read_text()
-    return json.loads(old.read_text()).get("chat_template") if old.is_file() else None
 
 
 class Turn(NamedTuple):
@@ -179,11 +113,11 @@ class Vlm:
         the rows that differ from the base's are kept and put in place while the hat is worn. trainable: leave
         gradients on, and trained rows to peft. Raises ValueError if the adapter does not fit the base.
         """
-        peft = _peft()
+        peft = import_peft()
         if name in self.hats or not name.isidentifier():
             raise ValueError(f"hat {name!r}: expected a new name of letters, digits and _")
         state = dict(adapter or {})
-        settings = _lora_settings(adapter_config)
+        settings = lora_settings(adapter_config)
         processor = self.processor if processor_folder is None else load_processor(processor_folder)
         with self._lock, self.wearing(None):
             self._make_room(len(processor.tokenizer))
@@ -475,158 +409,3 @@ class Vlm:
         own = self.model.generation_config.eos_token_id
         named = [own] if isinstance(own, int) else list(own or [])
         return sorted({*named, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})
-
-
-class WindowedAttention(Qwen2_5_VLVisionAttention):
-    """Vision attention that takes windows of equal length in one call.
-
-    The original calls the kernel once per window: 16 times per picture of 448 px and layer, which leaves a GPU idle.
-    """
-
-    def forward(
-        self,
-        hidden_states: Tensor,
-        cu_seqlens: Tensor,
-        position_embeddings: tuple[Tensor, Tensor] | None = None,
-        max_seqlen: int | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        tokens, length = len(hidden_states), _even_length(cu_seqlens)
-        if length is None or position_embeddings is None or self.config._attn_implementation != "sdpa":
-            return super().forward(
-                hidden_states, cu_seqlens, position_embeddings=position_embeddings, max_seqlen=max_seqlen, **kwargs
-            )
-        query, key, value = self.qkv(hidden_states).view(tokens, 3, self.num_heads, -1).unbind(1)  # each (N, nh, hs)
-        query, key = apply_rotary_pos_emb_vision(query, key, *position_embeddings)
-        windows = tokens // length
-        query, key, value = (x.view(windows, length, self.num_heads, -1).transpose(1, 2) for x in (query, key, value))
-        found = F.scaled_dot_product_attention(query, key, value, scale=self.scaling)  # (windows, nh, length, hs)
-        return self.proj(found.transpose(1, 2).reshape(tokens, -1))
-
-
-def _even_length(cu_seqlens: Tensor) -> int | None:
-    """The length of all windows if they are equal. Kept on the tensor, which all layers share: the question makes
-    a GPU wait."""
-    if not hasattr(cu_seqlens, "even_length"):
-        lengths = set((cu_seqlens[1:] - cu_seqlens[:-1]).tolist())
-        cu_seqlens.even_length = lengths.pop() if len(lengths) == 1 else None  # type: ignore[attr-defined]
-    return cu_seqlens.even_length  # type: ignore[attr-defined]
-
-
-def pick_dtype(name: str, device: str) -> torch.dtype:
-    """The weights' type. "auto": bf16 where the device multiplies it natively, else fp16 on GPUs and fp32 on CPUs."""
-    if name != "auto":
-        if name not in DTYPES:
-            raise ValueError(f"dtype is {name!r}: expected auto, {', '.join(DTYPES)}")
-        return DTYPES[name]
-    if device.startswith("cuda"):
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.startswith("mps"):
-        return torch.float16
-    able = torch.cpu.get_capabilities()
-    return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16") else torch.float32
-
-
-def load_vlm(
-    base: str,
-    revision: str | None = None,
-    device: str = "cpu",
-    dtype: str = "auto",
-    attention: str = "sdpa",
-    cache_dir: str | None = None,
-    shared: bool = True,
-) -> Vlm:
-    """The base by folder or hub id, loaded once per process: every hat asks here and shares it.
-
-    shared: False loads one that nobody else has, as a training needs it, which leaves gradients and dropout on.
-    Raises ValueError or FileNotFoundError with one line.
-    """
-    if not Path(base).is_dir() and not is_hub_id(base):
-        raise FileNotFoundError(f"base model {base!r}: no such folder and no hub id: name one that is here")
-    _peft()  # said before gigabytes are fetched
-    if device == "cuda":
-        device = f"cuda:{torch.cuda.current_device()}"
-    load = _load_vlm if shared else _load_vlm.__wrapped__
-    return load(base, revision, device, pick_dtype(dtype, device), attention, cache_dir)
-
-
-class Base(NamedTuple):
-    """A base model by name, the commit if it is the hub's, and the folder of its small files."""
-
-    name: str
-    revision: str | None
-    folder: Path
-
-
-def find_base(name: str) -> Base:
-    """Where a base is, a folder or hub id ("org/name@revision"), before its weights are fetched.
-
-    Raises ValueError or FileNotFoundError with one line.
-    """
-    if Path(name).is_dir():
-        base = Base(name, None, Path(name))
-    elif is_hub_id(name):
-        folder = fetch(name, files=TEXTS)
-        base = Base(name.partition("@")[0], folder.name, folder)
-    else:
-        raise FileNotFoundError(f"base model {name!r}: no such folder and no hub id: name one that is here")
-    _check_kind(base.folder)
-    return base
-
-
-@lru_cache(maxsize=2)
-def _load_vlm(
-    base: str, revision: str | None, device: str, dtype: torch.dtype, attention: str, cache_dir: str | None
-) -> Vlm:
-    folder = Path(base) if Path(base).is_dir() else fetch(base, revision, BASE_FILES, cache_dir)
-    _check_base(folder)
-    with one_load, quiet_transformers():
-        processor = load_processor(folder)
-        try:
-            model = Qwen2_5_VLForConditionalGeneration.from_pretrained(
-                folder,
-                dtype=dtype,
-                attn_implementation=attention,
-                use_safetensors=True,
-                trust_remote_code=False,
-                # Straight to the device: 15 GiB need not pass through the machine's memory first.
-                device_map=None if device == "cpu" else {"": device},
-            )
-        except SafetensorError as error:
-            raise ValueError(f"{folder}: a file of weights is damaged ({error}): fetch it again") from error
-    return Vlm(model, processor, base)
-
-
-def _check_base(folder: Path) -> None:
-    _check_kind(folder)
-    if not any(folder.glob("*.safetensors")):
-        raise FileNotFoundError(f"{folder} has no *.safetensors: weights in pickles are not opened, convert them")
-
-
-def _check_kind(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} has no config.json: not the folder of a model")
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    if kind != "qwen2_5_vl":
-        raise ValueError(f"{folder}: its model type is {kind!r}, expected 'qwen2_5_vl'")
-
-
-def _lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of adapter_config.json that LoRA needs; others may only stand at what changes nothing."""
-    if raw.get("peft_type", "LORA") != "LORA":
-        raise ValueError(f"the adapter is of kind {raw.get('peft_type')!r}, expected 'LORA'")
-    saved = set(raw.get("modules_to_save") or ())
-    if saved - {"embed_tokens", "lm_head"}:
-        raise ValueError(f"the adapter replaces whole modules {sorted(saved)}: only embed_tokens and lm_head may be")
-    for key, value in raw.items():
-        if key not in LORA_SETTINGS | _ABOUT_THE_FILE and value not in (None, False, [], {}):
-            raise ValueError(f"the adapter sets {key} = {value!r}, which is not supported")
-    return {key: raw[key] for key in LORA_SETTINGS & set(raw) if raw[key] is not None}
-
-
-def _peft() -> Any:
-    try:
-        import peft
-    except ImportError as error:
-        raise ImportError('Qwen encoders need peft: pip install "analogen[qwen]"') from error
-    return peft

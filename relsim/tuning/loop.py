@@ -30,7 +30,8 @@ from analogen.relsim.loop import autocast, cosine_schedule, set_lr
 from analogen.relsim.tuning.joint import Share, joint_rows, sum_gradients
 from analogen.relsim.tuning.saves import Saves, fingerprint
 from analogen.relsim.tuning.settings import TuningSettings
-from analogen.relsim.vlm import Base, Vlm, find_base, load_vlm
+from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm_loading import Base, find_base, load_vlm
 
 log = logging.getLogger(__name__)
 Watch = Callable[[int, Mapping[str, float]], None]

@@ -167,7 +167,7 @@ def test_checkpoint_of_the_authors(
 def test_base_of_a_vision_language_model(
     name: str, payload: bytes, tiny_vlm_folder: Path, tmp_path: Path, no_trap: None
 ) -> None:
-    from analogen.relsim.vlm import load_vlm
+    from analogen.relsim.vlm_loading import load_vlm
 
     folder = tmp_path / "base"
     shutil.copytree(tiny_vlm_folder, folder)

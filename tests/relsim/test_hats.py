@@ -20,7 +20,8 @@ from analogen.relsim.prompts import PromptWriter
 from analogen.relsim.qwen import load_qwen
 from analogen.relsim.stand_in import save_adapter
 from analogen.relsim.subject_check import SubjectCheck
-from analogen.relsim.vlm import Vlm, _load_vlm
+from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm_loading import _load_vlm
 
 SMALL = Fitting(size=56)
 

@@ -354,7 +354,7 @@ def test_missing_tensorboard_is_one_line(given: Settings, monkeypatch: pytest.Mo
 
 
 def test_new_token_is_read_by_transformers_and_takes_the_next_place(tiny_vlm_folder: Path, tmp_path: Path) -> None:
-    from analogen.relsim.vlm import load_processor
+    from analogen.relsim.vlm_processor import load_processor
 
     known = load_processor(tiny_vlm_folder).tokenizer
     number = encoder_module.add_token(tiny_vlm_folder, tmp_path, "<|query|>", len(known))
