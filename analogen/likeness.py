@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder, RelationalEncoder, Vectors
+from analogen.relsim.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder, RelationalEncoder
+from analogen.relsim.looking import see
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,8 @@ class Reading:
 
 def compare_images(reference: Image.Image, others: Sequence[Image.Image], encoder: RelationalEncoder) -> list[Likeness]:
     """The likeness of each of the others to the reference, in their order."""
-    relations, looks, _ = _seen([reference, *others], encoder)
-    return [
-        Likeness(float(relation), float(attribute))
-        for relation, attribute in zip(relations[1:] @ relations[0], looks[1:] @ looks[0], strict=True)
-    ]
+    first, *rest = see(encoder, [reference, *others])
+    return [Likeness(float(one.relation @ first.relation), float(one.attributes @ first.attributes)) for one in rest]
 
 
 def read_logic(images: Sequence[Image.Image], encoder: RelationalEncoder, top_k: int = 1) -> list[Reading]:
@@ -41,21 +39,13 @@ def read_logic(images: Sequence[Image.Image], encoder: RelationalEncoder, top_k:
 
     An encoder without calibration is as sure as its nearest caption is near.
     """
-    relations, _, known = _seen(images, encoder)
+    seen = see(encoder, images)
     if isinstance(encoder, MiniEncoder):
-        assert known is not None, "mini tells what it knows"
         return [
-            Reading(tuple(encoder.nearest_captions(relation, top_k)), encoder.confidence(relation, float(sure)))
-            for relation, sure in zip(relations, known, strict=True)
+            Reading(tuple(encoder.nearest_captions(one.relation, top_k)), encoder.confidence(one.relation, one.known))
+            for one in seen
+            if one.known is not None  # mini always tells
         ]
     bank = Bank.load(SHIPPED)
-    found = [tuple(bank.nearest(relation, top_k)) for relation in relations]
+    found = [tuple(bank.nearest(one.relation, top_k)) for one in seen]
     return [Reading(captions, float(np.clip(captions[0].score, 0, 1))) for captions in found]
-
-
-def _seen(images: Sequence[Image.Image], encoder: RelationalEncoder) -> tuple[Vectors, Vectors, Vectors | None]:
-    """Relations (n, 384), looks (n, dim) and, of mini, how well it knows such logics (n,)."""
-    if isinstance(encoder, MiniEncoder):
-        looked = encoder.look(list(images))
-        return looked.relation, looked.attributes, looked.known
-    return encoder.embed(list(images)), encoder.attributes(list(images)), None
