@@ -73,7 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
-    python = [sys.executable, "-c"]
+    python = [sys.executable, "-P", "-c"]
     with tempfile.TemporaryDirectory() as folder:
         job = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
         commands = {
