@@ -12,7 +12,6 @@ from PIL import Image
 
 from analogen.errors import RunError, UserError
 from analogen.loading import load_generator
-from analogen.models import find_model
 from analogen.plain import request_from
 from analogen.saving import save_candidate
 from analogen.stages import Composed, Prepared, Stages
@@ -66,9 +65,7 @@ class Maker:
             key = request.loaded_with
             if key not in self._generators:
                 loaded = (self._load or load_generator)(request)
-                # Several threads take chunks. Mini's calls may run side by side, a diffusers pipeline's may not.
-                alone = find_model(request.model).is_mini or isinstance(loaded, OneAtATime)
-                self._generators[key] = loaded if alone else OneAtATime(loaded)
+                self._generators[key] = OneAtATime.where_needed(loaded, request.model)
             return self._generators[key]
 
     def make(self, members: Sequence[Member], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:

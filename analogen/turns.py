@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from analogen.models import find_model
 from analogen.stages import Progress, Stages
 from analogen.types import Candidate
 
@@ -26,6 +27,12 @@ class OneAtATime(Stages):
     def __init__(self, stages: Stages) -> None:
         self.model = stages.model
         self._stages, self._lock = stages, threading.Lock()
+
+    @classmethod
+    def where_needed(cls, stages: Stages, model: str) -> Stages:
+        """The stages of a model for several threads. mini keeps nothing between its steps: its calls may run side by
+        side, and somebody who waits for a single picture need not wait for a batch's."""
+        return stages if find_model(model).is_mini or isinstance(stages, cls) else cls(stages)
 
     @contextmanager
     def _turn(self, progress: Progress | None = None) -> Iterator[None]:

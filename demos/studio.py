@@ -177,10 +177,7 @@ class Studio:
         with self._loading:
             if self._stages is None:
                 anything = Request(relation="anything", subject="anything", model=self.model, device=self.device)
-                loaded = load_generator(anything)
-                # mini keeps nothing between its steps, and somebody who waits for a single picture need not wait for
-                # a batch's.
-                self._stages = loaded if find_model(self.model).is_mini else OneAtATime(loaded)
+                self._stages = OneAtATime.where_needed(load_generator(anything), self.model)
             return self._stages
 
     @property

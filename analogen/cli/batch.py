@@ -7,8 +7,9 @@ import json
 import signal
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,23 +137,18 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Show:
+class _Show(AbstractContextManager["_Show"]):
     """Where events go. Used as a context, so that no line of progress stays behind."""
 
-    def event(self, event: Event) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def event(self, event: Event) -> None: ...
 
+    @abstractmethod
     def problem(self, problem: Problem) -> None:
         """A row that cannot be used."""
 
     def note(self, text: str) -> None:
         click.echo(plain_line(f"note: {text}"), err=True)
-
-    def __enter__(self) -> _Show:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 class _Json(_Show):
@@ -163,6 +159,9 @@ class _Json(_Show):
 
     def problem(self, problem: Problem) -> None:
         self.event({"event": "problem", "line": problem.line, "message": problem.message})
+
+    def __exit__(self, *_: object) -> None:
+        """Whole lines leave nothing behind."""
 
 
 class _Text(_Show):
@@ -186,6 +185,9 @@ class _Text(_Show):
         elif kind == "end":
             self._clear()
             self._summary(event)
+
+    def problem(self, problem: Problem) -> None:
+        """The refusal, one line, names the first."""
 
     def __exit__(self, *_: object) -> None:
         self._clear()
