@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from studio_server import EXAMPLES, axe, served
+from studio_pages import (
+    BOOKS,
+    OWLS,
+    compare_with_two,
+    generate,
+    give_reference,
+    open_tab,
+    search_gallery,
+    start_batch,
+    upload,
+    wait_for_batch,
+)
+from studio_server import axe, served
 
 from analogen import read_metadata
 
@@ -20,7 +32,6 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="pages are tested b
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium, or set CHROMIUM")
 
-OWLS, BOOKS = EXAMPLES / "ring_of_owls.png", EXAMPLES / "tower_of_books.png"
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TABS = ("Create", "Explore", "Batch", "Compare", "History")
 SECONDS = 60_000  # for a click's effect, on a machine that does other things
@@ -70,18 +81,6 @@ def page(opened: Callable[..., Any], address: str) -> Any:
     return opened(address)
 
 
-def open_tab(page: Any, name: str) -> Any:
-    """Bring a tab to the front. Returns its panel."""
-    page.get_by_role("tab", name=name, exact=True).click()
-    panel = page.locator(f"#tab-{name.lower()}")
-    panel.locator("button.primary").first.wait_for()
-    return panel
-
-
-def upload(panel: Any, *paths: Path, which: int = 0) -> None:
-    panel.locator("input[type=file]").nth(which).set_input_files([str(path) for path in paths])
-
-
 def fill(page: Any, **values: object) -> None:
     """Sliders and texts of Create, by their names."""
     for name, value in values.items():
@@ -124,13 +123,11 @@ def test_an_empty_tab_has_no_serious_finding_of_axe(opened: Callable[..., Any], 
 
 
 def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path: Path) -> None:
-    upload(page.locator("#tab-create"), OWLS)
-    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    give_reference(page, OWLS)
     assert "%" in page.locator("#sure").inner_text()
     more_settings(page, steps=4, side=256)
     fill(page, candidates=3, subjects="bicycle\nteapot", seed=5)
-    page.locator("#generate").click()
-    page.locator("#results >> text=Done, the best first.").wait_for()
+    generate(page)
     cards = page.locator("#results .an-card")
     assert cards.count() == 6
     bars = cards.first.locator(".an-bar").all_inner_texts()
@@ -185,8 +182,7 @@ def test_stop_ends_a_run_and_keeps_the_page_ready(page: Any) -> None:
 
 
 def test_a_job_goes_on_without_its_page_and_the_form_is_still_filled(page: Any) -> None:
-    upload(page.locator("#tab-create"), BOOKS)
-    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    give_reference(page, BOOKS)
     fill(page, caption="a high pile of {subject}", subjects="penguin", candidates=4, seed=77)
     more_settings(page, steps=24, side=256)
     page.locator("#metadata input").uncheck()
@@ -242,14 +238,8 @@ def test_create_refuses_a_corrupt_upload_in_one_sentence(page: Any, tmp_path: Pa
 
 
 def test_explore_indexes_searches_and_sends_to_create(page: Any) -> None:
-    panel = open_tab(page, "Explore")
-    page.locator("#explore-index").click()
-    page.locator("#explore-status >> text=new pictures").wait_for()
-    upload(panel, OWLS)
-    panel.locator("img").first.wait_for()
-    page.locator("#explore-go").click()
+    search_gallery(page)
     first = page.locator("#explore-results .an-card").first
-    first.wait_for()
     assert "ring_of_owls.png" in first.inner_text()
     first.focus()
     page.keyboard.press("Enter")
@@ -263,18 +253,11 @@ def test_explore_indexes_searches_and_sends_to_create(page: Any) -> None:
 
 
 def test_a_batch_is_started_followed_after_a_reload_and_downloaded(page: Any, tmp_path: Path) -> None:
-    panel = open_tab(page, "Batch")
-    upload(panel, OWLS, BOOKS)
-    subjects = page.locator("#batch-subjects textarea")
-    subjects.fill("bicycle\nteapot")
-    subjects.blur()
-    page.locator("#batch-check >> text=4 rows").wait_for()
-    page.locator("#batch-start:not([disabled])").click()
+    start_batch(page, [OWLS, BOOKS], ["bicycle", "teapot"])
     page.locator("#batch-status [role=progressbar]").wait_for()
     page.reload()
     open_tab(page, "Batch")
-    page.locator("#batch-status >> text=Done").wait_for()
-    page.locator("#batch-results img").first.wait_for()
+    wait_for_batch(page)
     page.locator("#batch-pack").click()
     page.locator("#batch-download").wait_for()
     with page.expect_download() as found:
@@ -315,41 +298,20 @@ def make_small(page: Any, subject: str) -> None:
     """A run of Create from words, as quick as can be."""
     fill(page, caption="many {subject} arranged in a circle", subjects=subject, candidates=2)
     more_settings(page, steps=2, side=256)
-    page.locator("#generate").click()
-    page.locator("#results >> text=Done, the best first.").wait_for()
+    generate(page)
     page.locator("#results .an-card").first.click()
     page.locator("#large >> text=It is ranked first").wait_for()
 
 
 def fill_explore(page: Any) -> None:
-    page.locator("#explore-index").click()
-    page.locator("#explore-status >> text=/new pictures/").wait_for()
-    upload(page.locator("#tab-explore"), OWLS)
-    page.locator("#tab-explore img").first.wait_for()
-    page.locator("#explore-go").click()
+    search_gallery(page)
     page.locator("#explore-results .an-card").first.click()
     page.locator("#explore-detail img").wait_for()
 
 
 def fill_batch(page: Any) -> None:
-    upload(page.locator("#tab-batch"), OWLS)
-    subjects = page.locator("#batch-subjects textarea")
-    subjects.fill("bicycle")
-    subjects.blur()
-    page.locator("#batch-check >> text=1 rows").wait_for()
-    page.locator("#batch-start:not([disabled])").click()
-    page.locator("#batch-status >> text=Done").wait_for()
-    page.locator("#batch-results img").first.wait_for()
-
-
-def fill_compare(page: Any) -> None:
-    panel = page.locator("#tab-compare")
-    upload(panel, OWLS)
-    panel.locator("img").first.wait_for()
-    upload(panel, BOOKS, EXAMPLES / "growing_cactus.png", which=-1)
-    panel.locator(".file-preview tr").nth(1).wait_for()
-    page.locator("#compare-go").click()
-    page.locator("#compare-result .an-bar").first.wait_for()
+    start_batch(page, [OWLS], ["bicycle"])
+    wait_for_batch(page)
 
 
 def fill_history(page: Any) -> None:
@@ -364,7 +326,7 @@ def test_a_tab_that_holds_something_has_no_serious_finding_of_axe(
     page = opened(address, color_scheme=scheme)
     fills = {
         "Create": lambda page: make_small(page, "teapot"), "Explore": fill_explore, "Batch": fill_batch,
-        "Compare": fill_compare, "History": fill_history,
+        "Compare": compare_with_two, "History": fill_history,
     }  # fmt: skip
     found = []
     for name in TABS:
