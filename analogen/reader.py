@@ -108,11 +108,11 @@ class Reader:
         for (references, words), own_weights in zip(asked, weights, strict=True):
             own = [places[id(image)] for image in references]
             said = None if words is None else self.encoder.embed_text([words])[0]
-            if own and own_weights:
+            if own:
                 relation = weighed(relations[own], said, own_weights)
             else:
-                parts = [unit(relations[own].mean(axis=0))] if own else []
-                relation = unit(np.mean([*parts, *([] if said is None else [said])], axis=0))
+                assert said is not None, "neither pictures nor words"
+                relation = unit(said)
             nearest = self._bank.nearest(relation)[0]
             found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
             understood.append(Understood(relation, found, looks[own] if own else None))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
-# Errors within this factor are taken for equal (docs/experiments.md, 11 and 16).
-ALIKE = 2.5
+# Errors within this factor are taken for equal (docs/experiments.md, 11, 16 and 19).
+ALIKE = 2.0
 
 
 @dataclass(frozen=True)

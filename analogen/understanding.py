@@ -13,9 +13,11 @@ from analogen.relsim.encoder import Looked, MiniEncoder, Vectors
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
-# How far one clear reading leans to the middle of its captions: what the encoder says of a hard picture lies between
+# How far a clear reading leans to the middle of its captions: what the encoder says of a hard picture lies between
 # logics, and the composer then makes neither (docs/experiments.md, 9).
 LEAN = 0.3
+# What words count beside a picture, or a weight of 1: as much is then made of either (docs/experiments.md, 20).
+WORDS = 1.25
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,17 @@ def encode_relations(
     weights: of each request's pictures, empty where all count the same. Raises ValueError if they cancel out."""
     pictures = {id(image): image for references, _ in asked for image in references}
     places = {key: place for place, key in enumerate(pictures)}
-    looked = encoder.look(list(pictures.values()))
+    looked = encoder.look(list(pictures.values()), patches=patches)
     words = [words for _, words in asked if words is not None]
     said = iter(encoder.embed_text(words)) if words else iter(())
     understood = []
     for number, (references, text) in enumerate(asked):
         own = [places[id(image)] for image in references]
-        pictured = Looked(*(part[own] for part in looked)) if own else None
+        pictured = looked.of(own) if own else None
         own_weights = weights[number] if weights else ()
         found = understood_of(pictured, None if text is None else next(said), encoder, own_weights)
-        if patches and text is None and len(references) == 1:
-            found = replace(found, patches=encoder.patches(references)[0])
+        if patches and text is None and pictured is not None and len(own) == 1:
+            found = replace(found, patches=pictured.patches[0])
         understood.append(found)
     return understood
 
@@ -61,43 +63,58 @@ def encode_relations(
 def understood_of(
     looked: Looked | None, words: Vectors | None, encoder: MiniEncoder, weights: Sequence[float] = ()
 ) -> Understood:
-    """The mean of the pictures' relations, and of that and the words' (384,); with weights their weighed sum, to which
-    the words add 1.
+    """The mean of the pictures' relations, and WORDS times the words' (384,); with weights their weighed sum with them.
 
-    One picture or words alone lean to the logic that they are read for, unless that is a mere guess; several are a
-    blend, which stays as it is.
+    Whatever is read clearly first leans to the logic that it is read for; a mere guess stays as it is.
     """
-    notes: list[str] = []
-    parts: list[Vectors] = []
-    confidence = 1.0
-    if looked is not None:
-        pictured = weighed(looked.relation, words, weights) if weights else unit(looked.relation.mean(axis=0))
-        confidence = encoder.confidence(pictured, float(looked.known.mean()))
-        parts.append(pictured)
-    if words is not None and not (weights and looked is not None):
-        parts.append(words)
-    relation = unit(np.mean(parts, axis=0))
-    nearest = encoder.nearest_captions(relation, 1)[0]
+    clear = 0.0 if words is None else read_words(words, encoder)
+    said = None if words is None else leaning(words, encoder, clear)
     if looked is None:
-        confidence = float(np.clip(nearest.score, 0, 1))
+        assert said is not None, "neither pictures nor words"
+        relation, confidence = said, clear
+    else:
+        seen = zip(looked.relation, looked.known, strict=True)
+        leant = np.stack([leaning(one, encoder, encoder.confidence(one, float(known))) for one, known in seen])
+        relation = weighed(leant, said, weights)
+        # How clear the pictures are is asked of what was read, not of what it leans to; with weights together with the
+        # words, since pictures alone may cancel out.
+        pictured = weighed(looked.relation, words if weights else None, weights)
+        confidence = encoder.confidence(pictured, float(looked.known.mean()))
+    nearest = encoder.nearest_captions(relation, 1)[0]
+    notes = []
     if confidence < LOW_CONFIDENCE:
         what = "the reference is" if looked is not None else "the words are"
         notes.append(
             f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
             f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
         )
-    elif len(parts) == 1 and not weights and (looked is None or len(looked.relation) == 1):
-        relation = unit((1 - LEAN) * relation + LEAN * encoder.centre(nearest.relation))
     found = FoundRelation(nearest.caption, confidence)
     looks = None if looked is None else looked.attributes
     structure = looked.structure[0] if looked is not None and len(looked.structure) == 1 else None
     return Understood(relation, found, looks, tuple(notes), structure=structure)
 
 
-def weighed(relations: Vectors, words: Vectors | None, weights: Sequence[float]) -> Vectors:
-    """(n, 384) relations of pictures by their weights, and the words' (384,) by 1. Raises ValueError if they cancel."""
-    rows = relations if words is None else np.concatenate([relations, words[None]])
-    return combine_relations(rows, [*weights, *([] if words is None else [1.0])])
+def read_words(words: Vectors, encoder: MiniEncoder) -> float:
+    """How clear the logic of words is, [0, 1]: their cosine to the nearest caption."""
+    return float(np.clip(encoder.nearest_captions(words, 1)[0].score, 0, 1))
+
+
+def leaning(relation: Vectors, encoder: MiniEncoder, confidence: float) -> Vectors:
+    """What was read (384,), nearer to the captions of the logic that it is read for; as it is if unclear."""
+    if confidence < LOW_CONFIDENCE:
+        return relation
+    centre = encoder.centre(encoder.nearest_captions(relation, 1)[0].relation)
+    return unit((1 - LEAN) * relation + LEAN * centre)
+
+
+def weighed(relations: Vectors, words: Vectors | None, weights: Sequence[float] = ()) -> Vectors:
+    """(n, 384) relations of pictures by their weights, or their mean, and the words' (384,) by WORDS. Raises
+    ValueError if they cancel."""
+    if not weights:
+        relations, weights = combine_relations(relations)[None], (1.0,)
+    if words is None:
+        return combine_relations(relations, weights)
+    return combine_relations(np.concatenate([relations, words[None]]), [*weights, WORDS])
 
 
 def unit(vector: Vectors) -> Vectors:

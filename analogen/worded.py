@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,8 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
-from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, draw, sample
+from analogen.labelled import read_labelled
 from analogen.pipelines.relations import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
@@ -38,16 +37,7 @@ class Mixture:
 
 def read_paraphrases(table: Path) -> list[tuple[str, str]]:
     """(relation, text) per row. Raises UserError."""
-    if not table.is_file():
-        raise UserError(f"{table} is no file: expected a CSV with the columns relation and text")
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"relation", "text"} <= set(rows[0]):
-        raise UserError(f"{table} has no rows of relation and text: expected a CSV with these columns")
-    unknown = sorted({row["relation"] for row in rows} - set(RELATIONS))
-    if unknown:
-        raise UserError(f"{table}: unknown relation {unknown[0]!r}; known: {', '.join(RELATIONS)}")
-    return [(row["relation"], row["text"]) for row in rows]
+    return [(row["relation"], row["text"]) for row in read_labelled(table, ("text",))]
 
 
 def run_words(

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from analogen.pipelines.features import Batch, SceneTensors, collate, encode
-from analogen.relsim.mini import MiniNet
+from analogen.relsim.encoder import MiniEncoder
+from analogen.relsim.hands import reference_of
 from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS
 
@@ -116,9 +118,9 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
     selection = selection or training_selection()
-    net = MiniNet.from_pretrained(encoder) if encoder else None
+    looking = MiniEncoder(encoder) if encoder else None
     lengths, tokens, features, relation = [], [], [], []
-    pictures: list[NDArray[np.uint8]] = []
+    pictures: list[Image.Image] = []
     seen: list[tuple[NDArray[np.float32], NDArray[np.float16]]] = []
     for _ in range(count):
         index = int(rng.integers(len(relations)))
@@ -128,16 +130,15 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
         tokens.append(scene.tokens)
         features.append(scene.features)
         relation.append(index)
-        if net is not None:
-            from analogen.relsim.world.render import render
-
+        if looking is not None:
             # Not mirrored: the reference's direction is to be kept.
-            pictures.append(render(harden(sample.scene, rng, mirror=False), net.config.image_size))
+            hard = harden(sample.scene, rng, mirror=False)
+            pictures.append(Image.fromarray(reference_of(hard, relations[index], rng)))
             if len(pictures) == 128:
-                seen.append(_look(net, pictures, bf16, patches))
+                seen.append(_look(looking, pictures, bf16, patches))
                 pictures = []
-    if net is not None and pictures:
-        seen.append(_look(net, pictures, bf16, patches))
+    if looking is not None and pictures:
+        seen.append(_look(looking, pictures, bf16, patches))
     return (
         np.array(lengths, np.int64),
         np.concatenate(tokens),
@@ -149,13 +150,12 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
 
 
 def _look(
-    net: MiniNet, pictures: list[NDArray[np.uint8]], bf16: bool, patches: bool
+    encoder: MiniEncoder, pictures: list[Image.Image], bf16: bool, patches: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     """Relations (n, 384), and patches (n, P, dim) or nothing of them."""
-    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        out = net(images.contiguous(memory_format=torch.channels_last))
-    return out.relation.float().numpy(), out.patches[: len(pictures) if patches else 0].half().numpy()
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        looked = encoder.look(pictures, len(pictures), patches=patches)
+    return looked.relation, looked.patches[: len(pictures) if patches else 0].astype(np.float16)
 
 
 def save_scenes(scenes: SceneSet, path: Path) -> None:

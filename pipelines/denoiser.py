@@ -38,7 +38,7 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_time = nn.Sequential(nn.Linear(128, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens, heads) if num_plus_tokens else None
+        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens) if num_plus_tokens else None
         self.layers = nn.ModuleList(Layer(dim, heads, modulated=True, plus=num_plus_tokens > 0) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, NUM_FEATURES)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from analogen.relsim.mini import Head
+
 
 class RelationTokens(nn.Module):
     """The relation as tokens for cross-attention: a two-layer projection, as IP-Adapter's FaceID form.
@@ -40,26 +42,33 @@ class Plus(NamedTuple):
 class PlusTokens(nn.Module):
     """The reference's patches as a few tokens, for what no caption says: counts, directions, shapes.
 
-    Learned queries attend to the patches once: the resampler of IP-Adapter Plus, arXiv:2308.06721, in one layer.
+    Attention pooling as in the encoder's own heads, so that it can start as one of them: the place of the resampler of
+    IP-Adapter Plus, arXiv:2308.06721.
     """
 
-    def __init__(self, patch_dim: int, dim: int, num_tokens: int, heads: int) -> None:
+    QUERIES = 8
+
+    def __init__(self, patch_dim: int, dim: int, num_tokens: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.norm_patches = nn.LayerNorm(patch_dim)
-        self.query = nn.Parameter(torch.randn(num_tokens, dim) / dim**0.5)
-        self.to_kv = nn.Linear(patch_dim, 2 * dim)
-        self.out = nn.Linear(dim, dim)
-        self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
+        self.num_tokens = num_tokens
+        self.pool = Head(patch_dim, num_tokens * dim, self.QUERIES)
         self.norm = nn.LayerNorm(dim)
+
+    @torch.no_grad()
+    def start_from(self, head: Head) -> None:
+        """Look at the patches as a trained head of the encoder does: its queries are the first of these."""
+        known, queries = self.pool, len(head.query)
+        known.norm.load_state_dict(head.norm.state_dict())
+        known.key.load_state_dict(head.key.state_dict())
+        known.query[:queries] = head.query
+        for own, given in zip(known.mlp[0].parameters(), head.mlp[0].parameters(), strict=True):
+            own[..., : given.shape[-1]] = given
 
     def forward(self, patches: Tensor, scale: Tensor) -> Plus:
         """patches: (B, P, patch_dim), all zero in rows that have none; scale: (B, 1, 1) of the relation."""
-        key, value = _heads(self.to_kv(self.norm_patches(patches)), 2, self.heads)
-        query = _heads(self.query[None].expand(len(patches), -1, -1), 1, self.heads)[0]
-        x = self.out(attend(query, key, value, None).transpose(1, 2).flatten(2))  # (B, K, dim)
+        tokens = self.pool(patches).to(patches.dtype).view(len(patches), self.num_tokens, -1)
         there = patches.ne(0).flatten(1).any(1).view(-1, 1, 1)
-        return Plus(self.norm(x + self.mlp(x)), scale * there)
+        return Plus(self.norm(tokens), scale * there)
 
 
 class DecoupledAttention(nn.Module):

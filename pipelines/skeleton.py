@@ -42,7 +42,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_fields = nn.ModuleList(nn.Embedding(size, dim) for size in FIELDS.values())
         self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(4))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens, heads) if num_plus_tokens else None
+        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens) if num_plus_tokens else None
         self.layers = nn.ModuleList(Layer(dim, heads, modulated=False, plus=num_plus_tokens > 0) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, len(vocabulary) + 1)

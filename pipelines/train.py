@@ -23,7 +23,7 @@ from analogen.pipelines.layers import unit
 from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
-from analogen.relsim.mini import MiniConfig
+from analogen.relsim.mini import Head, MiniNet
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS
@@ -32,7 +32,7 @@ from analogen.relsim.world.relations import RELATIONS
 @dataclass(frozen=True)
 class ComposerSettings(LoopSettings):
     """Settings of `analogen train composer`. `encoder`: folder of the relsim-mini whose embeddings of hard
-    references condition half of the rows; empty = captions alone."""
+    references condition a share of the rows; empty = captions alone."""
 
     output: str = "runs/composer"
     scenes: str = "runs/scenes.npz"
@@ -51,6 +51,7 @@ class ComposerSettings(LoopSettings):
     prior_depth: int = 4
     prior_heads: int = 6
     num_relation_tokens: int = 8
+    reference_share: float = 0.5  # how often a scene that has a drawn reference is conditioned on it, not on words
     num_plus_tokens: int = 0  # from the encoder's patches of a drawn reference; 0 = from the vector alone
     plus_drop: float = 0.2  # how often a drawn reference comes without its patches
     drop: float = 0.1
@@ -61,6 +62,8 @@ class ComposerSettings(LoopSettings):
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     """Train (or resume) the composer; returns the folder in `DiffusionPipeline.from_pretrained`'s layout."""
     settings = read_settings(ComposerSettings, path, overrides)
+    if settings.num_plus_tokens and not settings.encoder:
+        raise ValueError("num_plus_tokens needs the encoder that sees the patches: set encoder to its folder")
     torch.set_num_threads(settings.threads)
     stored, output = Path(settings.scenes), Path(settings.output)
     if not stored.is_file():
@@ -74,10 +77,13 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init, use_safetensors=True)
-        models = with_plus(Models(start.prior, start.denoiser), settings.num_plus_tokens).train()
+        models = Models(start.prior, start.denoiser).train()
         scenes = scenes.made_of(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
     else:
         models = new_models(scenes, settings)
+    if settings.num_plus_tokens:
+        head = MiniNet.from_pretrained(settings.encoder).structure_head
+        models = with_plus(models, settings.num_plus_tokens, head).train()
     averaged = train_composer(models, scenes, settings, output / "state")
     save_composer(averaged, output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
@@ -92,17 +98,21 @@ class Models(nn.Module):
         self.prior, self.denoiser = prior, denoiser
 
 
-def with_plus(models: Models, num_plus_tokens: int) -> Models:
-    """The same models with new plus tokens that change nothing yet; those that have some stay as they are."""
-    if num_plus_tokens == 0 or models.prior.plus_tokens is not None:
+def with_plus(models: Models, num_plus_tokens: int, head: Head) -> Models:
+    """The same models with new plus tokens that change nothing yet, and look at patches as `head` of the encoder does;
+    those that have some stay as they are."""
+    if models.prior.plus_tokens is not None:
         return models
+    new = {"num_plus_tokens": num_plus_tokens, "patch_dim": head.query.shape[1]}
     wider = Models(
-        SkeletonPrior(**_settings_of(models.prior) | {"num_plus_tokens": num_plus_tokens}),
-        SceneDenoiser(**_settings_of(models.denoiser) | {"num_plus_tokens": num_plus_tokens}),
+        SkeletonPrior(**_settings_of(models.prior) | new), SceneDenoiser(**_settings_of(models.denoiser) | new)
     )
     missing, unexpected = wider.load_state_dict(models.state_dict(), strict=False)
     assert not unexpected, unexpected
     assert all("plus" in name for name in missing), missing
+    for model in (wider.prior, wider.denoiser):
+        assert model.plus_tokens is not None
+        model.plus_tokens.start_from(head)
     return wider
 
 
@@ -111,21 +121,16 @@ def _settings_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
 
 
 def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
+    """Untrained models for the tokens of these scenes, still without plus tokens."""
     torch.manual_seed(settings.seed)
     prior = SkeletonPrior(
         vocabulary_of([scenes.tokens]), dim=settings.prior_dim, depth=settings.prior_depth,
         heads=settings.prior_heads, num_relation_tokens=settings.num_relation_tokens,
-        num_plus_tokens=settings.num_plus_tokens, patch_dim=patch_dim(scenes),
     )  # fmt: skip
     denoiser = SceneDenoiser(
         dim=settings.dim, depth=settings.depth, heads=settings.heads, num_relation_tokens=settings.num_relation_tokens,
-        num_plus_tokens=settings.num_plus_tokens, patch_dim=patch_dim(scenes),
     )  # fmt: skip
     return Models(prior, denoiser)
-
-
-def patch_dim(scenes: SceneSet) -> int:
-    return MiniConfig().dim if scenes.patches is None else int(scenes.patches.shape[-1])
 
 
 def save_composer(models: Models, output: Path) -> None:
@@ -166,7 +171,7 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
 
 
 class Conditions:
-    """Relations to condition on: captions with noise, and hard references of the same structure, half each."""
+    """Relations to condition on: captions with noise, or hard references of the same structure where there are some."""
 
     def __init__(self, scenes: SceneSet, settings: ComposerSettings) -> None:
         captions = [caption for name in scenes.relations for caption in RELATIONS[name].captions]
@@ -177,7 +182,7 @@ class Conditions:
         self.reference = torch.from_numpy(scenes.reference)
         self.patches = scenes.patches if settings.num_plus_tokens else None
         self.patch_row = torch.from_numpy(scenes.drawn).cumsum(0) - 1
-        self.noise, self.plus_drop = settings.noise, settings.plus_drop
+        self.noise, self.plus_drop, self.share = settings.noise, settings.plus_drop, settings.reference_share
 
     def sample(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """Relations, (len(rows), 384) unit vectors, and patches (len(rows), P, dim), zero in rows without them."""
@@ -188,7 +193,8 @@ class Conditions:
         noise = torch.randn(words.shape, generator=generator) / words.shape[-1] ** 0.5
         words = words + self.noise * torch.rand(len(rows), 1, generator=generator) * noise
         reference = self.reference[rows]
-        drawn = (reference.square().sum(-1, keepdim=True) > 0) & (torch.rand(len(rows), 1, generator=generator) < 0.5)
+        chosen = torch.rand(len(rows), 1, generator=generator) < self.share
+        drawn = (reference.square().sum(-1, keepdim=True) > 0) & chosen
         relation = unit(torch.where(drawn, reference, words))
         if self.patches is None:
             return relation, None

@@ -54,13 +54,19 @@ class RelationalEncoder(Protocol):
 
 class Looked(NamedTuple):
     """The four embeddings of the same pictures from one pass. known: (n,), the probability in [0, 1] that a
-    picture has a logic of the kind that training knew, whichever it is."""
+    picture has a logic of the kind that training knew, whichever it is; patches: (n, P, dim), what the trunk says of
+    each patch, where count, places and directions live, or (n, 0, dim) where nobody asked for them."""
 
     relation: Vectors
     subject: Vectors
     attributes: Vectors
     structure: Vectors
     known: Vectors
+    patches: Vectors
+
+    def of(self, rows: Sequence[int]) -> Looked:
+        """What it says of some of the pictures."""
+        return Looked(*(part[list(rows)] for part in self))
 
 
 class MiniEncoder:
@@ -75,27 +81,22 @@ class MiniEncoder:
         self.net = MiniNet.from_pretrained(self.folder).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def look(self, images: Pictures, batch_size: int = 32) -> Looked:
-        """All that the network says, in one pass; files are read by the checked reader."""
+    def look(self, images: Pictures, batch_size: int = 32, patches: bool = False) -> Looked:
+        """All that the network says, in one pass; files are read by the checked reader. patches: keep those too."""
         size = self.net.config.image_size
-        rows: list[list[Vectors]] = [[], [], [], [], []]
+        rows: list[list[Vectors]] = [[], [], [], [], [], []]
         for start in range(0, len(images), batch_size):
             stack = np.stack([_square(as_rgb(image), size) for image in images[start : start + batch_size]])
             batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
             out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
-            for kept, found in zip(rows, (*out[:4], out.known.sigmoid()), strict=True):
-                kept.append(found.cpu().numpy())
+            seen = out.patches if patches else out.patches[:, :0]
+            for kept, found in zip(rows, (*out[:4], out.known.sigmoid(), seen), strict=True):
+                kept.append(found.float().cpu().numpy())
         config = self.net.config
         dims = (config.relation_dim, config.subject_dim, config.looks_dim, config.structure_dim)
-        shapes = (*((0, dim) for dim in dims), (0,))
+        tokens = (size // 16) ** 2 if patches else 0
+        shapes = (*((0, dim) for dim in dims), (0,), (0, tokens, config.dim))
         return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
-
-    @torch.inference_mode()
-    def patches(self, images: Pictures) -> Vectors:
-        """What the trunk says of each patch, (n, P, dim): count, places and directions live there."""
-        stack = np.stack([_square(as_rgb(image), self.net.config.image_size) for image in images])
-        batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
-        return self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last)).patches.cpu().numpy()
 
     @property
     def least_px(self) -> int:

@@ -14,6 +14,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from analogen.relsim.world.render import render
+from analogen.relsim.world.scene import Scene
+
 Pixels = NDArray[np.uint8]  # (h, w, 3)
 # Relations that colours, tones or the manner of drawing tell: only a photograph may be taken of these.
 TOLD_BY_LOOKS = {
@@ -22,6 +25,14 @@ TOLD_BY_LOOKS = {
     "odd_one_out", "checkerboard", "chimera",
 }  # fmt: skip
 OTHER_HANDS = 0.5  # share of the pictures that are redrawn
+PICTURE_PX = 160
+PASSED_ON = 0.4  # share of references that are given to `by_another_hand`
+
+
+def reference_of(scene: Scene, relation: str, rng: Generator) -> Pixels:
+    """The scene as people's references come, (PICTURE_PX, PICTURE_PX, 3): in the world's manner or another."""
+    pixels = render(scene, PICTURE_PX)
+    return by_another_hand(pixels, relation, rng) if rng.random() < PASSED_ON else pixels
 
 
 def by_another_hand(pixels: Pixels, relation: str, rng: Generator) -> Pixels:

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.hands import by_another_hand
+from analogen.relsim.hands import PICTURE_PX, reference_of
 from analogen.relsim.loop import LoopSettings, train_loop
 from analogen.relsim.losses import soft_contrastive_loss
 from analogen.relsim.mini import Head, MiniNet
@@ -36,12 +36,10 @@ from analogen.relsim.world.scene import Frame
 from analogen.relsim.world.structure import Value, agree, facts_of
 
 log = logging.getLogger(__name__)
-PICTURE_PX = 160
 SHARD = 1024  # pairs
 PER_BATCH = 12  # relations, and pairs of each
 TEMPERATURE = 0.09
 KIN = 0.5  # what a scene that agrees in all facts counts beside the very scene
-REDRAWN = 0.4  # share of references that go through `by_another_hand`
 NOISE = 0.1
 
 
@@ -106,9 +104,7 @@ def draw_pair(relation: Relation, selection: Selection, seed: int, number: int) 
     """A hard reference, by another hand now and then, and the same elements with other subjects and looks, centred."""
     rng = np.random.default_rng([9 + seed, number])
     drawn = draw_sample(relation, selection, rng)
-    hard = render(drawn.scene, PICTURE_PX)
-    if rng.random() < REDRAWN:
-        hard = by_another_hand(hard, relation.id, rng)
+    hard = reference_of(drawn.scene, relation.id, rng)
     subject, other = (str(name) for name in rng.choice(selection.subjects, 2, replace=False))
     palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
     scene = dataclasses.replace(
@@ -122,8 +118,7 @@ def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair]) -> Non
     tensors = {}
     for side in ("hard", "clean"):
         pictures = [Image.fromarray(getattr(pair, side)) for pair in pairs]
-        parts = [encoder.patches(pictures[i : i + 32]) for i in range(0, len(pictures), 32)]
-        tensors[side] = torch.from_numpy(np.concatenate(parts)).half()
+        tensors[side] = torch.from_numpy(encoder.look(pictures, patches=True).patches).half()
     temporary = path.with_suffix(".tmp")
     save_file(tensors, str(temporary), metadata={"values": json.dumps([pair.values for pair in pairs])})
     temporary.rename(path)

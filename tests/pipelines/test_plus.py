@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from analogen.pipelines.composer import ComposerPipeline
 from analogen.pipelines.data import SceneSet, draw_scenes, load_scenes, save_scenes
 from analogen.pipelines.features import collate
 from analogen.pipelines.layers import PlusTokens, row_scale
-from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, train_composer, with_plus
-from analogen.relsim.mini import MiniConfig, MiniNet
+from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, run, train_composer, with_plus
+from analogen.relsim.mini import Head, MiniConfig, MiniNet
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.scene import Element
 
@@ -32,7 +31,7 @@ def patches_of(rows: int, seed: int = 0) -> Tensor:
 @pytest.fixture(scope="module")
 def widened(tiny_composer: ComposerPipeline) -> ComposerPipeline:
     """The tiny composer with new plus tokens, as training starts."""
-    models = with_plus(Models(tiny_composer.prior, tiny_composer.denoiser), 3).eval()
+    models = with_plus(Models(tiny_composer.prior, tiny_composer.denoiser), 3, Head(PATCH_DIM, 8)).eval()
     pipeline = ComposerPipeline(models.prior, models.denoiser, tiny_composer.scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -68,7 +67,7 @@ def places(elements: list[Element]) -> np.ndarray[Any, Any]:
 def test_tokens_are_normed_and_scaled_by_what_is_there() -> None:
     patches = patches_of(3)
     patches[1] = 0
-    plus = PlusTokens(PATCH_DIM, 16, 5, heads=2)(patches, row_scale(0.5, 3, patches))
+    plus = PlusTokens(PATCH_DIM, 16, 5)(patches, row_scale(0.5, 3, patches))
     assert plus.tokens.shape == (3, 5, 16)
     assert plus.scale.flatten().tolist() == [0.5, 0.0, 0.5]
 
@@ -170,6 +169,14 @@ def test_patches_come_with_their_own_reference_and_sometimes_not_at_all(seen: Sc
     assert Conditions(seen, ComposerSettings()).sample(rows, torch.Generator())[1] is None
 
 
+def test_share_of_references_is_as_set(seen: SceneSet) -> None:
+    rows = torch.arange(4).repeat(100)
+    settings = ComposerSettings(reference_share=0.75)
+    relation, _ = Conditions(seen, settings).sample(rows, torch.Generator().manual_seed(0))
+    own = (relation * torch.from_numpy(seen.reference)[rows]).sum(-1) > 0.999
+    assert 0.68 < own.float().mean() < 0.82
+
+
 def test_training_learns_from_patches_what_the_vector_does_not_say(tiny_scenes: SceneSet) -> None:
     """One vector for all scenes: which of them is meant, the patches alone can tell."""
     rows = np.argsort(tiny_scenes.lengths, kind="stable")[:8]
@@ -185,7 +192,8 @@ def test_training_learns_from_patches_what_the_vector_does_not_say(tiny_scenes: 
         steps=60, batch_size=16, dim=32, depth=1, heads=2, prior_dim=32, prior_depth=1, prior_heads=2, lr=5e-3,
         num_relation_tokens=2, num_plus_tokens=2, plus_drop=0.0, warmup=1, ema=0.8, bf16=False, threads=1,
     )  # fmt: skip
-    models = train_composer(new_models(scenes, settings), scenes, settings)
+    models = with_plus(new_models(scenes, settings), 2, Head(PATCH_DIM, 8))
+    models = train_composer(models, scenes, settings)
     batch = collate(parts)
     ids = torch.zeros(batch.mask.shape, dtype=torch.long)
     ids[batch.mask] = models.prior.ids_of(batch.tokens[batch.mask])
@@ -199,7 +207,28 @@ def test_training_learns_from_patches_what_the_vector_does_not_say(tiny_scenes: 
 
 def test_widening_keeps_what_is_there(tiny_composer: ComposerPipeline, plus_composer: ComposerPipeline) -> None:
     models = Models(plus_composer.prior, plus_composer.denoiser)
-    assert with_plus(models, 3) is models
-    bare = Models(tiny_composer.prior, tiny_composer.denoiser)
-    assert with_plus(bare, 0) is bare
-    assert dataclasses.asdict(ComposerSettings())["num_plus_tokens"] == 0  # what is shipped has none
+    assert with_plus(models, 5, Head(PATCH_DIM, 8)) is models
+    bare = Models(tiny_composer.prior, tiny_composer.denoiser).state_dict()
+    assert all(torch.equal(kept, models.state_dict()[name]) for name, kept in bare.items())
+
+
+def test_new_plus_tokens_look_where_the_head_of_the_encoder_looks() -> None:
+    head, tokens = Head(PATCH_DIM, 8), PlusTokens(PATCH_DIM, 16, 5)
+    torch.nn.init.normal_(head.norm.weight)
+    tokens.start_from(head)
+    patches = patches_of(2)
+
+    def pooled(one: Head) -> Tensor:
+        """(B, queries, dim): the patches in the mix of each query."""
+        x = one.norm(patches)
+        return (one.query @ one.key(x).transpose(1, 2)).mul(PATCH_DIM**-0.5).softmax(-1) @ x
+
+    queries = len(head.query)
+    torch.testing.assert_close(pooled(tokens.pool)[:, :queries], pooled(head))
+    width = queries * PATCH_DIM
+    torch.testing.assert_close(tokens.pool.mlp[0].weight[:, :width], head.mlp[0].weight)
+
+
+def test_plus_tokens_without_an_encoder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="num_plus_tokens needs the encoder"):
+        run(None, {"num_plus_tokens": "2", "output": str(tmp_path)})

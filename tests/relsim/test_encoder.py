@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from analogen.relsim.encoder import Bank, MiniEncoder, Vectors, load_encoder
@@ -27,12 +28,16 @@ def unit_vector(seed: int) -> Vectors:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
+def dim_of(encoder: MiniEncoder) -> int:
+    return encoder.net.config.dim
+
+
 PICTURES = [noise(40, 40), noise(64, 20, 1), noise(20, 64, 2)]
 
 
 def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
     looked = encoder.look(PICTURES)
-    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,)]
+    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 0, dim_of(encoder))]
     assert ((looked.known > 0) & (looked.known < 1)).all()
     for part in looked[:3]:
         assert part.dtype == np.float32
@@ -47,7 +52,19 @@ def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
 
 
 def test_no_pictures_give_no_rows(encoder: MiniEncoder) -> None:
-    assert [part.shape for part in encoder.look([])] == [(0, 384), (0, 384), (0, 112), (0, 64), (0,)]
+    shapes = [(0, 384), (0, 384), (0, 112), (0, 64), (0,), (0, 0, dim_of(encoder))]
+    assert [part.shape for part in encoder.look([])] == shapes
+
+
+def test_patches_come_from_the_same_pass_when_asked_for(encoder: MiniEncoder) -> None:
+    looked, bare = encoder.look(PICTURES, batch_size=2, patches=True), encoder.look(PICTURES, batch_size=2)
+    assert looked.patches.shape == (3, (encoder.net.config.image_size // 16) ** 2, dim_of(encoder))
+    for one, other in zip(looked[:5], bare[:5], strict=True):
+        np.testing.assert_array_equal(one, other)
+    with torch.inference_mode():
+        again = encoder.net.structure_head(torch.from_numpy(looked.patches)).numpy()
+    np.testing.assert_allclose(again, looked.structure, atol=1e-5)
+    np.testing.assert_array_equal(looked.of([2, 0]).patches, looked.patches[[2, 0]])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
