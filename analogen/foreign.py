@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,10 @@ import numpy as np
 from PIL import Image
 
 from analogen.analogy import Attempt, Judges, Task, attempt, best, load_judges, rates, write_sheets
-from analogen.errors import UserError
 from analogen.generator import Generator
+from analogen.labelled import read_labelled
 from analogen.relsim.images import read_image
 from analogen.relsim.world.dataset import held_out_selection
-from analogen.relsim.world.relations import RELATIONS
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,9 @@ class Named:
 
 def read_named(table: Path) -> list[Named]:
     """Rows of path, relation and optionally manner; paths relative to the table. Raises UserError."""
-    if not table.is_file():
-        raise UserError(f"{table} is no file: expected a CSV with the columns path and relation")
-    with table.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"path", "relation"} <= set(rows[0]):
-        raise UserError(f"{table} has no rows of path and relation: expected a CSV with these columns")
-    unknown = sorted({row["relation"] for row in rows} - set(RELATIONS))
-    if unknown:
-        raise UserError(f"{table}: unknown relation {unknown[0]!r}; known: {', '.join(RELATIONS)}")
     return [
-        Named(read_image(table.parent / row["path"]).image, row["relation"], row.get("manner") or "") for row in rows
+        Named(read_image(table.parent / row["path"]).image, row["relation"], row["manner"])
+        for row in read_labelled(table, ("path",), optional=("manner",))
     ]
 
 

@@ -55,6 +55,15 @@ def from_nearest_caption(generator: Generator) -> Understand:
     return understand
 
 
+def from_vector(generator: Generator) -> Understand:
+    """The relation vector alone, also where the composer would take what the encoder saw of each patch."""
+
+    def understand(tasks: Sequence[Task]) -> list[Understood]:
+        return encode_relations([((task.reference,), None) for task in tasks], generator.encoder)
+
+    return understand
+
+
 def from_true_caption(generator: Generator) -> Understand:
     """What nobody knows outside of the world: the caption that the reference was drawn from."""
 
@@ -134,9 +143,13 @@ def _ways(
     yield "(a) composer without relation", [tries[0] for tries in free]
     bridge = attempt(tasks, generator, candidates, seed, 1.0, judges, from_nearest_caption(generator))
     yield f"(b) caption bridge, {of_n}", [best(tries) for tries in bridge]
-    tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
-    yield "(c) relation, one sample", [tries[0] for tries in tried]
-    yield f"(e) relation, {of_n}", [best(tries) for tries in tried]
+    tried = attempt(tasks, generator, candidates, seed, 1.0, judges, from_vector(generator))
+    yield "(c) relation vector, one sample", [tries[0] for tries in tried]
+    yield f"(c) relation vector, {of_n}", [best(tries) for tries in tried]
+    if generator.composer.takes_patches:
+        tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
+        yield "(d) with plus tokens, one sample", [tries[0] for tries in tried]
+        yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
     told = attempt(tasks, generator, candidates, seed, 1.0, judges, from_true_caption(generator))
     yield f"(f) true caption, {of_n}", [best(tries) for tries in told]
     copied = copyist.attempt(tasks, candidates, judges)

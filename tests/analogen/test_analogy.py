@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,11 @@ from PIL import Image
 
 from analogen.analogy import Attempt, attempt, draw_tasks, rates, repeats, run_analogy
 from analogen.generator import Generator
-from analogen.pipelines import composer
-from analogen.relsim import encoder
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
 from analogen.types import Scores
 
 TWO = [RELATIONS["ring"], RELATIONS["caged"]]
-
-
-@pytest.fixture
-def tiny_shipped(
-    tiny_encoder_folder: Path, tiny_composer_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-    monkeypatch.setattr(composer, "SHIPPED", tiny_composer_folder)
-    encoder.load_encoder.cache_clear()
-    yield
-    encoder.load_encoder.cache_clear()
 
 
 def test_tasks_ask_for_another_held_out_subject() -> None:

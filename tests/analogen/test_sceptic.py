@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from torch import Tensor
 
 from analogen.analogy import draw_tasks
 from analogen.cli.evaluate import command
 from analogen.generator import Generator
 from analogen.pipelines import composer
-from analogen.relsim import encoder
+from analogen.pipelines.composer import ComposerPipeline
+from analogen.pipelines.train import Models, save_composer, with_plus
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
 from analogen.sceptic import Copyist, from_nearest_caption, run_sceptic
 
 TWO = [RELATIONS["ring"], RELATIONS["caged"]]
-
-
-@pytest.fixture
-def tiny_shipped(
-    tiny_encoder_folder: Path, tiny_composer_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-    monkeypatch.setattr(composer, "SHIPPED", tiny_composer_folder)
-    encoder.load_encoder.cache_clear()
-    yield
-    encoder.load_encoder.cache_clear()
 
 
 def test_copies_are_whole_scenes_of_the_predicted_relation(tiny_shipped: None) -> None:
@@ -55,9 +46,30 @@ def test_the_bridge_passes_on_nothing_but_words(tiny_shipped: None) -> None:
 
 def test_every_way_is_tried_on_the_same_rows(tiny_shipped: None, tmp_path: Path) -> None:
     rows = list(run_sceptic(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path, relations=TWO))
-    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "e", "f", "g"]
+    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "f", "g"]
     assert all(row["rows"] == 2 and 0 <= float(str(row["structure"])) <= 1 for row in rows)
-    assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcefg"}
+    assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcfg"}
+
+
+def test_plus_tokens_are_a_way_of_their_own_beside_the_vector_alone(
+    tiny_shipped: None, tiny_composer: ComposerPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = Generator(device="cpu").encoder.net.structure_head
+    models = with_plus(Models(tiny_composer.prior, tiny_composer.denoiser), 2, head)
+    save_composer(models, tmp_path / "plus")
+    monkeypatch.setattr(composer, "SHIPPED", tmp_path / "plus")
+    passed: list[bool] = []
+    call = ComposerPipeline.__call__
+
+    def watched(self: ComposerPipeline, relation: Tensor, patches: Tensor | None, *more: Any, **options: Any) -> Any:
+        passed.append(patches is not None)
+        return call(self, relation, patches, *more, **options)
+
+    monkeypatch.setattr(ComposerPipeline, "__call__", watched)
+    rows = list(run_sceptic(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path / "out", relations=TWO))
+    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "d", "e", "f", "g"]
+    # Without relation, bridge, vector, plus, true caption: one pass each.
+    assert passed[1:] == [False, False, True, False]
 
 
 def test_two_measures_at_once_are_refused(tmp_path: Path) -> None:
