@@ -14,9 +14,10 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import BatchRun, RunError, RunStatus, UserError
+from analogen.demos.batch_calls import BatchCalls, settings_of
 from analogen.demos.batches import TABLES, Batches, Checked, Refused, without_folder
 from analogen.demos.host import CREATE, Host, Inbox
-from analogen.demos.pieces import empty, escaped, for_clients, jpeg, note, picture, problem, sentence, told
+from analogen.demos.pieces import empty, escaped, jpeg, note, picture, problem, sentence, told
 from analogen.demos.uploads import checked_files, read_upload
 
 TICK_SECONDS = 2.0
@@ -196,22 +197,20 @@ class BatchTab:
             button.click(self._doing(act), [chosen], view, **quiet)
         pack.click(self._pack, [chosen], [pack, download, wrong], **private)
         answer, go = gr.JSON(visible=False), gr.Button(visible=False)
-        go.click(self.batch_check, [files, subjects, *settings], answer, api_name="batch_check")
-        go.click(self.batch_start, [files, subjects, title, *settings], answer, api_name="batch_start")
+        calls = BatchCalls(self.batches)
+        go.click(calls.batch_check, [files, subjects, *settings], answer, api_name="batch_check")
+        go.click(calls.batch_start, [files, subjects, title, *settings], answer, api_name="batch_start")
         name, zipped = gr.Textbox(visible=False), gr.File(visible=False)
-        for function in (self.batch_status, self.batch_results, self.batch_pause, self.batch_resume, self.batch_cancel):
+        for function in (
+            calls.batch_status,
+            calls.batch_results,
+            calls.batch_pause,
+            calls.batch_resume,
+            calls.batch_cancel,
+        ):
             go.click(function, [name], answer, api_name=function.__name__)
-        go.click(self.batch_download, [name], zipped, api_name="batch_download")
-        api(self.batch_list, api_name="batch_list")
-
-    @staticmethod
-    def _settings(
-        num_images: float, candidates: float, size: float, seed: float | None, steps: float | None
-    ) -> dict[str, Any]:
-        return {
-            "num_images": int(num_images), "candidates": max(int(candidates), int(num_images)), "width": int(size),
-            "height": int(size), "seed": None if seed is None else int(seed), "steps": int(steps) if steps else None,
-        }  # fmt: skip
+        go.click(calls.batch_download, [name], zipped, api_name="batch_download")
+        api(calls.batch_list, api_name="batch_list")
 
     def _check(self, files: list[str] | None, subjects: str, *settings: Any) -> tuple[str, gr.Button]:
         paths = [Path(path) for path in files or ()]
@@ -221,7 +220,7 @@ class BatchTab:
         if not (subjects or "").strip() and not any(path.suffix.lower() in TABLES for path in paths):
             return note("Now write the subjects, one per line."), gr.Button(interactive=False)
         try:
-            found = self.batches.check(checked_files(files), subjects, self._settings(*settings))
+            found = self.batches.check(checked_files(files), subjects, settings_of(*settings))
         except Refused as error:
             return problem(str(error), error.problems), gr.Button(interactive=False)
         except Exception as error:
@@ -232,7 +231,7 @@ class BatchTab:
         self, files: list[str] | None, subjects: str, title: str, metadata: bool, *settings: Any
     ) -> tuple[Any, ...]:
         try:
-            name = self.batches.add(checked_files(files), subjects, self._settings(*settings), title, metadata)
+            name = self.batches.add(checked_files(files), subjects, settings_of(*settings), title, metadata)
         except Exception as error:
             lines = error.problems if isinstance(error, Refused) else ()
             return problem(told(error), lines), gr.Button(interactive=False), gr.skip()
@@ -313,146 +312,3 @@ class BatchTab:
             return gr.skip(), gr.DownloadButton(visible=False), gr.HTML(problem(told(error)), visible=True)
         words = f"Download {path.name} ({path.stat().st_size / 2**20:.1f} MiB)"
         return gr.Button(visible=False), gr.DownloadButton(words, value=str(path), visible=True), gr.skip()
-
-    @for_clients
-    def batch_check(
-        self, files: list[str], subjects: str = "", num_images: int = 1, candidates: int = 4, size: int = 1024,
-        seed: int = 0, steps: int | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Check a batch and start nothing.
-
-        Args:
-            files: Reference pictures, and a manifest (CSV or JSONL) if there is one.
-            subjects: One per line, for a batch without a manifest.
-            num_images: Pictures to keep per row.
-            candidates: Pictures to make per row, the best of which are kept.
-            size: Width and height in pixels.
-            seed: Mixed with each row's id.
-            steps: Of sampling; nothing means the model's own.
-
-        Returns:
-            ok, rows and pictures; or the problems, one line each with its place.
-        """
-        settings = self._settings(num_images, candidates, size, seed, steps)
-        try:
-            found = self.batches.check(checked_files(files), subjects or "", settings)
-        except Refused as error:
-            return {"ok": False, "message": sentence(str(error)), "problems": list(error.problems)}
-        except UserError as error:
-            return {"ok": False, "message": sentence(str(error)), "problems": []}
-        return {"ok": True, "rows": found.rows, "pictures": found.pictures, "candidates": found.candidates}
-
-    @for_clients
-    def batch_start(
-        self, files: list[str], subjects: str = "", title: str = "", num_images: int = 1, candidates: int = 4,
-        size: int = 1024, seed: int = 0, steps: int | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """Start a batch, which goes on whoever watches.
-
-        Args:
-            files: Reference pictures, and a manifest (CSV or JSONL) if there is one.
-            subjects: One per line, for a batch without a manifest.
-            title: Its name on the page.
-            num_images: Pictures to keep per row.
-            candidates: Pictures to make per row, the best of which are kept.
-            size: Width and height in pixels.
-            seed: Mixed with each row's id.
-            steps: Of sampling; nothing means the model's own.
-
-        Returns:
-            batch: the name that the other calls take.
-        """
-        settings = self._settings(num_images, candidates, size, seed, steps)
-        try:
-            return {"batch": self.batches.add(checked_files(files), subjects or "", settings, title or "")}
-        except Refused as error:
-            raise UserError(f"{error}: {'; '.join(error.problems[:20])}") from error
-
-    def batch_list(self) -> list[dict[str, str]]:
-        """All batches of this studio, the newest first.
-
-        Returns:
-            Name and title of each.
-        """
-        return [{"batch": name, "title": title} for title, name in self._choices()]
-
-    @for_clients
-    def batch_status(self, batch: str) -> dict[str, Any]:
-        """How far a batch is.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            state (waiting, running, pausing, paused, cancelled, done, stopped), rows, done, failed, and seconds_left.
-        """
-        return {"batch": batch, **asdict(self.batches.run(batch).status())}
-
-    @for_clients
-    def batch_results(self, batch: str) -> dict[str, Any]:
-        """The rows of a batch that have ended, the latest first, at most 1000.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            For each row its id, line, subject, pictures with seed and scores, or the error.
-        """
-        rows = [asdict(row) for row in self.batches.run(batch).rows(1000)]
-        for row in rows:
-            # A client would try to load whatever is called a path.
-            row["images"] = [
-                {"file": image["path"], "seed": image["seed"], "scores": image["scores"]} for image in row["images"]
-            ]
-        return {"batch": batch, "rows": rows}
-
-    @for_clients
-    def batch_pause(self, batch: str) -> dict[str, Any]:
-        """Pause a batch; it stays paused over a restart.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            Its status.
-        """
-        self.batches.pause(batch)
-        return {"batch": batch, **asdict(self.batches.run(batch).status())}
-
-    @for_clients
-    def batch_resume(self, batch: str) -> dict[str, Any]:
-        """Go on with a paused batch.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            Its status.
-        """
-        self.batches.resume(batch)
-        return {"batch": batch, **asdict(self.batches.run(batch).status())}
-
-    @for_clients
-    def batch_cancel(self, batch: str) -> dict[str, Any]:
-        """End a batch for good; what is made stays.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            Its status.
-        """
-        self.batches.cancel(batch)
-        return {"batch": batch, **asdict(self.batches.run(batch).status())}
-
-    @for_clients
-    def batch_download(self, batch: str) -> str:
-        """The pictures so far and results.jsonl as a ZIP file.
-
-        Args:
-            batch: Its name.
-
-        Returns:
-            The file.
-        """
-        return str(self.batches.archive(batch))

@@ -153,4 +153,7 @@ def why(job: Job, image: dict[str, Any]) -> str:
     ]
     place = "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of {len(kept)}"
     reason = f"it {' and '.join(best)}" if best else "its parts fit together well and its scores are near the others'"
+    # Rank goes by how well-formed a scene is before it goes by the score.
+    if any(one["rank"] < image["rank"] and one["scores"]["total"] < image["scores"]["total"] for one in kept):
+        reason += "; it stands behind lower scores because its parts sit together less cleanly"
     return f"{place}, with {image['scores']['relation']:.0%} of the logic kept: {reason}."

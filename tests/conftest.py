@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ACCELERATE_USE_CPU"] = "true"
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,3 +167,17 @@ def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     Corpus.build(write_draw(folder, 64, size=112), folder).save(folder / "index.json")
     return folder / "index.json"
+
+
+@pytest.fixture(scope="module")
+def tiny_shipped(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
+    """The tiny models in the place of those that are shipped, for the whole module."""
+    from analogen.pipelines import composer
+    from analogen.relsim import encoder
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
+        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
+        encoder.load_encoder.cache_clear()
+        yield
+        encoder.load_encoder.cache_clear()

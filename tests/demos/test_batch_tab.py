@@ -14,25 +14,15 @@ import pytest
 from PIL import Image
 
 from analogen import UserError
-from analogen.pipelines import composer
-from analogen.relsim import encoder
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
 from analogen.demos.batch_tab import BatchTab, card, duration, preview
 from analogen.demos.batches import Batches, Refused
 
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
+
 SMALL = {"num_images": 1, "candidates": 1, "width": 64, "height": 64, "steps": 2, "seed": 0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +9,12 @@ import pytest
 from PIL import Image
 
 from analogen import UserError, load_encoder
-from analogen.relsim import encoder
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
 from analogen.demos.compare import Compare, compare, shown
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 
 @pytest.fixture

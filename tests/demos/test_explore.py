@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,21 +11,13 @@ import pytest
 from PIL import Image
 
 from analogen import UserError
-from analogen.relsim import encoder
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 pytest.importorskip("lancedb", reason='galleries need LanceDB: pip install "analogen[gallery]"')
 
 from analogen.demos.explore import Explore, grid, plot
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from studio_pages import (
     start_batch,
     upload,
     wait_for_batch,
+    wait_for_value,
 )
 from studio_server import axe, served
 
@@ -152,10 +153,10 @@ def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path:
     # What was made is a start for more of it.
     fill(page, subjects="something else", seed=1)
     page.get_by_role("button", name="Recall its settings").click()
-    page.wait_for_function("document.querySelector('#subjects textarea').value === 'bicycle'")
+    wait_for_value(page, "#subjects textarea", "value === 'bicycle'")
     assert page.locator("#seed input").input_value() == str(record["seed"])
     page.get_by_role("button", name="More like this").click()
-    page.wait_for_function(f"document.querySelector('#seed input').value != '{record['seed']}'")
+    wait_for_value(page, "#seed input", f"value !== '{record['seed']}'")
     before = page.locator("#references img").first.get_attribute("src")
     page.get_by_role("button", name="Use as reference").click()
     page.wait_for_function(
@@ -166,7 +167,7 @@ def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path:
 def test_an_example_works_in_one_click(page: Any) -> None:
     page.get_by_text("Try one").wait_for()
     page.locator("#tab-create button", has_text="owls").click()
-    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    wait_for_value(page, "#caption textarea", "value.includes('{subject}')")
     assert page.locator("#subjects textarea").input_value() == "bicycle"
 
 
@@ -190,8 +191,8 @@ def test_a_job_goes_on_without_its_page_and_the_form_is_still_filled(page: Any) 
     page.locator("#results .st-run").wait_for()
     page.reload()
     page.locator("#results >> text=Done, the best first.").wait_for()
-    page.wait_for_function("document.querySelector('#subjects textarea').value === 'penguin'")
-    page.wait_for_function("document.querySelector('#caption textarea').value === 'a high pile of {subject}'")
+    wait_for_value(page, "#subjects textarea", "value === 'penguin'")
+    wait_for_value(page, "#caption textarea", "value === 'a high pile of {subject}'")
     assert page.locator("#seed input").input_value() == "77"
     page.get_by_role("button", name="More settings").click()
     assert not page.locator("#metadata input").is_checked()

@@ -206,3 +206,17 @@ def test_why_names_what_a_picture_does_best(studio: Studio) -> None:
         assert ("keeps the logic most closely" in said) == (
             image["scores"]["relation"] == closest["scores"]["relation"]
         )
+        overtaken = [one for one in images if one["rank"] < image["rank"]]
+        assert ("behind lower scores" in said) == any(
+            one["scores"]["total"] < image["scores"]["total"] for one in overtaken
+        )
+
+
+def test_why_says_what_put_a_higher_score_behind(studio: Studio) -> None:
+    run = studio.submit({**SMALL, "candidates": 2, "num_images": 2}, [studio.keep_reference(OWLS)], ["bicycle"])
+    (job,) = ended(studio, run).jobs
+    assert job.result is not None
+    first, second = sorted(job.result["images"], key=lambda one: int(one["rank"]))
+    second["scores"]["total"] = first["scores"]["total"] + 0.1
+    assert "behind lower scores" in cards.why(job, second)
+    assert "behind lower scores" not in cards.why(job, first)

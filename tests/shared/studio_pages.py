@@ -26,7 +26,13 @@ def upload(panel: Any, *paths: Path, which: int = 0) -> None:
 def give_reference(page: Any, picture: Path) -> None:
     """Upload it in Create, and wait until it is understood."""
     upload(page.locator("#tab-create"), picture)
-    page.wait_for_function("document.querySelector('#caption textarea').value.includes('{subject}')")
+    wait_for_value(page, "#caption textarea", "value.includes('{subject}')")
+
+
+def wait_for_value(page: Any, field: str, condition: str) -> None:
+    """Until `condition` holds of the field's `value`; Gradio may still have to put the field there, or anew."""
+    held = f"(value => value !== undefined && {condition})(document.querySelector(field)?.value)"
+    page.wait_for_function(f"field => {held}", arg=field)
 
 
 def generate(page: Any) -> None:
