@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -131,7 +132,7 @@ def find_model(name: str) -> Model:
     rows = {model.name: model for model in MODELS}
     if name in rows:
         return rows[name]
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # Path.is_dir raises for names that no file can have
         return _in_folder(name)
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", name):
         return Model(name, name, "by its model_index.json", "see its page on the hub", "")

@@ -5,6 +5,7 @@ Nothing here or at the top of a command's module imports torch, numpy or Pillow,
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import logging
@@ -144,6 +145,10 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
     except MemoryError:
         return _fail(name, "out of memory: choose a smaller --width and --height, or fewer --candidates", 1, settings)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            given = str(error.filename)
+            long = f"{given[:40]}...: no file or folder can have a name this long ({len(given)} characters): shorten it"
+            return _fail(name, long, 2, settings)
         hint = "" if settings["debug"] else " (--debug shows where)"
         return _fail(name, f"failed: {type(error).__name__}: {error}{hint}", 1, settings)
 

@@ -107,6 +107,8 @@ def test_broken_pictures_are_refused(
         (["--subject", "x", "--layout"], "--layout is for big models, and --model is mini"),
         (["--subject", "x", "--subjct", "y"], "--subject"),
         (["--subject", "x", "--output", "out.jpg"], "pictures are PNG"),
+        (["--subject", "x", "--output", "o" * 300], "can have a name this long (300 characters): shorten it"),
+        (["--subject", "x", "--model", "m" * 300], "unknown model 'mmm"),
         (["--subject", "x", "stray"], "stray"),
     ],
 )

@@ -22,7 +22,9 @@ def slips(data: bytes, count: int, seed: int) -> list[bytes]:
             if kind == 0 and place < len(changed):
                 changed[place] = rng.integers(0, 256)
             elif kind == 1:
-                changed[place:place] = rng.choice([b'"', b"0", b"-1", b"9" * 30, b"\xff", b"{", b"null", b"NaN", b"\0"])
+                changed[place:place] = rng.choice(
+                    [b'"', b"0", b"-1", b"9" * 30, b"m" * 300, b"\xff", b"{", b"null", b"NaN", b"\0"]
+                )
             else:
                 del changed[place : place + int(rng.integers(1, 40))]
         found.append(bytes(changed))
