@@ -19,7 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -63,14 +65,22 @@ def measure(arguments: list[str], threads: int) -> dict[str, float]:
     return found
 
 
-def rows(images: int = 16, batch: int = 16) -> list[Row]:
-    """Squares of 448 px, where both sides compute the same vectors. Raises ImportError without the authors' package."""
-    # Only looked for: importing it asks for packages that the comparison does without.
-    found = importlib.util.find_spec("relsim")
-    if found is None or not any(
-        (Path(one) / "relsim_score.py").is_file() for one in found.submodule_search_locations or ()
-    ):
-        raise ImportError("the authors' package is missing: pip install --no-deps relsim==0.1.0")
+class Found(NamedTuple):
+    """What one side did with the pictures of a kind. least_cosine: to the authors' vectors."""
+
+    kind: str
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+    least_cosine: float
+
+
+def compare(
+    images: int, batches: Sequence[int], threads: int, dtype: str, size: tuple[int, int] = (1024, 768)
+) -> Iterator[list[Found]]:
+    """For photographs of `size`, then for squares of 448 px: the authors' package first, then ours at each batch size,
+    each in a process of its own, on one random checkpoint."""
     import torch
 
     from analogen.relsim.stand_in import SMALL, save_base, save_checkpoint
@@ -79,14 +89,37 @@ def rows(images: int = 16, batch: int = 16) -> list[Row]:
         folder = Path(made)
         base = save_base(folder / "base", SMALL, dtype=torch.bfloat16)
         checkpoint = save_checkpoint(folder / "checkpoint", str(base), SMALL, rank=16)
-        names = [str(path) for path in draw_images(folder / "squares", images, 448, 448)]
-        theirs, ours = folder / "theirs.npz", folder / "ours.npz"
-        peer = measure([str(PEER), str(base), str(checkpoint), str(theirs), *names], 1)
-        own = measure([__file__, *names, "--ours", str(checkpoint), str(ours), str(batch)], 1)
-        cosine = (np.load(ours)["vectors"] * np.load(theirs)["vectors"]).sum(1).min()
-    note = f"least cosine to theirs {cosine:.5f}"
-    name = f"embedding {images} pictures, batch {batch}"
-    return [Row(name, own["seconds"], "the authors' package", peer["seconds"], note=note)]
+        for kind, (width, height) in (("photographs", size), ("squares", (448, 448))):
+            names = [str(path) for path in draw_images(folder / kind, images, width, height)]
+            theirs = folder / f"{kind}-theirs.npz"
+            peer = [str(PEER), str(base), str(checkpoint), str(theirs), *names, "--dtype", dtype]
+            sides = [("the authors' package", measure(peer, threads), theirs)]
+            for batch in batches:
+                out = folder / f"{kind}-{batch}.npz"
+                own = [__file__, *names, "--dtype", dtype, "--ours", str(checkpoint), str(out), str(batch)]
+                sides.append((f"analogen, batch {batch}", measure(own, threads), out))
+            expected = np.load(theirs)["vectors"]
+            yield [
+                Found(kind, name, **found, least_cosine=float((np.load(out)["vectors"] * expected).sum(1).min()))
+                for name, found, out in sides
+            ]
+
+
+def rows(images: int = 16, batch: int = 16) -> list[Row]:
+    """Photographs, each side as it does by default, and squares of 448 px, where both compute the same vectors; one
+    thread, float32, which every processor multiplies. Raises ImportError without the authors' package."""
+    # Only looked for: importing it asks for packages that the comparison does without.
+    package = importlib.util.find_spec("relsim")
+    if package is None or not any(
+        (Path(one) / "relsim_score.py").is_file() for one in package.submodule_search_locations or ()
+    ):
+        raise ImportError("the authors' package is missing: pip install --no-deps relsim==0.1.0")
+    found = []
+    for peer, own in compare(images, [batch], 1, "float32"):
+        note = f"least cosine to theirs {own.least_cosine:.5f}, peak {own.peak_mib:.0f} MiB, theirs {peer.peak_mib:.0f}"
+        name = f"embedding {images} {own.kind}, batch {batch}"
+        found.append(Row(name, own.seconds, "the authors' package", peer.seconds, note=note))
+    return found
 
 
 def main() -> None:
@@ -106,41 +139,20 @@ def main() -> None:
         run_ours(Path(checkpoint), Path(out), int(batch), options.dtype, options.paths)
         return
 
-    import torch
     from machine import describe
 
-    from analogen.relsim.stand_in import SMALL, save_base, save_checkpoint
-
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        base = save_base(folder / "base", SMALL, dtype=torch.bfloat16)
-        checkpoint = save_checkpoint(folder / "checkpoint", str(base), SMALL, rank=16)
-        size = (base / "model.safetensors").stat().st_size / 2
-        print(describe("torch", "transformers", "peft", "relsim"))
-        print(f"{size / 1e6:.0f}M weights, {options.images} images, {options.threads} threads, {options.dtype}")
-        print(f"{'':52}  images/s   ratio  of CPU time  peak MiB   cosine to theirs")
-        wide = f"photographs of {options.width} x {options.height}"
-        for title, width, height in ((wide, options.width, options.height), ("squares of 448 x 448", 448, 448)):
-            images = draw_images(folder / title.replace(" ", "-"), options.images, width, height)
-            names = [str(path) for path in images]
-            theirs = folder / "theirs.npz"
-            peer = [str(PEER), str(base), str(checkpoint), str(theirs), *names, "--dtype", options.dtype]
-            rows = [("the authors' package", measure(peer, options.threads), theirs)]
-            for batch in (1, 16):
-                out = folder / f"ours-{batch}.npz"
-                own = [__file__, *names, "--dtype", options.dtype, "--ours", str(checkpoint), str(out), str(batch)]
-                rows.append((f"analogen, batch {batch}", measure(own, options.threads), out))
-            expected = np.load(theirs)["vectors"]
-            for name, found, out in rows:
-                rate, ratio = options.images / found["seconds"], rows[0][1]["seconds"] / found["seconds"]
-                # Nearly deaf to what else runs on the machine.
-                worked = rows[0][1]["cpu_seconds"] / found["cpu_seconds"]
-                cosine = (np.load(out)["vectors"] * expected).sum(1).min()
-                label = f"{title}: {name}"
-                print(
-                    f"{label:52}  {rate:8.2f}  {ratio:6.2f}  {worked:11.2f}  {found['peak_mib']:8.0f}  {cosine:8.5f}",
-                    flush=True,
-                )
+    print(describe("torch", "transformers", "peft", "relsim"))
+    print(f"about 100M weights, {options.images} images, {options.threads} threads, {options.dtype}")
+    print(f"{'':36}  images/s   ratio  of CPU time  peak MiB   cosine to theirs")
+    for sides in compare(options.images, (1, 16), options.threads, options.dtype, (options.width, options.height)):
+        for side in sides:
+            rate, ratio = options.images / side.seconds, sides[0].seconds / side.seconds
+            worked = sides[0].cpu_seconds / side.cpu_seconds  # nearly deaf to what else runs on the machine
+            label, peak = f"{side.kind}: {side.name}", side.peak_mib
+            print(
+                f"{label:36}  {rate:8.2f}  {ratio:6.2f}  {worked:11.2f}  {peak:8.0f}  {side.least_cosine:8.5f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

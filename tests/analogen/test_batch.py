@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,11 @@ from analogen.errors import RunError, UserError
 from analogen.jobs import JobStore
 from analogen.manifest import Manifest
 from analogen.metadata import read_metadata
-from analogen.pipelines import composer
-from analogen.relsim import encoder
+
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 COLORS = ("red", "navy", "olive", "teal", "gold")
 SMALL = ("--steps", "2", "--candidates", "2", "--width", "64", "--height", "64", "--device", "cpu", "--workers", "1")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
 
 
 @pytest.fixture
@@ -97,6 +88,16 @@ def interrupt() -> None:
     """Ctrl-C, and the time that the main thread may need to notice."""
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(2)
+
+
+@contextmanager
+def heard(signal_: signal.Signals, handler: Any = signal.default_int_handler) -> Iterator[None]:
+    """With that handler, also where the tests were started in the background of a script, which ignores SIGINT."""
+    before = signal.signal(signal_, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal_, before)
 
 
 def raise_(error: BaseException) -> Callable[[], None]:
@@ -211,7 +212,7 @@ def test_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(manifest, tmp_path / "calm")
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, heard(signal.SIGINT):
         saving = Saving(patch, {8: interrupt})
         assert run(manifest, tmp_path / "out") == 130
     assert "rows are finished: the same command goes on from there" in capsys.readouterr().err
@@ -224,6 +225,43 @@ def test_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
     assert not whole & set(again.saved)
     assert whole <= set(saving.saved)
     assert contents(tmp_path / "out") == contents(tmp_path / "calm")
+
+
+@pytest.mark.parametrize(
+    ("signal_", "before"), [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)]
+)
+def test_signal_ends_the_run_with_what_is_finished_kept_and_handlers_as_before(
+    signal_: signal.Signals, before: Any, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = batch.Journal.record
+    came: list[bool] = []
+
+    def signalled(self: Any, *row: Any) -> bool:
+        found = record(self, *row)
+        if not came:
+            came.append(True)
+            signal.raise_signal(signal_)
+        return found
+
+    with heard(signal_, before):
+        with monkeypatch.context() as patch:
+            # So slow that the first row is long journalled before the last is drawn.
+            Saving(patch, {number: lambda: time.sleep(0.1) for number in range(1, 19)})
+            patch.setattr(batch.Journal, "record", signalled)
+            assert run(manifest, tmp_path / "out") == 130
+        assert came
+        assert 0 < len(results(tmp_path / "out")) < 12
+        assert run(manifest, tmp_path / "out") == 0
+        assert len(results(tmp_path / "out")) == 12
+        assert signal.getsignal(signal_) is before
+
+
+def test_ignored_interruption_stays_ignored(manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch in the background of a script is not meant by Ctrl-C."""
+    with heard(signal.SIGINT, signal.SIG_IGN):
+        Saving(monkeypatch, {1: lambda: os.kill(os.getpid(), signal.SIGINT)})
+        assert run(manifest, tmp_path / "out") == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_two_processes_share_a_run_and_make_nothing_twice(

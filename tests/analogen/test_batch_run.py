@@ -6,7 +6,6 @@ import json
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,11 @@ import pytest
 from PIL import Image
 
 from analogen import BatchRun, Manifest, Problem, Request, UserError, load_generator
-from analogen.pipelines import composer
-from analogen.relsim import encoder
+
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 SMALL = {"steps": 2, "candidates": 1, "width": 64, "height": 64}
 ROWS = 40
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
 
 
 @pytest.fixture

@@ -108,14 +108,31 @@ def test_words_alone_suffice(generator: Generator) -> None:
     assert all(c.scores.copy == 0 for c in result.candidates)
 
 
-def test_pictures_and_words_count_alike(generator: Generator) -> None:
+def test_words_count_a_quarter_more_than_pictures(generator: Generator) -> None:
     pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "navy")]
     seen, both, words = encode_relations([(pictures, None), (pictures, CAPTION), ([], CAPTION)], generator.encoder)
     assert words.looks is None
-    total = seen.relation + generator.encoder.embed_text([CAPTION])[0]
+    total = seen.relation + 1.25 * words.relation
     np.testing.assert_allclose(both.relation, total / np.linalg.norm(total), atol=1e-5)
     assert both.looks is not None
     assert both.looks.shape == (2, 112)
+    (weighed,) = encode_relations([(pictures, CAPTION)], generator.encoder, weights=[(0.5, 0.5)])
+    assert weighed.relation @ words.relation > both.relation @ words.relation
+
+
+def test_each_clear_picture_of_a_blend_leans_to_its_own_logic(
+    generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator.encoder, "confidence", lambda relation, known: 0.9)
+    pictures = [Image.new("RGB", (40, 40), color) for color in ("red", "navy")]
+    asked = [([pictures[0]], None), ([pictures[1]], None), (pictures, None)]
+    first, second, both = encode_relations(asked, generator.encoder)
+    read = generator.encoder.embed(pictures)
+    for one, raw in zip((first, second), read, strict=True):
+        centre = generator.encoder.centre(generator.encoder.nearest_captions(raw, 1)[0].relation)
+        assert one.relation @ centre > raw @ centre
+    total = first.relation + second.relation
+    np.testing.assert_allclose(both.relation, total / np.linalg.norm(total), atol=1e-5)
 
 
 def test_low_confidence_is_noted(generator: Generator, picture: Path) -> None:
@@ -218,7 +235,9 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
 def test_picture_of_several_requests_is_looked_at_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     look = generator.encoder.look
-    monkeypatch.setattr(generator.encoder, "look", lambda images: seen.append(len(images)) or look(images))
+    monkeypatch.setattr(
+        generator.encoder, "look", lambda images, **options: seen.append(len(images)) or look(images, **options)
+    )
     image, other = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "navy")
     first, second, third = encode_relations([([image], None), ([other], None), ([image], None)], generator.encoder)
     assert seen == [2]
@@ -289,7 +308,8 @@ def test_patches_of_the_only_reference_reach_the_composer(
     """Where it takes them; several references or words beside the picture decide by their vector alone."""
     from analogen.pipelines.train import Models, with_plus
 
-    models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2).eval()
+    head = generator.encoder.net.structure_head
+    models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2, head).eval()
     own = composer.ComposerPipeline(models.prior, models.denoiser, generator.composer.scheduler)
     seen: list[Any] = []
     seen_again: list[Any] = []
@@ -311,7 +331,7 @@ def test_patches_of_the_only_reference_reach_the_composer(
     generator.run(request(references=(picture,), relation=None))
     generator.run(request(references=(picture, other), relation=None))
     generator.run(request(references=(picture,)))
-    expected = generator.encoder.patches([Image.open(picture)])
+    expected = generator.encoder.look([Image.open(picture)], patches=True).patches
     assert seen[0].shape == (2, *expected.shape[1:])
     np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
     assert seen[1:] == [None, None]

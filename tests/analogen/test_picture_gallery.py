@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,9 @@ import pytest
 from PIL import Image
 
 from analogen import PictureGallery, UserError, compare_images, load_encoder, read_logic
-from analogen.relsim import encoder
 from analogen.relsim.encoder import MiniEncoder
 
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 
 def picture(number: int) -> Image.Image:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +15,12 @@ from PIL import Image
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.metadata import png_bytes, read_metadata
-from analogen.pipelines import composer
 from analogen.recall import recall
-from analogen.relsim import encoder
 from analogen.types import Request
 
+pytestmark = pytest.mark.usefixtures("tiny_shipped")
+
 SMALL = ("--steps", "2", "--width", "64", "--height", "64", "--device", "cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_models(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)
-        patch.setattr(composer, "SHIPPED", tiny_composer_folder)
-        encoder.load_encoder.cache_clear()
-        yield
-        encoder.load_encoder.cache_clear()
 
 
 def generate(*options: str | Path) -> int:

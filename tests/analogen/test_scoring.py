@@ -82,7 +82,7 @@ def test_best_comes_first_and_equals_keep_their_order() -> None:
 
 def test_well_formed_scenes_come_first_and_the_total_decides_among_equals() -> None:
     scores = [Scores(0, 0, 0, total) for total in (0.9, 0.2, 0.5, 0.7)]
-    assert ranked(scores, [0.9, 0.1, 0.2, 0.3]) == [2, 1, 3, 0]
+    assert ranked(scores, [0.9, 0.1, 0.15, 0.3]) == [2, 1, 3, 0]
     assert ranked(scores, [0.3] * 4) == ranked(scores)
     assert ranked([], []) == []
 
