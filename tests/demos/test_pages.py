@@ -17,6 +17,7 @@ from studio_pages import (
     generate,
     give_reference,
     open_tab,
+    picture_of,
     search_gallery,
     start_batch,
     upload,
@@ -229,9 +230,8 @@ def test_a_server_that_starts_again_finishes_what_it_left(opened: Callable[..., 
 def test_create_refuses_a_corrupt_upload_in_one_sentence(page: Any, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(OWLS.read_bytes()[:2000])
-    upload(page.locator("#tab-create"), bad)
     told = page.locator("#trouble [role=alert]")
-    told.wait_for()
+    upload(page.locator("#tab-create"), bad, shown=told)
     assert "damaged or truncated" in told.inner_text()
     assert "Traceback" not in page.content()
     page.locator("#generate").click()
@@ -272,9 +272,8 @@ def test_problems_of_a_manifest_are_listed_and_start_stays_off(page: Any, tmp_pa
     table = tmp_path / "assets.csv"
     table.write_text("reference,subject\nmissing.png,cat\nring_of_owls.png,\n")
     panel = open_tab(page, "Batch")
-    upload(panel, table, OWLS)
     problem = page.locator("#batch-check [role=alert]")
-    problem.wait_for()
+    upload(panel, table, OWLS, shown=problem)
     assert "line 2" in problem.inner_text()
     assert "line 3" in problem.inner_text()
     assert page.locator("#batch-start").is_disabled()
@@ -284,10 +283,8 @@ def test_a_corrupt_upload_is_one_sentence(page: Any, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(OWLS.read_bytes()[:2000])
     panel = open_tab(page, "Compare")
-    upload(panel, OWLS)
-    panel.locator("img").first.wait_for()
-    upload(panel, bad, which=-1)
-    panel.get_by_text("bad.png").first.wait_for()
+    upload(panel, OWLS, shown=picture_of(panel))
+    upload(panel, bad, shown=panel.get_by_text("bad.png").first, which=-1)
     page.locator("#compare-go").click()
     told = page.locator("#compare-result [role=alert]")
     told.wait_for()
