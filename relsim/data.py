@@ -22,6 +22,7 @@ from analogen.relsim.world.render import render
 
 POOL_SIZE_PX = 128  # unless a training asks for another
 SHARD = 2048
+COMPOSED = 0.25  # share of pairs that are well composed in a pool by other hands: people's pictures fill their frame
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def draw_pool(
     Raises ValueError if the folder holds another pool.
 
     finished: well-composed pictures, as the composer's are to be, instead of hard references; redrawn: half of the
-    pairs by another hand, see `hands`.
+    pairs by another hand, see `hands`, and COMPOSED of them well composed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
@@ -145,7 +146,8 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int,
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
         first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
-        sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=not finished)
+        hard = not finished and not (redrawn and rng.random() < COMPOSED)
+        sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=hard)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
         manner = int(rng.integers(2**32)) if redrawn else 0  # one for both, or looks would tell them apart
         for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
@@ -192,7 +194,7 @@ def augment(
 
     # Geometry in one resampling.
     angle, shear = uniform(-0.14, 0.14), uniform(-0.1, 0.1)
-    zoom_x, zoom_y = uniform(0.92, 1.22), uniform(0.92, 1.22)
+    zoom_x, zoom_y = uniform(0.86, 1.22), uniform(0.86, 1.22)
     zoom_x = torch.where(mirror & coin(0.5), -zoom_x, zoom_x)
     cosine, sine = angle.cos(), angle.sin()
     theta = torch.stack(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ class EncoderSettings(LoopSettings):
     output: str = "runs/encoder"
     pool: str = "runs/pool"
     init: str = ""  # folder of an encoder to start from, of whatever image size
+    anchor_weight: float = 0.0  # keeps patches near those of `init`, so that what was trained on them still fits
     shards: int = 48
     portrait_shards: int = 8
     stranger_shards: int = 4
@@ -67,8 +69,11 @@ class EncoderSettings(LoopSettings):
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
-    """Train (or resume) relsim-mini; returns the folder with config.json, model.safetensors and settings.json."""
+    """Train (or resume) relsim-mini; returns the folder with config.json, model.safetensors and settings.json.
+    Raises ValueError for an anchor without an encoder to start from."""
     settings = read_settings(EncoderSettings, path, overrides)
+    if settings.anchor_weight and not settings.init:
+        raise ValueError("anchor_weight keeps the patches of an encoder: set init to its folder, or anchor_weight to 0")
     torch.set_num_threads(settings.threads)
     pool_folder, output = Path(settings.pool), Path(settings.output)
     selection = training_selection()
@@ -118,6 +123,7 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
     alike = torch.from_numpy(look_alikes(pool)).to(device)
     mirror_ok = torch.from_numpy(pool.mirror_ok)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    anchor = copy.deepcopy(model).eval().requires_grad_(False) if settings.anchor_weight else None
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         rows = batch_rows(len(pool), settings.batch_size, settings.seed, step)
@@ -132,8 +138,9 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
             0, torch.arange(count, count + len(faces)), PORTRAIT_COLOUR
         )
         images = augment(torch.cat([raw, faces, strange]), size, mirror, generator, colour)
+        images = images.to(device, memory_format=torch.channels_last)
         with autocast(device, settings.bf16):
-            out = model(images.to(device, memory_format=torch.channels_last))
+            out = model(images)
         # Scenes come first, then portraits, then strangers; each loss takes the rows that it has a truth for.
         relation, attributes, subject = out.relation[:count], out.attributes[:count], out.subject[: count + len(faces)]
         known = torch.cat([out.known[:count], out.known[count + len(faces) :]]).float()
@@ -151,9 +158,14 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
             "attributes": cosine_loss(attributes, looks),
             "known": F.binary_cross_entropy_with_logits(known, truth),
         }
+        if anchor is not None:
+            with torch.no_grad(), autocast(device, settings.bf16):
+                before = anchor(images).patches
+            parts["anchor"] = F.mse_loss(*(F.layer_norm(p.float(), p.shape[-1:]) for p in (out.patches, before)))
         loss = parts["relation"]
-        for name in ("bank", "alignment", "subject", "attributes", "known"):
-            loss = loss + getattr(settings, f"{name}_weight") * parts[name]
+        for name, part in parts.items():
+            if name != "relation":
+                loss = loss + getattr(settings, f"{name}_weight") * part
         right = owner[(relation.detach() @ captions.T).argmax(-1)] == relation_ids
         hit = (alike[(subject.detach() @ subjects.T).argmax(-1)] == alike[subject_ids]).float()
         return loss, {**parts, "right": right.float().mean(), "hit": hit[:count].mean(), "faces": hit[count:].mean()}

@@ -95,6 +95,32 @@ def test_training_learns_a_small_pool(pools: Pools) -> None:
     assert cosine(trained) > 0.4
 
 
+def test_an_anchor_keeps_patches_near_those_of_the_start(pools: Pools) -> None:
+    images = nn.functional.interpolate(pools.scenes.images(np.arange(16)).float() / 255, size=32, mode="area")
+
+    def patches(net: MiniNet) -> torch.Tensor:
+        with torch.no_grad():
+            out = net.eval()(images).patches
+        return nn.functional.layer_norm(out, out.shape[-1:])
+
+    first = train_encoder(small_net(), pools, dataclasses.replace(SETTINGS, steps=40))
+    start = patches(first)
+
+    def moved(anchor_weight: float) -> float:
+        settings = dataclasses.replace(SETTINGS, steps=40, seed=1, anchor_weight=anchor_weight)
+        net = small_net()
+        net.load_state_dict(first.state_dict())
+        return float((patches(train_encoder(net, pools, settings)) - start).square().mean())
+
+    assert moved(10.0) < 0.5 * moved(0.0)
+
+
+def test_an_anchor_needs_an_encoder_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="init"):
+        train.run(None, {"pool": str(tmp_path / "pool"), "anchor_weight": "1"})
+    assert not (tmp_path / "pool").exists()
+
+
 def test_bf16_trains_too(pools: Pools) -> None:
     trained = train_encoder(small_net(), pools, dataclasses.replace(SETTINGS, steps=2, bf16=True))
     assert all(torch.isfinite(p).all() and p.dtype == torch.float32 for p in trained.parameters())
