@@ -161,7 +161,7 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
         if anchor is not None:
             with torch.no_grad(), autocast(device, settings.bf16):
                 before = anchor(images).patches
-            parts["anchor"] = F.mse_loss(*(F.layer_norm(p.float(), p.shape[-1:]) for p in (out.patches, before)))
+            parts["anchor"] = F.mse_loss(normed(out.patches), normed(before))
         loss = parts["relation"]
         for name, part in parts.items():
             if name != "relation":
@@ -175,6 +175,11 @@ def train_encoder(model: MiniNet, pools: Pools, settings: EncoderSettings, state
             averaged.save_pretrained(state.parent)
 
     return train_loop(model, settings, loss_of, state, save)
+
+
+def normed(patches: Tensor) -> Tensor:
+    """`patches` (batch, n, width) as what is trained on them sees them: each with mean 0 and variance 1, float32."""
+    return F.layer_norm(patches.float(), patches.shape[-1:])
 
 
 def caption_relation(pool: Pool) -> NDArray[np.int64]:
