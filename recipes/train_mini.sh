@@ -17,13 +17,20 @@ analogen train composer --config "$top/pipelines/presets/composer-$kind.toml" \
 analogen train composer --config "$top/pipelines/presets/composer-$kind.toml" --set seed=1 \
     --set output="$runs/composer" --set scenes="$runs/scenes.npz" \
     --set encoder="$runs/encoder" --set init="$runs/composer-words"
-composer=$runs/composer
+encoder=$runs/encoder composer=$runs/composer
 if [ "$kind" = cpu ]; then
     # On an accelerator the tokens of patches are learned with the rest; here, where time is short, they come last.
     composer=$runs/composer-plus
     analogen train composer --config "$top/pipelines/presets/composer-plus-cpu.toml" \
         --set output="$composer" --set scenes="$runs/scenes-plus.npz" \
         --set encoder="$runs/encoder" --set init="$runs/composer"
+    # Then the encoder sees more, as the mean of two runs; its patches stay where the composer's tokens expect them.
+    for seed in 31 32; do
+        analogen train encoder --config "$top/relsim/presets/encoder-anchored-cpu.toml" --set seed=$seed \
+            --set output="$runs/encoder-$seed" --set pool="$runs/pool-anchored" --set init="$runs/encoder"
+    done
+    encoder=$runs/encoder-mean
+    python "$top/recipes/average_encoders.py" "$encoder" "$runs/encoder-31=.375" "$runs/encoder-32=.375" "$runs/encoder=.25"
 fi
 analogen train judge --config "$top/relsim/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
     --set pool="$runs/judge-pool"
@@ -31,7 +38,7 @@ analogen train judge --config "$top/relsim/presets/judge-subject-cpu.toml" --set
     --set init="$runs/judges/relation" --set pool="$runs/judge-pool-fine"
 
 if [ "${INSTALL:-}" = 1 ]; then
-    cp "$runs"/encoder/{config.json,model.safetensors,captions.json,captions.safetensors} "$top/relsim/weights/mini/"
+    cp "$encoder"/{config.json,model.safetensors,captions.json,captions.safetensors} "$top/relsim/weights/mini/"
     cp -r "$composer"/{model_index.json,prior,denoiser,scheduler} "$top/pipelines/weights/mini/"
 fi
 analogen evaluate retrieval --queries 342

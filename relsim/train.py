@@ -63,7 +63,7 @@ class EncoderSettings(LoopSettings):
     subject_weight: float = 0.5
     attributes_weight: float = 0.5
     known_weight: float = 0.2
-    structure_pairs: int = 24576  # what the structure head is taught with in the end, by its own loop
+    structure_pairs: int = 24576  # what the structure head is taught with in the end, by its own loop; 0: not taught
     structure_steps: int = 2400
     colour: float = 0.6  # how much augmentation changes colours, [0, 1]
 
@@ -92,11 +92,13 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     pools = Pools(Pool(pool_folder), portraits, strangers)
     model = train_encoder(model, pools, settings, output / "state")
     model.save_pretrained(output)
-    taught = LoopSettings(
-        steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads, seed=settings.seed,
-        save_every=settings.save_every,
-    )  # fmt: skip
-    teach_structure(output, output / "structure", selection, trained_relations(), settings.structure_pairs, taught)
+    if settings.structure_pairs:
+        taught = LoopSettings(
+            steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads,
+            seed=settings.seed, save_every=settings.save_every,
+        )  # fmt: skip
+        pairs = output / "structure"
+        teach_structure(output, pairs, selection, trained_relations(), settings.structure_pairs, taught)
     calibrate(output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output

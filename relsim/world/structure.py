@@ -121,6 +121,7 @@ def _by_size(scene: Scene) -> list[Element]:
 
 def _largest_aside(scene: Scene) -> Value:
     largest, *rest = _by_size(scene)
+    require(bool(rest), "nothing beside the largest")
     return _side(largest.x - float(np.mean([e.x for e in rest])))
 
 
@@ -165,6 +166,7 @@ def _fold(scene: Scene) -> Value:
 
 def _flock_way(scene: Scene) -> Value:
     leader, *rest = points(of(scene, "subject"))  # as every composer lists them
+    require(bool(rest), "nothing behind the leader")
     return _way(*(leader - np.mean(rest, axis=0)))
 
 
@@ -232,7 +234,8 @@ def _line_of(copies: Sequence[Element]) -> str:
         return "column"
     if tall <= 0.2 * size + 0.04:
         return "row"
-    ends, inner = (feet[0, 1] + feet[-1, 1]) / 2, feet[1:-1, 1].mean()
+    ends = (feet[0, 1] + feet[-1, 1]) / 2
+    inner = feet[1:-1, 1].mean() if len(feet) > 2 else ends
     if abs(feet[-1, 1] - feet[0, 1]) > abs(inner - ends):
         return "falling" if feet[-1, 1] > feet[0, 1] else "rising"
     return "arch" if inner < ends else "valley"

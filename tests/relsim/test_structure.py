@@ -77,6 +77,22 @@ def test_every_scene_keeps_its_own_structure_and_a_broken_one_none() -> None:
         assert not any(kept for _, kept in kept_facts(relation, scene, broken)), relation
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("relation", sorted(RELATIONS))
+@pytest.mark.parametrize("kept", [1, 2, 3, "at one spot", "in a row", "in a column"])
+def test_broken_scenes_are_measured_and_checked_without_a_warning(relation: str, kept: int | str) -> None:
+    elements = draw_sample(RELATIONS[relation], training_selection(), np.random.default_rng(5)).scene.elements
+    if isinstance(kept, int):
+        subjects = [e for e in elements if e.kind == "subject"]
+        elements = tuple(e for e in elements if e not in subjects[kept:])
+    else:
+        wide, tall = kept == "in a row", kept == "in a column"
+        elements = tuple(replace(e, x=e.x * wide, y=e.y * tall) for e in elements)
+    scene = Scene(elements)
+    facts_of(relation, scene)
+    RELATIONS[relation].holds(scene)
+
+
 def test_counts_agree_within_one_and_many_are_told_apart() -> None:
     assert agree(5, 6)
     assert not agree(5, 7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -148,6 +149,16 @@ def test_run_writes_a_folder_that_loads(
     looked = encoder.look([Image.new("RGB", (32, 32))])
     assert 0 <= encoder.confidence(looked.relation[0], float(looked.known[0])) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
+    overrides |= {"output": str(tmp_path / "untaught"), "structure_pairs": "0"}
+    assert not (train.run(None, overrides) / "structure").exists()
+
+
+def test_structure_head_that_is_not_taught_stays_that_of_the_start(pools: Pools) -> None:
+    before = small_net()
+    after = train_encoder(copy.deepcopy(before), pools, dataclasses.replace(SETTINGS, steps=2))
+    for name, value in before.structure_head.state_dict().items():
+        assert torch.equal(after.structure_head.state_dict()[name], value)
+    assert not torch.equal(after.project.weight, before.project.weight)
 
 
 def test_training_tells_strangers_from_scenes(pools: Pools, tmp_path: Path) -> None:

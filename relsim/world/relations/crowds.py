@@ -334,7 +334,7 @@ def forms(places: Points, outline: Points) -> bool:
     border = evenly_along(outline, 120)
     extent = places.max(axis=0) - places.min(axis=0)
     ideal = border.max(axis=0) - border.min(axis=0)
-    if not 0.8 <= (extent[0] / extent[1]) / (ideal[0] / ideal[1]) <= 1.25:
+    if not 0.8 * extent[1] * ideal[0] <= extent[0] * ideal[1] <= 1.25 * extent[1] * ideal[0] or not extent.all():
         return False
     placed = (places - (places.max(axis=0) + places.min(axis=0)) / 2) / float((extent / ideal).mean())
     for _ in range(6):

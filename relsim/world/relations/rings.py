@@ -93,6 +93,7 @@ def check_spiral(scene: Scene) -> None:
     (step, shift), *_ = np.linalg.lstsq(design, places[1:], rcond=None)
     require(abs(1 - step) > 0.05, "no turning")
     offsets = places - shift / (1 - step)
+    require(bool(offsets[:-1].all()), "one lies on the pole")
     turns = np.degrees(np.angle(offsets[1:] / offsets[:-1]))
     require(bool(np.all(turns > 0) or np.all(turns < 0)), "it does not keep turning the same way")
     require(float(np.abs(turns).sum()) >= 400, "too few turns")

@@ -1,0 +1,53 @@
+"""The weighted mean of encoders that started from the same weights, calibrated: docs/experiments.md, 22.
+
+python recipes/average_encoders.py OUTPUT FOLDER=SHARE FOLDER=SHARE ...
+
+Runs from one start end in one valley: their mean reads better than either (arXiv:2203.05482), and with a share of the
+start itself it forgets less (arXiv:2109.01903). Shares are divided by their sum.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from analogen.relsim.calibrate import calibrate
+from analogen.relsim.mini import MiniNet
+
+
+def share_of(text: str) -> tuple[Path, float]:
+    folder, sign, share = text.rpartition("=")
+    try:
+        if not sign or not 0 < float(share) < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: FOLDER=SHARE is expected, the share above 0") from None
+    return Path(folder), float(share)
+
+
+def averaged(parts: list[tuple[Path, float]]) -> MiniNet:
+    """A net whose weights are the weighted means of those of these encoders; its counters are the first one's."""
+    whole = sum(share for _, share in parts)
+    nets = [MiniNet.from_pretrained(folder) for folder, _ in parts]
+    mean: dict[str, Tensor] = {}
+    for name, first in nets[0].state_dict().items():
+        values = [net.state_dict()[name] * (share / whole) for net, (_, share) in zip(nets, parts, strict=True)]
+        mean[name] = torch.stack(values).sum(dim=0) if first.is_floating_point() else first
+    nets[0].load_state_dict(mean)
+    return nets[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("parts", metavar="FOLDER=SHARE", nargs="+", type=share_of)
+    options = parser.parse_args()
+    averaged(options.parts).save_pretrained(options.output)
+    calibrate(options.output)
+
+
+if __name__ == "__main__":
+    main()
