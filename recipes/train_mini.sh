@@ -9,6 +9,17 @@ set -euo pipefail
 kind=${1:?cpu or gpu} runs=${2:-runs}
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
+# go_on PRESET START OUTPUT SHARE: the mean of two runs from START, and SHARE of START itself.
+go_on() {
+    for seed in 1 2; do
+        analogen train encoder --config "$top/relsim/presets/encoder-$1-cpu.toml" --set seed=$seed \
+            --set output="$3-$seed" --set pool="$runs/pool-$1" --set init="$2"
+    done
+    local half
+    half=$(python -c "print((1 - $4) / 2)")
+    python "$top/recipes/average_encoders.py" "$3" "$3-1=$half" "$3-2=$half" "$2=$4"
+}
+
 analogen train encoder --config "$top/relsim/presets/encoder-$kind.toml" \
     --set output="$runs/encoder" --set pool="$runs/pool"
 # First what captions say of all scenes, then what the encoder says of drawn references too.
@@ -24,13 +35,10 @@ if [ "$kind" = cpu ]; then
     analogen train composer --config "$top/pipelines/presets/composer-plus-cpu.toml" \
         --set output="$composer" --set scenes="$runs/scenes-plus.npz" \
         --set encoder="$runs/encoder" --set init="$runs/composer"
-    # Then the encoder sees more, as the mean of two runs; its patches stay where the composer's tokens expect them.
-    for seed in 31 32; do
-        analogen train encoder --config "$top/relsim/presets/encoder-anchored-cpu.toml" --set seed=$seed \
-            --set output="$runs/encoder-$seed" --set pool="$runs/pool-anchored" --set init="$runs/encoder"
-    done
-    encoder=$runs/encoder-mean
-    python "$top/recipes/average_encoders.py" "$encoder" "$runs/encoder-31=.375" "$runs/encoder-32=.375" "$runs/encoder=.25"
+    # Then the encoder goes on; its patches stay where the composer's tokens expect them.
+    go_on anchored "$runs/encoder" "$runs/encoder-anchored" 0.25
+    encoder=$runs/encoder-confused
+    go_on confused "$runs/encoder-anchored" "$encoder" 0.25
 fi
 analogen train judge --config "$top/relsim/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
     --set pool="$runs/judge-pool"

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from analogen.relsim.confusions import PairOdds
 from analogen.relsim.hands import by_another_hand
 from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS
@@ -108,6 +109,7 @@ def draw_pool(
     *,
     finished: bool = False,
     redrawn: bool = False,
+    odds: PairOdds | None = None,
 ) -> None:
     """Draw shards of SHARD pictures of side x side pixels; a shard depends on (seed, its number) alone, existing ones
     are kept.
@@ -115,7 +117,8 @@ def draw_pool(
     Raises ValueError if the folder holds another pool.
 
     finished: well-composed pictures, as the composer's are to be, instead of hard references; redrawn: half of the
-    pairs by another hand, see `hands`, and COMPOSED of them well composed.
+    pairs by another hand, see `hands`, and COMPOSED of them well composed; odds: of the pairs' relations, which are
+    else as likely as each other.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
@@ -127,7 +130,7 @@ def draw_pool(
             f"{folder} holds a pool of other relations, captions, subjects, size or manner: name another folder"
         )
     path.write_text(json.dumps(header))
-    jobs = [(folder, selection, relations, captions, shard, seed, side, finished, redrawn) for shard in shards]
+    jobs = [(folder, selection, relations, captions, shard, seed, side, finished, redrawn, odds) for shard in shards]
     if workers == 1:
         for job in jobs:
             _draw_shard(job)
@@ -136,8 +139,11 @@ def draw_pool(
             processes.map(_draw_shard, jobs, chunksize=1)
 
 
-def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int, bool, bool]) -> None:
-    folder, selection, relations, captions, shard, seed, side, finished, redrawn = job
+Job = tuple[Path, Selection, list[str], list[str], int, int, int, bool, bool, PairOdds | None]
+
+
+def _draw_shard(job: Job) -> None:
+    folder, selection, relations, captions, shard, seed, side, finished, redrawn, odds = job
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return
@@ -145,7 +151,7 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int,
     images = np.empty((SHARD, side, side, 3), np.uint8)
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
-        first, second = (int(i) for i in rng.choice(len(relations), 2, replace=False))
+        first, second = _pair_of(len(relations), odds, rng)
         hard = not finished and not (redrawn and rng.random() < COMPOSED)
         sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=hard)
         trap = trap_of(sample, RELATIONS[relations[second]], rng)
@@ -163,6 +169,16 @@ def _draw_shard(job: tuple[Path, Selection, list[str], list[str], int, int, int,
     temporary = path.with_suffix(".tmp.npy")
     np.save(temporary, images)
     temporary.rename(path)
+
+
+def _pair_of(count: int, odds: PairOdds | None, rng: np.random.Generator) -> tuple[int, int]:
+    """Two different relations of `count`."""
+    if odds is None:
+        first, second = rng.choice(count, 2, replace=False)
+    else:
+        first = rng.choice(count, p=odds.first)
+        second = rng.choice(count, p=odds.second[first])
+    return int(first), int(second)
 
 
 def batch_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:

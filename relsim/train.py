@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from analogen.relsim.calibrate import calibrate
 from analogen.relsim.config import read_settings
+from analogen.relsim.confusions import count_confusions, pair_odds
 from analogen.relsim.data import (
     PicturePool,
     Pool,
@@ -27,6 +29,7 @@ from analogen.relsim.data import (
     looks_projection,
     looks_target,
 )
+from analogen.relsim.encoder import MiniEncoder
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
 from analogen.relsim.mini import MiniConfig, MiniNet
@@ -35,11 +38,12 @@ from analogen.relsim.strangers import draw_strangers, spoil
 from analogen.relsim.structure import teach_structure
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.dataset import trained_relations, training_selection
+from analogen.relsim.world.dataset import Selection, trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
 PORTRAIT_COLOUR = 0.3  # how much the colours of portraits change
+CONFUSIONS_EACH = 144  # references of each relation that tell what an encoder confuses
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class EncoderSettings(LoopSettings):
     init: str = ""  # folder of an encoder to start from, of whatever image size
     anchor_weight: float = 0.0  # keeps patches near those of `init`, so that what was trained on them still fits
     shards: int = 48
+    hard_shards: int = 0  # more shards, whose pairs show the relations that `init` takes for one another
     portrait_shards: int = 8
     stranger_shards: int = 4
     draw_workers: int = 2
@@ -70,17 +75,16 @@ class EncoderSettings(LoopSettings):
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     """Train (or resume) relsim-mini; returns the folder with config.json, model.safetensors and settings.json.
-    Raises ValueError for an anchor without an encoder to start from."""
+    Raises ValueError for an anchor or hard pairs without an encoder to start from."""
     settings = read_settings(EncoderSettings, path, overrides)
-    if settings.anchor_weight and not settings.init:
-        raise ValueError("anchor_weight keeps the patches of an encoder: set init to its folder, or anchor_weight to 0")
+    if (settings.anchor_weight or settings.hard_shards) and not settings.init:
+        raise ValueError(
+            "anchor_weight and hard_shards go by the encoder to start from: set init to its folder, or both to 0"
+        )
     torch.set_num_threads(settings.threads)
     pool_folder, output = Path(settings.pool), Path(settings.output)
     selection = training_selection()
-    draw_pool(
-        pool_folder, selection, [r.id for r in trained_relations()], range(settings.shards), settings.seed,
-        settings.draw_workers, settings.pool_px, redrawn=settings.redrawn,
-    )  # fmt: skip
+    draw_scenes(pool_folder, selection, settings)
     side = settings.pool_px
     portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed, side)
     strangers = draw_strangers(pool_folder / "strangers", selection, settings.stranger_shards, settings.seed, side)
@@ -102,6 +106,19 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     calibrate(output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output
+
+
+def draw_scenes(folder: Path, selection: Selection, settings: EncoderSettings) -> None:
+    """The pool of scenes: `shards` of all relations alike, then `hard_shards` of those that are confused."""
+    relations = trained_relations()
+    draw = functools.partial(
+        draw_pool, folder, selection, [r.id for r in relations], seed=settings.seed, workers=settings.draw_workers,
+        side=settings.pool_px, redrawn=settings.redrawn,
+    )  # fmt: skip
+    draw(shards=range(settings.shards))
+    if settings.hard_shards:
+        confusions = count_confusions(MiniEncoder(settings.init), selection, relations, CONFUSIONS_EACH, settings.seed)
+        draw(shards=range(settings.shards, settings.shards + settings.hard_shards), odds=pair_odds(confusions))
 
 
 class Pools(NamedTuple):

@@ -116,9 +116,10 @@ def test_an_anchor_keeps_patches_near_those_of_the_start(pools: Pools) -> None:
     assert moved(10.0) < 0.5 * moved(0.0)
 
 
-def test_an_anchor_needs_an_encoder_to_start_from(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="init"):
-        train.run(None, {"pool": str(tmp_path / "pool"), "anchor_weight": "1"})
+@pytest.mark.parametrize("setting", ["anchor_weight", "hard_shards"])
+def test_what_goes_by_a_start_needs_one(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(ValueError, match="set init"):
+        train.run(None, {"pool": str(tmp_path / "pool"), setting: "1"})
     assert not (tmp_path / "pool").exists()
 
 
@@ -149,8 +150,13 @@ def test_run_writes_a_folder_that_loads(
     looked = encoder.look([Image.new("RGB", (32, 32))])
     assert 0 <= encoder.confidence(looked.relation[0], float(looked.known[0])) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
-    overrides |= {"output": str(tmp_path / "untaught"), "structure_pairs": "0"}
-    assert not (train.run(None, overrides) / "structure").exists()
+
+    monkeypatch.setattr(train, "CONFUSIONS_EACH", 2)
+    overrides |= {"output": str(tmp_path / "on"), "init": str(output), "structure_pairs": "0", "hard_shards": "1"}
+    further = train.run(None, overrides)
+    assert not (further / "structure").exists()
+    assert MiniEncoder(further).net.config.image_size == 32
+    assert len(Pool(tmp_path / "pool")) == 8
 
 
 def test_structure_head_that_is_not_taught_stays_that_of_the_start(pools: Pools) -> None:
