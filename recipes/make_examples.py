@@ -25,7 +25,7 @@ EXAMPLES = {
     "mirrored_swan": ("water_reflection", "swan", "leaf", "fluent-flat", 2),
     "caged_parrot": ("caged", "parrot", "leaf", "noto", 5),
     "moon_around_pizza": ("orbit", "pizza", "strawberry", "noto", 2),
-    "odd_duck": ("odd_one_out", "penguin", "duck", "fluent-flat", 8),
+    "odd_duck": ("odd_one_out", "swan", "duck", "fluent-flat", 5),
     "lifted_elephant": ("lifted", "elephant", "leaf", "noto", 1),
     "pedestal_teapot": ("pedestal", "teapot", "leaf", "fluent-flat", 3),
     "toppling_bottles": ("toppling", "sake bottle", "leaf", "fluent-flat", 6),

@@ -9,15 +9,13 @@ set -euo pipefail
 kind=${1:?cpu or gpu} runs=${2:-runs}
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-# go_on PRESET START OUTPUT SHARE: the mean of two runs from START, and SHARE of START itself.
+# go_on PRESET START OUTPUT [SHARE]: the mean of two runs from START, and SHARE of START itself where each run counts 1.
 go_on() {
     for seed in 1 2; do
         analogen train encoder --config "$top/relsim/presets/encoder-$1-cpu.toml" --set seed=$seed \
             --set output="$3-$seed" --set pool="$runs/pool-$1" --set init="$2"
     done
-    local half
-    half=$(python -c "print((1 - $4) / 2)")
-    python "$top/recipes/average_encoders.py" "$3" "$3-1=$half" "$3-2=$half" "$2=$4"
+    python "$top/recipes/average_encoders.py" "$3" "$3-1=1" "$3-2=1" ${4:+"$2=$4"}
 }
 
 analogen train encoder --config "$top/relsim/presets/encoder-$kind.toml" \
@@ -36,9 +34,9 @@ if [ "$kind" = cpu ]; then
         --set output="$composer" --set scenes="$runs/scenes-plus.npz" \
         --set encoder="$runs/encoder" --set init="$runs/composer"
     # Then the encoder goes on; its patches stay where the composer's tokens expect them.
-    go_on anchored "$runs/encoder" "$runs/encoder-anchored" 0.25
+    go_on anchored "$runs/encoder" "$runs/encoder-anchored" 0.67
     encoder=$runs/encoder-confused
-    go_on confused "$runs/encoder-anchored" "$encoder" 0.25
+    go_on confused "$runs/encoder-anchored" "$encoder"
 fi
 analogen train judge --config "$top/relsim/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
     --set pool="$runs/judge-pool"
