@@ -84,11 +84,25 @@ def page(opened: Callable[..., Any], address: str) -> Any:
 
 
 def fill(page: Any, **values: object) -> None:
-    """Sliders and texts of Create, by their names."""
-    for name, value in values.items():
-        field = page.locator(f"#{name} textarea, #{name} input[type=number]").first
-        field.fill(str(value))
-        field.blur()
+    """Sliders and texts of Create, by their names.
+
+    What is written while a busy page still puts a field there is lost now and then; a person would see it and write
+    it again, and so does this, three times at most.
+    """
+    wanted = {name: str(value) for name, value in values.items()}
+    for _ in range(3):
+        for name, value in wanted.items():
+            field_of(page, name).fill(value)
+            field_of(page, name).blur()
+        page.wait_for_timeout(200)  # as long as a lost value may still be seen
+        wanted = {name: value for name, value in wanted.items() if field_of(page, name).input_value() != value}
+        if not wanted:
+            return
+    raise AssertionError(f"the page does not keep {wanted}")
+
+
+def field_of(page: Any, name: str) -> Any:
+    return page.locator(f"#{name} textarea, #{name} input[type=number]").first
 
 
 def more_settings(page: Any, **values: object) -> None:
