@@ -11,9 +11,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from analogen.relsim.calibrate import calibrate
 from analogen.relsim.mini import MiniNet
 
@@ -31,13 +28,12 @@ def share_of(text: str) -> tuple[Path, float]:
 def averaged(parts: list[tuple[Path, float]]) -> MiniNet:
     """A net whose weights are the weighted means of those of these encoders; its counters are the first one's."""
     whole = sum(share for _, share in parts)
-    nets = [MiniNet.from_pretrained(folder) for folder, _ in parts]
-    mean: dict[str, Tensor] = {}
-    for name, first in nets[0].state_dict().items():
-        values = [net.state_dict()[name] * (share / whole) for net, (_, share) in zip(nets, parts, strict=True)]
-        mean[name] = torch.stack(values).sum(dim=0) if first.is_floating_point() else first
-    nets[0].load_state_dict(mean)
-    return nets[0]
+    net = MiniNet.from_pretrained(parts[0][0])
+    states = [MiniNet.from_pretrained(folder).state_dict() for folder, _ in parts]
+    for name, mean in net.state_dict().items():  # the net's own memory
+        if mean.is_floating_point():
+            mean.copy_(sum(state[name] * (share / whole) for state, (_, share) in zip(states, parts, strict=True)))
+    return net
 
 
 def main() -> None:

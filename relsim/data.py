@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 from collections.abc import Callable
@@ -36,14 +37,17 @@ class Labels:
 
 
 class Pool:
-    """Pictures on disk. Rows 2k and 2k + 1 are a pair: the same looks under two relations (an attribute trap)."""
+    """Pictures on disk, of one folder or several of the same relations, captions, subjects and size.
 
-    def __init__(self, folder: Path) -> None:
-        header = json.loads((folder / "pool.json").read_text())
+    Rows 2k and 2k + 1 are a pair: the same looks under two relations (an attribute trap).
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        header = json.loads((folders[0] / "pool.json").read_text())
         self.relations: list[str] = header["relations"]
         self.captions: list[str] = header["captions"]
         self.subjects: list[str] = header["subjects"]
-        paths = sorted(folder.glob("shard-?????.npy"))
+        paths = [path for folder in folders for path in sorted(folder.glob("shard-?????.npy"))]
         self._images = [np.load(path, mmap_mode="r") for path in paths]
         self.side: int = self._images[0].shape[1]
         columns = [np.load(path.with_suffix(".labels.npz")) for path in paths]
@@ -130,20 +134,30 @@ def draw_pool(
             f"{folder} holds a pool of other relations, captions, subjects, size or manner: name another folder"
         )
     path.write_text(json.dumps(header))
-    jobs = [(folder, selection, relations, captions, shard, seed, side, finished, redrawn, odds) for shard in shards]
+    draw = functools.partial(
+        _draw_shard, folder, selection, relations, captions, seed, side, finished=finished, redrawn=redrawn, odds=odds
+    )
     if workers == 1:
-        for job in jobs:
-            _draw_shard(job)
+        for shard in shards:
+            draw(shard)
     else:
         with multiprocessing.get_context("spawn").Pool(workers) as processes:
-            processes.map(_draw_shard, jobs, chunksize=1)
+            processes.map(draw, shards, chunksize=1)
 
 
-Job = tuple[Path, Selection, list[str], list[str], int, int, int, bool, bool, PairOdds | None]
-
-
-def _draw_shard(job: Job) -> None:
-    folder, selection, relations, captions, shard, seed, side, finished, redrawn, odds = job
+def _draw_shard(
+    folder: Path,
+    selection: Selection,
+    relations: list[str],
+    captions: list[str],
+    seed: int,
+    side: int,
+    shard: int,
+    *,
+    finished: bool,
+    redrawn: bool,
+    odds: PairOdds | None,
+) -> None:
     path = folder / f"shard-{shard:05d}.npy"
     if path.is_file():
         return

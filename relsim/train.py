@@ -84,7 +84,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     torch.set_num_threads(settings.threads)
     pool_folder, output = Path(settings.pool), Path(settings.output)
     selection = training_selection()
-    draw_scenes(pool_folder, selection, settings)
+    scenes = draw_scenes(pool_folder, selection, settings)
     side = settings.pool_px
     portraits = draw_portraits(pool_folder / "portraits", selection, settings.portrait_shards, settings.seed, side)
     strangers = draw_strangers(pool_folder / "strangers", selection, settings.stranger_shards, settings.seed, side)
@@ -93,7 +93,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size)
     else:
         model = MiniNet(MiniConfig(settings.image_size))
-    pools = Pools(Pool(pool_folder), portraits, strangers)
+    pools = Pools(scenes, portraits, strangers)
     model = train_encoder(model, pools, settings, output / "state")
     model.save_pretrained(output)
     if settings.structure_pairs:
@@ -108,17 +108,22 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     return output
 
 
-def draw_scenes(folder: Path, selection: Selection, settings: EncoderSettings) -> None:
-    """The pool of scenes: `shards` of all relations alike, then `hard_shards` of those that are confused."""
+def draw_scenes(folder: Path, selection: Selection, settings: EncoderSettings) -> Pool:
+    """`shards` of all relations alike in `folder`, and `hard_shards` of those that are confused in its confused/."""
     relations = trained_relations()
     draw = functools.partial(
-        draw_pool, folder, selection, [r.id for r in relations], seed=settings.seed, workers=settings.draw_workers,
-        side=settings.pool_px, redrawn=settings.redrawn,
+        draw_pool, selection=selection, relations=[r.id for r in relations], seed=settings.seed,
+        workers=settings.draw_workers, side=settings.pool_px, redrawn=settings.redrawn,
     )  # fmt: skip
-    draw(shards=range(settings.shards))
-    if settings.hard_shards:
-        confusions = count_confusions(MiniEncoder(settings.init), selection, relations, CONFUSIONS_EACH, settings.seed)
-        draw(shards=range(settings.shards, settings.shards + settings.hard_shards), odds=pair_odds(confusions))
+    draw(folder, shards=range(settings.shards))
+    if not settings.hard_shards:
+        return Pool(folder)
+    confused = folder / "confused"
+    counts = count_confusions(MiniEncoder(settings.init), selection, relations, CONFUSIONS_EACH, settings.seed)
+    # Numbers that no other shard has: what is drawn hangs on them.
+    numbers = range(settings.shards, settings.shards + settings.hard_shards)
+    draw(confused, shards=numbers, odds=pair_odds(counts))
+    return Pool(folder, confused)
 
 
 class Pools(NamedTuple):

@@ -156,7 +156,8 @@ def test_run_writes_a_folder_that_loads(
     further = train.run(None, overrides)
     assert not (further / "structure").exists()
     assert MiniEncoder(further).net.config.image_size == 32
-    assert len(Pool(tmp_path / "pool")) == 8
+    assert len(Pool(tmp_path / "pool")) == 4
+    assert len(Pool(tmp_path / "pool", tmp_path / "pool" / "confused")) == 8
 
 
 def test_structure_head_that_is_not_taught_stays_that_of_the_start(pools: Pools) -> None:

@@ -1,0 +1,56 @@
+"""How many pictures an encoder of mini's kind reads for the right logic: the tables of docs/experiments.md, 22 and 23.
+
+python recipes/measure_reading.py [--encoder FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from analogen.foreign import read_named
+from analogen.relsim.encoder import SHIPPED, MiniEncoder
+from analogen.relsim.hands import by_another_hand
+from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
+from analogen.relsim.world.render import render
+
+FOREIGN = Path(__file__).resolve().parents[1] / "benchmarks" / "foreign" / "foreign.csv"
+SIDE_PX = 160
+HARD, FINISHED = 855, 570  # pictures, the trained relations in turn
+
+
+def pictures() -> dict[str, tuple[list[Image.Image], list[str]]]:
+    """Pictures and their relations, of four kinds; the same in every call."""
+    selection, kinds, rng = held_out_selection(), trained_relations(), np.random.default_rng([77, 40])
+    hard = [draw_sample(kinds[i % len(kinds)], selection, rng) for i in range(HARD)]
+    finished = [draw_sample(kinds[i % len(kinds)], selection, rng, hard=False) for i in range(FINISHED)]
+    drawn = [render(sample.scene, SIDE_PX) for sample in hard]
+    truth = [sample.relation for sample in hard]
+    redrawn = [
+        by_another_hand(pixels, relation, np.random.default_rng([5, i]))
+        for i, (pixels, relation) in enumerate(zip(drawn, truth, strict=True))
+    ]
+    foreign = read_named(FOREIGN)
+    return {
+        "hard": ([Image.fromarray(p) for p in drawn], truth),
+        "by another hand": ([Image.fromarray(p) for p in redrawn], truth),
+        "finished": ([Image.fromarray(render(s.scene, SIDE_PX)) for s in finished], [s.relation for s in finished]),
+        "foreign": ([row.image for row in foreign], [row.relation for row in foreign]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoder", type=Path, default=SHIPPED)
+    encoder = MiniEncoder(parser.parse_args().encoder)
+    for kind, (images, truth) in pictures().items():
+        found = [encoder.nearest_captions(vector, 1)[0].relation for vector in encoder.embed(images)]
+        right = sum(a == b for a, b in zip(found, truth, strict=True))
+        print(f"{kind}: {100 * right / len(truth):.1f} % of {len(truth)} read right", flush=True)
+
+
+if __name__ == "__main__":
+    main()
