@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scenes import assert_same_scene
 
 from analogen.generator import Generator
 from analogen.types import Request
@@ -59,6 +60,4 @@ def test_other_number_of_threads_gives_the_same_scenes_within_rounding(threads: 
     one, two = composed
     np.testing.assert_allclose(one.understood.relation, two.understood.relation, atol=1e-4)
     for mine, other in zip(one.scenes, two.scenes, strict=True):
-        assert [e.kind for e in mine.elements] == [e.kind for e in other.elements]
-        places = [[(e.x, e.y, e.size, e.aspect, e.opacity) for e in scene.elements] for scene in (mine, other)]
-        np.testing.assert_allclose(*places, atol=1e-3)
+        assert_same_scene(mine, other)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scenes import assert_same_scene
 
 from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, cast_things, draw, fitting_others, plan
@@ -224,9 +225,7 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
         (alone,) = generator.compose([generator.prepare(one)])
         np.testing.assert_allclose(alone.understood.relation, composed.understood.relation, atol=1e-5)
         for mine, other in zip(alone.scenes, composed.scenes, strict=True):
-            assert [e.kind for e in mine.elements] == [e.kind for e in other.elements]
-            places = [[(e.x, e.y, e.size, e.aspect, e.opacity) for e in scene.elements] for scene in (mine, other)]
-            np.testing.assert_allclose(*places, atol=1e-3)
+            assert_same_scene(mine, other)
             pictures = [draw(s, composed.rows[0].cast, 96, 96) for s in (mine, other)]
             apart = np.abs(np.asarray(pictures[0], np.int16) - np.asarray(pictures[1], np.int16))
             assert (apart > 8).mean() < 0.01
