@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import ipaddress
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +101,18 @@ def forbid_fetching() -> None:
         setattr(processing_utils, name, refuse_later)
 
 
+def own_uploads() -> None:
+    """Give this process a folder of its own for uploads, unless GRADIO_TEMP_DIR names one; before Gradio is imported.
+
+    Gradio names an upload by its content and, when it ends, deletes what it was given: in the folder that all its
+    pages share by default, the end of one studio takes the same picture away from another.
+    """
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        folder = tempfile.mkdtemp(prefix="analogen-studio-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = folder
+
+
 def is_local(host: str) -> bool:
     """Whether only this machine reaches the address."""
     try:
@@ -146,6 +161,7 @@ def command(
     for noisy in ("httpx", "asyncio", "PIL", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    own_uploads()
     pairs = _parse_auth(auth)
     try:
         import gradio as gr  # noqa: F401

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before torch is imported anywhere: two pools of threads on two cores stand in each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ACCELERATE_USE_CPU"] = "true"
+# Each worker's own, as `own_uploads` gives each studio: the end of one server deletes what all in a folder uploaded.
+os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="analogen-tests-")
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
     from analogen.pipelines.skeleton import SkeletonPrior
     from analogen.relsim.mini import MiniNet
     from analogen.relsim.world.dataset import Selection
+
+atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -65,11 +65,19 @@ def luminance(color: str) -> float:
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
 
 
+def palette_of(name: str) -> Palette:
+    """The palette of this name. Raises ValueError for another: scenes come from files too."""
+    if name not in PALETTES:
+        raise ValueError(f"no palette {name!r}: there are {', '.join(PALETTES)}")
+    return PALETTES[name]
+
+
 def resolve(palette: str, entry: str, background: Background) -> str:
-    """The colour of a palette entry; "ink" is whichever of dark and paper contrasts with the background."""
+    """The colour of a palette entry; "ink" is whichever of dark and paper contrasts with the background.
+    Raises ValueError for an unknown palette."""
     if entry in MATERIALS:
         return MATERIALS[entry]
-    colors = PALETTES[palette]
+    colors = palette_of(palette)
     if entry in ("ink", "none"):
         return colors.dark if luminance(background.color) > 0.45 else colors.paper
     return str(getattr(colors, entry))
@@ -82,7 +90,7 @@ def _vivid(rng: Generator) -> str:
 
 def flattering_background(palette: str, rng: Generator) -> Background:
     """A calm ground that suits the palette, light more often than dark: for finished pictures."""
-    colors = PALETTES[palette]
+    colors = palette_of(palette)
     light = rng.random() < 0.75
     ground = colors.paper if light else colors.dark
     kind = str(rng.choice(["gradient", "plain", "paper"], p=[0.55, 0.25, 0.2]))

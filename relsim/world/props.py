@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from analogen.relsim.world import objects  # noqa: F401  (registers its props)
 from analogen.relsim.world.look import DRAWERS, Look, Shapes, arc, even, prop, shade, solid
-from analogen.relsim.world.palette import PALETTES, luminance, mix, resolve
+from analogen.relsim.world.palette import luminance, mix, palette_of, resolve
 from analogen.relsim.world.scene import Background, Element
 from analogen.relsim.world.shapes import (
     Linear,
@@ -43,7 +43,7 @@ def prop_shapes(element: Element, palette: str, background: Background, far: flo
     entry = DEFAULTS[element.kind] if element.palette == "none" else element.palette
     color = entry if entry.startswith("#") else resolve(palette, entry, background)
     if entry == "soft" and element.palette == "none" and luminance(background.color) <= 0.45:
-        color = mix(color, PALETTES[palette].dark, 0.45)  # the quiet tone of a dark ground
+        color = mix(color, palette_of(palette).dark, 0.45)  # the quiet tone of a dark ground
     bleed = _bleed(element, far) if element.kind in BLEEDING else (0.0, 0.0, 0.0)
     ink = resolve(palette, "ink", background)
     return _shapes(element.kind, round(element.aspect, 4), color, ink, bleed)

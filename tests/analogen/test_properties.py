@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -203,6 +203,8 @@ HOSTILE = ['"/><script>alert(1)</script>', "url(file:///etc/passwd)", "#12345", 
 
 
 @settings(deadline=None, max_examples=80)
+@example({}, {}, {"palette": ""})
+@example({"kind": "rect"}, {}, {"palette": "no\nsuch"})
 @given(
     st.dictionaries(st.sampled_from(FIELDS), plain, max_size=2),
     st.dictionaries(st.sampled_from(BEHIND), plain | st.sampled_from(HOSTILE), max_size=2),

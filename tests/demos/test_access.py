@@ -14,10 +14,11 @@ from studio_server import EXAMPLES
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
+import gradio
 import gradio_client
 
 from analogen.cli import run_command
-from analogen.demos.app import command, launch
+from analogen.demos.app import command, launch, own_uploads
 from analogen.demos.studio import Studio
 
 OWLS = EXAMPLES / "ring_of_owls.png"
@@ -112,3 +113,15 @@ def test_an_incomplete_password_is_told_and_debug_shows_where(
     assert "Traceback" not in told
     assert run_command(command, "analogen demo", [*given, "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_every_studio_keeps_its_uploads_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = []
+    for _ in range(2):
+        monkeypatch.delenv("GRADIO_TEMP_DIR")
+        own_uploads()
+        folders.append(Path(gradio.utils.get_upload_folder()))
+    assert folders[0] != folders[1]
+    assert all(folder.is_dir() and not list(folder.iterdir()) for folder in folders)
+    own_uploads()  # a folder that is named already stays
+    assert Path(gradio.utils.get_upload_folder()) == folders[1]
