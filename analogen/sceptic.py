@@ -26,7 +26,7 @@ from analogen.analogy import (
     write_sheets,
 )
 from analogen.generator import Generator
-from analogen.relsim.encoder import Looked
+from analogen.relsim.mini.encoder import Looked
 from analogen.relsim.world.dataset import (
     draw_sample,
     held_out_relations,

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.pipelines.relations import combine_relations
-from analogen.relsim.encoder import Looked, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import Looked, MiniEncoder, Vectors
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35

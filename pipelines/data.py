@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from analogen.pipelines.features import Batch, SceneTensors, collate, encode
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.hands import reference_of
+from analogen.relsim.mini.augmentation import reference_of
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS
 

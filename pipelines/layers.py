@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from analogen.relsim.mini import Head
+from analogen.relsim.mini.model import Head
 
 
 class RelationTokens(nn.Module):

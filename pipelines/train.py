@@ -23,7 +23,7 @@ from analogen.pipelines.layers import unit
 from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
 from analogen.relsim.loop import LoopSettings, autocast, train_loop
-from analogen.relsim.mini import Head, MiniNet
+from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS

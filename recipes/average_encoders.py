@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analogen.relsim.calibrate import calibrate
-from analogen.relsim.mini import MiniNet
+from analogen.relsim.mini.calibration import calibrate
+from analogen.relsim.mini.model import MiniNet
 
 
 def share_of(text: str) -> tuple[Path, float]:

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from analogen.foreign import read_named
-from analogen.relsim.encoder import SHIPPED, MiniEncoder
-from analogen.relsim.hands import by_another_hand
+from analogen.relsim.mini.augmentation import by_another_hand
+from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
 from analogen.relsim.world.render import render
 

@@ -44,7 +44,7 @@ analogen train judge --config "$top/relsim/presets/judge-subject-cpu.toml" --set
     --set init="$runs/judges/relation" --set pool="$runs/judge-pool-fine"
 
 if [ "${INSTALL:-}" = 1 ]; then
-    cp "$encoder"/{config.json,model.safetensors,captions.json,captions.safetensors} "$top/relsim/weights/mini/"
+    cp "$encoder"/{config.json,model.safetensors,captions.json,captions.safetensors} "$top/relsim/mini/weights/"
     cp -r "$composer"/{model_index.json,prior,denoiser,scheduler} "$top/pipelines/weights/mini/"
 fi
 analogen evaluate retrieval --queries 342

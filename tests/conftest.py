@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analogen.pipelines.data import SceneSet
     from analogen.pipelines.denoiser import SceneDenoiser
     from analogen.pipelines.skeleton import SkeletonPrior
-    from analogen.relsim.mini import MiniNet
+    from analogen.relsim.mini.model import MiniNet
     from analogen.relsim.world.dataset import Selection
 
 atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
@@ -65,7 +65,7 @@ def tiny_net() -> MiniNet:
     """Untrained relsim-mini of 32 px; never train it, it is shared."""
     import torch
 
-    from analogen.relsim.mini import MiniConfig, MiniNet
+    from analogen.relsim.mini.model import MiniConfig, MiniNet
 
     torch.manual_seed(0)
     return MiniNet(MiniConfig(image_size=32, widths=(16, 16, 32), blocks=(1, 1, 1), dim=32, depth=1, heads=2)).eval()
@@ -74,7 +74,7 @@ def tiny_net() -> MiniNet:
 @pytest.fixture(scope="session")
 def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that MiniEncoder loads: the tiny network and a catalogue of a few relations."""
-    from analogen.relsim.encoder import Bank
+    from analogen.relsim.mini.encoder import Bank
     from analogen.relsim.text import load_text_tower
     from analogen.relsim.world.relations import RELATIONS
 
@@ -180,7 +180,7 @@ def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_shipped(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
     """The tiny models in the place of those that are shipped, for the whole module."""
     from analogen.pipelines import composer
-    from analogen.relsim import encoder
+    from analogen.relsim.mini import encoder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)

@@ -53,7 +53,7 @@ def encoder(config: Path, overrides: tuple[str, ...]) -> None:
     if _names_base(config, settings):
         return _tune("encoder", config, settings)
     from analogen.relsim.config import read_settings
-    from analogen.relsim.train import EncoderSettings, run
+    from analogen.relsim.mini.train import EncoderSettings, run
 
     with user_errors():
         read_settings(EncoderSettings, config, settings)

@@ -149,7 +149,7 @@ _PURPOSE = {
     "filter": "Image filter: does a picture carry a logic that could be transferred to other things?",
 }
 _USE = {
-    "encoder": 'from analogen.relsim.encoder import load_encoder\n\nload_encoder("FOLDER").embed(["a.png", "b.png"])',
+    "encoder": 'from analogen import load_encoder\n\nload_encoder("FOLDER").embed(["a.png", "b.png"])',
     "captioner": "analogen caption a.png b.png --captioner FOLDER",
     "filter": "analogen filter photos --filter FOLDER",
 }

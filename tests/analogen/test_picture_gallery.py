@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from analogen import PictureGallery, UserError, compare_images, load_encoder, read_logic
-from analogen.relsim.encoder import MiniEncoder
+from analogen.relsim.mini.encoder import MiniEncoder
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 

@@ -120,7 +120,10 @@ def commands_of(text: str) -> Iterator[list[str]]:
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the files that examples speak of, and mini at small settings; what examples register is undone."""
-    for name in ("examples", "relsim/presets", "pipelines/presets", "recipes", "benchmarks/judges"):
+    presets = {
+        path.parent.relative_to(TREE) for home in ("relsim", "pipelines") for path in (TREE / home).rglob("*.toml")
+    }
+    for name in ("examples", "recipes", "benchmarks/judges", *presets):
         shutil.copytree(TREE / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     pictures = [Image.open(path).convert("RGB").resize((160, 160)) for path in sorted(tmp_path.glob("examples/*.png"))]
     for folder in ("", "photos", "drawings", "refs"):

@@ -17,7 +17,7 @@ from analogen.pipelines.data import SceneSet, draw_scenes, load_scenes, save_sce
 from analogen.pipelines.features import collate
 from analogen.pipelines.layers import PlusTokens, row_scale
 from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, run, train_composer, with_plus
-from analogen.relsim.mini import Head, MiniConfig, MiniNet
+from analogen.relsim.mini.model import Head, MiniConfig, MiniNet
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.scene import Element
 

@@ -17,7 +17,7 @@ from analogen.pipelines.data import SceneSet, batch_of, draw_scenes, load_scenes
 from analogen.pipelines.denoiser import flow_loss
 from analogen.pipelines.features import Batch, collate, decode, encode
 from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, train_composer
-from analogen.relsim.mini import MiniConfig, MiniNet
+from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.world.dataset import Selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS, Draft
 from analogen.relsim.world.scene import Scene

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim import calibrate
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.mini import MiniConfig, MiniNet
+from analogen.relsim.mini import calibration
+from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.world.dataset import trained_relations
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "average_encoders.py"
@@ -21,9 +21,9 @@ RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "average_encoders.py"
 
 def test_shares_weigh_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = trained_relations()[:3]
-    monkeypatch.setattr(calibrate, "trained_relations", lambda: few)
-    monkeypatch.setattr(calibrate, "RELATIONS", {r.id: r for r in few})
-    monkeypatch.setattr(calibrate, "calibrate", functools.partial(calibrate.calibrate, per_relation=1))
+    monkeypatch.setattr(calibration, "trained_relations", lambda: few)
+    monkeypatch.setattr(calibration, "RELATIONS", {r.id: r for r in few})
+    monkeypatch.setattr(calibration, "calibrate", functools.partial(calibration.calibrate, per_relation=1))
     parts = {}
     for name in ("a", "b"):
         net = MiniNet(MiniConfig(image_size=32, widths=(16, 16, 32), blocks=(1, 1, 1), dim=32, depth=1, heads=2))

@@ -14,7 +14,7 @@ from analogen.pipelines.train import ComposerSettings
 from analogen.pipelines.train_adapter import AdapterSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.judges import JudgeSettings
-from analogen.relsim.train import EncoderSettings
+from analogen.relsim.mini.train import EncoderSettings
 from analogen.relsim.tuning.captioner import CaptionerTuning
 from analogen.relsim.tuning.encoder import EncoderTuning
 from analogen.relsim.tuning.filter import FilterTuning
@@ -84,7 +84,7 @@ def test_broken_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(path for home in ("relsim", "pipelines") for path in (TREE / home / "presets").glob("*.toml"))
+    "path", sorted(path for home in ("relsim", "pipelines") for path in (TREE / home).rglob("presets/*.toml"))
 )
 def test_every_preset_is_readable(path: Path) -> None:
     kinds = {

@@ -9,11 +9,11 @@ import pytest
 from numpy.random import Generator
 
 from analogen.relsim.baselines import pixel_vectors
-from analogen.relsim.encoder import MiniEncoder
 from analogen.relsim.evaluation import world
 from analogen.relsim.evaluation.metrics import recall_at
 from analogen.relsim.evaluation.ways import encoder_ways
 from analogen.relsim.evaluation.world import TRAPS, Galleries, draw_galleries, run_retrieval
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Sample, Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS, Relation
 

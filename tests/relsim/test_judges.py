@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim import data, judges, portraits
-from analogen.relsim.data import Pool, draw_pool
+from analogen.relsim import judges
 from analogen.relsim.judges import Judge, JudgeNet, JudgeSettings, accuracy, judges_selection, run, train_judge
+from analogen.relsim.mini import data, single_subjects
+from analogen.relsim.mini.data import Pool, draw_pool
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
@@ -76,7 +77,7 @@ def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
 def test_run_writes_a_judge_and_its_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
-    for module in (data, portraits):
+    for module in (data, single_subjects):
         monkeypatch.setattr(module, "SHARD", 4)
     monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
     monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
@@ -93,7 +94,7 @@ def test_run_writes_a_judge_and_its_accuracy(
 def test_judge_starts_from_the_convolutions_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
-    for module in (data, portraits):
+    for module in (data, single_subjects):
         monkeypatch.setattr(module, "SHARD", 4)
     monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
     monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
@@ -120,8 +121,8 @@ def test_judge_starts_from_the_convolutions_of_another(
 def test_first_steps_of_the_subject_judge_see_portraits_alone(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
-    monkeypatch.setattr(portraits, "SHARD", 16)
-    faces = portraits.draw_portraits(tmp_path, few_selection, 1, seed=1)
+    monkeypatch.setattr(single_subjects, "SHARD", 16)
+    faces = single_subjects.draw_portraits(tmp_path, few_selection, 1, seed=1)
     asked: list[int] = []
     images = pool.images
     monkeypatch.setattr(pool, "images", lambda rows: asked.append(len(rows)) or images(rows))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.encoder import Bank, MiniEncoder
+from analogen.relsim.mini.encoder import Bank, MiniEncoder
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim import hands
-from analogen.relsim.hands import MANNERS, SHARES, TOLD_BY_LOOKS, by_another_hand
+from analogen.relsim.mini import augmentation
+from analogen.relsim.mini.augmentation import MANNERS, SHARES, TOLD_BY_LOOKS, by_another_hand
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -22,8 +22,8 @@ def ring(few_selection: Selection) -> NDArray[np.uint8]:
 
 def manner_of(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     shares = [float(m.__name__ == name) for m in MANNERS]
-    monkeypatch.setattr(hands, "SHARES", shares)
-    monkeypatch.setattr(hands, "OTHER_HANDS", 1.0)
+    monkeypatch.setattr(augmentation, "SHARES", shares)
+    monkeypatch.setattr(augmentation, "OTHER_HANDS", 1.0)
 
 
 @pytest.mark.parametrize("manner", MANNERS, ids=lambda m: m.__name__)
@@ -49,8 +49,8 @@ def test_half_stay_as_they_are(ring: NDArray[np.uint8]) -> None:
 
 def test_tones_stay_where_they_tell_the_relation(ring: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
     manner_of(monkeypatch, "toned")
-    monkeypatch.setattr(hands, "tilted", lambda image, rng: image)
-    monkeypatch.setattr(hands, "compressed", lambda image, rng: image)
+    monkeypatch.setattr(augmentation, "tilted", lambda image, rng: image)
+    monkeypatch.setattr(augmentation, "compressed", lambda image, rng: image)
     assert np.array_equal(by_another_hand(ring, "ripening", np.random.default_rng(0)), ring)
     assert not np.array_equal(by_another_hand(ring, "ring", np.random.default_rng(0)), ring)
 

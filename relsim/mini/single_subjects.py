@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.data import POOL_SIZE_PX, SHARD, PicturePool
+from analogen.relsim.mini.data import POOL_SIZE_PX, SHARD, PicturePool
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.palette import PALETTES, arbitrary_background
 from analogen.relsim.world.render import render

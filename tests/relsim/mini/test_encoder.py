@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim.encoder import Bank, MiniEncoder, Vectors, load_encoder
+from analogen.relsim.mini.encoder import Bank, MiniEncoder, Vectors, load_encoder
 from analogen.relsim.world.relations import RELATIONS
 
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.images import as_rgb
-from analogen.relsim.mini import MiniNet
+from analogen.relsim.mini.model import MiniNet
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
 
-SHIPPED = Path(__file__).parent / "weights" / "mini"
+SHIPPED = Path(__file__).parent / "weights"
 Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]
 

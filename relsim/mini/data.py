@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.confusions import PairOdds
-from analogen.relsim.hands import by_another_hand
+from analogen.relsim.mini.augmentation import by_another_hand
+from analogen.relsim.mini.confusions import PairOdds
 from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render

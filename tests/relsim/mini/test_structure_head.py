@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim import structure
-from analogen.relsim.encoder import MiniEncoder
 from analogen.relsim.loop import LoopSettings
 from analogen.relsim.losses import contrastive_loss, soft_contrastive_loss
-from analogen.relsim.mini import Head
-from analogen.relsim.structure import Pairs, draw_pair, draw_pairs, kinship, teach_structure, train_head
+from analogen.relsim.mini import structure_head
+from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.model import Head
+from analogen.relsim.mini.structure_head import Pairs, draw_pair, draw_pairs, kinship, teach_structure, train_head
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
@@ -26,8 +26,8 @@ SETTINGS = LoopSettings(steps=4, lr=1e-3, warmup=1, ema=0.5, threads=1, save_eve
 def test_a_scene_is_wholly_its_own_kin_and_others_by_the_facts_that_agree() -> None:
     found = kinship([[4, "left"], [5, "left"], [9, "left"], [None, None]])
     assert found.diagonal().tolist() == [1, 1, 1, 1]
-    assert found[0, 1] == structure.KIN  # counts within one agree
-    assert found[0, 2] == structure.KIN / 4
+    assert found[0, 1] == structure_head.KIN  # counts within one agree
+    assert found[0, 2] == structure_head.KIN / 4
     assert found[3, :3].tolist() == [0, 0, 0]  # nothing is known of it
     assert found[0, 3] == 0
 
@@ -48,7 +48,7 @@ def test_a_pair_shows_the_same_elements_with_other_things(few_selection: Selecti
     assert np.array_equal(pair.hard, again.hard)
     assert np.array_equal(pair.clean, again.clean)
     assert pair.values == again.values
-    assert pair.hard.shape == pair.clean.shape == (structure.PICTURE_PX, structure.PICTURE_PX, 3)
+    assert pair.hard.shape == pair.clean.shape == (structure_head.PICTURE_PX, structure_head.PICTURE_PX, 3)
     assert not np.array_equal(pair.hard, pair.clean)
     assert not np.array_equal(pair.hard, draw_pair(TWO[0], few_selection, 0, 4).hard)
 
@@ -97,7 +97,7 @@ def test_a_stopped_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
         return soft_contrastive_loss(*given)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(structure, "soft_contrastive_loss", breaks)
+        patch.setattr(structure_head, "soft_contrastive_loss", breaks)
         with pytest.raises(KeyboardInterrupt):
             train_head(head(), pairs, SETTINGS, tmp_path)
     resumed = train_head(head(), pairs, SETTINGS, tmp_path)
@@ -108,7 +108,7 @@ def test_a_stopped_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
 def test_teaching_changes_the_structure_head_alone_and_draws_once(
     tiny_encoder_folder: Path, tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(structure, "SHARD", 4)
+    monkeypatch.setattr(structure_head, "SHARD", 4)
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder_folder, folder)
     before = read_tensors(folder / "model.safetensors")
@@ -121,7 +121,7 @@ def test_teaching_changes_the_structure_head_alone_and_draws_once(
     def never(*given: object) -> None:
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr(structure, "draw_pair", never)
+    monkeypatch.setattr(structure_head, "draw_pair", never)
     pairs = draw_pairs(MiniEncoder(folder), tmp_path / "pairs", few_selection, TWO, 6, 0)
     assert len(pairs.hard) == len(pairs.clean) == len(pairs.values) == 6
     assert pairs.relations[:3] == ["growth_stages", "grid", "growth_stages"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim import data, portraits, strangers
-from analogen.relsim.portraits import draw_portraits
-from analogen.relsim.strangers import aimless_pictures, draw_strangers, spoil
+from analogen.relsim.mini import data, out_of_distribution, single_subjects
+from analogen.relsim.mini.out_of_distribution import aimless_pictures, draw_strangers, spoil
+from analogen.relsim.mini.single_subjects import draw_portraits
 from analogen.relsim.world.dataset import Selection
 
 
@@ -37,7 +37,7 @@ def test_spoilt_pictures_are_new_and_hang_on_the_generator_alone() -> None:
 def test_clouds_keep_the_colours() -> None:
     picture = torch.stack([torch.full((64, 64), value) for value in (200.0, 100.0, 40.0)])
     picture += torch.randn(picture.shape, generator=torch.Generator().manual_seed(0)) * 20
-    texture = strangers._clouds(picture, torch.Generator().manual_seed(1))
+    texture = out_of_distribution._clouds(picture, torch.Generator().manual_seed(1))
     torch.testing.assert_close(texture.mean((1, 2)), picture.mean((1, 2)), atol=1.0, rtol=0)
     torch.testing.assert_close(texture.std((1, 2)), picture.std((1, 2)), atol=1.0, rtol=0)
 
@@ -45,7 +45,7 @@ def test_clouds_keep_the_colours() -> None:
 def test_pools_are_drawn_once_and_sampled_by_generator(
     tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (data, portraits, strangers):
+    for module in (data, single_subjects, out_of_distribution):
         monkeypatch.setattr(module, "SHARD", 5)
     faces = draw_portraits(tmp_path / "faces", few_selection, 2, seed=1)
     assert len(faces) == 10
@@ -63,9 +63,9 @@ def test_label_names_what_the_portrait_shows(
     tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []
-    monkeypatch.setattr(portraits, "SHARD", 6)
+    monkeypatch.setattr(single_subjects, "SHARD", 6)
     monkeypatch.setattr(
-        portraits, "render", lambda scene, size: shown.append(scene.subject) or np.zeros((128, 128, 3), np.uint8)
+        single_subjects, "render", lambda scene, size: shown.append(scene.subject) or np.zeros((128, 128, 3), np.uint8)
     )
     faces = draw_portraits(tmp_path, few_selection, 1, seed=4)
     assert [few_selection.subjects[i] for i in faces._labels.tolist()] == shown

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analogen.relsim.calibrate import TEMPERATURES, best_temperature, calibrate
-from analogen.relsim.encoder import Bank, MiniEncoder
+from analogen.relsim.mini.calibration import TEMPERATURES, best_temperature, calibrate
+from analogen.relsim.mini.encoder import Bank, MiniEncoder
 from analogen.relsim.world.relations import RELATIONS
 
 

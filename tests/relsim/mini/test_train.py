@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from analogen.relsim import calibrate, data, portraits, strangers, train
-from analogen.relsim.data import PicturePool, Pool, batch_rows, draw_pool
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.mini import MiniConfig, MiniNet
-from analogen.relsim.portraits import draw_portraits
-from analogen.relsim.strangers import draw_strangers
+from analogen.relsim.mini import calibration, data, out_of_distribution, single_subjects, train
+from analogen.relsim.mini.data import PicturePool, Pool, batch_rows, draw_pool
+from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.model import MiniConfig, MiniNet
+from analogen.relsim.mini.out_of_distribution import draw_strangers
+from analogen.relsim.mini.single_subjects import draw_portraits
+from analogen.relsim.mini.train import EncoderSettings, Pools, train_encoder
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.train import EncoderSettings, Pools, train_encoder
 from analogen.relsim.world.dataset import Selection, trained_relations
 
 SETTINGS = EncoderSettings(
@@ -35,7 +35,7 @@ ONE_SHARD_EACH = {"shards": "1", "draw_workers": "1", "portrait_shards": "1", "s
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory: pytest.TempPathFactory, few_selection: Selection) -> Iterator[Pools]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (data, portraits, strangers):
+        for module in (data, single_subjects, out_of_distribution):
             patch.setattr(module, "SHARD", 16)
         folder = tmp_path_factory.mktemp("pool")
         draw_pool(folder, few_selection, ["ring", "grid", "before_after", "peeking"], range(1), seed=0)
@@ -132,13 +132,13 @@ def test_run_writes_a_folder_that_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
     monkeypatch.setattr(data, "SHARD", 4)
-    for module in (portraits, strangers):
+    for module in (single_subjects, out_of_distribution):
         monkeypatch.setattr(module, "SHARD", 4)
     monkeypatch.setattr(train, "training_selection", lambda: few_selection)
-    for module in (train, calibrate):
+    for module in (train, calibration):
         monkeypatch.setattr(module, "trained_relations", lambda: trained_relations()[:3])
-    monkeypatch.setattr(calibrate, "RELATIONS", {r.id: r for r in trained_relations()[:3]})
-    monkeypatch.setattr(train, "calibrate", functools.partial(calibrate.calibrate, per_relation=2))
+    monkeypatch.setattr(calibration, "RELATIONS", {r.id: r for r in trained_relations()[:3]})
+    monkeypatch.setattr(train, "calibrate", functools.partial(calibration.calibrate, per_relation=2))
     overrides = {
         "pool": str(tmp_path / "pool"), "output": str(tmp_path / "out"), "steps": "1", "batch_size": "4",
         "image_size": "32", "threads": "1", "bf16": "false", "structure_pairs": "6", "structure_steps": "1",
@@ -195,7 +195,7 @@ def test_training_goes_on_from_another_folder(
         seen.append(model)
         raise KeyboardInterrupt
 
-    for module in (data, portraits, strangers):
+    for module in (data, single_subjects, out_of_distribution):
         monkeypatch.setattr(module, "SHARD", 4)
     monkeypatch.setattr(train, "training_selection", lambda: few_selection)
     monkeypatch.setattr(train, "train_encoder", caught)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analogen.relsim.mini import MiniConfig, MiniNet
+from analogen.relsim.mini.model import MiniConfig, MiniNet
 
 TINY = MiniConfig(image_size=32, widths=(16, 16, 32), blocks=(1, 1, 1), dim=32, depth=1, heads=2)
 

@@ -12,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.data import POOL_SIZE_PX, SHARD, PicturePool
+from analogen.relsim.mini.data import POOL_SIZE_PX, SHARD, PicturePool
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.palette import PALETTES, arbitrary_background
 from analogen.relsim.world.render import render

@@ -17,10 +17,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.calibrate import calibrate
 from analogen.relsim.config import read_settings
-from analogen.relsim.confusions import count_confusions, pair_odds
-from analogen.relsim.data import (
+from analogen.relsim.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
+from analogen.relsim.mini.calibration import calibrate
+from analogen.relsim.mini.confusions import count_confusions, pair_odds
+from analogen.relsim.mini.data import (
     PicturePool,
     Pool,
     augment,
@@ -29,13 +31,11 @@ from analogen.relsim.data import (
     looks_projection,
     looks_target,
 )
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.loop import LoopSettings, autocast, train_loop
-from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
-from analogen.relsim.mini import MiniConfig, MiniNet
-from analogen.relsim.portraits import draw_portraits
-from analogen.relsim.strangers import draw_strangers, spoil
-from analogen.relsim.structure import teach_structure
+from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.model import MiniConfig, MiniNet
+from analogen.relsim.mini.out_of_distribution import draw_strangers, spoil
+from analogen.relsim.mini.single_subjects import draw_portraits
+from analogen.relsim.mini.structure_head import teach_structure
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, trained_relations, training_selection

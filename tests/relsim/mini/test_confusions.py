@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analogen.relsim.confusions import count_confusions, pair_odds
-from analogen.relsim.data import Pool, draw_pool
-from analogen.relsim.encoder import MiniEncoder
+from analogen.relsim.mini.confusions import count_confusions, pair_odds
+from analogen.relsim.mini.data import Pool, draw_pool
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Selection, held_out_selection
 from analogen.relsim.world.relations import RELATIONS
 
@@ -52,7 +52,7 @@ def test_shipped_encoder_confuses_a_grid_with_an_odd_one_out_and_not_with_a_pede
 def test_a_pool_holds_the_pairs_that_were_asked_for(
     tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analogen.relsim.data.SHARD", 16)
+    monkeypatch.setattr("analogen.relsim.mini.data.SHARD", 16)
     confused = np.array([[8, 0, 0], [0, 2, 6], [0, 6, 2]])
     odds = pair_odds(confused)._replace(second=np.array([[0.0, 1, 0], [0, 0, 1], [0, 1, 0]]))
     odds = odds._replace(first=np.array([0.0, 0.5, 0.5]))

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from analogen.relsim import data
-from analogen.relsim.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool, looks_projection, looks_target
+from analogen.relsim.mini import data
+from analogen.relsim.mini.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool, looks_projection, looks_target
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
 

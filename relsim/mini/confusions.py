@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.encoder import MiniEncoder
-from analogen.relsim.hands import reference_of
+from analogen.relsim.mini.augmentation import reference_of
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import Relation
 
