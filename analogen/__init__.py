@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.plain import request_from
+    from analogen.relsim.encoder import load_encoder
     from analogen.relsim.images import Picture, read_image
-    from analogen.relsim.mini.encoder import load_encoder
     from analogen.saving import save_candidate
     from analogen.stages import Stages
     from analogen.turns import OneAtATime
@@ -56,7 +56,7 @@ _HOMES = {
     "UserError": "analogen.errors",
     "compare_images": "analogen.likeness",
     "find_model": "analogen.models",
-    "load_encoder": "analogen.relsim.mini.encoder",
+    "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",

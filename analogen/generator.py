@@ -23,8 +23,9 @@ from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer import ComposerOutput, ComposerPipeline, load_composer
 from analogen.pipelines.features import decode
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.images import read_image
-from analogen.relsim.mini.encoder import Looked, MiniEncoder, load_mini
+from analogen.relsim.mini.encoder import Looked, MiniEncoder
 from analogen.relsim.world.art import Art, ArtLibrary
 from analogen.relsim.world.palette import PALETTES, flattering_background
 from analogen.relsim.world.render import Cast, render

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.looking import see
-from analogen.relsim.mini.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder, RelationalEncoder
+from analogen.relsim.mini.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder
 
 
 @dataclass(frozen=True)

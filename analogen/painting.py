@@ -28,9 +28,9 @@ from analogen.pipelines.room import check_room
 from analogen.pipelines.running import Lora, Running
 from analogen.pipelines.strength import Strength
 from analogen.reader import Reader, load_reader
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image
-from analogen.relsim.mini.encoder import load_mini
 from analogen.relsim.prompts import instruct
 from analogen.relsim.vlm_loading import pick_dtype
 from analogen.relsim.world.art import ArtLibrary

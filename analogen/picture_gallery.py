@@ -11,7 +11,7 @@ from PIL import Image
 
 from analogen.errors import UserError, user_errors
 from analogen.models import pick_device
-from analogen.relsim.mini.encoder import RelationalEncoder, load_encoder
+from analogen.relsim.encoder import RelationalEncoder, load_encoder
 
 MAX_FOUND = 10_000
 

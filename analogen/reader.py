@@ -13,7 +13,8 @@ from PIL import Image
 
 from analogen.pipelines.residency import Residency
 from analogen.relsim.captioner import MAX_GROUP, Captioner, load_captioner
-from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, RelationalEncoder, Vectors, load_encoder
+from analogen.relsim.encoder import RelationalEncoder, load_encoder
+from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, Vectors
 from analogen.relsim.prompts import PromptWriter, fill
 from analogen.relsim.subject_check import SubjectCheck
 from analogen.relsim.vlm import Vlm

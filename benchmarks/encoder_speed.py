@@ -14,7 +14,7 @@ from PIL import Image
 from table import Row, as_text, side_by_side
 from torch.utils.flop_counter import FlopCounterMode
 
-from analogen.relsim.mini.encoder import load_mini
+from analogen.relsim.encoder import load_mini
 
 
 def measure(pictures: int = 64, repeats: int = 3, peaks: probe.Peaks | None = None) -> list[Row]:

@@ -19,9 +19,9 @@ import torch
 from machine import describe
 from PIL import Image
 
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.gallery import adding
 from analogen.relsim.gallery.store import Gallery
-from analogen.relsim.mini.encoder import load_mini
 from analogen.relsim.world.dataset import write_draw
 
 

@@ -19,10 +19,10 @@ import torch
 from machine import describe
 from table import Row
 
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.gallery import ann
 from analogen.relsim.gallery.search import Query, Searcher
 from analogen.relsim.gallery.store import About, Entry, Gallery, Loaded
-from analogen.relsim.mini.encoder import load_mini
 from analogen.relsim.world.dataset import write_draw
 
 NOISE = 0.35  # of a row, in lengths of a vector: cosines of about .94 to the picture that it is made of

@@ -123,7 +123,7 @@ def main() -> int:
     import torch
 
     import analogen.chunks  # noqa: F401
-    from analogen.relsim.mini.encoder import load_mini
+    from analogen.relsim.encoder import load_mini
 
     torch.set_num_threads(1)
     load_mini("mini", "cpu")

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.mini.encoder import MiniEncoder, load_encoder
+from analogen.relsim.encoder import load_encoder
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.out_of_distribution import aimless_pictures, spoil
 from analogen.relsim.world.dataset import (
     draw_sample,

@@ -33,7 +33,7 @@ from analogen.pipelines.painter import Painter, Painting
 from analogen.pipelines.residency import Residency
 from analogen.pipelines.tiny import build_pipeline, euler, tokenizer
 from analogen.reader import Reader
-from analogen.relsim.mini.encoder import load_mini
+from analogen.relsim.encoder import load_mini
 
 KIND = next(kind for kind in KINDS if kind.name == "sdxl")
 GUIDANCE, STEPS, FEW = 5.0, 30, 4

@@ -27,9 +27,10 @@ from analogen.pipelines.loading import load_pipeline
 from analogen.pipelines.painter import Painter, Painting
 from analogen.pipelines.residency import Residency
 from analogen.relsim.config import read_settings
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.judges import Judge
-from analogen.relsim.mini.encoder import MiniEncoder, load_mini
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.prompts import fill
 from analogen.relsim.world.dataset import chosen_relations, draw_sample
 from analogen.relsim.world.render import render

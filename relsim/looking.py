@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.batches import run_all
+from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.images import read_image
-from analogen.relsim.mini.encoder import MiniEncoder, RelationalEncoder
+from analogen.relsim.mini.encoder import MiniEncoder
 
 Vectors = NDArray[np.float32]
 

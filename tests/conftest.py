@@ -180,7 +180,7 @@ def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_shipped(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
     """The tiny models in the place of those that are shipped, for the whole module."""
     from analogen.pipelines import composer
-    from analogen.relsim.mini import encoder
+    from analogen.relsim import encoder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "SHIPPED", tiny_encoder_folder)

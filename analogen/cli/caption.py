@@ -100,7 +100,7 @@ def _nearest(
     with quick_imports(), user_errors():
         import numpy as np
 
-        from analogen.relsim.mini.encoder import load_mini
+        from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
     looked = look_over_files(model, images)

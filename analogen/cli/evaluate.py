@@ -112,8 +112,8 @@ def retrieval(
 
 def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
     with quick_imports(), user_errors():
+        from analogen.relsim.encoder import load_encoder
         from analogen.relsim.evaluation.world import run_retrieval
-        from analogen.relsim.mini.encoder import load_encoder
 
         # Always on the CPU unless told otherwise: the figures of the results table come from there.
         place = "cpu" if device == "auto" else pick_device(device)

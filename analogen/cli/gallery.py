@@ -19,9 +19,9 @@ from analogen.models import check_device, pick_device
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from analogen.relsim.encoder import RelationalEncoder
     from analogen.relsim.gallery.search import Found
     from analogen.relsim.gallery.store import Gallery
-    from analogen.relsim.mini.encoder import RelationalEncoder
 
 _FILE = click.Path(path_type=Path)
 MANY_ROWS = 200_000  # where a search from the command line spends its time on reading all vectors
@@ -297,7 +297,7 @@ def _encoder_of(uri: str) -> str | None:
 
 
 def _load_encoder(name: str, device: str, dtype: str) -> RelationalEncoder:
-    from analogen.relsim.mini.encoder import load_encoder
+    from analogen.relsim.encoder import load_encoder
 
     return load_encoder(name, pick_device(device), dtype)
 

@@ -16,8 +16,8 @@ from analogen.models import check_device, pick_device
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from analogen.relsim.encoder import RelationalEncoder
     from analogen.relsim.looking import LookedOver
-    from analogen.relsim.mini.encoder import RelationalEncoder
 
 
 @click.command("similarity", context_settings=HELP)
@@ -40,7 +40,7 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
     paths = find_pictures(images[:1], folders=False) + find_pictures(images[1:])
 
     with quick_imports(), user_errors():
-        from analogen.relsim.mini.encoder import load_encoder
+        from analogen.relsim.encoder import load_encoder
 
         model = load_encoder(encoder, pick_device(device), dtype, unresized)
     looked = look_over_files(model, paths)

@@ -15,8 +15,8 @@ from PIL import Image
 
 from analogen.relsim.baselines import histogram_vectors, pixel_vectors
 from analogen.relsim.batches import decode_ahead
+from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.images import Picture
-from analogen.relsim.mini.encoder import RelationalEncoder, load_encoder
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[Any]  # one row per picture, in whatever form a way compares

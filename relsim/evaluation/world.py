@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.relsim.encoder import load_encoder
 from analogen.relsim.evaluation.metrics import recall_at
 from analogen.relsim.evaluation.ways import encoder_ways
-from analogen.relsim.mini.encoder import load_encoder
 from analogen.relsim.world.dataset import (
     Sample,
     Selection,

@@ -15,11 +15,12 @@ from typing import NamedTuple
 from PIL import Image
 
 from analogen.relsim.batches import run_all
+from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known
 from analogen.relsim.images import open_checked, read_image_from
 from analogen.relsim.looking import Seen, see
-from analogen.relsim.mini.encoder import MiniEncoder, RelationalEncoder
+from analogen.relsim.mini.encoder import MiniEncoder
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 BATCH = 32

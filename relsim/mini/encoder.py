@@ -1,12 +1,12 @@
-"""Relational encoders: pictures to relations, in the anonymous-caption space of the text tower."""
+"""The encoder relsim-mini: pictures to relations, in the anonymous-caption space of the text tower."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,27 +29,6 @@ class CaptionMatch(NamedTuple):
     caption: str
     relation: str
     score: float
-
-
-class RelationalEncoder(Protocol):
-    """What every encoder offers. All rows are unit vectors in fp32."""
-
-    name: str
-
-    def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """Relations of pictures, (n, 384)."""
-
-    def embed_text(self, captions: Sequence[str]) -> Vectors:
-        """Relations of anonymous captions, (n, 384), in the same space."""
-
-    def embed_subject(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """What is shown, (n, 384), in the text tower's space of names."""
-
-    def attributes(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """Looks, (n, dim): colours and things, whatever the logic."""
-
-    def similarity(self, first: Pictures, second: Pictures) -> Vectors:
-        """Cosines of the relations, (len(first), len(second))."""
 
 
 class Looked(NamedTuple):
@@ -206,57 +185,3 @@ def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     top, left = (size - pixels.shape[0]) // 2, (size - pixels.shape[1]) // 2
     canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return canvas
-
-
-@lru_cache(maxsize=4)
-def load_encoder(
-    name_or_path: str = "mini", device: str = "cpu", dtype: str = "auto", unresized: bool = False
-) -> RelationalEncoder:
-    """An encoder by name, folder or hub id ("org/name", "org/name@revision"), loaded once per process.
-
-    A folder is of mini's kind or a checkpoint of the Qwen encoder in either layout; dtype is for the latter, and
-    unresized: pictures keep their shape, as in the authors' own inference, instead of the square of the training.
-    Raises FileNotFoundError, ValueError or ImportError with the reason in one line, such as an unknown name.
-    """
-    if name_or_path == "mini":
-        return _mini(SHIPPED, device, unresized)
-    folder = Path(name_or_path)
-    if not folder.is_dir():
-        # All that big encoders need is imported here: mini's start must not wait for it.
-        from analogen.relsim.hub import fetch, is_hub_id
-
-        if not is_hub_id(name_or_path):
-            raise ValueError(
-                f"unknown encoder {name_or_path!r}: expected 'mini' or a folder with config.json, "
-                "or a hub id such as thaoshibe/relsim-qwenvl25-lora"
-            )
-        folder = fetch(name_or_path)
-    if (folder / "adapter_config.json").is_file():
-        from analogen.relsim.qwen import load_qwen
-
-        fitting = None
-        if unresized:
-            from analogen.relsim.fitting import Fitting
-
-            fitting = Fitting(size=None)
-        return load_qwen(folder, device, dtype, name=name_or_path, fitting=fitting)
-    return _mini(folder, device, unresized)
-
-
-def _mini(folder: Path, device: str, unresized: bool) -> MiniEncoder:
-    if unresized:
-        raise ValueError("--unresized is for encoders on Qwen2.5-VL: encoders of mini's kind see whole pictures anyway")
-    return MiniEncoder(folder, device)
-
-
-def load_mini(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
-    """`load_encoder` where the catalogue of captions is needed, which only encoders of mini's kind have.
-
-    Raises ValueError for an encoder of another kind.
-    """
-    encoder = load_encoder(name_or_path, device)
-    if not isinstance(encoder, MiniEncoder):
-        raise ValueError(
-            f"encoder {name_or_path!r} has no catalogue of captions: expected 'mini' or a folder of its kind"
-        )
-    return encoder

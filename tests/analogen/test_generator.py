@@ -18,7 +18,7 @@ from scenes import assert_same_scene
 from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, cast_things, draw, fitting_others, plan
 from analogen.pipelines import composer
-from analogen.relsim.mini import encoder
+from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
 from analogen.scoring import ALIKE

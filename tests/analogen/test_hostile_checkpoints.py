@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from analogen.cli import main
-from analogen.relsim.mini.encoder import load_mini
+from analogen.relsim.encoder import load_mini
 
 
 class Payload:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from analogen.cli import main
 from analogen.relsim import looking
-from analogen.relsim.mini.encoder import load_encoder
+from analogen.relsim.encoder import load_encoder
 from analogen.relsim.vlm import Vlm
 
 BAD = ("07.png", "20.jpg", "39.png")

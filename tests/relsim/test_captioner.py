@@ -22,8 +22,8 @@ from analogen.relsim.captioner import (
     question_for,
     read_caption,
 )
+from analogen.relsim.encoder import load_mini
 from analogen.relsim.fitting import Fitting
-from analogen.relsim.mini.encoder import load_mini
 from analogen.relsim.vlm import Turn, Vlm
 
 SMALL = Fitting(size=56)

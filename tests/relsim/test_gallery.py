@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analogen.cli import main
+from analogen.relsim.encoder import load_encoder
 from analogen.relsim.gallery import adding, ann
 from analogen.relsim.gallery.groups import find_groups
 from analogen.relsim.gallery.page import Shown, write_page
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.search import Filters, Query, Searcher, make_query, search
 from analogen.relsim.gallery.store import FORMAT, LOCK, About, Entry, Gallery, Loaded
-from analogen.relsim.mini.encoder import MiniEncoder, load_encoder
+from analogen.relsim.mini.encoder import MiniEncoder
 
 DIM, LOOKS = 384, 16
 

@@ -16,8 +16,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_res
 from analogen.cli import main
 from analogen.relsim.checkpoint import convert, read_checkpoint
 from analogen.relsim.compat import RelationalSimilarity, relsim
+from analogen.relsim.encoder import RelationalEncoder, load_encoder, load_mini
 from analogen.relsim.fitting import Fitting
-from analogen.relsim.mini.encoder import MiniEncoder, RelationalEncoder, load_encoder, load_mini
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.qwen import QwenEncoder, load_qwen
 from analogen.relsim.vlm import Vlm
 
@@ -269,7 +270,7 @@ def test_similarity_on_the_command_line(
 
 def test_mini_starts_without_what_qwen_needs() -> None:
     code = (
-        "import sys; from analogen.relsim.mini.encoder import load_encoder; load_encoder('mini');"
+        "import sys; from analogen.relsim.encoder import load_encoder; load_encoder('mini');"
         "print([name for name in ('peft', 'transformers', 'huggingface_hub') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)

@@ -22,9 +22,9 @@ from torch import Tensor
 from analogen.cli import main
 from analogen.relsim.checkpoint import convert
 from analogen.relsim.corpus import Corpus
+from analogen.relsim.encoder import load_encoder
 from analogen.relsim.fitting import Fitting
 from analogen.relsim.losses import contrastive_loss
-from analogen.relsim.mini.encoder import load_encoder
 from analogen.relsim.qwen import load_qwen
 from analogen.relsim.tuning import encoder as encoder_module
 from analogen.relsim.tuning.encoder import EncoderTask, prepare

@@ -84,7 +84,7 @@ def api(models: str, encoder: str) -> Callable[[Path], str]:
     """The public names, with tiny models."""
     from analogen import Generator, Request
     from analogen.pipelines import composer
-    from analogen.relsim.mini import encoder as encoders
+    from analogen.relsim import encoder as encoders
 
     composer.SHIPPED, encoders.SHIPPED = Path(models), Path(encoder)
     generator = Generator(device="cpu")

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim.mini.encoder import Bank, MiniEncoder, Vectors, load_encoder
+from analogen.relsim.encoder import load_encoder
+from analogen.relsim.mini.encoder import Bank, MiniEncoder, Vectors
 from analogen.relsim.world.relations import RELATIONS
 
 
