@@ -22,9 +22,9 @@ from analogen.pipelines.features import FIELDS
 from analogen.pipelines.layers import unit
 from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
-from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.text import load_text_tower
+from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.dataset import training_selection
 from analogen.relsim.world.relations import RELATIONS
 

@@ -37,10 +37,10 @@ from analogen.pipelines.residency import Residency, room_for_weights
 from analogen.relsim.batches import is_out_of_memory
 from analogen.relsim.config import read_settings
 from analogen.relsim.corpus import Corpus
-from analogen.relsim.loop import autocast, cosine_schedule, set_lr
 from analogen.relsim.text import TEXT_DIM
-from analogen.relsim.tuning.joint import joint_rows, sum_gradients
-from analogen.relsim.tuning.saves import Saves, fingerprint
+from analogen.relsim.training.checkpoints import Saves, fingerprint
+from analogen.relsim.training.joint_batches import joint_rows, sum_gradients
+from analogen.relsim.training.loop import autocast, cosine_schedule, set_lr
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -42,10 +42,10 @@ from analogen.relsim.stand_in import (
     save_checkpoint,
     save_processor,
 )
+from analogen.relsim.training.checkpoints import Saves
+from analogen.relsim.training.joint_batches import Share
 from analogen.relsim.tuning.encoder import EncoderTask, EncoderTuning
-from analogen.relsim.tuning.joint import Share
 from analogen.relsim.tuning.loop import HAT, Place, Start
-from analogen.relsim.tuning.saves import Saves
 from analogen.relsim.vlm import Turn, Vlm
 from analogen.relsim.vlm_loading import Base
 from analogen.relsim.world.dataset import write_draw

@@ -21,10 +21,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.mini.data import PicturePool, Pool, augment, batch_rows, draw_pool
 from analogen.relsim.mini.single_subjects import draw_portraits
 from analogen.relsim.tensors import read_tensors
+from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS

@@ -22,12 +22,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from analogen.relsim.loop import LoopSettings, train_loop
 from analogen.relsim.losses import soft_contrastive_loss
 from analogen.relsim.mini.augmentation import PICTURE_PX, reference_of
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.tensors import read_tensors
+from analogen.relsim.training.loop import LoopSettings, train_loop
 from analogen.relsim.world.dataset import PALETTE_NAMES, Selection, draw_sample
 from analogen.relsim.world.palette import flattering_background
 from analogen.relsim.world.relations import Relation

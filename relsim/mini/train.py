@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
 from analogen.relsim.mini.calibration import calibrate
 from analogen.relsim.mini.confusions import count_confusions, pair_odds
@@ -37,6 +36,7 @@ from analogen.relsim.mini.out_of_distribution import draw_strangers, spoil
 from analogen.relsim.mini.single_subjects import draw_portraits
 from analogen.relsim.mini.structure_head import teach_structure
 from analogen.relsim.text import load_text_tower
+from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import Selection, trained_relations, training_selection
 from analogen.relsim.world.relations import RELATIONS

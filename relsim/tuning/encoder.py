@@ -26,7 +26,7 @@ from analogen.relsim.config import read_settings
 from analogen.relsim.fitting import load_pixels
 from analogen.relsim.losses import contrastive_loss, spread_temperature
 from analogen.relsim.text import TEXT_DIM, load_text_tower
-from analogen.relsim.tuning.joint import Share, backward_jointly
+from analogen.relsim.training.joint_batches import Share, backward_jointly
 from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
 from analogen.relsim.tuning.settings import TuningSettings
 from analogen.relsim.vlm import Pixels, Turn

@@ -19,7 +19,7 @@ from analogen.relsim.config import read_settings
 from analogen.relsim.corpus import LABELS, Corpus
 from analogen.relsim.filter import QUESTION
 from analogen.relsim.fitting import load_pixels
-from analogen.relsim.tuning.joint import Share, Summed, backward_in_turn
+from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
 from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
 from analogen.relsim.tuning.settings import TuningSettings
 from analogen.relsim.vlm import Pixels, Turn

@@ -26,9 +26,9 @@ from torch import nn
 from analogen.relsim.batches import decode_ahead, is_out_of_memory
 from analogen.relsim.corpus import Corpus
 from analogen.relsim.fitting import Fitting, check_fitting
-from analogen.relsim.loop import autocast, cosine_schedule, set_lr
-from analogen.relsim.tuning.joint import Share, joint_rows, sum_gradients
-from analogen.relsim.tuning.saves import Saves, fingerprint
+from analogen.relsim.training.checkpoints import Saves, fingerprint
+from analogen.relsim.training.joint_batches import Share, joint_rows, sum_gradients
+from analogen.relsim.training.loop import autocast, cosine_schedule, set_lr
 from analogen.relsim.tuning.settings import TuningSettings
 from analogen.relsim.vlm import Vlm
 from analogen.relsim.vlm_loading import Base, find_base, load_vlm

@@ -206,7 +206,7 @@ def test_composer(
 
 
 def test_state_of_a_training(payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.relsim.loop import load_state, make_optimizer
+    from analogen.relsim.training.loop import load_state, make_optimizer
 
     model = torch.nn.Linear(2, 2)
     (tmp_path / "state.safetensors").write_bytes(payload)

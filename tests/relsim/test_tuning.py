@@ -26,9 +26,9 @@ from analogen.relsim.encoder import load_encoder
 from analogen.relsim.fitting import Fitting
 from analogen.relsim.losses import contrastive_loss
 from analogen.relsim.qwen import load_qwen
+from analogen.relsim.training.joint_batches import Share, joint_rows
 from analogen.relsim.tuning import encoder as encoder_module
 from analogen.relsim.tuning.encoder import EncoderTask, prepare
-from analogen.relsim.tuning.joint import Share, joint_rows
 from analogen.relsim.tuning.loop import HAT, Place, Tuning
 from analogen.relsim.vlm import Vlm
 

@@ -18,9 +18,9 @@ from analogen.relsim.corpus import Corpus
 from analogen.relsim.filter import load_filter
 from analogen.relsim.fitting import Fitting
 from analogen.relsim.stand_in import build_processor, random_model
+from analogen.relsim.training.joint_batches import Share, joint_rows
 from analogen.relsim.tuning import captioner, filter
 from analogen.relsim.tuning.captioner import CaptionerTask
-from analogen.relsim.tuning.joint import Share, joint_rows
 from analogen.relsim.tuning.loop import HAT, Place, Tuning
 from analogen.relsim.vlm import Turn, Vlm
 

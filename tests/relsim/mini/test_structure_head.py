@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim.loop import LoopSettings
 from analogen.relsim.losses import contrastive_loss, soft_contrastive_loss
 from analogen.relsim.mini import structure_head
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head
 from analogen.relsim.mini.structure_head import Pairs, draw_pair, draw_pairs, kinship, teach_structure, train_head
 from analogen.relsim.tensors import read_tensors
+from analogen.relsim.training.loop import LoopSettings
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from analogen.relsim.loop import LoopSettings, cosine_schedule, load_state, make_optimizer, save_state, train_loop
+from analogen.relsim.training.loop import (
+    LoopSettings,
+    cosine_schedule,
+    load_state,
+    make_optimizer,
+    save_state,
+    train_loop,
+)
 
 SETTINGS = LoopSettings(steps=6, lr=1e-2, warmup=2, ema=0.5, save_every=2)
 

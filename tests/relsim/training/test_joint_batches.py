@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from analogen.relsim.losses import contrastive_loss
-from analogen.relsim.tuning.joint import (
+from analogen.relsim.training.joint_batches import (
     Share,
     Summed,
     backward_in_turn,

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from analogen.relsim.corpus import Corpus
-from analogen.relsim.loop import load_state, save_state
+from analogen.relsim.training.loop import load_state, save_state
 
 STATE = "state.safetensors"
 # What may differ when a training is taken up again: nothing here changes what is learned. (Dropout is drawn anew for
