@@ -31,8 +31,8 @@ from analogen.reader import Reader, load_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image
-from analogen.relsim.prompts import instruct
-from analogen.relsim.vlm_loading import pick_dtype
+from analogen.relsim.vlm.loading import pick_dtype
+from analogen.relsim.vlm.prompts import instruct
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import Cast
 from analogen.relsim.world.scene import Scene

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from analogen.pipelines.residency import Residency
-from analogen.relsim.captioner import MAX_GROUP, Captioner, load_captioner
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, Vectors
-from analogen.relsim.prompts import PromptWriter, fill
-from analogen.relsim.subject_check import SubjectCheck
-from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm.captioner import MAX_GROUP, Captioner, load_captioner
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.prompts import PromptWriter, fill
+from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score
 from analogen.types import FoundRelation, Scores
 from analogen.understanding import Understood, encode_relations, unit, weighed

@@ -67,7 +67,7 @@ def load(base: Path, checkpoint: Path, cache: Path, dtype: str) -> tuple[Any, An
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration as Model
 
-    from analogen.relsim.vlm_processor import load_processor
+    from analogen.relsim.vlm.processor import load_processor
 
     hidden = json.loads((base / "config.json").read_text())["text_config"]["hidden_size"]
 

@@ -43,7 +43,7 @@ def draw_images(folder: Path, count: int, width: int, height: int) -> list[Path]
 
 def run_ours(checkpoint: Path, out: Path, batch_size: int, dtype: str, images: list[Path]) -> None:
     """In a process of its own: the vectors to `out`, seconds and memory to stdout, as the peer's script does."""
-    from analogen.relsim.qwen import load_qwen
+    from analogen.relsim.vlm.encoder import load_qwen
 
     encoder = load_qwen(checkpoint, dtype=dtype)
     encoder.embed(images[:1])
@@ -83,7 +83,7 @@ def compare(
     each in a process of its own, on one random checkpoint."""
     import torch
 
-    from analogen.relsim.stand_in import SMALL, save_base, save_checkpoint
+    from analogen.relsim.vlm.tiny import SMALL, save_base, save_checkpoint
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

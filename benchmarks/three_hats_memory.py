@@ -35,8 +35,8 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
     import torch
     from peft import get_peft_model  # noqa: F401 - so that its import is not counted
 
-    from analogen.relsim.stand_in import SEVEN_B, SMALL, build_processor, random_adapter, random_model
-    from analogen.relsim.vlm import Turn, Vlm
+    from analogen.relsim.vlm.model import Turn, Vlm
+    from analogen.relsim.vlm.tiny import SEVEN_B, SMALL, build_processor, random_adapter, random_model
 
     size = {"small": SMALL, "7b": SEVEN_B}[size_name]
     dtype = getattr(torch, dtype_name)

@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from analogen.pipelines.families import FAMILIES, Family, attention_at, family_of, fresh
-from analogen.relsim.checkpoint import new_folder
 from analogen.relsim.text import TEXT_DIM
+from analogen.relsim.vlm.checkpoint import new_folder
 
 KIND = "relational-adapter"
 FORMAT = 1

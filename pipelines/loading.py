@@ -20,7 +20,7 @@ from analogen.pipelines.residency import Residency
 from analogen.pipelines.running import FewSteps, Lora, Running, few_steps
 from analogen.relsim.hub import explained, fetch, is_hub_id
 from analogen.relsim.one_load import one_load
-from analogen.relsim.vlm_processor import load_processor
+from analogen.relsim.vlm.processor import load_processor
 
 # Larger pictures are decoded in tiles: an autoencoder's memory grows with the area.
 TILE_FROM_PX = 1536

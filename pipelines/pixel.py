@@ -27,9 +27,9 @@ from analogen.pipelines.noising import Noising
 from analogen.relsim.config import read_settings
 from analogen.relsim.corpus import read_rows
 from analogen.relsim.english import with_article
-from analogen.relsim.prompts import fill
 from analogen.relsim.text import TEXT_DIM, installed_minilm, quiet_transformers
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.dataset import Selection, trained_relations, training_selection, write_draw
 
 log = logging.getLogger(__name__)

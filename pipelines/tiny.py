@@ -23,8 +23,8 @@ from transformers import (
     T5EncoderModel,
 )
 
-from analogen.relsim.stand_in import TINY, build_processor, random_model
 from analogen.relsim.text import quiet_transformers
+from analogen.relsim.vlm.tiny import TINY, build_processor, random_model
 
 WIDTH = 32  # of text encoders
 START, END = "<|startoftext|>", "<|endoftext|>"

@@ -26,13 +26,17 @@ from accelerate import Accelerator
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from analogen.relsim.asking import Sampling
-from analogen.relsim.captioner import Captioner
-from analogen.relsim.checkpoint import read_checkpoint
 from analogen.relsim.corpus import Corpus
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.qwen import QwenEncoder
-from analogen.relsim.stand_in import (
+from analogen.relsim.training.checkpoints import Saves
+from analogen.relsim.training.joint_batches import Share
+from analogen.relsim.vlm.captioner import Captioner
+from analogen.relsim.vlm.checkpoint import read_checkpoint
+from analogen.relsim.vlm.encoder import QwenEncoder
+from analogen.relsim.vlm.loading import Base
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.query import Sampling
+from analogen.relsim.vlm.tiny import (
     SEVEN_B,
     SMALL,
     TINY,
@@ -42,12 +46,8 @@ from analogen.relsim.stand_in import (
     save_checkpoint,
     save_processor,
 )
-from analogen.relsim.training.checkpoints import Saves
-from analogen.relsim.training.joint_batches import Share
-from analogen.relsim.tuning.encoder import EncoderTask, EncoderTuning
-from analogen.relsim.tuning.loop import HAT, Place, Start
-from analogen.relsim.vlm import Turn, Vlm
-from analogen.relsim.vlm_loading import Base
+from analogen.relsim.vlm.training.encoder import EncoderTask, EncoderTuning
+from analogen.relsim.vlm.training.loop import HAT, Place, Start
 from analogen.relsim.world.dataset import write_draw
 
 SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}

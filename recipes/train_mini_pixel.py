@@ -31,7 +31,7 @@ from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.judges import Judge
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.prompts import fill
+from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.dataset import chosen_relations, draw_sample
 from analogen.relsim.world.render import render
 

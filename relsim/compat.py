@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from analogen.relsim.qwen import QwenEncoder
+    from analogen.relsim.vlm.encoder import QwenEncoder
 
 # The authors resize to Qwen's own limits, at most 16,384 tokens, and crop nothing.
 AUTHORS_MIN_PIXELS, AUTHORS_MAX_PIXELS = 3136, 12845056
@@ -80,9 +80,9 @@ def relsim(
         raise ValueError("checkpoint_dir is missing: name a folder or a hub id such as thaoshibe/relsim-qwenvl25-lora")
     import torch
 
-    from analogen.relsim.fitting import Fitting
     from analogen.relsim.hub import fetch
-    from analogen.relsim.qwen import load_qwen
+    from analogen.relsim.vlm.encoder import load_qwen
+    from analogen.relsim.vlm.preprocessing import Fitting
 
     cache = None if cache_dir is None else str(cache_dir)
     folder = Path(checkpoint_dir)

@@ -55,11 +55,11 @@ def load_encoder(
             )
         folder = fetch(name_or_path)
     if (folder / "adapter_config.json").is_file():
-        from analogen.relsim.qwen import load_qwen
+        from analogen.relsim.vlm.encoder import load_qwen
 
         fitting = None
         if unresized:
-            from analogen.relsim.fitting import Fitting
+            from analogen.relsim.vlm.preprocessing import Fitting
 
             fitting = Fitting(size=None)
         return load_qwen(folder, device, dtype, name=name_or_path, fitting=fitting)

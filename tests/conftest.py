@@ -144,7 +144,7 @@ def tiny_composer_folder(tiny_composer: ComposerPipeline, tmp_path_factory: pyte
 @pytest.fixture(scope="session")
 def tiny_vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen2.5-VL base of a few hundred thousand weights."""
-    from analogen.relsim.stand_in import save_base
+    from analogen.relsim.vlm.tiny import save_base
 
     return save_base(tmp_path_factory.mktemp("vlm"))
 
@@ -152,7 +152,7 @@ def tiny_vlm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_qwen_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random checkpoint of the Qwen encoder for that base, in the authors' layout."""
-    from analogen.relsim.stand_in import save_checkpoint
+    from analogen.relsim.vlm.tiny import save_checkpoint
 
     return save_checkpoint(tmp_path_factory.mktemp("qwen") / "checkpoint", str(tiny_vlm_folder))
 
@@ -160,7 +160,7 @@ def tiny_qwen_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="session")
 def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random LoRA adapter for that base, as captioners and filters are."""
-    from analogen.relsim.stand_in import save_adapter
+    from analogen.relsim.vlm.tiny import save_adapter
 
     return save_adapter(tmp_path_factory.mktemp("hat"), str(tiny_vlm_folder))
 

@@ -15,7 +15,7 @@ from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
 
 if TYPE_CHECKING:
-    from analogen.relsim.asking import Answer
+    from analogen.relsim.vlm.query import Answer
 
 DEFAULT_TOP_K, DEFAULT_ENCODER = 3, "mini"
 
@@ -137,8 +137,8 @@ def _written(
     """What a captioner writes; a row without a caption has `problem` and `tries`. refused: gets those that cannot be
     read."""
     with quick_imports(), user_errors():
-        from analogen.relsim.asking import GREEDY, Sampling
-        from analogen.relsim.captioner import load_captioner
+        from analogen.relsim.vlm.captioner import load_captioner
+        from analogen.relsim.vlm.query import GREEDY, Sampling
 
         model = load_captioner(captioner, pick_device(device), dtype)
     sampling = Sampling(seed=seed) if sample else Sampling(temperature=GREEDY.temperature, seed=seed)

@@ -23,7 +23,7 @@ def command(source: str, target: Path, layout: str, base: str | None) -> None:
     """
     with user_errors():
         with quick_imports():
-            from analogen.relsim.checkpoint import check_target, convert
+            from analogen.relsim.vlm.checkpoint import check_target, convert
         check_target(target)
         folder = Path(source)
         if not folder.is_dir():

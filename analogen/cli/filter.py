@@ -49,8 +49,8 @@ def command(
     if batch_size < 1:
         raise UserError(f"--batch-size is {batch_size}: expected 1 or more")
     with quick_imports(), user_errors():
-        from analogen.relsim.filter import FoundFile, check_threshold, load_filter
         from analogen.relsim.images import picture_files
+        from analogen.relsim.vlm.filter import FoundFile, check_threshold, load_filter
 
         check_threshold(threshold)
         paths = picture_files(folder)

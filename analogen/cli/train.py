@@ -130,7 +130,7 @@ def _names_base(config: Path, settings: dict[str, str]) -> bool:
 
 def _tune(kind: str, config: Path, settings: dict[str, str]) -> None:
     with quick_imports(), user_errors():
-        tuning = import_module(f"analogen.relsim.tuning.{kind}").prepare(config, settings)
+        tuning = import_module(f"analogen.relsim.vlm.training.{kind}").prepare(config, settings)
     _run(tuning)
 
 

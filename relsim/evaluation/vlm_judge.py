@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.hats import BASE, load_plain
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.adapters import BASE, load_plain
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
 
 # The whole picture: a logic may lie at its edges.
 WHOLE = Fitting(size=None, max_pixels=768 * 28 * 28)

@@ -150,7 +150,7 @@ def test_adapter(name: str, way: str, payload: bytes, tmp_path: Path, no_trap: N
 def test_checkpoint_of_the_authors(
     name: str, payload: bytes, tiny_qwen_folder: Path, tmp_path: Path, no_trap: None, capsys: Any
 ) -> None:
-    from analogen.relsim.checkpoint import read_checkpoint
+    from analogen.relsim.vlm.checkpoint import read_checkpoint
 
     folder = tmp_path / "authors"
     shutil.copytree(tiny_qwen_folder, folder)
@@ -167,7 +167,7 @@ def test_checkpoint_of_the_authors(
 def test_base_of_a_vision_language_model(
     name: str, payload: bytes, tiny_vlm_folder: Path, tmp_path: Path, no_trap: None
 ) -> None:
-    from analogen.relsim.vlm_loading import load_vlm
+    from analogen.relsim.vlm.loading import load_vlm
 
     folder = tmp_path / "base"
     shutil.copytree(tiny_vlm_folder, folder)

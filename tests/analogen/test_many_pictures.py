@@ -12,7 +12,7 @@ from PIL import Image
 from analogen.cli import main
 from analogen.relsim import looking
 from analogen.relsim.encoder import load_encoder
-from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm.model import Vlm
 
 BAD = ("07.png", "20.jpg", "39.png")
 

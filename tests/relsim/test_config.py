@@ -15,9 +15,9 @@ from analogen.pipelines.train_adapter import AdapterSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.judges import JudgeSettings
 from analogen.relsim.mini.train import EncoderSettings
-from analogen.relsim.tuning.captioner import CaptionerTuning
-from analogen.relsim.tuning.encoder import EncoderTuning
-from analogen.relsim.tuning.filter import FilterTuning
+from analogen.relsim.vlm.training.captioner import CaptionerTuning
+from analogen.relsim.vlm.training.encoder import EncoderTuning
+from analogen.relsim.vlm.training.filter import FilterTuning
 
 TREE = Path(__file__).resolve().parents[2]
 

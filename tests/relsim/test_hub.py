@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from analogen.relsim.checkpoint import read_checkpoint, write_checkpoint
 from analogen.relsim.hub import is_hub_id
-from analogen.relsim.stand_in import save_adapter
+from analogen.relsim.vlm.checkpoint import read_checkpoint, write_checkpoint
+from analogen.relsim.vlm.tiny import save_adapter
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 ROUTE = re.compile(r"^/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?$|^/([^/]+/[^/]+)/resolve/([^/]+)/(.+)$")
@@ -247,7 +247,7 @@ def test_filter_loads_by_id_of_an_adapter_and_of_a_base_then_offline(
     config = json.loads((folder / "adapter_config.json").read_text())
     (folder / "adapter_config.json").write_text(json.dumps({**config, "revision": "v1"}))
     code = (
-        "import sys; from analogen.cli import main; from analogen.relsim.vlm_loading import _load_vlm\n"
+        "import sys; from analogen.cli import main; from analogen.relsim.vlm.loading import _load_vlm\n"
         "for name in ('org/adapter', 'org/base@v1'):\n"
         "    assert main(['filter', sys.argv[1], '--filter', name, '--device', 'cpu']) == 0\n"
         "assert _load_vlm.cache_info().misses == 1"

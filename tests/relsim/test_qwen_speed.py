@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analogen.relsim.stand_in import TINY, random_model
+from analogen.relsim.vlm.tiny import TINY, random_model
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "qwen_speed.py"
 

@@ -21,15 +21,15 @@ import torch.nn.functional as F
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
-from analogen.relsim.checkpoint import PROCESSOR_FILES, Checkpoint, write_checkpoint
 from analogen.relsim.config import read_settings
-from analogen.relsim.fitting import load_pixels
 from analogen.relsim.losses import contrastive_loss, spread_temperature
 from analogen.relsim.text import TEXT_DIM, load_text_tower
 from analogen.relsim.training.joint_batches import Share, backward_jointly
-from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
-from analogen.relsim.tuning.settings import TuningSettings
-from analogen.relsim.vlm import Pixels, Turn
+from analogen.relsim.vlm.checkpoint import PROCESSOR_FILES, Checkpoint, write_checkpoint
+from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.preprocessing import load_pixels
+from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.settings import TuningSettings
 
 QUERY_TOKEN = "<|query|>"
 

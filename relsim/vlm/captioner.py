@@ -12,7 +12,11 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analogen.relsim.asking import (
+from analogen.relsim.batches import run_all
+from analogen.relsim.vlm.adapters import load_hat
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.query import (
     GREEDY,
     Answer,
     Sampling,
@@ -20,10 +24,6 @@ from analogen.relsim.asking import (
     generate,
     one_line,
 )
-from analogen.relsim.batches import run_all
-from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
-from analogen.relsim.hats import load_hat
-from analogen.relsim.vlm import Pixels, Turn, Vlm
 
 MIN_GROUP, MAX_GROUP = 2, 10
 MAX_CAPTION_WORDS = 60

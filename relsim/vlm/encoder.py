@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analogen.relsim.batches import run_all
-from analogen.relsim.checkpoint import Checkpoint, read_checkpoint
-from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.vlm import Pixels, Turn, Vlm
-from analogen.relsim.vlm_loading import load_vlm
+from analogen.relsim.vlm.checkpoint import Checkpoint, read_checkpoint
+from analogen.relsim.vlm.loading import load_vlm
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
 
 Vectors = NDArray[np.float32]
 Row = TypeVar("Row")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim.asking import (
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.query import (
     Answer,
     RowDraw,
     Sampling,
@@ -20,8 +21,7 @@ from analogen.relsim.asking import (
     plain_words,
     tidy,
 )
-from analogen.relsim.stand_in import build_processor, random_adapter, random_model
-from analogen.relsim.vlm import Pixels, Turn, Vlm
+from analogen.relsim.vlm.tiny import build_processor, random_adapter, random_model
 
 
 def noise(height: int = 56, width: int = 56, seed: int = 0) -> Pixels:

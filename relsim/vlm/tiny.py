@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from analogen.relsim.checkpoint import Checkpoint, Layout, write_checkpoint
 from analogen.relsim.text import TEXT_DIM, quiet_transformers
-from analogen.relsim.vlm_processor import Processor
+from analogen.relsim.vlm.checkpoint import Checkpoint, Layout, write_checkpoint
+from analogen.relsim.vlm.processor import Processor
 
 QUERY_TOKEN = "<|query|>"
 SPECIAL = (

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.asking import Probabilities, YesNo, plain_words
 from analogen.relsim.batches import run_all
-from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
-from analogen.relsim.vlm import Pixels, Turn, Vlm
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.query import Probabilities, YesNo, plain_words
 
 QUESTION = 'Does this picture show the following: "SUBJECT"? Drawings, toys and parts of it count. Answer yes or no.'
 # Whole pictures, so that a subject at the edge counts, of as many tokens as the square that hats are trained on.

@@ -11,17 +11,17 @@ import pytest
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from analogen.relsim.asking import Sampling
-from analogen.relsim.captioner import load_captioner
-from analogen.relsim.filter import load_filter
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.hats import load_hat, load_plain
-from analogen.relsim.prompts import PromptWriter
-from analogen.relsim.qwen import load_qwen
-from analogen.relsim.stand_in import save_adapter
-from analogen.relsim.subject_check import SubjectCheck
-from analogen.relsim.vlm import Vlm
-from analogen.relsim.vlm_loading import _load_vlm
+from analogen.relsim.vlm.adapters import load_hat, load_plain
+from analogen.relsim.vlm.captioner import load_captioner
+from analogen.relsim.vlm.encoder import load_qwen
+from analogen.relsim.vlm.filter import load_filter
+from analogen.relsim.vlm.loading import _load_vlm
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.prompts import PromptWriter
+from analogen.relsim.vlm.query import Sampling
+from analogen.relsim.vlm.subject_check import SubjectCheck
+from analogen.relsim.vlm.tiny import save_adapter
 
 SMALL = Fitting(size=56)
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.relsim.images import as_rgb
-from analogen.relsim.vlm import Pixels, Vlm
+from analogen.relsim.vlm.model import Pixels, Vlm
 
 Pictures = Sequence["Image.Image | str | Path"]
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from analogen.cli import main
-from analogen.relsim.checkpoint import (
+from analogen.relsim.vlm.checkpoint import (
     PICKLE,
     Checkpoint,
     Layout,

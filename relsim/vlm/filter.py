@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.asking import Probabilities, YesNo
 from analogen.relsim.batches import run_all
-from analogen.relsim.fitting import Fitting, Pictures, check_fitting, load_pixels
-from analogen.relsim.hats import load_hat
-from analogen.relsim.vlm import Pixels, Turn, Vlm
+from analogen.relsim.vlm.adapters import load_hat
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.query import Probabilities, YesNo
 
 QUESTION = (
     "Some pictures have an idea in how their parts are put together: a pattern, an arrangement, a change over time, a "

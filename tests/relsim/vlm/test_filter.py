@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.filter import FoundFile, ImageFilter, Judged, load_filter
-from analogen.relsim.fitting import Fitting
 from analogen.relsim.images import picture_files
-from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm.filter import FoundFile, ImageFilter, Judged, load_filter
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
 
 BAD = {"03.png": "is empty", "08.jpg": "is not a picture", "13.png": "damaged or truncated", "18.png": "is empty"}
 
@@ -170,7 +170,7 @@ def test_finished_run_loads_nothing(
     def fail(*_: object) -> None:
         raise AssertionError("a model was loaded")
 
-    monkeypatch.setattr("analogen.relsim.filter.load_filter", fail)
+    monkeypatch.setattr("analogen.relsim.vlm.filter.load_filter", fail)
     assert run(capsys, 0, *arguments)[0] == first
 
 

@@ -20,17 +20,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from analogen.cli import main
-from analogen.relsim.checkpoint import convert
 from analogen.relsim.corpus import Corpus
 from analogen.relsim.encoder import load_encoder
-from analogen.relsim.fitting import Fitting
 from analogen.relsim.losses import contrastive_loss
-from analogen.relsim.qwen import load_qwen
 from analogen.relsim.training.joint_batches import Share, joint_rows
-from analogen.relsim.tuning import encoder as encoder_module
-from analogen.relsim.tuning.encoder import EncoderTask, prepare
-from analogen.relsim.tuning.loop import HAT, Place, Tuning
-from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm.checkpoint import convert
+from analogen.relsim.vlm.encoder import load_qwen
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.training import encoder as encoder_module
+from analogen.relsim.vlm.training.encoder import EncoderTask, prepare
+from analogen.relsim.vlm.training.loop import HAT, Place, Tuning
 
 Settings = dict[str, str]
 
@@ -354,7 +354,7 @@ def test_missing_tensorboard_is_one_line(given: Settings, monkeypatch: pytest.Mo
 
 
 def test_new_token_is_read_by_transformers_and_takes_the_next_place(tiny_vlm_folder: Path, tmp_path: Path) -> None:
-    from analogen.relsim.vlm_processor import load_processor
+    from analogen.relsim.vlm.processor import load_processor
 
     known = load_processor(tiny_vlm_folder).tokenizer
     number = encoder_module.add_token(tiny_vlm_folder, tmp_path, "<|query|>", len(known))

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from analogen.relsim.asking import YesNo
-from analogen.relsim.checkpoint import write_adapter
 from analogen.relsim.config import read_settings
 from analogen.relsim.corpus import LABELS, Corpus
-from analogen.relsim.filter import QUESTION
-from analogen.relsim.fitting import load_pixels
 from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
-from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
-from analogen.relsim.tuning.settings import TuningSettings
-from analogen.relsim.vlm import Pixels, Turn
+from analogen.relsim.vlm.checkpoint import write_adapter
+from analogen.relsim.vlm.filter import QUESTION
+from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.preprocessing import load_pixels
+from analogen.relsim.vlm.query import YesNo
+from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.settings import TuningSettings
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analogen.relsim.checkpoint import layout_of, read_adapter
 from analogen.relsim.hub import fetch, is_hub_id
-from analogen.relsim.vlm import Vlm
-from analogen.relsim.vlm_loading import load_vlm
+from analogen.relsim.vlm.checkpoint import layout_of, read_adapter
+from analogen.relsim.vlm.loading import load_vlm
+from analogen.relsim.vlm.model import Vlm
 
 BASE = "Qwen/Qwen2.5-VL-7B-Instruct"
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.checkpoint import convert
 from analogen.relsim.compat import relsim
-from analogen.relsim.qwen import load_qwen
-from analogen.relsim.tuning.encoder import prepare
+from analogen.relsim.vlm.checkpoint import convert
+from analogen.relsim.vlm.encoder import load_qwen
+from analogen.relsim.vlm.training.encoder import prepare
 
-PEER = Path(__file__).resolve().parents[2] / "benchmarks" / "authors_peer.py"
+PEER = Path(__file__).resolve().parents[3] / "benchmarks" / "authors_peer.py"
 INSTALL = "pip install -c constraints.txt --no-deps relsim"
 
 

@@ -12,11 +12,11 @@ from safetensors import SafetensorError
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
-from analogen.relsim.lora import import_peft
 from analogen.relsim.one_load import one_load
 from analogen.relsim.text import quiet_transformers
-from analogen.relsim.vlm import Vlm
-from analogen.relsim.vlm_processor import load_processor
+from analogen.relsim.vlm.lora import import_peft
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.processor import load_processor
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -25,13 +25,13 @@ from torch import nn
 
 from analogen.relsim.batches import decode_ahead, is_out_of_memory
 from analogen.relsim.corpus import Corpus
-from analogen.relsim.fitting import Fitting, check_fitting
 from analogen.relsim.training.checkpoints import Saves, fingerprint
 from analogen.relsim.training.joint_batches import Share, joint_rows, sum_gradients
 from analogen.relsim.training.loop import autocast, cosine_schedule, set_lr
-from analogen.relsim.tuning.settings import TuningSettings
-from analogen.relsim.vlm import Vlm
-from analogen.relsim.vlm_loading import Base, find_base, load_vlm
+from analogen.relsim.vlm.loading import Base, find_base, load_vlm
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.preprocessing import Fitting, check_fitting
+from analogen.relsim.vlm.training.settings import TuningSettings
 
 log = logging.getLogger(__name__)
 Watch = Callable[[int, Mapping[str, float]], None]

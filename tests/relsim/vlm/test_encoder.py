@@ -14,13 +14,13 @@ from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from analogen.cli import main
-from analogen.relsim.checkpoint import convert, read_checkpoint
 from analogen.relsim.compat import RelationalSimilarity, relsim
 from analogen.relsim.encoder import RelationalEncoder, load_encoder, load_mini
-from analogen.relsim.fitting import Fitting
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.qwen import QwenEncoder, load_qwen
-from analogen.relsim.vlm import Vlm
+from analogen.relsim.vlm.checkpoint import convert, read_checkpoint
+from analogen.relsim.vlm.encoder import QwenEncoder, load_qwen
+from analogen.relsim.vlm.model import Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
 
 WHOLE = Fitting(size=None)
 

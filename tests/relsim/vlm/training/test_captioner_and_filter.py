@@ -13,16 +13,16 @@ import torch.nn.functional as F
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.captioner import GROUP_QUESTION, QUESTION, load_captioner, question_for
 from analogen.relsim.corpus import Corpus
-from analogen.relsim.filter import load_filter
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.stand_in import build_processor, random_model
 from analogen.relsim.training.joint_batches import Share, joint_rows
-from analogen.relsim.tuning import captioner, filter
-from analogen.relsim.tuning.captioner import CaptionerTask
-from analogen.relsim.tuning.loop import HAT, Place, Tuning
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.captioner import GROUP_QUESTION, QUESTION, load_captioner, question_for
+from analogen.relsim.vlm.filter import load_filter
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.tiny import build_processor, random_model
+from analogen.relsim.vlm.training import captioner, filter
+from analogen.relsim.vlm.training.captioner import CaptionerTask
+from analogen.relsim.vlm.training.loop import HAT, Place, Tuning
 
 Settings = dict[str, str]
 CAPTIONS = {"red": "{subject} melts", "blue": "a ring of {subject}"}

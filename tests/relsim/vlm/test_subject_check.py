@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.hats import load_plain
-from analogen.relsim.subject_check import SubjectCheck
+from analogen.relsim.vlm.adapters import load_plain
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score
 
 SUBJECTS = ["a bicycle", "owl", 'the "old" moon over the sea', "owl"]

@@ -11,9 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analogen.relsim.asking import GREEDY, Answer, Sampling, ask_until_good, generate, one_line, plain_words
 from analogen.relsim.batches import BatchSize, in_batches
-from analogen.relsim.captioner import PLACEHOLDER
 from analogen.relsim.english import (
     article,
     is_countable,
@@ -24,7 +22,9 @@ from analogen.relsim.english import (
     split_determiner,
     with_article,
 )
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.captioner import PLACEHOLDER
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.query import GREEDY, Answer, Sampling, ask_until_good, generate, one_line, plain_words
 
 MAX_PROMPT_WORDS = 80  # CLIP reads 77 tokens
 REQUEST = (

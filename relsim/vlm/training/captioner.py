@@ -13,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 import torch.nn.functional as F
 
-from analogen.relsim.captioner import MAX_GROUP, MIN_GROUP, question_for
-from analogen.relsim.checkpoint import write_adapter
 from analogen.relsim.config import read_settings
-from analogen.relsim.fitting import load_pixels
 from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
-from analogen.relsim.tuning.loop import HAT, Place, Start, Task, Tuning, make_start
-from analogen.relsim.tuning.settings import TuningSettings
-from analogen.relsim.vlm import Pixels, Turn
+from analogen.relsim.vlm.captioner import MAX_GROUP, MIN_GROUP, question_for
+from analogen.relsim.vlm.checkpoint import write_adapter
+from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.preprocessing import load_pixels
+from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.settings import TuningSettings
 
 
 @dataclass(frozen=True)

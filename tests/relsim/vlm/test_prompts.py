@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from analogen.relsim.asking import Sampling
-from analogen.relsim.hats import load_plain
-from analogen.relsim.prompts import PromptWriter, fill, read_prompt, request
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.adapters import load_plain
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.prompts import PromptWriter, fill, read_prompt, request
+from analogen.relsim.vlm.query import Sampling
 from analogen.relsim.world.relations import RELATIONS
 
 RING = "many {subject} arranged in a circle"

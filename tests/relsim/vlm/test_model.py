@@ -14,12 +14,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from analogen.relsim.checkpoint import read_adapter
-from analogen.relsim.stand_in import TINY, build_processor, random_adapter, random_model, save_processor
-from analogen.relsim.vlm import Pixels, Turn, Vlm
-from analogen.relsim.vlm_attention import WindowedAttention
-from analogen.relsim.vlm_loading import load_vlm, pick_dtype
-from analogen.relsim.vlm_processor import load_processor
+from analogen.relsim.vlm.attention import WindowedAttention
+from analogen.relsim.vlm.checkpoint import read_adapter
+from analogen.relsim.vlm.loading import load_vlm, pick_dtype
+from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.processor import load_processor
+from analogen.relsim.vlm.tiny import TINY, build_processor, random_adapter, random_model, save_processor
 
 EMBEDDINGS = "base_model.model.model.language_model.embed_tokens"
 

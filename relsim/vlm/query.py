@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.model import Turn, Vlm
 
 Probabilities = NDArray[np.float32]
 MAX_WORDS_CHARACTERS = 500  # of what a user puts into a question

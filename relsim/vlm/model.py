@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from transformers import LogitsProcessorList
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionAttention
 
-from analogen.relsim.lora import import_peft, lora_settings
-from analogen.relsim.vlm_attention import WindowedAttention
-from analogen.relsim.vlm_processor import Processor, load_processor
+from analogen.relsim.vlm.attention import WindowedAttention
+from analogen.relsim.vlm.lora import import_peft, lora_settings
+from analogen.relsim.vlm.processor import Processor, load_processor
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
 

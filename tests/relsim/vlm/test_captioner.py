@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.asking import Sampling
-from analogen.relsim.captioner import (
+from analogen.relsim.encoder import load_mini
+from analogen.relsim.vlm.captioner import (
     GROUP_QUESTION,
     QUESTION,
     Captioner,
@@ -22,9 +22,9 @@ from analogen.relsim.captioner import (
     question_for,
     read_caption,
 )
-from analogen.relsim.encoder import load_mini
-from analogen.relsim.fitting import Fitting
-from analogen.relsim.vlm import Turn, Vlm
+from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.query import Sampling
 
 SMALL = Fitting(size=56)
 RING = "many {subject} in a ring"
