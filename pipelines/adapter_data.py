@@ -17,7 +17,7 @@ from torch import Tensor
 
 from analogen.pipelines.loading import Loaded
 from analogen.pipelines.painter import Painter, Painting
-from analogen.relsim.corpus import Corpus, Entry
+from analogen.relsim.data.corpus import Corpus, Entry
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.english import with_article
 from analogen.relsim.text import TEXT_DIM, load_text_tower

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter import RelationalAdapter
 from analogen.pipelines.attach import attach
 from analogen.pipelines.loading import Loaded, call_arguments, tile_for
-from analogen.relsim.batches import BatchSize, in_batches, is_out_of_memory
+from analogen.relsim.data.batching import BatchSize, in_batches, is_out_of_memory
 from analogen.relsim.text import TEXT_DIM
 
 Report = Callable[[str, int, int], None]

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from analogen.pipelines.noising import Noising
 from analogen.relsim.config import read_settings
-from analogen.relsim.corpus import read_rows
+from analogen.relsim.data.corpus import read_rows
 from analogen.relsim.english import with_article
 from analogen.relsim.text import TEXT_DIM, installed_minilm, quiet_transformers
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop

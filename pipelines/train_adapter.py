@@ -34,9 +34,9 @@ from analogen.pipelines.noising import Noising
 from analogen.pipelines.painter import Painter, Painting, together
 from analogen.pipelines.predicting import predict_of
 from analogen.pipelines.residency import Residency, room_for_weights
-from analogen.relsim.batches import is_out_of_memory
 from analogen.relsim.config import read_settings
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.batching import is_out_of_memory
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.text import TEXT_DIM
 from analogen.relsim.training.checkpoints import Saves, fingerprint
 from analogen.relsim.training.joint_batches import joint_rows, sum_gradients

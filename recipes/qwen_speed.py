@@ -26,7 +26,7 @@ from accelerate import Accelerator
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.checkpoints import Saves
 from analogen.relsim.training.joint_batches import Share
 from analogen.relsim.vlm.captioner import Captioner

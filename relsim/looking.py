@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.batches import run_all
+from analogen.relsim.data.batching import run_all
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.images import read_image
 from analogen.relsim.mini.encoder import MiniEncoder

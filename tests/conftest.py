@@ -168,7 +168,7 @@ def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of 64 pictures of the relational world, each of another relation, as `analogen corpus` writes it."""
-    from analogen.relsim.corpus import Corpus
+    from analogen.relsim.data.corpus import Corpus
     from analogen.relsim.world.dataset import write_draw
 
     folder = tmp_path_factory.mktemp("world")

@@ -32,7 +32,7 @@ def command(rows: Path, root: Path, output: Path, report: Path | None, min_side:
     if report is not None:
         check_output([report])
     with quick_imports(), user_errors():
-        from analogen.relsim.corpus import Corpus
+        from analogen.relsim.data.corpus import Corpus
 
         say = counter()
         corpus = Corpus.build(rows, root, min_side_px=min_side, progress=say and partial(say, "pictures"))

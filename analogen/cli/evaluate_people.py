@@ -49,10 +49,10 @@ def space(
         raise UserError(f"--output {output}: plots are PNG: end it in .png")
     check_output([output])
     with quick_imports(), user_errors():
+        from analogen.relsim.data.shards import find_pictures
         from analogen.relsim.evaluation.space import Point, draw_space
         from analogen.relsim.evaluation.ways import check_ways, load_ways, rows_of
         from analogen.relsim.images import read_image
-        from analogen.relsim.shards import find_pictures
 
         check_ways((attribute,))
         if attribute == "relation":

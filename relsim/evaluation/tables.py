@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analogen.relsim.corpus import read_rows
-from analogen.relsim.shards import Stored
+from analogen.relsim.data.corpus import read_rows
+from analogen.relsim.data.shards import Stored
 
 
 def read_table(path: str | Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:

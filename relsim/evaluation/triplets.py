@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analogen.relsim.data.shards import Stored
 from analogen.relsim.evaluation.metrics import bootstrap_mean, rounded
 from analogen.relsim.evaluation.tables import picture_at, read_table
 from analogen.relsim.evaluation.ways import NothingLeft, Rows, Way, rows_of
-from analogen.relsim.shards import Stored
 
 COLUMNS = ("anchor", "positive", "negative", "group")
 ALL = "all"

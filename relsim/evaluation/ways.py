@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.baselines import histogram_vectors, pixel_vectors
-from analogen.relsim.batches import decode_ahead
+from analogen.relsim.data.batching import decode_ahead
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.images import Picture
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from analogen.relsim.batches import run_all
+from analogen.relsim.data.batching import run_all
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.loop import load_state, save_state
 
 STATE = "state.safetensors"

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from analogen.relsim.batches import run_all
+from analogen.relsim.data.batching import run_all
 from analogen.relsim.vlm.adapters import load_hat
 from analogen.relsim.vlm.model import Pixels, Turn, Vlm
 from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.batches import run_all
+from analogen.relsim.data.batching import run_all
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.vlm.checkpoint import Checkpoint, read_checkpoint
 from analogen.relsim.vlm.loading import load_vlm

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from analogen.relsim.batches import BatchSize, in_batches
+from analogen.relsim.data.batching import BatchSize, in_batches
 from analogen.relsim.english import (
     article,
     is_countable,

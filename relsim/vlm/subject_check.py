@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.batches import run_all
+from analogen.relsim.data.batching import run_all
 from analogen.relsim.vlm.model import Pixels, Turn, Vlm
 from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
 from analogen.relsim.vlm.query import Probabilities, YesNo, plain_words

@@ -188,7 +188,7 @@ def test_study_and_tally_fit_together(folder: Path, capsys: pytest.CaptureFixtur
 
 
 def test_corpus_writes_the_index_and_says_what_is_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from analogen.relsim.corpus import Corpus
+    from analogen.relsim.data.corpus import Corpus
 
     main(["world", "groups", "drawn", "--count", "2", "--members", "2", "--size", "64"])
     first = next(iter(sorted((folder / "drawn").glob("*.png"))))

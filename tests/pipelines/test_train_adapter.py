@@ -23,8 +23,8 @@ from analogen.pipelines.painter import Painter, Painting
 from analogen.pipelines.residency import Residency
 from analogen.pipelines.tiny import save_pipeline
 from analogen.pipelines.train_adapter import AdapterTraining, prepare
-from analogen.relsim.corpus import Corpus, Entry, Report
-from analogen.relsim.shards import Stored
+from analogen.relsim.data.corpus import Corpus, Entry, Report
+from analogen.relsim.data.shards import Stored
 from analogen.relsim.world.dataset import write_groups
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")

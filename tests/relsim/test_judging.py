@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analogen.relsim.data.shards import Stored
 from analogen.relsim.evaluation.judging import (
     SCORE_QUESTION,
     AnswerCache,
@@ -20,7 +21,6 @@ from analogen.relsim.evaluation.judging import (
     read_description,
     read_score,
 )
-from analogen.relsim.shards import Stored
 
 
 class Scripted:

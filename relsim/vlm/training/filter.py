@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.corpus import LABELS, Corpus
+from analogen.relsim.data.corpus import LABELS, Corpus
 from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
 from analogen.relsim.vlm.checkpoint import write_adapter
 from analogen.relsim.vlm.filter import QUESTION

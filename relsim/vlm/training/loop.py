@@ -23,8 +23,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast
 from torch import nn
 
-from analogen.relsim.batches import decode_ahead, is_out_of_memory
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.batching import decode_ahead, is_out_of_memory
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.checkpoints import Saves, fingerprint
 from analogen.relsim.training.joint_batches import Share, joint_rows, sum_gradients
 from analogen.relsim.training.loop import autocast, cosine_schedule, set_lr

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.joint_batches import Share, joint_rows
 from analogen.relsim.vlm.captioner import GROUP_QUESTION, QUESTION, load_captioner, question_for
 from analogen.relsim.vlm.filter import load_filter

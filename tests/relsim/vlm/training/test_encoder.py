@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from analogen.cli import main
-from analogen.relsim.corpus import Corpus
+from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.losses import contrastive_loss
 from analogen.relsim.training.joint_batches import Share, joint_rows

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
-from analogen.relsim.batches import decode_ahead
-from analogen.relsim.shards import Stored, find_pictures, keys_of_row
+from analogen.relsim.data.batching import decode_ahead
+from analogen.relsim.data.shards import Stored, find_pictures, keys_of_row
 
 MIN_SIDE_PX = 64
 LABELS = {True: "yes", False: "no"}  # the words of a row that has a label instead of a caption

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from analogen.relsim.corpus import Corpus, Example, read_rows
+from analogen.relsim.data.corpus import Corpus, Example, read_rows
 from analogen.relsim.world.dataset import write_draw, write_groups
 
 

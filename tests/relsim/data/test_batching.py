@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from analogen.relsim.batches import GROW_AFTER, BatchSize, decode_ahead, in_batches, is_out_of_memory, run_all
+from analogen.relsim.data.batching import GROW_AFTER, BatchSize, decode_ahead, in_batches, is_out_of_memory, run_all
 
 
 def fits(most: int, tried: list[int]) -> Callable[[list[int]], list[int]]:

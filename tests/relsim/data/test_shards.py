@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.shards import find_pictures, keys_of_row
+from analogen.relsim.data.shards import find_pictures, keys_of_row
 
 URL = "https://example.org/a/b.jpg?x=1,2"
 
