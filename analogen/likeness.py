@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from analogen.relsim.embedding import see
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.looking import see
 from analogen.relsim.mini.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter import AdapterConfig, RelationalAdapter, check_fits, weights_of
 from analogen.pipelines.families import FAMILIES, Family
 from analogen.pipelines.strength import Strength
-from analogen.relsim.one_load import one_load
+from analogen.relsim.loading_lock import one_load
 from analogen.relsim.text import TEXT_DIM
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from analogen.pipelines.features import NUM_FEATURES, WEIGHT, collate, decode, e
 from analogen.pipelines.layers import unit
 from analogen.pipelines.settle import settle
 from analogen.pipelines.skeleton import SkeletonPrior
-from analogen.relsim.one_load import one_load
+from analogen.relsim.loading_lock import one_load
 from analogen.relsim.world.scene import Element
 
 SHIPPED = Path(__file__).parent / "weights" / "mini"

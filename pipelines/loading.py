@@ -19,7 +19,7 @@ from analogen.pipelines.kinds import OTHERS, Kind, kind_by_call, kind_of, read_i
 from analogen.pipelines.residency import Residency
 from analogen.pipelines.running import FewSteps, Lora, Running, few_steps
 from analogen.relsim.hub import explained, fetch, is_hub_id
-from analogen.relsim.one_load import one_load
+from analogen.relsim.loading_lock import one_load
 from analogen.relsim.vlm.processor import load_processor
 
 # Larger pictures are decoded in tiles: an autoencoder's memory grows with the area.

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from analogen.relsim.containers import MAX_COUNTED, costly, count_frames
+from analogen.relsim.image_containers import MAX_COUNTED, costly, count_frames
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20

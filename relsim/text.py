@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analogen.relsim.one_load import one_load
+from analogen.relsim.loading_lock import one_load
 
 TEXT_DIM = 384
 # The published file's hash: any other weights would silently move every relation.

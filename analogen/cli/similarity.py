@@ -16,8 +16,8 @@ from analogen.models import check_device, pick_device
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from analogen.relsim.embedding import LookedOver
     from analogen.relsim.encoder import RelationalEncoder
-    from analogen.relsim.looking import LookedOver
 
 
 @click.command("similarity", context_settings=HELP)
@@ -83,7 +83,7 @@ def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
 
 def look_over_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOver:
     """All that can be read, with a bar on a terminal. Raises UserError if that is nothing, RunError for memory."""
-    from analogen.relsim.looking import look_over
+    from analogen.relsim.embedding import look_over
 
     try:
         looked = look_over(model, paths, progress=True)

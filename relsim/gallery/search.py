@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.relsim.embedding import see
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.patterns import path_pattern
 from analogen.relsim.gallery.store import Gallery, Loaded, Vectors
-from analogen.relsim.looking import see
 
 # How many times more rows than asked for are looked at again where looks count too.
 AGAIN = 20

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
-from analogen.relsim.one_load import one_load
+from analogen.relsim.loading_lock import one_load
 from analogen.relsim.text import quiet_transformers
 from analogen.relsim.vlm.lora import import_peft
 from analogen.relsim.vlm.model import Vlm

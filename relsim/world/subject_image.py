@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from analogen.relsim.containers import costly
+from analogen.relsim.image_containers import costly
 from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise
 
 MAX_SVG_BYTES = 2 * 2**20

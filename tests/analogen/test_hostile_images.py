@@ -19,7 +19,7 @@ import pytest
 from hostile_images import available, grey_tiff, write_all
 from PIL import Image
 
-from analogen.relsim.containers import MAX_COUNTED, MAX_SCANS, costly, count_frames
+from analogen.relsim.image_containers import MAX_COUNTED, MAX_SCANS, costly, count_frames
 from analogen.relsim.images import read_image
 
 RUN = Path(hostile_images.__file__).with_name("hostile_run.py")

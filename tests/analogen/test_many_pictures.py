@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim import looking
+from analogen.relsim import embedding
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.vlm.model import Vlm
 
@@ -72,13 +72,13 @@ def test_pictures_of_a_folder_are_not_held_in_memory_together(
     folder: Path, picture: Path, tiny_encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[tuple[int, int]]] = []
-    see = looking.see
+    see = embedding.see
 
-    def watched(encoder: looking.RelationalEncoder, images: list[Image.Image]) -> list[looking.Seen]:
+    def watched(encoder: embedding.RelationalEncoder, images: list[Image.Image]) -> list[embedding.Seen]:
         seen.append({image.size for image in images})
         return see(encoder, images)
 
-    monkeypatch.setattr(looking, "see", watched)
+    monkeypatch.setattr(embedding, "see", watched)
     command = ["similarity", str(picture), str(folder), "--encoder", str(tiny_encoder_folder), "--device", "cpu"]
     assert main(command) == 2
     assert len(seen) == 2  # batches of 32

@@ -191,7 +191,7 @@ def scene_seeds() -> list[bytes]:
 
 
 TARGETS = {
-    "image": Target(image, image_seeds, ("PIL", "analogen.relsim.images", "analogen.relsim.containers",
+    "image": Target(image, image_seeds, ("PIL", "analogen.relsim.images", "analogen.relsim.image_containers",
                                          "analogen.relsim.world.subject_image")),
     "manifest": Target(manifest, manifest_seeds, ("analogen.manifest", "analogen.plain", "analogen.types", "csv")),
     "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.recall", "analogen.plain")),
