@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.generator import PREVIEW_PX, Generator, Row, draw, malformed, sample
-from analogen.relsim.judges import Judge
+from analogen.relsim.evaluation.judge_classifiers import Judge
 from analogen.relsim.world.dataset import (
     Selection,
     draw_sample,

@@ -38,9 +38,9 @@ if [ "$kind" = cpu ]; then
     encoder=$runs/encoder-confused
     go_on confused "$runs/encoder-anchored" "$encoder"
 fi
-analogen train judge --config "$top/relsim/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
+analogen train judge --config "$top/relsim/evaluation/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
     --set pool="$runs/judge-pool"
-analogen train judge --config "$top/relsim/presets/judge-subject-cpu.toml" --set output="$runs/judges/subject" \
+analogen train judge --config "$top/relsim/evaluation/presets/judge-subject-cpu.toml" --set output="$runs/judges/subject" \
     --set init="$runs/judges/relation" --set pool="$runs/judge-pool-fine"
 
 if [ "${INSTALL:-}" = 1 ]; then

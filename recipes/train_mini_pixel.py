@@ -29,7 +29,7 @@ from analogen.pipelines.residency import Residency
 from analogen.relsim.config import read_settings
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
-from analogen.relsim.judges import Judge
+from analogen.relsim.evaluation.judge_classifiers import Judge
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.dataset import chosen_relations, draw_sample

@@ -91,10 +91,10 @@ def retrieval(
     if output is not None:
         check_output([output])
     with quick_imports(), user_errors():
-        from analogen.relsim.evaluation.folders import prepare_search, run_search
+        from analogen.relsim.evaluation.folder_retrieval import prepare_search, run_search
         from analogen.relsim.evaluation.judging import AnswerCache
+        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
         from analogen.relsim.evaluation.tables import write_rows
-        from analogen.relsim.evaluation.ways import check_ways, load_ways
 
         check_ways(by)
         search = prepare_search(gallery, query_dir, groups, queries, seed)
@@ -113,7 +113,7 @@ def retrieval(
 def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
     with quick_imports(), user_errors():
         from analogen.relsim.encoder import load_encoder
-        from analogen.relsim.evaluation.world import run_retrieval
+        from analogen.relsim.evaluation.world_retrieval import run_retrieval
 
         # Always on the CPU unless told otherwise: the figures of the results table come from there.
         place = "cpu" if device == "auto" else pick_device(device)
@@ -136,8 +136,8 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
     """
     check_device(device)
     with quick_imports(), user_errors():
+        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
         from analogen.relsim.evaluation.triplets import read_triplets, run_triplets
-        from analogen.relsim.evaluation.ways import check_ways, load_ways
 
         check_ways(by)
         rows = read_triplets(table)
@@ -227,7 +227,7 @@ def analogy(
 def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: str, dtype: str) -> int:
     with quick_imports(), user_errors():
         from analogen.relsim.evaluation.analogies import WAYS, read_analogies, run_analogies
-        from analogen.relsim.evaluation.ways import check_ways, load_ways
+        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
 
         check_ways(by or WAYS)
         made = read_analogies(table)

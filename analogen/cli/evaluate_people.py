@@ -50,8 +50,8 @@ def space(
     check_output([output])
     with quick_imports(), user_errors():
         from analogen.relsim.data.shards import find_pictures
-        from analogen.relsim.evaluation.space import Point, draw_space
-        from analogen.relsim.evaluation.ways import check_ways, load_ways, rows_of
+        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways, rows_of
+        from analogen.relsim.evaluation.similarity_space import Point, draw_space
         from analogen.relsim.images import read_image
 
         check_ways((attribute,))
@@ -94,7 +94,7 @@ def study(table: Path, output: Path, question: str | None, max_side: int, seed: 
     key_path = output.with_suffix(".key.json")
     check_output([output, key_path])
     with quick_imports(), user_errors():
-        from analogen.relsim.evaluation.study import QUESTION, build_study
+        from analogen.relsim.evaluation.human_study import QUESTION, build_study
 
         built = build_study(table, " ".join((question or QUESTION).split()), seed, max_side)
     write_atomic(output, built.page.encode())
@@ -112,7 +112,7 @@ def study(table: Path, output: Path, question: str | None, max_side: int, seed: 
 def tally(answers: tuple[Path, ...], key: Path, seed: int) -> None:
     """Count the answers that participants saved; one JSON line for every two methods, with a 95 % interval."""
     with user_errors():
-        from analogen.relsim.evaluation.study import read_answers, read_key, tally
+        from analogen.relsim.evaluation.human_study import read_answers, read_key, tally
 
         read = read_key(key)
         rows = list(tally(read, read_answers(answers, read), seed))

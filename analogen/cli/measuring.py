@@ -65,7 +65,7 @@ def load_judge(name: str | None, model: str, variable: str, workers: int, device
         from analogen.relsim.evaluation.vlm_judge import load_vlm_judge
 
         return load_vlm_judge(name, pick_device(device), dtype)
-    from analogen.relsim.evaluation.endpoint import EndpointError, EndpointJudge, key_from
+    from analogen.relsim.evaluation.endpoint_judge import EndpointError, EndpointJudge, key_from
 
     judge = EndpointJudge(name, model, key_from(variable), workers=workers)
     try:
@@ -78,8 +78,8 @@ def load_judge(name: str | None, model: str, variable: str, workers: int, device
 @contextmanager
 def run_errors() -> Iterator[None]:
     """Failures while measuring that the user can mend, as one line."""
-    from analogen.relsim.evaluation.endpoint import EndpointError
-    from analogen.relsim.evaluation.ways import NothingLeft
+    from analogen.relsim.evaluation.endpoint_judge import EndpointError
+    from analogen.relsim.evaluation.similarity_measures import NothingLeft
 
     try:
         yield

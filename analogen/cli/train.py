@@ -113,7 +113,7 @@ def judge(config: Path, overrides: tuple[str, ...]) -> None:
     """Train a classifier of relations or subjects, which only evaluation uses."""
     settings = _check(config, overrides)
     from analogen.relsim.config import read_settings
-    from analogen.relsim.judges import JudgeSettings, run
+    from analogen.relsim.evaluation.judge_classifiers import JudgeSettings, run
 
     with user_errors():
         read_settings(JudgeSettings, config, settings)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from analogen.relsim.data.shards import Stored
 from analogen.relsim.evaluation.metrics import bootstrap_mean, rounded
+from analogen.relsim.evaluation.similarity_measures import NothingLeft, Way, rows_of
 from analogen.relsim.evaluation.tables import picture_at, read_table
-from analogen.relsim.evaluation.ways import NothingLeft, Way, rows_of
 
 COLUMNS = ("input", "instruction", "output")
 # The paper's second table: relsim up, CLIP-I down (less is copied), LPIPS up (less is copied).

@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from PIL import Image
 
-from analogen.relsim.evaluation.ways import Readable
+from analogen.relsim.evaluation.similarity_measures import Readable
 
 Value = TypeVar("Value")
 TRIES = 3

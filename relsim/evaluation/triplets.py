@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from analogen.relsim.data.shards import Stored
 from analogen.relsim.evaluation.metrics import bootstrap_mean, rounded
+from analogen.relsim.evaluation.similarity_measures import NothingLeft, Rows, Way, rows_of
 from analogen.relsim.evaluation.tables import picture_at, read_table
-from analogen.relsim.evaluation.ways import NothingLeft, Rows, Way, rows_of
 
 COLUMNS = ("anchor", "positive", "negative", "group")
 ALL = "all"

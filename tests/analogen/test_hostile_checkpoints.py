@@ -216,7 +216,7 @@ def test_state_of_a_training(payload: bytes, tmp_path: Path, no_trap: None) -> N
 
 
 def test_judge(payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.relsim.judges import Judge
+    from analogen.relsim.evaluation.judge_classifiers import Judge
 
     (tmp_path / "config.json").write_text('{"classes": ["a", "b"], "size": 32, "width": 8}')
     (tmp_path / "model.safetensors").write_bytes(payload)
@@ -226,7 +226,7 @@ def test_judge(payload: bytes, tmp_path: Path, no_trap: None) -> None:
 def test_peer_s_model(payload: bytes, tmp_path: Path, no_trap: None) -> None:
     from transformers import Dinov2Config
 
-    from analogen.relsim.evaluation.peers import Dino
+    from analogen.relsim.evaluation.external_models import Dino
 
     Dinov2Config(hidden_size=32, num_hidden_layers=1, num_attention_heads=4).save_pretrained(tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(payload)

@@ -13,7 +13,7 @@ from analogen.pipelines.pixel import PixelSettings
 from analogen.pipelines.train import ComposerSettings
 from analogen.pipelines.train_adapter import AdapterSettings
 from analogen.relsim.config import read_settings
-from analogen.relsim.judges import JudgeSettings
+from analogen.relsim.evaluation.judge_classifiers import JudgeSettings
 from analogen.relsim.mini.train import EncoderSettings
 from analogen.relsim.vlm.training.captioner import CaptionerTuning
 from analogen.relsim.vlm.training.encoder import EncoderTuning

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from analogen.relsim.data.shards import Found, Stored, find_pictures, keys_of_row
 from analogen.relsim.evaluation.judging import AnswerCache, Judge, judge_pairs
 from analogen.relsim.evaluation.metrics import Vectors, bootstrap_mean, nearest, recall, rounded
+from analogen.relsim.evaluation.similarity_measures import NothingLeft, Rows, Way, rows_of
 from analogen.relsim.evaluation.tables import table_rows
-from analogen.relsim.evaluation.ways import NothingLeft, Rows, Way, rows_of
 
 RECALLS = (1, 5, 10)
 Progress = Callable[[str, int, int], None]

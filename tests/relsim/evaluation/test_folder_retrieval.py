@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.baselines import histogram_vectors
-from analogen.relsim.evaluation.folders import prepare_search, run_search
+from analogen.relsim.evaluation.baselines import histogram_vectors
+from analogen.relsim.evaluation.folder_retrieval import prepare_search, run_search
 from analogen.relsim.evaluation.judging import AnswerCache
-from analogen.relsim.evaluation.ways import Cosine, NothingLeft
+from analogen.relsim.evaluation.similarity_measures import Cosine, NothingLeft
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 220)}
 HISTOGRAM = Cosine("histogram", histogram_vectors)

@@ -10,8 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim import judges
-from analogen.relsim.judges import Judge, JudgeNet, JudgeSettings, accuracy, judges_selection, run, train_judge
+from analogen.relsim.evaluation import judge_classifiers
+from analogen.relsim.evaluation.judge_classifiers import (
+    Judge,
+    JudgeNet,
+    JudgeSettings,
+    accuracy,
+    judges_selection,
+    run,
+    train_judge,
+)
 from analogen.relsim.mini import data, single_subjects
 from analogen.relsim.mini.data import Pool, draw_pool
 from analogen.relsim.world.art import ArtLibrary
@@ -79,8 +87,8 @@ def test_run_writes_a_judge_and_its_accuracy(
 ) -> None:
     for module in (data, single_subjects):
         monkeypatch.setattr(module, "SHARD", 4)
-    monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
-    monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
+    monkeypatch.setattr(judge_classifiers, "judges_selection", lambda: few_selection)
+    monkeypatch.setattr(judge_classifiers, "RELATIONS", {name: RELATIONS[name] for name in FEW})
     overrides = {
         "what": "subject", "output": str(tmp_path / "judge"), "pool": str(tmp_path / "pool"), "shards": "1",
         "portrait_shards": "1", "draw_workers": "1", "steps": "1", "batch_size": "4", "width": "8",
@@ -96,8 +104,8 @@ def test_judge_starts_from_the_convolutions_of_another(
 ) -> None:
     for module in (data, single_subjects):
         monkeypatch.setattr(module, "SHARD", 4)
-    monkeypatch.setattr(judges, "judges_selection", lambda: few_selection)
-    monkeypatch.setattr(judges, "RELATIONS", {name: RELATIONS[name] for name in FEW})
+    monkeypatch.setattr(judge_classifiers, "judges_selection", lambda: few_selection)
+    monkeypatch.setattr(judge_classifiers, "RELATIONS", {name: RELATIONS[name] for name in FEW})
     torch.manual_seed(4)
     other = Judge(JudgeNet(9, 8), list("abcdefghi"), 64)
     other.save(tmp_path / "other")
@@ -107,7 +115,7 @@ def test_judge_starts_from_the_convolutions_of_another(
         seen.update(net.state_dict())
         return net
 
-    monkeypatch.setattr(judges, "train_judge", keep)
+    monkeypatch.setattr(judge_classifiers, "train_judge", keep)
     overrides = {
         "what": "subject", "output": str(tmp_path / "judge"), "pool": str(tmp_path / "pool"), "shards": "1",
         "portrait_shards": "1", "draw_workers": "1", "width": "8", "image_size": "64", "tested": "4",

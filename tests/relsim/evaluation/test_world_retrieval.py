@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from analogen.relsim.baselines import pixel_vectors
-from analogen.relsim.evaluation import world
+from analogen.relsim.evaluation import world_retrieval
+from analogen.relsim.evaluation.baselines import pixel_vectors
 from analogen.relsim.evaluation.metrics import recall_at
-from analogen.relsim.evaluation.ways import encoder_ways
-from analogen.relsim.evaluation.world import TRAPS, Galleries, draw_galleries, run_retrieval
+from analogen.relsim.evaluation.similarity_measures import encoder_ways
+from analogen.relsim.evaluation.world_retrieval import TRAPS, Galleries, draw_galleries, run_retrieval
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Sample, Selection, draw_sample, trap_of
 from analogen.relsim.world.relations import RELATIONS, Relation
@@ -53,8 +53,8 @@ def test_matches_show_another_subject_and_traps_the_same_looks(
         trapped.append((sample, trap_of(sample, relation, rng)))
         return trapped[-1][1]
 
-    monkeypatch.setattr(world, "draw_sample", spy_draw)
-    monkeypatch.setattr(world, "trap_of", spy_trap)
+    monkeypatch.setattr(world_retrieval, "draw_sample", spy_draw)
+    monkeypatch.setattr(world_retrieval, "trap_of", spy_trap)
     draw_galleries(KINDS, few_selection, 6, seed=1)
     assert len(trapped) == 6 * TRAPS
     for query, trap in trapped:

@@ -17,7 +17,7 @@ from PIL import Image
 from analogen.relsim.evaluation.metrics import bootstrap_mean, rounded
 from analogen.relsim.evaluation.tables import picture_at, read_table
 
-TEMPLATE = Path(__file__).parent / "study.html"
+TEMPLATE = Path(__file__).parent / "human_study.html"
 COLUMNS = ("reference", "a", "b", "a_method", "b_method")
 QUESTION = "Which of the two pictures follows the same idea as the reference?"
 CHOICES = ("left", "right", "tie")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.evaluation.space import Point, draw_space
+from analogen.relsim.evaluation.similarity_space import Point, draw_space
 
 RED, BLUE, GREEN = (230, 10, 10), (10, 10, 230), (10, 200, 10)
 

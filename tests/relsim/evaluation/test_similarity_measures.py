@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.baselines import pixel_vectors
 from analogen.relsim.data.shards import Stored
-from analogen.relsim.evaluation.ways import Cosine, NothingLeft, check_ways, load_ways, rows_of
+from analogen.relsim.evaluation.baselines import pixel_vectors
+from analogen.relsim.evaluation.similarity_measures import Cosine, NothingLeft, check_ways, load_ways, rows_of
 
 
 def save(folder: Path, count: int) -> list[Stored]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.evaluation.metrics import recall_at
-from analogen.relsim.evaluation.ways import encoder_ways
+from analogen.relsim.evaluation.similarity_measures import encoder_ways
 from analogen.relsim.world.dataset import (
     Sample,
     Selection,

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.relsim.evaluation import peers
-from analogen.relsim.evaluation.peers import Clip, Dino, Lpips, load_peer
-from analogen.relsim.evaluation.ways import check_ways, load_ways
+from analogen.relsim.evaluation import external_models
+from analogen.relsim.evaluation.external_models import Clip, Dino, Lpips, load_peer
+from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
 
 
 def noise(seed: int, size: tuple[int, int] = (50, 40)) -> Image.Image:
@@ -96,7 +96,7 @@ def test_named_ways_load_from_a_folder(clip_folder: Path, dino_folder: Path) -> 
 
 
 def test_clip_t_asks_by_words_and_qwen_t_compares_words(clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "CLIP", str(clip_folder))
+    monkeypatch.setattr(external_models, "CLIP", str(clip_folder))
 
     def describe(images: list[Image.Image]) -> list[str]:
         return [f"a picture of width {'abc'[image.width % 3]}" for image in images]
@@ -116,7 +116,7 @@ def test_qwen_describes_through_the_vlm(
 ) -> None:
     from analogen.relsim.evaluation import judging
 
-    monkeypatch.setattr(peers, "CLIP", str(clip_folder))
+    monkeypatch.setattr(external_models, "CLIP", str(clip_folder))
     # A random model may say nothing at all.
     monkeypatch.setattr(judging, "read_description", lambda answer: answer or "nothing")
     way = load_peer("qwen-t", str(tiny_vlm_folder))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.evaluation.endpoint import EndpointError, EndpointJudge, key_from
+from analogen.relsim.evaluation.endpoint_judge import EndpointError, EndpointJudge, key_from
 
 PICTURES = [Image.fromarray(np.full((30, 2000, 3), value, np.uint8)) for value in (40, 200)]
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.evaluation.ways import Cosine, Rows, Vectors, Way
+from analogen.relsim.evaluation.similarity_measures import Cosine, Rows, Vectors, Way
 from analogen.relsim.hub import BASE_FILES, fetch, is_hub_id
 from analogen.relsim.text import quiet_transformers
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.baselines import histogram_vectors, pixel_vectors
 from analogen.relsim.data.batching import decode_ahead
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
+from analogen.relsim.evaluation.baselines import histogram_vectors, pixel_vectors
 from analogen.relsim.images import Picture
 
 Vectors = NDArray[np.float32]
@@ -145,7 +145,7 @@ def load_ways(
         if name in OWN:
             found.append(Cosine(name, own[OWN[name]]))
         else:
-            from analogen.relsim.evaluation.peers import load_peer
+            from analogen.relsim.evaluation.external_models import load_peer
 
             found.append(load_peer(name, source or None, device, search=search, describe=describe))
     return found

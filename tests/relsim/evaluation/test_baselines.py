@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from analogen.relsim.baselines import histogram_vectors, pixel_vectors
+from analogen.relsim.evaluation.baselines import histogram_vectors, pixel_vectors
 
 
 def picture(seed: int) -> Image.Image:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.baselines import histogram_vectors
 from analogen.relsim.evaluation.analogies import read_analogies, run_analogies
+from analogen.relsim.evaluation.baselines import histogram_vectors
+from analogen.relsim.evaluation.similarity_measures import Cosine, NothingLeft, Rows, Vectors
 from analogen.relsim.evaluation.triplets import read_triplets, run_triplets
-from analogen.relsim.evaluation.ways import Cosine, NothingLeft, Rows, Vectors
 
 HISTOGRAM = Cosine("histogram", histogram_vectors)
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from analogen.relsim.evaluation.study import Study, build_study, read_answers, read_key, tally
+from analogen.relsim.evaluation.human_study import Study, build_study, read_answers, read_key, tally
 
 METHODS = ("ours-secret", "theirs-secret")
 
