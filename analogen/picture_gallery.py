@@ -58,7 +58,7 @@ class PictureGallery:
     def open(cls, uri: str | Path, device: str = "auto") -> PictureGallery:
         """A gallery that exists, with the encoder that made it."""
         with user_errors():
-            from analogen.relsim.gallery.adding import about_of
+            from analogen.relsim.gallery.indexing import about_of
             from analogen.relsim.gallery.store import Gallery
 
             gallery = Gallery.open(uri)
@@ -71,13 +71,13 @@ class PictureGallery:
     def make(cls, uri: str | Path, folders: Sequence[Path], device: str = "auto") -> tuple[PictureGallery, Indexed]:
         """A gallery of all pictures in the folders, made or brought up to date: what is known already is left."""
         with user_errors():
-            from analogen.relsim.gallery.adding import about_of, add
+            from analogen.relsim.gallery.indexing import about_of, add
             from analogen.relsim.gallery.store import Gallery
 
             encoder = load_encoder("mini", pick_device(device))
             gallery = Gallery.open_or_create(uri, about_of(encoder, "mini"))
             with gallery.writing():
-                from analogen.relsim.gallery.adding import missing
+                from analogen.relsim.gallery.indexing import missing
 
                 told = add(gallery, folders, encoder)
                 gallery.remove(missing(gallery.known()))

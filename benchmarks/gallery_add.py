@@ -20,7 +20,7 @@ from machine import describe
 from PIL import Image
 
 from analogen.relsim.encoder import load_mini
-from analogen.relsim.gallery import adding
+from analogen.relsim.gallery import indexing
 from analogen.relsim.gallery.store import Gallery
 from analogen.relsim.world.dataset import write_draw
 
@@ -58,10 +58,10 @@ def main() -> None:
 
         loop, loop_worked = timed(one_by_one)
 
-        gallery = Gallery.create(Path(made) / "gallery", adding.about_of(encoder, "mini"))
-        added, added_worked = timed(lambda: adding.add(gallery, [photos], encoder))
+        gallery = Gallery.create(Path(made) / "gallery", indexing.about_of(encoder, "mini"))
+        added, added_worked = timed(lambda: indexing.add(gallery, [photos], encoder))
         assert len(gallery) == given.pictures
-        again, _ = timed(lambda: adding.add(gallery, [photos], encoder))
+        again, _ = timed(lambda: indexing.add(gallery, [photos], encoder))
         rows = gallery.load()
         order = np.argsort(rows.rows["path"])
         whole = np.stack(table)

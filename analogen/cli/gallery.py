@@ -63,8 +63,8 @@ def add(
     """
     check_device(device)
     with quick_imports(), user_errors():
-        from analogen.relsim.gallery.adding import about_of, find_files
-        from analogen.relsim.gallery.adding import add as add_to
+        from analogen.relsim.gallery.indexing import about_of, find_files
+        from analogen.relsim.gallery.indexing import add as add_to
         from analogen.relsim.gallery.store import Gallery
 
         if next(find_files(folders), None) is None:
@@ -144,7 +144,7 @@ def search(
     if page is not None:
         check_output([page])
     with quick_imports(), user_errors():
-        from analogen.relsim.gallery.adding import about_of
+        from analogen.relsim.gallery.indexing import about_of
         from analogen.relsim.gallery.search import Filters, make_query
         from analogen.relsim.gallery.search import search as search_in
         from analogen.relsim.gallery.store import Gallery
@@ -176,7 +176,7 @@ def search(
 def info(uri: str, format_: str) -> None:
     """Say what a gallery holds."""
     with _opened(uri) as gallery:
-        from analogen.relsim.gallery.adding import missing
+        from analogen.relsim.gallery.indexing import missing
 
         known = gallery.known()
         told = {
@@ -201,7 +201,7 @@ def remove(paths: tuple[str, ...], gone: bool, uri: str, format_: str) -> None:
     if not paths and not gone:
         raise UserError("nothing says what to remove: name files or folders, or give --gone")
     with _opened(uri) as gallery, gallery.writing():
-        from analogen.relsim.gallery.adding import matching, missing
+        from analogen.relsim.gallery.indexing import matching, missing
 
         known = gallery.known()
         chosen = matching(known, paths)
@@ -226,7 +226,7 @@ def export(output: Path, uri: str, format_: str) -> None:
         raise UserError(f"{output}: expected a name that ends in .jsonl, .npz or .parquet")
     check_output([output])
     with _opened(uri) as gallery:
-        from analogen.relsim.gallery.exporting import exported
+        from analogen.relsim.gallery.export import exported
 
         data, rows = exported(gallery, output.suffix)
     write_atomic(output, data)
@@ -330,8 +330,8 @@ def _write_search(
     words: Sequence[str],
     found: Sequence[Found],
 ) -> None:
-    from analogen.relsim.gallery.adding import thumbnail_of
-    from analogen.relsim.gallery.page import Shown, write_page
+    from analogen.relsim.gallery.html_page import Shown, write_page
+    from analogen.relsim.gallery.indexing import thumbnail_of
 
     asked = [
         Shown(thumbnail_of(image), path.name, "reference") for image, path in zip(pictures, references, strict=True)
@@ -345,7 +345,7 @@ def _write_search(
 
 
 def _write_groups(page: Path, gallery: Gallery, row_ids: Any, found: Sequence[Any], told: Sequence[Any]) -> None:
-    from analogen.relsim.gallery.page import Shown, write_page
+    from analogen.relsim.gallery.html_page import Shown, write_page
 
     sections = []
     for group, row in zip(found, told, strict=True):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from analogen.relsim.embedding import see
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.gallery.patterns import path_pattern
+from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.store import Gallery, Loaded, Vectors
 
 # How many times more rows than asked for are looked at again where looks count too.

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from analogen.relsim.world import objects  # noqa: F401  (registers its props)
-from analogen.relsim.world.look import DRAWERS, Look, Shapes, arc, even, prop, shade, solid
+from analogen.relsim.world import prop_objects  # noqa: F401  (registers its props)
 from analogen.relsim.world.palette import luminance, mix, palette_of, resolve
+from analogen.relsim.world.prop_primitives import DRAWERS, Look, Shapes, arc, even, prop, shade, solid
 from analogen.relsim.world.scene import Background, Element
 from analogen.relsim.world.shapes import (
     Linear,

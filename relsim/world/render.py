@@ -1,7 +1,7 @@
 """The one renderer: draws a scene as pixels, for training pictures and results alike.
 
 `svg.py` writes the same picture as layered SVG: both take props from `props.py`, backgrounds from
-`backgrounds.py`, and looks from `looks.py`.
+`backgrounds.py`, and looks from `effects.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import skia
 from numpy.typing import NDArray
 
-from analogen.relsim.world import looks
+from analogen.relsim.world import effects
 from analogen.relsim.world.art import Art, ArtLibrary, Pixels
 from analogen.relsim.world.backgrounds import draw_background
 from analogen.relsim.world.palette import resolve
@@ -114,8 +114,8 @@ def check_size(width: int, height: int | None) -> tuple[int, int]:
 def element_matrix(scene: Scene, element: Element) -> NDArray[np.float64]:
     """(3, 3): from the element's own frame (see Layout) to the canvas, in half short sides from its centre."""
     frame = scene.frame
-    placed = looks.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
-    return placed @ looks.affine(element.x, element.y, element.turn, element.mirror, element.size)
+    placed = effects.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
+    return placed @ effects.affine(element.x, element.y, element.turn, element.mirror, element.size)
 
 
 def level_of(scene: Scene, element: Element, unit: float, side: float) -> int:
@@ -141,7 +141,7 @@ class Layout:
 
 def lay_out(element: Element) -> Layout:
     width, height = math.sqrt(element.aspect), 1 / math.sqrt(element.aspect)
-    clip = looks.clip_path(element.clip, width, height)
+    clip = effects.clip_path(element.clip, width, height)
     if element.clip.kind in ("window", "lens"):
         side = 1 / element.clip.amount
         art = (-(1 + element.clip.u) * side / 2, -(1 + element.clip.v) * side / 2, side, side)
@@ -153,7 +153,7 @@ def lay_out(element: Element) -> Layout:
 def colors_of(scene: Scene, element: Element) -> list[float] | None:
     """The element's colour matrix; the scene's own hue turns things only."""
     hue = element.hue + (scene.frame.hue if element.is_thing else 0)
-    return looks.color_matrix(
+    return effects.color_matrix(
         hue, element.saturation, element.brightness, flat_color(scene, element), element.silhouette
     )
 
@@ -263,7 +263,7 @@ class _Painter:
         canvas = surface.getCanvas()
         canvas.scale(_SHADOW_PX / (2 * half), _SHADOW_PX / (2 * half))
         canvas.translate(half, half)
-        paint = _paint(looks.color_matrix(0, 1, 1, "#000000", 1), 1.0)
+        paint = _paint(effects.color_matrix(0, 1, 1, "#000000", 1), 1.0)
         paint.setImageFilter(skia.ImageFilters.Blur(SHADOW_BLUR, SHADOW_BLUR))
         canvas.saveLayer(None, paint)
         self._draw(canvas, element, np.eye(3))
@@ -303,7 +303,7 @@ class _Painter:
             if patterned:
                 canvas.saveLayer(place, skia.Paint(Alphaf=element.silhouette, BlendMode=skia.BlendMode.kSrcATop))
                 color = flat_color(scene, element)
-                draw_shapes(canvas, looks.pattern_shapes(element.pattern, color, layout.width, layout.height))
+                draw_shapes(canvas, effects.pattern_shapes(element.pattern, color, layout.width, layout.height))
                 canvas.restore()
                 canvas.restore()
         if sketch_share > 0:
@@ -315,18 +315,18 @@ class _Painter:
     def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
         art, standing = self._cast.art(self._scene, element.kind), element.standing
         if element.pixel > 0:
-            columns, rows = looks.block_counts(element)
+            columns, rows = effects.block_counts(element)
             key: Hashable = (art, standing, columns, rows)
-            blocks = _IMAGES.get(key, lambda: _image(looks.pixelate(art.pixels(192, standing), columns, rows)))
+            blocks = _IMAGES.get(key, lambda: _image(effects.pixelate(art.pixels(192, standing), columns, rows)))
             return blocks, _BLOCKS
         level = level_of(self._scene, element, self._unit, side)
         return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
 
     def _sketch(self, element: Element, side: float) -> skia.Image:
         art, standing = self._cast.art(self._scene, element.kind), element.standing
-        level = min(level_of(self._scene, element, self._unit, side), looks.SKETCH_PX)
+        level = min(level_of(self._scene, element, self._unit, side), effects.SKETCH_PX)
         key = (art, standing, "sketch", level)
-        return _IMAGES.get(key, lambda: _image(looks.sketch(art.pixels(level, standing))))
+        return _IMAGES.get(key, lambda: _image(effects.sketch(art.pixels(level, standing))))
 
 
 def sketch_shares(sketch: float) -> tuple[float, float]:

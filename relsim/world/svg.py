@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 
 from PIL import Image
 
-from analogen.relsim.world import looks
+from analogen.relsim.world import effects
 from analogen.relsim.world.art import Pixels, prefixed_ids
 from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, texture
 from analogen.relsim.world.render import (
@@ -100,13 +100,13 @@ class _Writer:
         ground = self._scene.background
         if ground.kind in TEXTURED:
             return _image(texture(ground, self._width, self._height), (0, 0, self._width, self._height))
-        canvas = looks.affine(self._width / 2, self._height / 2, 0, False, self._unit)
+        canvas = effects.affine(self._width / 2, self._height / 2, 0, False, self._unit)
         shapes = self._shapes(background_shapes(ground, *self._reach))
-        return f'<g transform="{looks.svg_matrix(canvas)}">{shapes}</g>'
+        return f'<g transform="{effects.svg_matrix(canvas)}">{shapes}</g>'
 
     def element(self, element: Element) -> str:
         scene = self._scene
-        canvas = looks.affine(self._width / 2, self._height / 2, 0, False, self._unit)
+        canvas = effects.affine(self._width / 2, self._height / 2, 0, False, self._unit)
         layout = lay_out(element)
         if element.is_thing:
             content = self._thing(element, layout.art, (layout.width, layout.height))
@@ -114,14 +114,14 @@ class _Writer:
             x, y, width, height = layout.art
             content = self._shapes(shapes_of(scene, element, self._reach))
             if element.clip.kind in ("window", "lens"):
-                zoom = looks.affine(x + width / 2, y + height / 2, 0, False, width)
-                content = f'<g transform="{looks.svg_matrix(zoom)}">{content}</g>'
+                zoom = effects.affine(x + width / 2, y + height / 2, 0, False, width)
+                content = f'<g transform="{effects.svg_matrix(zoom)}">{content}</g>'
             content = self._colored(element, content, None)
         if element.opacity < 1:
             content = f'<g opacity="{element.opacity:.4g}">{content}</g>'
         if layout.clip:
             content = f'<g clip-path="url(#{self._clip(layout.clip)})">{content}</g>'
-        content = f'<g transform="{looks.svg_matrix(canvas @ element_matrix(scene, element))}">{content}</g>'
+        content = f'<g transform="{effects.svg_matrix(canvas @ element_matrix(scene, element))}">{content}</g>'
         if element.is_thing and scene.shadow > 0:
             content = f'<g filter="url(#{self._shadow(element)})">{content}</g>'
         return content
@@ -143,8 +143,8 @@ class _Writer:
         art, name = self._cast.art(self._scene, element.kind), f"art-{element.kind}"
         standing = element.standing
         if element.pixel > 0:
-            columns, rows = looks.block_counts(element)
-            blocks = looks.pixelate(art.pixels(192, standing), columns, rows)
+            columns, rows = effects.block_counts(element)
+            blocks = effects.pixelate(art.pixels(192, standing), columns, rows)
             # The attribute is for resvg and Inkscape, the style for browsers.
             return _image(blocks, place, 'image-rendering="optimizeSpeed" style="image-rendering:pixelated" ')
         name += "-standing" if standing else ""
@@ -159,10 +159,10 @@ class _Writer:
 
     def _sketch(self, element: Element, place: tuple[float, float, float, float], share: float) -> str:
         art = self._cast.art(self._scene, element.kind)
-        level = min(level_of(self._scene, element, self._unit, max(place[2:])), looks.SKETCH_PX)
+        level = min(level_of(self._scene, element, self._unit, max(place[2:])), effects.SKETCH_PX)
         name = f"sketch-{element.kind}-{level}" + ("-standing" if element.standing else "")
         if ("sketch", name) not in self._defined:
-            drawing = _image(looks.sketch(art.pixels(level, element.standing)), (0, 0, 1, 1))
+            drawing = _image(effects.sketch(art.pixels(level, element.standing)), (0, 0, 1, 1))
             self._define(("sketch", name), name, f'<g id="{{id}}">{drawing}</g>')
         return f'<g opacity="{share:.4g}">{_use(name, place)}</g>'
 
@@ -187,7 +187,7 @@ class _Writer:
         markup = f'<mask id="{{id}}" {_region(place, "mask")}>{outline}</mask>'
         mask = self._define(("mask", art), self._fresh("mask"), markup)
         color = flat_color(self._scene, element)
-        shapes = self._shapes(looks.pattern_shapes(element.pattern, color, *box))
+        shapes = self._shapes(effects.pattern_shapes(element.pattern, color, *box))
         return f'<g mask="url(#{mask})" opacity="{element.silhouette:.4g}">{shapes}</g>'
 
     def _shadow(self, element: Element) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from analogen.relsim.world.relations import (  # each registers its relations
+    appearance,
     bonds,
     crowds,
     cuts,
     enclosed,
     lattices,
-    looks,
     pairs,
     panels,
     rings,
@@ -19,7 +19,7 @@ from analogen.relsim.world.relations import (  # each registers its relations
 from analogen.relsim.world.relations.base import REGISTRY, Draft, Relation
 
 # Seeds pick relations by number, so their order is fixed here and does not hang on which module imports which.
-_ORDER = (pairs, bonds, rings, lattices, crowds, cuts, enclosed, looks, stages, sequences, panels, settings)
+_ORDER = (pairs, bonds, rings, lattices, crowds, cuts, enclosed, appearance, stages, sequences, panels, settings)
 RELATIONS: dict[str, Relation] = {
     id: found for module in _ORDER for id, found in REGISTRY.items() if found.draw.__module__ == module.__name__
 }

@@ -22,10 +22,10 @@ from PIL import Image
 
 from analogen.cli import main
 from analogen.relsim.encoder import load_encoder
-from analogen.relsim.gallery import adding, ann
+from analogen.relsim.gallery import ann, indexing
 from analogen.relsim.gallery.groups import find_groups
-from analogen.relsim.gallery.page import Shown, write_page
-from analogen.relsim.gallery.patterns import path_pattern
+from analogen.relsim.gallery.html_page import Shown, write_page
+from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.search import Filters, Query, Searcher, make_query, search
 from analogen.relsim.gallery.store import FORMAT, LOCK, About, Entry, Gallery, Loaded
 from analogen.relsim.mini.encoder import MiniEncoder
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(tmp_path: Path, encoder: MiniEncoder) -> Gallery:
-    return Gallery.open_or_create(tmp_path / "g", adding.about_of(encoder, "mini"))
+    return Gallery.open_or_create(tmp_path / "g", indexing.about_of(encoder, "mini"))
 
 
 # Adding
@@ -87,16 +87,16 @@ def test_only_what_is_new_or_changed_is_embedded(
     folder: Path, tmp_path: Path, encoder: MiniEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gallery = made(tmp_path, encoder)
-    told = adding.add(gallery, [folder], encoder)
+    told = indexing.add(gallery, [folder], encoder)
     assert (told.found, told.added, told.changed, told.unchanged) == (13, 12, 0, 0)
     assert [bad["path"] for bad in told.refused] == [str(folder / "broken.jpg")]
     seen: list[int] = []
-    see = adding.see
-    monkeypatch.setattr(adding, "see", lambda e, images: seen.append(len(images)) or see(e, images))
+    see = indexing.see
+    monkeypatch.setattr(indexing, "see", lambda e, images: seen.append(len(images)) or see(e, images))
     os.utime(folder / "02.png", (1, 1))  # the same bytes at another time
     Image.new("RGB", (50, 50), "red").save(folder / "04.png")
     Image.new("RGB", (50, 50), "blue").save(folder / "new.png")
-    told = adding.add(gallery, [folder, folder / "inner"], encoder)
+    told = indexing.add(gallery, [folder, folder / "inner"], encoder)
     assert (told.added, told.changed, told.unchanged) == (1, 1, 11)
     assert sum(seen) == 2
     assert len(gallery) == 13
@@ -105,7 +105,7 @@ def test_only_what_is_new_or_changed_is_embedded(
     expected = encoder.embed([folder / "04.png"])[0]
     row = list(before.rows["path"]).index(str(folder / "04.png"))
     assert before.relation[row] @ expected > 0.9999
-    adding.add(gallery, [folder], encoder)
+    indexing.add(gallery, [folder], encoder)
     assert sum(seen) == 2
 
 
@@ -118,7 +118,7 @@ def test_large_photographs_are_decoded_smaller_and_lie_where_whole_ones_would(
         pixels = np.random.default_rng(seed).integers(0, 256, (6, 9, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((1800, 1200), Image.Resampling.BICUBIC).save(place / f"{seed}.jpg", quality=90)
     gallery = made(tmp_path, encoder)
-    adding.add(gallery, [place], encoder)
+    indexing.add(gallery, [place], encoder)
     rows = gallery.load()
     order = np.argsort(rows.rows["path"])
     assert set(zip(rows.rows["width"].tolist(), rows.rows["height"].tolist(), strict=True)) == {(1800, 1200)}
@@ -133,12 +133,12 @@ def test_killed_while_adding_it_goes_on_where_it_was(folder: Path, tmp_path: Pat
 import os, sys
 from pathlib import Path
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.gallery import adding
+from analogen.relsim.gallery import indexing
 from analogen.relsim.gallery.store import Gallery
 weights, pictures, gallery = sys.argv[1:]
-adding.BATCH = 4
+indexing.BATCH = 4
 encoder = MiniEncoder(weights)
-table = Gallery.open_or_create(gallery, adding.about_of(encoder, "mini"))
+table = Gallery.open_or_create(gallery, indexing.about_of(encoder, "mini"))
 def stop(done):
     if done >= 4:
         os.kill(os.getpid(), 9)
@@ -152,7 +152,7 @@ with table.writing():
     kept = len(gallery)
     assert 0 < kept < 12
     with gallery.writing():  # the dead one holds no lock
-        told = adding.add(gallery, [folder], encoder)
+        told = indexing.add(gallery, [folder], encoder)
     assert (told.added, told.unchanged) == (12 - kept, kept)
     paths = list(gallery.load().rows["path"])
     assert len(paths) == len(set(paths)) == 12
@@ -179,13 +179,13 @@ def test_second_writer_is_told_to_wait(gallery: Gallery) -> None:
 def test_hidden_files_links_to_nowhere_and_doubles_are_left_out(folder: Path) -> None:
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "dead.png").symlink_to(folder / "gone.png")
-    found = list(adding.find_files([folder, folder]))
+    found = list(indexing.find_files([folder, folder]))
     assert len(found) == 13
     assert found == sorted(found, key=lambda path: (path.parent != folder, path.name))
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        list(adding.find_files([folder / "gone"]))
+        list(indexing.find_files([folder / "gone"]))
     with pytest.raises(ValueError, match="is a file: name the folder"):
-        list(adding.find_files([folder / "notes.txt"]))
+        list(indexing.find_files([folder / "notes.txt"]))
 
 
 # Searching
@@ -501,8 +501,8 @@ def test_hostile_names_stay_text_on_the_page(encoder: MiniEncoder, tmp_path: Pat
     for name in names:
         Image.new("RGB", (70, 70), "navy").save(place / f"{name.replace('/', '')}.png")
     gallery = made(tmp_path, encoder)
-    assert adding.add(gallery, [place], encoder).added == 4
-    assert adding.add(gallery, [place], encoder).unchanged == 4
+    assert indexing.add(gallery, [place], encoder).added == 4
+    assert indexing.add(gallery, [place], encoder).unchanged == 4
     loaded = gallery.load()
     page = write_page("<b>", "&", [], [("<i>", [Shown(b"", str(path), "<u>") for path in loaded.rows["path"]])])
 

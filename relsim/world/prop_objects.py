@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from analogen.relsim.world.look import Look, Shapes, arc, even, prop
 from analogen.relsim.world.palette import mix
+from analogen.relsim.world.prop_primitives import Look, Shapes, arc, even, prop
 from analogen.relsim.world.shapes import (
     Linear,
     Point,

@@ -14,7 +14,7 @@ import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.world import looks
+from analogen.relsim.world import effects
 from analogen.relsim.world.art import Art, Icon
 from analogen.relsim.world.props import DEFAULTS
 from analogen.relsim.world.render import Cast, render
@@ -218,23 +218,23 @@ def test_silhouettes_are_flat_and_whole() -> None:
 
 
 def test_pixel_shows_the_stated_number_of_blocks() -> None:
-    assert looks.block_counts(Element("other", 0, 0, 1.0, pixel=1.0)) == (3, 3)
-    assert looks.block_counts(Element("other", 0, 0, 1.0, 2.0, pixel=0.5)) == (12, 6)
+    assert effects.block_counts(Element("other", 0, 0, 1.0, pixel=1.0)) == (3, 3)
+    assert effects.block_counts(Element("other", 0, 0, 1.0, 2.0, pixel=0.5)) == (12, 6)
     row = draw(Element("other", 0, 0, 2.0, pixel=1.0), px=96)[60]
     changes = np.nonzero(np.abs(np.diff(row, axis=0)).sum(axis=-1) > 6)[0]
     assert set(changes) <= {31, 63}
 
 
 def test_sketch_draws_dark_lines_on_pale_paper() -> None:
-    drawing = looks.sketch(SHELF.icon("house", "").pixels(192))
+    drawing = effects.sketch(SHELF.icon("house", "").pixels(192))
     opaque = drawing[drawing[..., 3] > 200][:, :3].mean(axis=-1)
     assert (opaque > 200).mean() > 0.5
     assert 0.04 < (opaque < 110).mean() < 0.45
 
 
 def test_no_change_of_colour_needs_no_matrix() -> None:
-    assert looks.color_matrix(0, 1, 1, "#123456", 0) is None
-    matrix = looks.color_matrix(0, 1, 1, "#ff0000", 1)
+    assert effects.color_matrix(0, 1, 1, "#123456", 0) is None
+    matrix = effects.color_matrix(0, 1, 1, "#ff0000", 1)
     assert matrix is not None
     assert np.allclose(np.array(matrix).reshape(4, 5)[:3, 4], (1, 0, 0))
 

@@ -17,7 +17,7 @@ from PIL import Image
 from analogen.relsim.data.batching import run_all
 from analogen.relsim.embedding import Seen, see
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.gallery.patterns import path_pattern
+from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known
 from analogen.relsim.images import open_checked, read_image_from
 from analogen.relsim.mini.encoder import MiniEncoder
