@@ -21,8 +21,8 @@ from PIL import Image
 
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
-from analogen.pipelines.composer import ComposerOutput, ComposerPipeline, load_composer
-from analogen.pipelines.features import decode
+from analogen.pipelines.composer.features import decode
+from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline, load_composer
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.images import read_image
 from analogen.relsim.mini.encoder import Looked, MiniEncoder

@@ -17,7 +17,7 @@ from analogen.errors import UserError, user_errors
 from analogen.generator import Casting, cast_things, plan, sample
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter import load_adapter
-from analogen.pipelines.composer import load_composer
+from analogen.pipelines.composer.pipeline import load_composer
 from analogen.pipelines.families import check_kind
 from analogen.pipelines.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
 from analogen.pipelines.loading import Loaded, load_control, load_pipeline

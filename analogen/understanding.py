@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from analogen.pipelines.relations import combine_relations
+from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.mini.encoder import Looked, MiniEncoder, Vectors
 from analogen.types import FoundRelation
 

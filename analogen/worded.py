@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from analogen.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
 from analogen.generator import PREVIEW_PX, Generator, draw, sample
 from analogen.labelled import read_labelled
-from analogen.pipelines.relations import combine_relations
+from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import Cast

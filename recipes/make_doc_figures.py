@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from analogen import Generator, Request
 from analogen.generator import GUIDANCE, STEPS, draw, plan
-from analogen.pipelines.composer import ComposerOutput
-from analogen.pipelines.features import decode
+from analogen.pipelines.composer.features import decode
+from analogen.pipelines.composer.pipeline import ComposerOutput
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE, GAP, FOOT = 240, 14, 34

@@ -23,10 +23,10 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from analogen.pipelines.composer import ComposerPipeline
-    from analogen.pipelines.data import SceneSet
-    from analogen.pipelines.denoiser import SceneDenoiser
-    from analogen.pipelines.skeleton import SkeletonPrior
+    from analogen.pipelines.composer.data import SceneSet
+    from analogen.pipelines.composer.denoiser import SceneDenoiser
+    from analogen.pipelines.composer.pipeline import ComposerPipeline
+    from analogen.pipelines.composer.prior import SkeletonPrior
     from analogen.relsim.mini.model import MiniNet
     from analogen.relsim.world.dataset import Selection
 
@@ -90,7 +90,7 @@ def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def tiny_scenes() -> SceneSet:
     """Training scenes of the composer, without reference pictures."""
-    from analogen.pipelines.data import draw_scenes
+    from analogen.pipelines.composer.data import draw_scenes
 
     return draw_scenes(96, seed=0)
 
@@ -100,7 +100,7 @@ def tiny_prior(tiny_scenes: SceneSet) -> SkeletonPrior:
     """Untrained, but with a head wide enough to make different relations tell; shared, never train it."""
     import torch
 
-    from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
+    from analogen.pipelines.composer.prior import SkeletonPrior, vocabulary_of
 
     torch.manual_seed(0)
     prior = SkeletonPrior(vocabulary_of([tiny_scenes.tokens]), dim=32, depth=2, heads=2, num_relation_tokens=2)
@@ -115,7 +115,7 @@ def tiny_denoiser() -> SceneDenoiser:
     """Untrained, with a head that does something (it starts at zero); shared, never train it."""
     import torch
 
-    from analogen.pipelines.denoiser import SceneDenoiser
+    from analogen.pipelines.composer.denoiser import SceneDenoiser
 
     torch.manual_seed(1)
     denoiser = SceneDenoiser(dim=32, depth=2, heads=2, num_relation_tokens=2)
@@ -127,7 +127,7 @@ def tiny_denoiser() -> SceneDenoiser:
 def tiny_composer(tiny_prior: SkeletonPrior, tiny_denoiser: SceneDenoiser) -> ComposerPipeline:
     from diffusers import FlowMatchEulerDiscreteScheduler
 
-    from analogen.pipelines.composer import ComposerPipeline
+    from analogen.pipelines.composer.pipeline import ComposerPipeline
 
     pipeline = ComposerPipeline(tiny_prior, tiny_denoiser, FlowMatchEulerDiscreteScheduler(shift=1.0))
     pipeline.set_progress_bar_config(disable=True)
@@ -179,7 +179,7 @@ def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tiny_shipped(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
     """The tiny models in the place of those that are shipped, for the whole module."""
-    from analogen.pipelines import composer
+    from analogen.pipelines.composer import pipeline as composer
     from analogen.relsim import encoder
 
     with pytest.MonkeyPatch.context() as patch:

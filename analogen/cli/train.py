@@ -65,7 +65,7 @@ def encoder(config: Path, overrides: tuple[str, ...]) -> None:
 def composer(config: Path, overrides: tuple[str, ...]) -> None:
     """Train the composer; a run that was stopped goes on where it was."""
     settings = _check(config, overrides)
-    from analogen.pipelines.train import ComposerSettings, run
+    from analogen.pipelines.composer.train import ComposerSettings, run
     from analogen.relsim.config import read_settings
 
     with user_errors():

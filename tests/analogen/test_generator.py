@@ -17,7 +17,7 @@ from scenes import assert_same_scene
 
 from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, cast_things, draw, fitting_others, plan
-from analogen.pipelines import composer
+from analogen.pipelines.composer import pipeline as composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
@@ -305,7 +305,7 @@ def test_patches_of_the_only_reference_reach_the_composer(
     generator: Generator, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where it takes them; several references or words beside the picture decide by their vector alone."""
-    from analogen.pipelines.train import Models, with_plus
+    from analogen.pipelines.composer.train import Models, with_plus
 
     head = generator.encoder.net.structure_head
     models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2, head).eval()

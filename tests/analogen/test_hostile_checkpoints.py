@@ -196,7 +196,7 @@ def test_encoder_of_mini_s_kind(
 def test_composer(
     part: str, name: str, payload: bytes, tiny_composer_folder: Path, tmp_path: Path, no_trap: None
 ) -> None:
-    from analogen.pipelines.composer import load_composer
+    from analogen.pipelines.composer.pipeline import load_composer
 
     folder = tmp_path / "composer"
     shutil.copytree(tiny_composer_folder, folder)
@@ -235,7 +235,7 @@ def test_peer_s_model(payload: bytes, tmp_path: Path, no_trap: None) -> None:
 
 @pytest.mark.parametrize("name", ["scenes.npz", "scenes.npy"])
 def test_pool_of_scenes(name: str, payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.pipelines.data import load_scenes
+    from analogen.pipelines.composer.data import load_scenes
 
     path = tmp_path / name
     if name.endswith("npz"):

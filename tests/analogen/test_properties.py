@@ -20,7 +20,7 @@ from PIL import Image
 from analogen.errors import UserError
 from analogen.manifest import Asset, Manifest, checked_id, seed_of
 from analogen.metadata import make_record, png_bytes, read_metadata
-from analogen.pipelines.relations import combine_relations
+from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.recall import recall
 from analogen.relsim.world.scene import from_json, to_json
 from analogen.relsim.world.svg import to_svg

@@ -13,9 +13,9 @@ from torch import Tensor
 from analogen.analogy import draw_tasks
 from analogen.cli.evaluate import command
 from analogen.generator import Generator
-from analogen.pipelines import composer
-from analogen.pipelines.composer import ComposerPipeline
-from analogen.pipelines.train import Models, save_composer, with_plus
+from analogen.pipelines.composer import pipeline as composer
+from analogen.pipelines.composer.pipeline import ComposerPipeline
+from analogen.pipelines.composer.train import Models, save_composer, with_plus
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
 from analogen.sceptic import Copyist, from_nearest_caption, run_sceptic

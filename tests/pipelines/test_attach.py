@@ -15,7 +15,7 @@ from tiny_families import MODELS, PROMPTS, adapter_of, draw, pipeline_of, relati
 from torch import nn
 
 from analogen.pipelines.attach import Attachment, attach, denoiser_of
-from analogen.pipelines.relations import combine_relations
+from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.pipelines.strength import Strength
 from analogen.relsim.text import load_text_tower
 

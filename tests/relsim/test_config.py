@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from analogen.pipelines.composer.train import ComposerSettings
 from analogen.pipelines.pixel import PixelSettings
-from analogen.pipelines.train import ComposerSettings
 from analogen.pipelines.train_adapter import AdapterSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.evaluation.judge_classifiers import JudgeSettings

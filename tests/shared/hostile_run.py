@@ -83,7 +83,7 @@ def refused(error: Exception) -> str:
 def api(models: str, encoder: str) -> Callable[[Path], str]:
     """The public names, with tiny models."""
     from analogen import Generator, Request
-    from analogen.pipelines import composer
+    from analogen.pipelines.composer import pipeline as composer
     from analogen.relsim import encoder as encoders
 
     composer.SHIPPED, encoders.SHIPPED = Path(models), Path(encoder)

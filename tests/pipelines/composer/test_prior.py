@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from analogen.pipelines.data import SceneSet
-from analogen.pipelines.features import FIELDS, collate
-from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
+from analogen.pipelines.composer.data import SceneSet
+from analogen.pipelines.composer.features import FIELDS, collate
+from analogen.pipelines.composer.prior import SkeletonPrior, vocabulary_of
 
 
 @pytest.fixture(scope="module")

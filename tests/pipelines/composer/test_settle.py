@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analogen.pipelines.settle import DEGREES, PLACE, RATIO, settle
+from analogen.pipelines.composer.settle import DEGREES, PLACE, RATIO, settle
 from analogen.relsim.world.relations import RELATIONS, Draft
 from analogen.relsim.world.scene import Clip, Element, Scene
 

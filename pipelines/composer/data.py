@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from analogen.pipelines.features import Batch, SceneTensors, collate, encode
+from analogen.pipelines.composer.features import Batch, SceneTensors, collate, encode
 from analogen.relsim.mini.augmentation import reference_of
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations, training_selection

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from analogen.pipelines.features import (
+from analogen.pipelines.composer.features import (
     FEATURES,
     FIELDS,
     NUM_FEATURES,

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from analogen.pipelines.data import SceneSet
-from analogen.pipelines.denoiser import SceneDenoiser, flow_loss
-from analogen.pipelines.features import NUM_FEATURES, Batch, collate
+from analogen.pipelines.composer.data import SceneSet
+from analogen.pipelines.composer.denoiser import SceneDenoiser, flow_loss
+from analogen.pipelines.composer.features import NUM_FEATURES, Batch, collate
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from analogen.pipelines import data
-from analogen.pipelines.composer import ComposerPipeline
-from analogen.pipelines.data import SceneSet, draw_scenes, load_scenes, save_scenes
-from analogen.pipelines.features import collate
-from analogen.pipelines.layers import PlusTokens, row_scale
-from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, run, train_composer, with_plus
+from analogen.pipelines.composer import data
+from analogen.pipelines.composer.data import SceneSet, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.composer.features import collate
+from analogen.pipelines.composer.layers import PlusTokens, row_scale
+from analogen.pipelines.composer.pipeline import ComposerPipeline
+from analogen.pipelines.composer.train import (
+    ComposerSettings,
+    Conditions,
+    Models,
+    new_models,
+    run,
+    train_composer,
+    with_plus,
+)
 from analogen.relsim.mini.model import Head, MiniConfig, MiniNet
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.scene import Element

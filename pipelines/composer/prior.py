@@ -10,8 +10,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from analogen.pipelines.features import FIELDS, places
-from analogen.pipelines.layers import Layer, PlusTokens, RelationTokens, row_scale
+from analogen.pipelines.composer.features import FIELDS, places
+from analogen.pipelines.composer.layers import Layer, PlusTokens, RelationTokens, row_scale
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from analogen.pipelines import composer
-from analogen.pipelines.composer import MAX_GROUP, MIN_GROUP, ComposerPipeline, groups_of_like_length, load_composer
+from analogen.pipelines.composer import pipeline as composer
+from analogen.pipelines.composer.pipeline import (
+    MAX_GROUP,
+    MIN_GROUP,
+    ComposerPipeline,
+    groups_of_like_length,
+    load_composer,
+)
 from analogen.relsim.world.scene import Element, Scene
 
 STEPS = 3
@@ -165,6 +173,17 @@ def test_plain_tuple_without_return_dict(tiny_composer: ComposerPipeline) -> Non
 def test_round_trip_composes_the_same(tiny_composer: ComposerPipeline, tiny_composer_folder: Path) -> None:
     for loaded in (ComposerPipeline.from_pretrained(str(tiny_composer_folder)), load_composer(tiny_composer_folder)):
         assert compose(loaded, relations(3), 0, 1, 2) == compose(tiny_composer, relations(3), 0, 1, 2)
+
+
+def test_composer_saved_by_0_2_0_loads(
+    tiny_composer: ComposerPipeline, tiny_composer_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_composer_folder, tmp_path / "old")
+    parts = json.loads((folder / "model_index.json").read_text())
+    parts["denoiser"][0], parts["prior"][0] = "analogen.pipelines.denoiser", "analogen.pipelines.skeleton"
+    (folder / "model_index.json").write_text(json.dumps(parts))
+    loaded = ComposerPipeline.from_pretrained(str(folder))
+    assert compose(loaded, relations(2), 0, 1) == compose(tiny_composer, relations(2), 0, 1)
 
 
 @pytest.mark.filterwarnings("ignore")

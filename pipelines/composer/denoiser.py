@@ -7,8 +7,8 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from analogen.pipelines.features import FIELDS, NUM_FEATURES, WEIGHT, places
-from analogen.pipelines.layers import Layer, PlusTokens, RelationTokens, padding_bias, row_scale, sinusoidal
+from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES, WEIGHT, places
+from analogen.pipelines.composer.layers import Layer, PlusTokens, RelationTokens, padding_bias, row_scale, sinusoidal
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analogen.pipelines.relations import combine_relations
+from analogen.pipelines.relation_arithmetic import combine_relations
 
 
 def rows(count: int) -> np.ndarray:

@@ -15,12 +15,12 @@ import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
-from analogen.pipelines.composer import ComposerPipeline
-from analogen.pipelines.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
-from analogen.pipelines.denoiser import SceneDenoiser, flow_loss
-from analogen.pipelines.features import FIELDS
-from analogen.pipelines.layers import unit
-from analogen.pipelines.skeleton import SkeletonPrior, vocabulary_of
+from analogen.pipelines.composer.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.composer.denoiser import SceneDenoiser, flow_loss
+from analogen.pipelines.composer.features import FIELDS
+from analogen.pipelines.composer.layers import unit
+from analogen.pipelines.composer.pipeline import ComposerPipeline
+from analogen.pipelines.composer.prior import SkeletonPrior, vocabulary_of
 from analogen.relsim.config import read_settings
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.text import load_text_tower

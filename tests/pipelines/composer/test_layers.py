@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analogen.pipelines.layers import (
+from analogen.pipelines.composer.layers import (
     DecoupledAttention,
     Layer,
     RelationTokens,

@@ -15,15 +15,20 @@ from diffusers.utils.outputs import BaseOutput
 from safetensors import SafetensorError
 from torch import Tensor
 
-from analogen.pipelines.denoiser import SceneDenoiser
-from analogen.pipelines.features import NUM_FEATURES, WEIGHT, collate, decode, encode
-from analogen.pipelines.layers import unit
-from analogen.pipelines.settle import settle
-from analogen.pipelines.skeleton import SkeletonPrior
+from analogen.pipelines.composer.denoiser import SceneDenoiser
+from analogen.pipelines.composer.features import NUM_FEATURES, WEIGHT, collate, decode, encode
+from analogen.pipelines.composer.layers import unit
+from analogen.pipelines.composer.prior import SkeletonPrior
+from analogen.pipelines.composer.settle import settle
 from analogen.relsim.loading_lock import one_load
 from analogen.relsim.world.scene import Element
 
-SHIPPED = Path(__file__).parent / "weights" / "mini"
+SHIPPED = Path(__file__).parent / "weights"
+# Modules of the parts in composers that 0.2.0 saved, and where their classes are now.
+_OLD_MODULES = {
+    "analogen.pipelines.denoiser": SceneDenoiser.__module__,
+    "analogen.pipelines.skeleton": SkeletonPrior.__module__,
+}
 # Rows that are denoised together. Fewer would leave the processor's vector units idle, more gain nothing on two cores.
 MIN_GROUP, MAX_GROUP = 8, 32
 
@@ -52,6 +57,16 @@ class ComposerPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         self.register_modules(prior=prior, denoiser=denoiser, scheduler=scheduler)
+
+    @classmethod
+    def load_config(cls, *args: Any, **kwargs: Any) -> Any:
+        """The configuration of a saved composer, with the parts' present modules in the place of those of 0.2.0."""
+        config = super().load_config(*args, **kwargs)
+        if isinstance(config, dict):
+            for name, value in config.items():
+                if isinstance(value, list) and value and value[0] in _OLD_MODULES:
+                    config[name] = [_OLD_MODULES[value[0]], *value[1:]]
+        return config
 
     @property
     def takes_patches(self) -> bool:

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from analogen.pipelines import data, train
-from analogen.pipelines.composer import load_composer
-from analogen.pipelines.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
-from analogen.pipelines.denoiser import flow_loss
-from analogen.pipelines.features import Batch, collate, decode, encode
-from analogen.pipelines.train import ComposerSettings, Conditions, Models, new_models, train_composer
+from analogen.pipelines.composer import data, train
+from analogen.pipelines.composer.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.composer.denoiser import flow_loss
+from analogen.pipelines.composer.features import Batch, collate, decode, encode
+from analogen.pipelines.composer.pipeline import load_composer
+from analogen.pipelines.composer.train import ComposerSettings, Conditions, Models, new_models, train_composer
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.world.dataset import Selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS, Draft
