@@ -16,9 +16,10 @@ from PIL import Image
 from analogen.errors import UserError, user_errors
 from analogen.generator import Casting, cast_things, plan, sample
 from analogen.models import find_model, pick_device
-from analogen.pipelines.adapter import load_adapter
+from analogen.pipelines.adapter.families import check_kind
+from analogen.pipelines.adapter.model import load_adapter
+from analogen.pipelines.adapter.strength import Strength
 from analogen.pipelines.composer.pipeline import load_composer
-from analogen.pipelines.families import check_kind
 from analogen.pipelines.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
 from analogen.pipelines.loading import Loaded, load_control, load_pipeline
 from analogen.pipelines.painter import Painter, Use
@@ -26,7 +27,6 @@ from analogen.pipelines.painter import Painting as Row
 from analogen.pipelines.residency import Residency, room_for_weights
 from analogen.pipelines.room import check_room
 from analogen.pipelines.running import Lora, Running
-from analogen.pipelines.strength import Strength
 from analogen.reader import Reader, load_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article

@@ -57,8 +57,8 @@ class Request:
     For big models alone, None or empty where not wanted:
     encoder, captioner  Who reads the references: "mini", a folder or a hub id; None picks by the device.
     adapter          Folder of a relational adapter for the model.
-    adapter_strength  When and in which blocks it acts, see analogen.pipelines.strength.Strength.parse; how strongly
-                     in all is relation_scale.
+    adapter_strength  When and in which blocks it acts, see analogen.pipelines.adapter.strength.Strength.parse;
+                     how strongly in all is relation_scale.
     layout           mini's scene is the starting picture, or the control image that `control` names.
     control          One of CONTROLS; control_model: folder or hub id of a ControlNet, None for a known one.
     strength         How far a start is painted over, or how strictly a control is followed, (0, 1].
@@ -226,8 +226,8 @@ def _check_for_big(request: Request, model: Model) -> None:
         raise UserError(f"--strength is {request.strength}: expected more than 0, at most 1")
     if request.adapter_strength is not None and request.adapter is None:
         raise UserError("--adapter-strength says when and where an adapter acts, and none came: add --adapter")
+    from analogen.pipelines.adapter.strength import Strength
     from analogen.pipelines.running import Lora, Running
-    from analogen.pipelines.strength import Strength
 
     try:
         Strength.parse(request.adapter_strength or "start=0")

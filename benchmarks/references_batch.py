@@ -15,9 +15,9 @@ import torch
 from machine import describe
 from table import Row, as_text, side_by_side
 
-from analogen.pipelines.adapter import build_adapter
-from analogen.pipelines.attach import attach, denoiser_of
-from analogen.pipelines.stand_in import SIZE_PX, tiny_pipeline
+from analogen.pipelines.adapter.attach import attach, denoiser_of
+from analogen.pipelines.adapter.model import build_adapter
+from analogen.pipelines.adapter.tiny import SIZE_PX, tiny_pipeline
 
 
 def measure(rows: int = 8, steps: int = 4, repeats: int = 3) -> list[Row]:

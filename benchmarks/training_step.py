@@ -15,9 +15,9 @@ from pathlib import Path
 from machine import describe
 from table import Row, as_text, side_by_side
 
-from analogen.pipelines.adapter_data import embed_prompts, encode_pictures, prompt_of
+from analogen.pipelines.adapter_training.data import embed_prompts, encode_pictures, prompt_of
+from analogen.pipelines.adapter_training.train import prepare
 from analogen.pipelines.tiny import save_pipeline
-from analogen.pipelines.train_adapter import prepare
 from analogen.relsim.world.dataset import write_groups
 
 

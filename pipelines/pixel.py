@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from analogen.pipelines.noising import Noising
+from analogen.pipelines.adapter_training.noising import Noising
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import read_rows
 from analogen.relsim.english import with_article

@@ -25,7 +25,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from analogen.pipelines.adapter import build_adapter
+from analogen.pipelines.adapter.model import build_adapter
 from analogen.pipelines.full_size import meta_denoiser
 from analogen.pipelines.kinds import KINDS
 from analogen.pipelines.loading import Loaded, compile_blocks

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from analogen.pipelines import pixel, train_adapter
-from analogen.pipelines.adapter import load_adapter
+from analogen.pipelines import pixel
+from analogen.pipelines.adapter.model import load_adapter
+from analogen.pipelines.adapter_training import train as train_adapter
 from analogen.pipelines.loading import load_pipeline
 from analogen.pipelines.painter import Painter, Painting
 from analogen.pipelines.residency import Residency
@@ -65,7 +66,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     settings = read_settings(pixel.PixelSettings, PRESETS / f"pixel-{given.size}.toml", wanted)
     base = pixel.run(PRESETS / f"pixel-{given.size}.toml", wanted)
     found = {"base": str(base), "data": settings.data, **dict(text.split("=", 1) for text in given.set_adapter)}
-    adapter = train_adapter.prepare(PRESETS / f"adapter-pixel-{given.size}.toml", found).run()
+    adapter = train_adapter.prepare(
+        ROOT / "pipelines" / "adapter_training" / "presets" / f"adapter-pixel-{given.size}.toml", found
+    ).run()
     table = measure(base, adapter, settings, given.each, given.steps, given.guidance, given.sheet)
     print(json.dumps(table, indent=1))
     return table

@@ -89,7 +89,7 @@ def adapter(
         settings["base"] = next((model.base for model in MODELS if model.name == base and not model.is_mini), base)
     settings |= {name: value for name, value in (("data", data), ("output", output)) if value is not None}
     with quick_imports(), user_errors():
-        training = import_module("analogen.pipelines.train_adapter").prepare(config, settings)
+        training = import_module("analogen.pipelines.adapter_training.train").prepare(config, settings)
     _run(training)
 
 

@@ -135,7 +135,7 @@ def test_control(payload: bytes, tmp_path: Path, no_trap: None) -> None:
 @pytest.mark.parametrize("name", ["ip_adapter.bin", "ip_adapter.pt", "ip_adapter.ckpt", "ip_adapter.safetensors"])
 @pytest.mark.parametrize("way", ["file", "folder"])
 def test_adapter(name: str, way: str, payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.pipelines.adapter import load_adapter
+    from analogen.pipelines.adapter.model import load_adapter
 
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "adapter_config.json").write_text(

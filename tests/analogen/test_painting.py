@@ -19,7 +19,7 @@ from analogen.loading import load_generator
 from analogen.metadata import _settings_of_big, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.painting import Painting
-from analogen.pipelines.adapter import build_adapter, save_adapter
+from analogen.pipelines.adapter.model import build_adapter, save_adapter
 from analogen.pipelines.layout import control_picture, with_stand_ins
 from analogen.pipelines.room import check_room
 from analogen.pipelines.running import Running

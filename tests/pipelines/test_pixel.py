@@ -12,6 +12,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from analogen.models import find_model
+from analogen.pipelines.adapter_training.train import prepare
 from analogen.pipelines.pixel import (
     PixelSettings,
     as_tensor,
@@ -23,7 +24,6 @@ from analogen.pipelines.pixel import (
     run,
     train_coder,
 )
-from analogen.pipelines.train_adapter import prepare
 from analogen.relsim.config import read_settings
 
 TINY = {
@@ -58,7 +58,7 @@ def test_it_is_named_by_its_folder_and_makes_its_own_size(model: Path) -> None:
 def test_adapter_is_trained_on_it_as_on_any_other(model: Path, tmp_path: Path) -> None:
     more = {"output": str(tmp_path / "adapter"), "steps": "1", "batch_size": "2", "sample_every": "1", "samples": "1"}
     training = prepare(
-        Path(__file__).parents[2] / "pipelines" / "presets" / "adapter-pixel-cpu.toml",
+        Path(__file__).parents[2] / "pipelines" / "adapter_training" / "presets" / "adapter-pixel-cpu.toml",
         {"base": str(model), "data": str(model.parent / "data"), "sample_steps": "1", **more},
     )
     assert training.size == 64

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from analogen.pipelines.adapter_training.train import AdapterSettings
 from analogen.pipelines.composer.train import ComposerSettings
 from analogen.pipelines.pixel import PixelSettings
-from analogen.pipelines.train_adapter import AdapterSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.evaluation.judge_classifiers import JudgeSettings
 from analogen.relsim.mini.train import EncoderSettings

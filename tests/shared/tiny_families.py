@@ -12,9 +12,9 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.pipelines.adapter import RelationalAdapter, build_adapter
-from analogen.pipelines.attach import denoiser_of
-from analogen.pipelines.stand_in import SIZE_PX, tiny_pipeline
+from analogen.pipelines.adapter.attach import denoiser_of
+from analogen.pipelines.adapter.model import RelationalAdapter, build_adapter
+from analogen.pipelines.adapter.tiny import SIZE_PX, tiny_pipeline
 
 MODELS = ("sd15", "sdxl", "sd35", "flux", "kontext")
 PROMPTS = ("a cat", "a dog", "two trees", "red")

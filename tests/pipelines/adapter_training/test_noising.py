@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, LCMScheduler
 
-from analogen.pipelines.noising import Noising
+from analogen.pipelines.adapter_training.noising import Noising
 
 
 def clean() -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from diffusers import FluxPipeline
 from torch import Tensor
 
-from analogen.pipelines.attach import Sites
+from analogen.pipelines.adapter.attach import Sites
 from analogen.pipelines.kinds import Kind
 
 FACTOR = 8  # pixels of a latent's side, in the transformer families

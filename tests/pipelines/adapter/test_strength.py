@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analogen.pipelines.strength import EASES, Strength
+from analogen.pipelines.adapter.strength import EASES, Strength
 
 SITE = "up_blocks.1.attentions.0.transformer_blocks.10.attn2.processor"
 

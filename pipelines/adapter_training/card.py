@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analogen.pipelines.adapter import WEIGHTS, RelationalAdapter
-from analogen.pipelines.families import FAMILIES
+from analogen.pipelines.adapter.families import FAMILIES
+from analogen.pipelines.adapter.model import WEIGHTS, RelationalAdapter
 
 _PLACES = ("base", "data", "output", "keep", "save_every", "log_every", "device", "init", "encoder")
 

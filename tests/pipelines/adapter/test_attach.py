@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tiny_families import MODELS, PROMPTS, adapter_of, draw, pipeline_of, relations
 from torch import nn
 
-from analogen.pipelines.attach import Attachment, attach, denoiser_of
+from analogen.pipelines.adapter.attach import Attachment, attach, denoiser_of
+from analogen.pipelines.adapter.strength import Strength
 from analogen.pipelines.relation_arithmetic import combine_relations
-from analogen.pipelines.strength import Strength
 from analogen.relsim.text import load_text_tower
 
 

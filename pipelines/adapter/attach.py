@@ -21,9 +21,9 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from analogen.pipelines.adapter import AdapterConfig, RelationalAdapter, check_fits, weights_of
-from analogen.pipelines.families import FAMILIES, Family
-from analogen.pipelines.strength import Strength
+from analogen.pipelines.adapter.families import FAMILIES, Family
+from analogen.pipelines.adapter.model import AdapterConfig, RelationalAdapter, check_fits, weights_of
+from analogen.pipelines.adapter.strength import Strength
 from analogen.relsim.loading_lock import one_load
 from analogen.relsim.text import TEXT_DIM
 

@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import MODELS, adapter_of, pipeline_of
 
-from analogen.pipelines.adapter import (
+from analogen.pipelines.adapter.attach import Sites, attach, denoiser_of
+from analogen.pipelines.adapter.families import FAMILIES
+from analogen.pipelines.adapter.model import (
     CONFIG,
     WEIGHTS,
     RelationalAdapter,
@@ -22,8 +24,6 @@ from analogen.pipelines.adapter import (
     parameter_counts,
     save_adapter,
 )
-from analogen.pipelines.attach import Sites, attach, denoiser_of
-from analogen.pipelines.families import FAMILIES
 from analogen.pipelines.full_size import meta_denoiser
 
 

@@ -26,13 +26,21 @@ from accelerate.utils import broadcast
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from analogen.pipelines.adapter import RelationalAdapter, build_adapter, load_adapter, write_adapter
-from analogen.pipelines.adapter_card import adapter_card
-from analogen.pipelines.adapter_data import Batch, Cache, Conditions, Vectors, embed_captions, open_corpus, prompt_of
+from analogen.pipelines.adapter.model import RelationalAdapter, build_adapter, load_adapter, write_adapter
+from analogen.pipelines.adapter_training.card import adapter_card
+from analogen.pipelines.adapter_training.data import (
+    Batch,
+    Cache,
+    Conditions,
+    Vectors,
+    embed_captions,
+    open_corpus,
+    prompt_of,
+)
+from analogen.pipelines.adapter_training.noising import Noising
+from analogen.pipelines.adapter_training.prediction import predict_of
 from analogen.pipelines.loading import load_pipeline
-from analogen.pipelines.noising import Noising
 from analogen.pipelines.painter import Painter, Painting, together
-from analogen.pipelines.predicting import predict_of
 from analogen.pipelines.residency import Residency, room_for_weights
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.batching import is_out_of_memory

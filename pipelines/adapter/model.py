@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from analogen.pipelines.families import FAMILIES, Family, attention_at, family_of, fresh
+from analogen.pipelines.adapter.families import FAMILIES, Family, attention_at, family_of, fresh
 from analogen.relsim.text import TEXT_DIM
 from analogen.relsim.vlm.checkpoint import new_folder
 

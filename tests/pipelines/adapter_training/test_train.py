@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analogen.cli import main
-from analogen.pipelines.adapter import build_adapter, load_adapter, save_adapter
-from analogen.pipelines.adapter_data import Conditions, open_corpus, prompt_of
+from analogen.pipelines.adapter.model import build_adapter, load_adapter, save_adapter
+from analogen.pipelines.adapter_training.data import Conditions, open_corpus, prompt_of
+from analogen.pipelines.adapter_training.train import AdapterTraining, prepare
 from analogen.pipelines.loading import load_pipeline
 from analogen.pipelines.painter import Painter, Painting
 from analogen.pipelines.residency import Residency
 from analogen.pipelines.tiny import save_pipeline
-from analogen.pipelines.train_adapter import AdapterTraining, prepare
 from analogen.relsim.data.corpus import Corpus, Entry, Report
 from analogen.relsim.data.shards import Stored
 from analogen.relsim.world.dataset import write_groups
@@ -298,14 +298,14 @@ def test_command_line_trains_and_shows(
 
 
 def test_presets_are_proper_settings() -> None:
+    from analogen.pipelines.adapter_training.train import AdapterSettings
     from analogen.pipelines.pixel import PixelSettings
-    from analogen.pipelines.train_adapter import AdapterSettings
     from analogen.relsim.config import read_settings
 
-    presets = Path(__file__).parents[2] / "pipelines" / "presets"
-    found = sorted(presets.glob("adapter-*.toml"))
+    presets = Path(__file__).parents[3] / "pipelines"
+    found = sorted(presets.rglob("presets/adapter-*.toml"))
     assert len(found) >= 5
     for path in found:
         assert read_settings(AdapterSettings, path, {"data": "x", "output": "y"}).steps > 0
-    for path in presets.glob("pixel-*.toml"):
+    for path in presets.rglob("presets/pixel-*.toml"):
         assert read_settings(PixelSettings, path).selection.subjects
