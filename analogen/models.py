@@ -19,7 +19,7 @@ MINI_SIDES_PX = (64, 4096)
 class Model:
     """What is known of a model before anything of it is loaded.
 
-    kind      Of `analogen.pipelines.kinds`; "" where only its files, not fetched yet, will tell.
+    kind      Of `analogen.pipelines.diffusion.kinds`; "" where only its files, not fetched yet, will tell.
     parts     Millions of parameters by component, counted from the real classes (tests/analogen/test_models.py).
     gated     The hub hands it out only to users who have accepted its licence there.
     side_px   Of the square that it makes where no size is asked for.
@@ -57,7 +57,7 @@ class Model:
                 if not low <= side <= high:
                     raise UserError(f"--{name} is {side}: expected {low} to {high}")
             return
-        from analogen.pipelines.kinds import KINDS, MAX_SIDE_PX, MIN_SIDE_PX
+        from analogen.pipelines.diffusion.kinds import KINDS, MAX_SIDE_PX, MIN_SIDE_PX
 
         for kind in KINDS:
             if kind.name == self.kind:
@@ -143,7 +143,7 @@ def find_model(name: str) -> Model:
 
 
 def _in_folder(name: str) -> Model:
-    from analogen.pipelines.kinds import OTHERS, kind_of, read_index
+    from analogen.pipelines.diffusion.kinds import OTHERS, kind_of, read_index
 
     try:
         kind = kind_of(read_index(name), name)

@@ -20,13 +20,13 @@ from analogen.pipelines.adapter.families import check_kind
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter.strength import Strength
 from analogen.pipelines.composer.pipeline import load_composer
-from analogen.pipelines.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
-from analogen.pipelines.loading import Loaded, load_control, load_pipeline
-from analogen.pipelines.painter import Painter, Use
-from analogen.pipelines.painter import Painting as Row
-from analogen.pipelines.residency import Residency, room_for_weights
-from analogen.pipelines.room import check_room
-from analogen.pipelines.running import Lora, Running
+from analogen.pipelines.diffusion.device_placement import Residency, room_for_weights
+from analogen.pipelines.diffusion.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
+from analogen.pipelines.diffusion.loading import Loaded, load_control, load_pipeline
+from analogen.pipelines.diffusion.memory_check import check_room
+from analogen.pipelines.diffusion.runtime import Lora, Running
+from analogen.pipelines.diffusion.sampler import Painter, Use
+from analogen.pipelines.diffusion.sampler import Painting as Row
 from analogen.reader import Reader, load_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article

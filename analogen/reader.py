@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from analogen.pipelines.residency import Residency
+from analogen.pipelines.diffusion.device_placement import Residency
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, Vectors
 from analogen.relsim.vlm.captioner import MAX_GROUP, Captioner, load_captioner

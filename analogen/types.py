@@ -63,7 +63,7 @@ class Request:
     control          One of CONTROLS; control_model: folder or hub id of a ControlNet, None for a known one.
     strength         How far a start is painted over, or how strictly a control is followed, (0, 1].
     lora             PATH or PATH:SCALE each, at most eight.
-    quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.running.Running.
+    quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.diffusion.runtime.Running.
 
     Raises UserError for anything else.
     """
@@ -227,7 +227,7 @@ def _check_for_big(request: Request, model: Model) -> None:
     if request.adapter_strength is not None and request.adapter is None:
         raise UserError("--adapter-strength says when and where an adapter acts, and none came: add --adapter")
     from analogen.pipelines.adapter.strength import Strength
-    from analogen.pipelines.running import Lora, Running
+    from analogen.pipelines.diffusion.runtime import Lora, Running
 
     try:
         Strength.parse(request.adapter_strength or "start=0")

@@ -17,7 +17,7 @@ from table import Row, as_text, side_by_side
 
 from analogen.pipelines.adapter_training.data import embed_prompts, encode_pictures, prompt_of
 from analogen.pipelines.adapter_training.train import prepare
-from analogen.pipelines.tiny import save_pipeline
+from analogen.pipelines.diffusion.tiny import save_pipeline
 from analogen.relsim.world.dataset import write_groups
 
 

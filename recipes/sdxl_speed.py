@@ -26,12 +26,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from analogen.pipelines.adapter.model import build_adapter
-from analogen.pipelines.full_size import meta_denoiser
-from analogen.pipelines.kinds import KINDS
-from analogen.pipelines.loading import Loaded, compile_blocks
-from analogen.pipelines.painter import Painter, Painting
-from analogen.pipelines.residency import Residency
-from analogen.pipelines.tiny import build_pipeline, euler, tokenizer
+from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.full_size import meta_denoiser
+from analogen.pipelines.diffusion.kinds import KINDS
+from analogen.pipelines.diffusion.loading import Loaded, compile_blocks
+from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.tiny import build_pipeline, euler, tokenizer
 from analogen.reader import Reader
 from analogen.relsim.encoder import load_mini
 

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from analogen.pipelines import pixel
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter_training import train as train_adapter
-from analogen.pipelines.loading import load_pipeline
-from analogen.pipelines.painter import Painter, Painting
-from analogen.pipelines.residency import Residency
+from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.loading import load_pipeline
+from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.mini_pixel import train as pixel
 from analogen.relsim.config import read_settings
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
@@ -37,7 +37,7 @@ from analogen.relsim.world.dataset import chosen_relations, draw_sample
 from analogen.relsim.world.render import render
 
 ROOT = Path(__file__).resolve().parents[1]
-PRESETS = ROOT / "pipelines" / "presets"
+PRESETS = ROOT / "pipelines" / "mini_pixel" / "presets"
 REFERENCE_PX = 160  # what the encoder is shown
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from analogen.models import MODELS
-from analogen.pipelines.running import ATTENTION, OFFLOADS, QUANTIZATIONS
+from analogen.pipelines.diffusion.runtime import ATTENTION, OFFLOADS, QUANTIZATIONS
 from analogen.types import CONTROLS, DTYPES, NATIVE
 
 _OPTIONS = (

@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from analogen.pipelines.loading import Loaded
-from analogen.pipelines.painter import Painter, Painting
+from analogen.pipelines.diffusion.loading import Loaded
+from analogen.pipelines.diffusion.sampler import Painter, Painting
 from analogen.relsim.data.corpus import Corpus, Entry
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.english import with_article

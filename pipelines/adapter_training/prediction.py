@@ -9,7 +9,7 @@ from diffusers import FluxPipeline
 from torch import Tensor
 
 from analogen.pipelines.adapter.attach import Sites
-from analogen.pipelines.kinds import Kind
+from analogen.pipelines.diffusion.kinds import Kind
 
 FACTOR = 8  # pixels of a latent's side, in the transformer families
 Predict = Callable[[Tensor, Tensor, dict[str, Any], Tensor], Tensor]

@@ -39,9 +39,9 @@ from analogen.pipelines.adapter_training.data import (
 )
 from analogen.pipelines.adapter_training.noising import Noising
 from analogen.pipelines.adapter_training.prediction import predict_of
-from analogen.pipelines.loading import load_pipeline
-from analogen.pipelines.painter import Painter, Painting, together
-from analogen.pipelines.residency import Residency, room_for_weights
+from analogen.pipelines.diffusion.device_placement import Residency, room_for_weights
+from analogen.pipelines.diffusion.loading import load_pipeline
+from analogen.pipelines.diffusion.sampler import Painter, Painting, together
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.batching import is_out_of_memory
 from analogen.relsim.data.corpus import Corpus

@@ -75,7 +75,7 @@ def refused(open_it: Callable[[], object]) -> str:
 
 @pytest.fixture(scope="module")
 def pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from analogen.pipelines.tiny import save_pipeline
+    from analogen.pipelines.diffusion.tiny import save_pipeline
 
     return save_pipeline(tmp_path_factory.mktemp("pipeline") / "sd15", "sd15")
 
@@ -92,8 +92,8 @@ WEIGHTS = [
 def test_part_of_a_pipeline(
     part: str, stem: str, under: str, payload: bytes, pipeline_folder: Path, tmp_path: Path, no_trap: None
 ) -> None:
-    from analogen.pipelines.loading import load_pipeline
-    from analogen.pipelines.residency import Residency
+    from analogen.pipelines.diffusion.device_placement import Residency
+    from analogen.pipelines.diffusion.loading import load_pipeline
 
     copy = tmp_path / "copy"
     shutil.copytree(pipeline_folder, copy)
@@ -107,9 +107,9 @@ def test_part_of_a_pipeline(
 @pytest.mark.parametrize("name", ["pytorch_lora_weights.bin", "pytorch_lora_weights.safetensors", "lora.ckpt"])
 @pytest.mark.parametrize("way", ["file", "folder"])
 def test_lora(name: str, way: str, payload: bytes, pipeline_folder: Path, tmp_path: Path, no_trap: None) -> None:
-    from analogen.pipelines.loading import load_pipeline
-    from analogen.pipelines.residency import Residency
-    from analogen.pipelines.running import Lora, Running
+    from analogen.pipelines.diffusion.device_placement import Residency
+    from analogen.pipelines.diffusion.loading import load_pipeline
+    from analogen.pipelines.diffusion.runtime import Lora, Running
 
     folder = tmp_path / "lora"
     folder.mkdir()
@@ -123,8 +123,8 @@ def test_lora(name: str, way: str, payload: bytes, pipeline_folder: Path, tmp_pa
 
 
 def test_control(payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.pipelines.loading import load_control
-    from analogen.pipelines.tiny import save_control
+    from analogen.pipelines.diffusion.loading import load_control
+    from analogen.pipelines.diffusion.tiny import save_control
 
     folder = save_control(tmp_path / "control", "sd15")
     (folder / "diffusion_pytorch_model.safetensors").unlink()

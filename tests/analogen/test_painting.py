@@ -20,10 +20,10 @@ from analogen.metadata import _settings_of_big, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.painting import Painting
 from analogen.pipelines.adapter.model import build_adapter, save_adapter
-from analogen.pipelines.layout import control_picture, with_stand_ins
-from analogen.pipelines.room import check_room
-from analogen.pipelines.running import Running
-from analogen.pipelines.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.pipelines.diffusion.layout import control_picture, with_stand_ins
+from analogen.pipelines.diffusion.memory_check import check_room
+from analogen.pipelines.diffusion.runtime import Running
+from analogen.pipelines.diffusion.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
 from analogen.plain import checked_value
 from analogen.relsim.world.scene import Element, Scene
 from analogen.types import Request
@@ -239,7 +239,7 @@ def test_models_are_found_by_name_folder_and_hub_id(models: dict[str, str], tmp_
 
 def test_a_model_that_cannot_fit_says_so_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     flux = find_model("flux")
-    monkeypatch.setattr("analogen.pipelines.room._memory_bytes", lambda: 40 * 10**9)
+    monkeypatch.setattr("analogen.pipelines.diffusion.memory_check._memory_bytes", lambda: 40 * 10**9)
     with pytest.raises(ValueError, match="bfloat16"):
         check_room(flux.parts, flux.base, torch.device("cpu"), torch.float32, Running())
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("Card", (), {"total_memory": 12e9})())
@@ -262,7 +262,7 @@ def test_out_of_memory_names_what_would_help(
 
 
 def test_catalogue_counts_are_those_of_the_real_classes() -> None:
-    from analogen.pipelines.full_size import meta_denoiser
+    from analogen.pipelines.diffusion.full_size import meta_denoiser
 
     counted = {"sd15": "sd15", "sdxl": "sdxl", "sd35": "sd35-medium", "sd35-large": "sd35", "flux": "flux"}
     for model in MODELS:

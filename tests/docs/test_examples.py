@@ -237,7 +237,7 @@ class StandIns:
         return any(word.startswith("stand-ins/") and Path(word, "model_index.json").exists() for word in arguments)
 
     def _paint(self, name: str) -> None:
-        from analogen.pipelines.tiny import save_pipeline
+        from analogen.pipelines.diffusion.tiny import save_pipeline
 
         if not Path("stand-ins", name).exists():
             save_pipeline(Path("stand-ins", name), "sd3" if name == "sd35" else name)

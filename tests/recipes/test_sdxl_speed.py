@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from analogen.pipelines.full_size import meta_denoiser
+from analogen.pipelines.diffusion.full_size import meta_denoiser
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "sdxl_speed.py"
 

@@ -11,7 +11,7 @@ import pytest
 
 from analogen.pipelines.adapter_training.train import AdapterSettings
 from analogen.pipelines.composer.train import ComposerSettings
-from analogen.pipelines.pixel import PixelSettings
+from analogen.pipelines.mini_pixel.train import PixelSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.evaluation.judge_classifiers import JudgeSettings
 from analogen.relsim.mini.train import EncoderSettings

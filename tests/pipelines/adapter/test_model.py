@@ -24,7 +24,7 @@ from analogen.pipelines.adapter.model import (
     parameter_counts,
     save_adapter,
 )
-from analogen.pipelines.full_size import meta_denoiser
+from analogen.pipelines.diffusion.full_size import meta_denoiser
 
 
 @pytest.fixture

@@ -19,10 +19,10 @@ from analogen.cli import main
 from analogen.pipelines.adapter.model import build_adapter, load_adapter, save_adapter
 from analogen.pipelines.adapter_training.data import Conditions, open_corpus, prompt_of
 from analogen.pipelines.adapter_training.train import AdapterTraining, prepare
-from analogen.pipelines.loading import load_pipeline
-from analogen.pipelines.painter import Painter, Painting
-from analogen.pipelines.residency import Residency
-from analogen.pipelines.tiny import save_pipeline
+from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.loading import load_pipeline
+from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.tiny import save_pipeline
 from analogen.relsim.data.corpus import Corpus, Entry, Report
 from analogen.relsim.data.shards import Stored
 from analogen.relsim.world.dataset import write_groups
@@ -299,7 +299,7 @@ def test_command_line_trains_and_shows(
 
 def test_presets_are_proper_settings() -> None:
     from analogen.pipelines.adapter_training.train import AdapterSettings
-    from analogen.pipelines.pixel import PixelSettings
+    from analogen.pipelines.mini_pixel.train import PixelSettings
     from analogen.relsim.config import read_settings
 
     presets = Path(__file__).parents[3] / "pipelines"

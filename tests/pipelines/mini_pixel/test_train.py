@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 
 from analogen.models import find_model
 from analogen.pipelines.adapter_training.train import prepare
-from analogen.pipelines.pixel import (
+from analogen.pipelines.mini_pixel.train import (
     PixelSettings,
     as_tensor,
     embed_words,
@@ -58,7 +58,7 @@ def test_it_is_named_by_its_folder_and_makes_its_own_size(model: Path) -> None:
 def test_adapter_is_trained_on_it_as_on_any_other(model: Path, tmp_path: Path) -> None:
     more = {"output": str(tmp_path / "adapter"), "steps": "1", "batch_size": "2", "sample_every": "1", "samples": "1"}
     training = prepare(
-        Path(__file__).parents[2] / "pipelines" / "adapter_training" / "presets" / "adapter-pixel-cpu.toml",
+        Path(__file__).parents[3] / "pipelines" / "adapter_training" / "presets" / "adapter-pixel-cpu.toml",
         {"base": str(model), "data": str(model.parent / "data"), "sample_steps": "1", **more},
     )
     assert training.size == 64
@@ -104,7 +104,7 @@ def test_recipe_goes_from_nothing_to_its_table(tmp_path: Path, capsys: pytest.Ca
     own = {"output": str(tmp_path / "adapter"), "steps": "1", "batch_size": "2", "sample_every": "0", "save_every": "1"}
     arguments = [part for key, value in base.items() for part in ("--set", f"{key}={value}")]
     arguments += [part for key, value in own.items() for part in ("--set-adapter", f"{key}={value}")]
-    recipe = runpy.run_path(str(Path(__file__).parents[2] / "recipes" / "train_mini_pixel.py"))
+    recipe = runpy.run_path(str(Path(__file__).parents[3] / "recipes" / "train_mini_pixel.py"))
     more = ["--each", "2", "--steps", "1", "--sheet", str(tmp_path / "sheet.png")]
     recipe["main"](["--size", "cpu", *arguments, *more])
     table = json.loads(capsys.readouterr().out)
@@ -118,7 +118,7 @@ def test_recipe_goes_from_nothing_to_its_table(tmp_path: Path, capsys: pytest.Ca
 
 def test_model_of_the_accelerator_can_be_shipped() -> None:
     """120 MB at most, in 16 bit, MiniLM's 22.7 million parameters included."""
-    preset = Path(__file__).parents[2] / "pipelines" / "presets" / "pixel-gpu.toml"
+    preset = Path(__file__).parents[3] / "pipelines" / "mini_pixel" / "presets" / "pixel-gpu.toml"
     settings = read_settings(PixelSettings, preset)
     with torch.device("meta"):
         count = sum(p.numel() for model in (new_unet(settings), new_coder(settings)) for p in model.parameters())

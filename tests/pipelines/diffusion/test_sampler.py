@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from analogen.pipelines.kinds import KINDS, kind_by_call, kind_of, read_index
-from analogen.pipelines.loading import call_arguments, described, load_control, load_pipeline
-from analogen.pipelines.painter import Painter, Painting
-from analogen.pipelines.residency import Residency
-from analogen.pipelines.running import Lora, Running, few_steps
-from analogen.pipelines.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.kinds import KINDS, kind_by_call, kind_of, read_index
+from analogen.pipelines.diffusion.loading import call_arguments, described, load_control, load_pipeline
+from analogen.pipelines.diffusion.runtime import Lora, Running, few_steps
+from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
 
 WORDS = ("sd15", "sdxl", "sd3", "flux", "qwen-image")
 EDITS = ("kontext", "klein", "qwen-edit", "qwen-edit-plus", "pix2pix")

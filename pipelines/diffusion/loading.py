@@ -15,9 +15,9 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from safetensors import SafetensorError
 from torch import nn
 
-from analogen.pipelines.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
-from analogen.pipelines.residency import Residency
-from analogen.pipelines.running import FewSteps, Lora, Running, few_steps
+from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
+from analogen.pipelines.diffusion.runtime import FewSteps, Lora, Running, few_steps
 from analogen.relsim.hub import explained, fetch, is_hub_id
 from analogen.relsim.loading_lock import one_load
 from analogen.relsim.vlm.processor import load_processor

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from analogen.pipelines.adapter.attach import attach
 from analogen.pipelines.adapter.model import RelationalAdapter
-from analogen.pipelines.loading import Loaded, call_arguments, tile_for
+from analogen.pipelines.diffusion.loading import Loaded, call_arguments, tile_for
 from analogen.relsim.data.batching import BatchSize, in_batches, is_out_of_memory
 from analogen.relsim.text import TEXT_DIM
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from huggingface_hub import constants
 
-from analogen.pipelines.residency import RESERVE_BYTES
-from analogen.pipelines.running import Running
+from analogen.pipelines.diffusion.device_placement import RESERVE_BYTES
+from analogen.pipelines.diffusion.runtime import Running
 from analogen.relsim.hub import is_cached
 
 GB = 10**9
