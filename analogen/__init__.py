@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analogen.batch_run import BatchRun, RunRow, RunStatus
+    from analogen.batch.background import BatchRun, RunRow, RunStatus
+    from analogen.batch.jobs import Job, JobStore
+    from analogen.batch.manifest import Manifest, Problem
     from analogen.errors import RunError, UserError
     from analogen.files import write_atomic
     from analogen.generator import Generator
-    from analogen.jobs import Job, JobStore
     from analogen.likeness import Likeness, Reading, compare_images, read_logic
     from analogen.loading import load_generator
-    from analogen.manifest import Manifest, Problem
     from analogen.metadata import read_metadata
     from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
@@ -31,26 +31,26 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "BatchRun": "analogen.batch_run",
+    "BatchRun": "analogen.batch.background",
     "Candidate": "analogen.types",
     "FoundPicture": "analogen.picture_gallery",
     "FoundRelation": "analogen.types",
     "Generator": "analogen.generator",
     "Indexed": "analogen.picture_gallery",
-    "Job": "analogen.jobs",
-    "JobStore": "analogen.jobs",
+    "Job": "analogen.batch.jobs",
+    "JobStore": "analogen.batch.jobs",
     "Likeness": "analogen.likeness",
-    "Manifest": "analogen.manifest",
+    "Manifest": "analogen.batch.manifest",
     "OneAtATime": "analogen.turns",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
-    "Problem": "analogen.manifest",
+    "Problem": "analogen.batch.manifest",
     "Reading": "analogen.likeness",
     "Request": "analogen.types",
     "Result": "analogen.types",
     "RunError": "analogen.errors",
-    "RunRow": "analogen.batch_run",
-    "RunStatus": "analogen.batch_run",
+    "RunRow": "analogen.batch.background",
+    "RunStatus": "analogen.batch.background",
     "Scores": "analogen.types",
     "Stages": "analogen.stages",
     "UserError": "analogen.errors",

@@ -15,13 +15,13 @@ from typing import Any
 
 import click
 
-from analogen.batch import STORE, Event, close_run, estimate, open_run
+from analogen.batch.jobs import JobStore
+from analogen.batch.manifest import Manifest, Problem
+from analogen.batch.runner import STORE, Event, close_run, estimate, open_run
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.settings import settings_options
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
-from analogen.jobs import JobStore
-from analogen.manifest import Manifest, Problem
 
 # Where nobody watches a terminal, a line now and then tells in a log that the night goes well.
 LOG_SECONDS = 60.0
@@ -81,13 +81,13 @@ def command(
         show.event({"event": "start", "rows": run.rows, "pictures": run.pictures, "resumed": run.resumed})
         try:
             with quick_imports():
-                import analogen.chunks  # noqa: F401
+                import analogen.batch.chunks  # noqa: F401
             if engine == "ray":
-                from analogen.engine_ray import work_on_ray
+                from analogen.batch.engines.ray import work_on_ray
 
                 work_on_ray(run, address, device, workers, show.event)
             else:
-                from analogen.engine import work_here
+                from analogen.batch.engines.local import work_here
 
                 work_here(run, device, workers, show.event)
         except KeyboardInterrupt:
@@ -113,7 +113,7 @@ def _dry_run(table: Manifest, output: Path, device: str, show: _Show) -> None:
             counts = store.counts()
             finished = counts["done"] + counts["failed"]
     with quick_imports():
-        import analogen.chunks  # noqa: F401
+        import analogen.batch.chunks  # noqa: F401
     seconds = estimate(table, checked.rows - finished, device)
     show.event(
         {

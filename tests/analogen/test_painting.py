@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.chunks import Maker, Member, Place
+from analogen.batch.chunks import Maker, Member, Place
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.loading import load_generator

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.batch.manifest import Asset, Manifest, checked_id, seed_of
 from analogen.errors import UserError
-from analogen.manifest import Asset, Manifest, checked_id, seed_of
 from analogen.metadata import make_record, png_bytes, read_metadata
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.recall import recall

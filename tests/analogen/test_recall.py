@@ -56,7 +56,7 @@ def test_one_of_several_is_made_again_alone(made: Path, picture: Path, tmp_path:
 def test_row_of_a_batch_is_made_again_alone_also_after_a_resume(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from analogen import chunks
+    from analogen.batch import chunks
     from analogen.errors import RunError
 
     manifest = tmp_path / "rows.jsonl"

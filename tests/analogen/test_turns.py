@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from analogen import Candidate, OneAtATime, Scores, Stages
-from analogen.chunks import Maker, Member, Place
+from analogen.batch.chunks import Maker, Member, Place
 from analogen.stages import Composed, Prepared
 from analogen.types import FoundRelation
 from analogen.understanding import Understood

@@ -71,8 +71,8 @@ def image_seeds() -> list[bytes]:
 
 def manifest(data: bytes) -> None:
     """The first byte chooses CSV or JSONL."""
+    from analogen.batch.manifest import Manifest, checked_id
     from analogen.errors import UserError
-    from analogen.manifest import Manifest, checked_id
 
     path = _FOLDER / ("rows.csv" if data[:1] < b"M" else "rows.jsonl")
     path.write_bytes(data[1:])
@@ -193,7 +193,8 @@ def scene_seeds() -> list[bytes]:
 TARGETS = {
     "image": Target(image, image_seeds, ("PIL", "analogen.relsim.images", "analogen.relsim.image_containers",
                                          "analogen.relsim.world.subject_image")),
-    "manifest": Target(manifest, manifest_seeds, ("analogen.manifest", "analogen.plain", "analogen.types", "csv")),
+    "manifest": Target(manifest, manifest_seeds, ("analogen.batch.manifest", "analogen.plain",
+                                                  "analogen.types", "csv")),
     "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.recall", "analogen.plain")),
     "record": Target(record, record_seeds, ("analogen.metadata", "analogen.recall", "analogen.plain",
                                             "analogen.types")),

@@ -10,8 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from analogen.batch.jobs import Job, JobStore
 from analogen.files import write_atomic
-from analogen.jobs import Job, JobStore
 from analogen.metadata import png_bytes
 from analogen.plain import references_of
 from analogen.relsim.images import read_image

@@ -22,11 +22,14 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen import batch, chunks, engine, files, generator
+from analogen import files, generator
+from analogen.batch import chunks
+from analogen.batch import runner as batch
+from analogen.batch.engines import local as engine
+from analogen.batch.jobs import JobStore
+from analogen.batch.manifest import Manifest
 from analogen.cli import main
 from analogen.errors import RunError, UserError
-from analogen.jobs import JobStore
-from analogen.manifest import Manifest
 from analogen.metadata import read_metadata
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
@@ -544,7 +547,7 @@ def test_usage_errors_of_the_manifest_raise(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_moments_a_run_ends_as_an_undisturbed_one() -> None:
-    recipe = Path(__file__).resolve().parents[2] / "recipes" / "kill_batch.py"
+    recipe = Path(__file__).resolve().parents[3] / "recipes" / "kill_batch.py"
     options = ["--kills", "4", "--rows", "10", "--size", "64"]
     done = subprocess.run(
         [sys.executable, "-P", str(recipe), *options], capture_output=True, text=True, timeout=300, check=False

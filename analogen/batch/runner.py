@@ -15,12 +15,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from analogen.batch.jobs import JobStore
+from analogen.batch.journal import NAME as RESULTS
+from analogen.batch.journal import Journal
+from analogen.batch.manifest import Asset, Manifest, Problem
 from analogen.errors import UserError
 from analogen.files import check_output, remove_leftovers
-from analogen.jobs import JobStore
-from analogen.journal import NAME as RESULTS
-from analogen.journal import Journal
-from analogen.manifest import Asset, Manifest, Problem
 from analogen.types import Request
 
 STORE = "jobs.sqlite"
@@ -194,7 +194,7 @@ def close_run(run: Run, sheet: bool, seconds: float) -> Event:
     if finished:
         run.journal.rewrite(in_order_of_ending=False)
         if sheet:
-            from analogen.batch_sheet import write_sheets
+            from analogen.batch.sheet import write_sheets
 
             pages = [path.name for path in write_sheets(run.store, run.manifest.path.parent, run.output)]
     failures = run.store.history("failed", limit=5)
@@ -213,7 +213,7 @@ def estimate(manifest: Manifest, rows: int, device: str = "auto", sample: int = 
     """
     import tempfile
 
-    from analogen.chunks import Maker, Member, Place
+    from analogen.batch.chunks import Maker, Member, Place
 
     found = (asset for asset in manifest.assets() if isinstance(asset, Asset))
     first = next(found)

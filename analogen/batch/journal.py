@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from analogen.batch.jobs import Job, JobStore
 from analogen.errors import RunError
 from analogen.files import write_atomic
-from analogen.jobs import Job, JobStore
 
 NAME = "results.jsonl"
 _LENGTH = "results_bytes"

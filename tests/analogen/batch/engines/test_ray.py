@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from analogen import batch, engine_ray
-from analogen.chunks import Member, Place
+from analogen.batch import runner as batch
+from analogen.batch.chunks import Member, Place
+from analogen.batch.engines import ray as engine_ray
+from analogen.batch.engines.local import work_here
+from analogen.batch.engines.ray import Worker, work_on_ray
+from analogen.batch.manifest import Manifest
 from analogen.cli import main
-from analogen.engine import work_here
-from analogen.engine_ray import Worker, work_on_ray
 from analogen.errors import RunError, UserError
-from analogen.manifest import Manifest
 
 DEFAULTS = {"steps": 1, "candidates": 2, "width": 64, "height": 64}
-EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.png"))
+EXAMPLES = sorted((Path(__file__).resolve().parents[4] / "examples").glob("*.png"))
 
 
 @pytest.fixture

@@ -19,14 +19,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen.batch import KIND, Run
-from analogen.chunks import Maker, Member, Outcome, Place, Stopped
-from analogen.engine import Report, members, place_of, run_threads
+from analogen.batch.chunks import Maker, Member, Outcome, Place, Stopped
+from analogen.batch.engines.local import Report, members, place_of, run_threads
+from analogen.batch.jobs import Job
+from analogen.batch.runner import KIND, Run
 from analogen.errors import RunError, UserError
-from analogen.jobs import Job
 
 if TYPE_CHECKING:
-    from analogen.engine import Ends
+    from analogen.batch.engines.local import Ends
 
 TRIES = 3  # of a chunk whose worker dies
 WAVE = 32  # chunks per worker that are handed to Ray at once: the queue in its memory stays short

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen.batch import close_run, open_run
+from analogen.batch.journal import NAME as RESULTS
+from analogen.batch.manifest import Manifest, Problem
+from analogen.batch.runner import close_run, open_run
 from analogen.errors import RunError, UserError
-from analogen.journal import NAME as RESULTS
-from analogen.manifest import Manifest, Problem
 
 if TYPE_CHECKING:
     from analogen.stages import Stages
@@ -203,7 +203,7 @@ class BatchRun:
             self._run.store.close()
 
     def _work(self) -> None:
-        from analogen.engine import work_here
+        from analogen.batch.engines.local import work_here
 
         started = time.perf_counter()
         try:

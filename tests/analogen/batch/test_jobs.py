@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analogen import jobs
+from analogen.batch import jobs
+from analogen.batch.jobs import JobStore
 from analogen.errors import RunError, UserError
-from analogen.jobs import JobStore
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_jobs_of_a_killed_process_are_free_at_once(store: JobStore) -> None:
     add(store, None, None)
     code = """
 import os, signal, sys
-from analogen.jobs import JobStore
+from analogen.batch.jobs import JobStore
 store = JobStore(sys.argv[1])
 store.claim("draw")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -157,7 +157,7 @@ def test_processes_and_threads_share_the_work_without_doing_any_twice(store: Job
     add(store, *(number // 3 for number in range(150)))
     code = """
 import sys, threading
-from analogen.jobs import JobStore
+from analogen.batch.jobs import JobStore
 store = JobStore(sys.argv[1])
 def work():
     while claimed := store.claim("draw"):

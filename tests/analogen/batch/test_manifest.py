@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analogen.batch.manifest import MAX_LINE_BYTES, Asset, Manifest, Problem, checked_id, seed_of
 from analogen.errors import UserError
-from analogen.manifest import MAX_LINE_BYTES, Asset, Manifest, Problem, checked_id, seed_of
 
 ROW = {"reference": "picture.png", "subject": "apple"}
 
@@ -242,7 +242,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_manifest_is_checked_without_models() -> None:
-    code = "import sys, analogen.manifest, analogen.plain; assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
+    code = (
+        "import sys, analogen.batch.manifest, analogen.plain; assert not {'torch', 'numpy', 'PIL'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 

@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analogen.batch import KIND, Event, Run
+from analogen.batch.jobs import Job, JobStore
+from analogen.batch.runner import KIND, Event, Run
 from analogen.errors import RunError
-from analogen.jobs import Job, JobStore
 
 if TYPE_CHECKING:
-    from analogen.chunks import Maker, Member, Outcome, Place
+    from analogen.batch.chunks import Maker, Member, Outcome, Place
     from analogen.stages import Stages
     from analogen.types import Request
 
@@ -78,7 +78,7 @@ def work_here(
     others need the machine more, or until stop.
     Raises UserError or RunError if the run cannot go on; what is finished stays, the rest goes back to the queue.
     """
-    from analogen.chunks import Maker
+    from analogen.batch.chunks import Maker
 
     if run.store.counts()["queued"] == 0 and not run.store.others_run():
         return
@@ -94,7 +94,7 @@ def work_here(
 
 def place_of(run: Run, device: str) -> Place:
     """Where the workers of an engine read and write."""
-    from analogen.chunks import Place
+    from analogen.batch.chunks import Place
 
     return Place(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"]))
 
@@ -167,7 +167,7 @@ def _row_event(job: Job, outcome: Outcome) -> Event:
 
 def members(jobs: Iterable[Job]) -> list[Member]:
     """The rows of a claimed group as a worker takes them; those that failed before are left out."""
-    from analogen.chunks import Member
+    from analogen.batch.chunks import Member
 
     return [
         Member(job.id, job.payload["id"], job.payload["values"], job.state == "running")
@@ -206,7 +206,7 @@ def _beat(store: JobStore, ends: Ends, stop: threading.Event) -> None:
 
 
 def _guarded(target: Target, ends: Ends, stop: threading.Event) -> None:
-    from analogen.chunks import Stopped
+    from analogen.batch.chunks import Stopped
 
     try:
         target(ends, stop)
