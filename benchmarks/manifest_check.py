@@ -2,8 +2,8 @@
 
 python benchmarks/manifest_check.py [--rows 10000 100000 1000000]
 
-Every file is checked whole by `analogen.batch.manifest`, as `analogen batch` does before any model loads, in a process of
-its own; ten references take turns. Memory is the peak of that process less its imports.
+Every file is checked whole by `analogen.batch.manifest`, as `analogen batch` does before any model loads, in a process
+of its own; ten references take turns. Memory is the peak of that process less its imports.
 """
 
 from __future__ import annotations

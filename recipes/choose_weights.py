@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.analogy import Attempt, attempt, draw_tasks, load_judges, rates, repeats
+from analogen.evaluation.analogy import Attempt, attempt, draw_tasks, load_judges, rates, repeats
 from analogen.generator import Generator
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.scoring import ALIKE, Weights

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from analogen.foreign import run_foreign
-from analogen.worded import run_words
+from analogen.evaluation.external_references import run_foreign
+from analogen.evaluation.words import run_words
 
 TREE = Path(__file__).resolve().parents[1]
 BENCHMARKS = TREE / "benchmarks"

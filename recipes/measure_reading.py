@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.foreign import read_named
+from analogen.evaluation.external_references import read_named
 from analogen.relsim.mini.augmentation import by_another_hand
 from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations

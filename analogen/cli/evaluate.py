@@ -206,10 +206,10 @@ def analogy(
         raise UserError("--by is for pictures of your own: name them with --table")
     check_output([output / "sheet.png"])
     with user_errors():
-        from analogen.analogy import run_analogy
-        from analogen.foreign import run_foreign
-        from analogen.sceptic import run_sceptic
-        from analogen.worded import run_words
+        from analogen.evaluation.analogy import run_analogy
+        from analogen.evaluation.baselines import run_sceptic
+        from analogen.evaluation.external_references import run_foreign
+        from analogen.evaluation.words import run_words
 
         if references is not None:
             rows = run_foreign(references, candidates, seed, device, judges, output)

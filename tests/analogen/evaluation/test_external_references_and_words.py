@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from analogen.errors import UserError
-from analogen.foreign import read_named, run_foreign
+from analogen.evaluation.external_references import read_named, run_foreign
+from analogen.evaluation.words import read_paraphrases, run_words
 from analogen.relsim.world.relations import RELATIONS
-from analogen.worded import read_paraphrases, run_words
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def write(path: Path, *rows: tuple[str, ...]) -> Path:

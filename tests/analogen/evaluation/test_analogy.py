@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.analogy import Attempt, attempt, draw_tasks, rates, repeats, run_analogy
+from analogen.evaluation.analogy import Attempt, attempt, draw_tasks, rates, repeats, run_analogy
 from analogen.generator import Generator
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS

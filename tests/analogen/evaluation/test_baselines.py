@@ -10,15 +10,15 @@ import pytest
 from click.testing import CliRunner
 from torch import Tensor
 
-from analogen.analogy import draw_tasks
 from analogen.cli.evaluate import command
+from analogen.evaluation.analogy import draw_tasks
+from analogen.evaluation.baselines import Copyist, from_nearest_caption, run_sceptic
 from analogen.generator import Generator
 from analogen.pipelines.composer import pipeline as composer
 from analogen.pipelines.composer.pipeline import ComposerPipeline
 from analogen.pipelines.composer.train import Models, save_composer, with_plus
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
-from analogen.sceptic import Copyist, from_nearest_caption, run_sceptic
 
 TWO = [RELATIONS["ring"], RELATIONS["caged"]]
 

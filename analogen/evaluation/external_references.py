@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.analogy import Attempt, Judges, Task, attempt, best, load_judges, rates, write_sheets
+from analogen.evaluation.analogy import Attempt, Judges, Task, attempt, best, load_judges, rates, write_sheets
+from analogen.evaluation.labelled_tables import read_labelled
 from analogen.generator import Generator
-from analogen.labelled import read_labelled
 from analogen.relsim.images import read_image
 from analogen.relsim.world.dataset import held_out_selection
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.analogy import (
+from analogen.evaluation.analogy import (
     REFERENCE_PX,
     Attempt,
     Judges,

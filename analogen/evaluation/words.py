@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-from analogen.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
+from analogen.evaluation.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
+from analogen.evaluation.labelled_tables import read_labelled
 from analogen.generator import PREVIEW_PX, Generator, draw, sample
-from analogen.labelled import read_labelled
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
