@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from analogen.batch.background import BatchRun, RunRow, RunStatus
     from analogen.batch.jobs import Job, JobStore
     from analogen.batch.manifest import Manifest, Problem
+    from analogen.device_lock import OneAtATime
     from analogen.errors import RunError, UserError
     from analogen.files import write_atomic
     from analogen.generator import Generator
-    from analogen.likeness import Likeness, Reading, compare_images, read_logic
     from analogen.loading import load_generator
     from analogen.metadata import read_metadata
     from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
-    from analogen.plain import request_from
     from analogen.relsim.encoder import load_encoder
     from analogen.relsim.images import Picture, read_image
+    from analogen.request_schema import request_from
     from analogen.saving import save_candidate
+    from analogen.similarity import Likeness, Reading, compare_images, read_logic
     from analogen.stages import Stages
-    from analogen.turns import OneAtATime
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
 
     __version__: str
@@ -39,13 +39,13 @@ _HOMES = {
     "Indexed": "analogen.picture_gallery",
     "Job": "analogen.batch.jobs",
     "JobStore": "analogen.batch.jobs",
-    "Likeness": "analogen.likeness",
+    "Likeness": "analogen.similarity",
     "Manifest": "analogen.batch.manifest",
-    "OneAtATime": "analogen.turns",
+    "OneAtATime": "analogen.device_lock",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
     "Problem": "analogen.batch.manifest",
-    "Reading": "analogen.likeness",
+    "Reading": "analogen.similarity",
     "Request": "analogen.types",
     "Result": "analogen.types",
     "RunError": "analogen.errors",
@@ -54,16 +54,16 @@ _HOMES = {
     "Scores": "analogen.types",
     "Stages": "analogen.stages",
     "UserError": "analogen.errors",
-    "compare_images": "analogen.likeness",
+    "compare_images": "analogen.similarity",
     "find_model": "analogen.models",
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
-    "read_logic": "analogen.likeness",
+    "read_logic": "analogen.similarity",
     "read_metadata": "analogen.metadata",
-    "request_from": "analogen.plain",
+    "request_from": "analogen.request_schema",
     "save_candidate": "analogen.saving",
     "write_atomic": "analogen.files",
 }

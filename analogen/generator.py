@@ -2,7 +2,7 @@
 
 read -> encode_relations -> plan -> sample -> score -> select -> draw. `Generator.run` (stages.py) takes one request
 through it; the batch takes many at once through the same methods (`prepare`, `compose`, `finish`). Callers save what
-comes back. Big models go the same way in painting.py.
+comes back. Big models go the same way in diffusion_generator.py.
 """
 
 from __future__ import annotations

@@ -15,6 +15,6 @@ def load_generator(request: Request) -> Stages:
     """
     if find_model(request.model).is_mini:
         return Generator(request.model, request.device, request.dtype)
-    from analogen.painting import Painting  # diffusers and all its kin: mini's start must not wait for them
+    from analogen.diffusion_generator import Painting  # diffusers and all its kin: mini's start must not wait for them
 
     return Painting(request)

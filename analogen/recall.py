@@ -11,7 +11,7 @@ from typing import Any
 
 from analogen.errors import UserError
 from analogen.metadata import file_mark, read_metadata
-from analogen.plain import TYPES, checked_value
+from analogen.request_schema import TYPES, checked_value
 
 # Settings of a record that count candidates: one picture is one of them.
 _NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images"})

@@ -32,7 +32,7 @@ from analogen.pipelines.diffusion.kinds import KINDS
 from analogen.pipelines.diffusion.loading import Loaded, compile_blocks
 from analogen.pipelines.diffusion.sampler import Painter, Painting
 from analogen.pipelines.diffusion.tiny import build_pipeline, euler, tokenizer
-from analogen.reader import Reader
+from analogen.reference_reader import Reader
 from analogen.relsim.encoder import load_mini
 
 KIND = next(kind for kind in KINDS if kind.name == "sdxl")

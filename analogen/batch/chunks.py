@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from analogen.device_lock import OneAtATime
 from analogen.errors import RunError, UserError
 from analogen.loading import load_generator
-from analogen.plain import request_from
+from analogen.request_schema import request_from
 from analogen.saving import save_candidate
 from analogen.stages import Composed, Prepared, Stages
-from analogen.turns import OneAtATime
 from analogen.types import Candidate, Request
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from analogen.errors import UserError
-from analogen.plain import NAMES, check_name, references_of, request_from, value_of
+from analogen.request_schema import NAMES, check_name, references_of, request_from, value_of
 from analogen.types import Request
 
 COLUMNS = ("id", *NAMES)

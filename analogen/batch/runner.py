@@ -174,7 +174,7 @@ class Chunks:
 
 def _retry(store: JobStore, journal: Journal, manifest: Manifest) -> None:
     """Queue the failed rows again in chunks of their own, and take their lines out of the journal."""
-    from analogen.plain import request_from
+    from analogen.request_schema import request_from
 
     with store.transaction():
         failed = [job for job in store.ended() if job.state == "failed"]

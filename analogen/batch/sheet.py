@@ -11,11 +11,11 @@ from typing import Any
 from PIL import Image
 
 from analogen.batch.jobs import Job, JobStore
+from analogen.contact_sheet import CELL_PX, MAX_PER_PAGE, Cell, contact_sheets
 from analogen.files import write_atomic
 from analogen.metadata import png_bytes
-from analogen.plain import references_of
 from analogen.relsim.images import read_image
-from analogen.sheet import CELL_PX, MAX_PER_PAGE, Cell, contact_sheets
+from analogen.request_schema import references_of
 
 
 def write_sheets(store: JobStore, base: Path, output: Path) -> list[Path]:

@@ -155,8 +155,8 @@ def _read_inputs(request: Request) -> list[Picture]:
 
 
 def _save_sheet(pictures: list[Picture], result: Result, num_images: int, paths: list[Path]) -> None:
+    from analogen.contact_sheet import Cell, contact_sheets
     from analogen.metadata import png_bytes
-    from analogen.sheet import Cell, contact_sheets
 
     cells = [Cell(picture.image, "reference", marked=True) for picture in pictures]
     for candidate, path in zip(result.candidates[:num_images], paths, strict=True):

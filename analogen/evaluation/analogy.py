@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from analogen.contact_sheet import Cell, contact_sheets
 from analogen.generator import PREVIEW_PX, Generator, Row, draw, malformed, sample
 from analogen.relsim.evaluation.judge_classifiers import Judge
 from analogen.relsim.world.dataset import (
@@ -24,7 +25,6 @@ from analogen.relsim.world.render import Cast, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.structure import kept_facts
 from analogen.scoring import Vectors, ranked, score
-from analogen.sheet import Cell, contact_sheets
 from analogen.types import Scores
 from analogen.understanding import Understood, encode_relations
 

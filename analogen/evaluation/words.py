@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
+from analogen.contact_sheet import Cell, contact_sheets
 from analogen.evaluation.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
 from analogen.evaluation.labelled_tables import read_labelled
 from analogen.generator import PREVIEW_PX, Generator, draw, sample
@@ -20,7 +21,6 @@ from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import Cast
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import Vectors
-from analogen.sheet import Cell, contact_sheets
 from analogen.understanding import Understood, encode_relations
 
 

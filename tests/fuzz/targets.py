@@ -193,10 +193,10 @@ def scene_seeds() -> list[bytes]:
 TARGETS = {
     "image": Target(image, image_seeds, ("PIL", "analogen.relsim.images", "analogen.relsim.image_containers",
                                          "analogen.relsim.world.subject_image")),
-    "manifest": Target(manifest, manifest_seeds, ("analogen.batch.manifest", "analogen.plain",
+    "manifest": Target(manifest, manifest_seeds, ("analogen.batch.manifest", "analogen.request_schema",
                                                   "analogen.types", "csv")),
-    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.recall", "analogen.plain")),
-    "record": Target(record, record_seeds, ("analogen.metadata", "analogen.recall", "analogen.plain",
+    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.recall", "analogen.request_schema")),
+    "record": Target(record, record_seeds, ("analogen.metadata", "analogen.recall", "analogen.request_schema",
                                             "analogen.types")),
     "scene": Target(scene, scene_seeds, ("analogen.relsim.world",)),
 }  # fmt: skip

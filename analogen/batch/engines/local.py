@@ -218,7 +218,7 @@ def _guarded(target: Target, ends: Ends, stop: threading.Event) -> None:
 
 def _load_first(store: JobStore, maker: Maker) -> None:
     """Load the model before the threads start: what cannot be had is told before anything is claimed."""
-    from analogen.plain import request_from
+    from analogen.request_schema import request_from
 
     waiting = store.history("queued", limit=1) or store.history("running", limit=1)
     if waiting:

@@ -27,7 +27,7 @@ from analogen.pipelines.diffusion.memory_check import check_room
 from analogen.pipelines.diffusion.runtime import Lora, Running
 from analogen.pipelines.diffusion.sampler import Painter, Use
 from analogen.pipelines.diffusion.sampler import Painting as Row
-from analogen.reader import Reader, load_reader
+from analogen.reference_reader import Reader, load_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image

@@ -12,7 +12,7 @@ from analogen import Generator, Request
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.metadata import read_metadata
-from analogen.plain import request_from, value_of
+from analogen.request_schema import request_from, value_of
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))[:2]
 SMALL: dict[str, Any] = {"subject": "cat", "width": 64, "height": 64, "candidates": 1, "seed": 3, "steps": 2}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.sheet import CELL_PX, GAP_PX, MAX_PER_PAGE, Cell, contact_sheets
+from analogen.contact_sheet import CELL_PX, GAP_PX, MAX_PER_PAGE, Cell, contact_sheets
 
 
 def test_references_come_first_and_are_marked() -> None:

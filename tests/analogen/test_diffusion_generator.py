@@ -14,18 +14,18 @@ from PIL import Image
 
 from analogen.batch.chunks import Maker, Member, Place
 from analogen.cli import main
+from analogen.diffusion_generator import Painting
 from analogen.errors import UserError
 from analogen.loading import load_generator
 from analogen.metadata import _settings_of_big, read_metadata
 from analogen.models import MODELS, find_model
-from analogen.painting import Painting
 from analogen.pipelines.adapter.model import build_adapter, save_adapter
 from analogen.pipelines.diffusion.layout import control_picture, with_stand_ins
 from analogen.pipelines.diffusion.memory_check import check_room
 from analogen.pipelines.diffusion.runtime import Running
 from analogen.pipelines.diffusion.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
-from analogen.plain import checked_value
 from analogen.relsim.world.scene import Element, Scene
+from analogen.request_schema import checked_value
 from analogen.types import Request
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -292,7 +292,7 @@ def test_adapter_of_another_family_is_refused_before_weights_are_read(
 ) -> None:
     save_adapter(build_adapter(build_pipeline("sd15").unet), tmp_path / "adapter")
     loaded: list[Any] = []
-    monkeypatch.setattr("analogen.painting.load_pipeline", lambda *what: loaded.append(what))
+    monkeypatch.setattr("analogen.diffusion_generator.load_pipeline", lambda *what: loaded.append(what))
     for name, message in (("flux", "family unet.*is of family flux"), ("qwen-image", "takes no relational adapter")):
         with pytest.raises(UserError, match=message):
             load_generator(request(models[name], references[0], adapter=str(tmp_path / "adapter")))
