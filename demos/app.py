@@ -30,8 +30,10 @@ def build(studio: Studio) -> gr.Blocks:
     """The page, with a tab per file. Every tab is built inside its gr.Tab and plugs its jobs into `studio.handlers`."""
     import gradio as gr
 
-    from analogen.demos import batch_tab, compare, create, explore, history, theme
+    from analogen.demos import theme
     from analogen.demos.studio import Desk
+    from analogen.demos.tabs import batch as batch_tab
+    from analogen.demos.tabs import compare, create, explore, history
 
     with gr.Blocks(title="analogen studio", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(theme.header(studio), elem_id="top")
@@ -63,7 +65,7 @@ def launch(
     """
     import gradio as gr
 
-    from analogen.demos import pieces, theme
+    from analogen.demos import components, theme
 
     forbid_fetching()
     page = build(studio)
@@ -75,8 +77,8 @@ def launch(
             server_name=host, server_port=port, share=share, mcp_server=mcp, prevent_thread_lock=not block, quiet=True,
             show_error=True, allowed_paths=[str(path) for path in studio.allowed_paths],
             max_file_size=studio.limits.upload_mb * 2**20, footer_links=[], run_history=False, ssr_mode=False,
-            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=pieces.CSS + theme.CSS,
-            head=theme.HEAD + pieces.HEAD, **given,
+            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=components.CSS + theme.CSS,
+            head=theme.HEAD + components.HEAD, **given,
         )  # fmt: skip
     except OSError as error:
         raise UserError(f"--host {host} --port {port}: cannot be had ({error}): name another --port") from error

@@ -33,9 +33,9 @@ from analogen import (
     request_from,
     write_atomic,
 )
-from analogen.demos.host import CREATE
-from analogen.demos.making import make
-from analogen.demos.worker import Handler, Worker
+from analogen.demos.jobs.create import make
+from analogen.demos.jobs.worker import Handler, Worker
+from analogen.demos.tab_interface import CREATE
 
 if TYPE_CHECKING:
     import gradio as gr

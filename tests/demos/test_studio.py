@@ -13,8 +13,9 @@ from PIL import Image
 from studio_server import EXAMPLES, FEW_STEPS, served
 
 from analogen import UserError
-from analogen.demos import cards, making
+from analogen.demos.jobs import create
 from analogen.demos.studio import CREATE, Limits, Status, Studio
+from analogen.demos.tabs import picture_cards
 
 gradio_client = pytest.importorskip("gradio_client", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
@@ -24,7 +25,7 @@ SMALL = {"candidates": 2, "num_images": 1, "width": 128, "height": 128, "steps":
 
 def opened(output: Path, limits: Limits | None = None) -> Studio:
     studio = Studio(output, device="cpu", limits=limits)
-    studio.handlers[CREATE] = partial(making.make, studio)
+    studio.handlers[CREATE] = partial(create.make, studio)
     return studio
 
 
@@ -201,7 +202,7 @@ def test_why_names_what_a_picture_does_best(studio: Studio) -> None:
     images = job.result["images"]
     closest = max(images, key=lambda one: one["scores"]["relation"])
     for image in images:
-        said = cards.why(job, image)
+        said = picture_cards.why(job, image)
         assert said.startswith("It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of 3")
         assert ("keeps the logic most closely" in said) == (
             image["scores"]["relation"] == closest["scores"]["relation"]
@@ -218,5 +219,5 @@ def test_why_says_what_put_a_higher_score_behind(studio: Studio) -> None:
     assert job.result is not None
     first, second = sorted(job.result["images"], key=lambda one: int(one["rank"]))
     second["scores"]["total"] = first["scores"]["total"] + 0.1
-    assert "behind lower scores" in cards.why(job, second)
-    assert "behind lower scores" not in cards.why(job, first)
+    assert "behind lower scores" in picture_cards.why(job, second)
+    assert "behind lower scores" not in picture_cards.why(job, first)

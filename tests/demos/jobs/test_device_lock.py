@@ -17,8 +17,8 @@ from analogen import Generator, OneAtATime, Stages
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
-from analogen.demos import making
-from analogen.demos.batches import Batches
+from analogen.demos.jobs import create
+from analogen.demos.jobs.batches import Batches
 from analogen.demos.studio import CREATE, Studio
 
 OWLS = EXAMPLES / "ring_of_owls.png"
@@ -74,7 +74,7 @@ def test_create_batch_and_page_never_use_a_big_model_at_once(
     fragile = Fragile(mini)
     monkeypatch.setattr(analogen, "load_generator", lambda request: fragile, raising=False)
     studio = Studio(tmp_path / "studio", model="sd15", device="cpu")
-    studio.handlers[CREATE] = partial(making.make, studio)
+    studio.handlers[CREATE] = partial(create.make, studio)
     small = {"num_images": 1, "candidates": 1, "width": 64, "height": 64, "steps": 2, "seed": 1}
     batches = Batches(
         studio.output, studio.downloads, {"model": "sd15"}, {}, "cpu", load=lambda request: studio.stages()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from analogen import Job
-from analogen.demos.pieces import empty, escaped, legend, problem, score_bar
+from analogen.demos.components import empty, escaped, legend, problem, score_bar
+from analogen.demos.jobs.worker import plain_words
 from analogen.demos.studio import Status, Studio
-from analogen.demos.worker import plain_words
 
 PER_JOB = 1000  # a card's number is its job's times this, and its rank
 BARS = (("logic", "relation"), ("structure", "structure"), ("subject", "subject"), ("looks", "copy"))

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from analogen import UserError
-from analogen.demos.batches import Batches, Refused
-from analogen.demos.pieces import for_clients, sentence
+from analogen.demos.components import for_clients, sentence
+from analogen.demos.jobs.batches import Batches, Refused
 from analogen.demos.uploads import checked_files
 
 

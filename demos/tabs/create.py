@@ -10,12 +10,12 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import UserError, random_seed
-from analogen.demos import cards
-from analogen.demos.pieces import PICKING, empty, for_clients, note, problem, told
+from analogen.demos.components import PICKING, empty, for_clients, note, problem, told
+from analogen.demos.jobs.worker import plain_words
 from analogen.demos.studio import Desk, Studio
-from analogen.demos.worker import plain_words
+from analogen.demos.tabs import picture_cards
 
-EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 EMPTY = empty("Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example.")
 
 # On a phone the results lie below the form, and a card's large view lies above the cards.
@@ -109,7 +109,7 @@ def build(studio: Studio, desk: Desk) -> None:
         if status is None:
             return EMPTY, gr.Timer(active=False), gr.Button(interactive=False)
         ended = status.ended
-        return cards.run(studio, status, picked), gr.Timer(active=not ended), gr.Button(interactive=not ended)
+        return picture_cards.run(studio, status, picked), gr.Timer(active=not ended), gr.Button(interactive=not ended)
 
     def begin(
         kept: list[str], words: str | None, read: str, things: str | None, scale: float, count: float, first: float,
@@ -138,11 +138,11 @@ def build(studio: Studio, desk: Desk) -> None:
 
     def pick(event: gr.EventData) -> tuple[Any, ...]:
         number = int(event.number)
-        there = cards.find(studio, number) is not None
-        return number, gr.update(value=cards.large(studio, number), visible=there), gr.update(visible=there)
+        there = picture_cards.find(studio, number) is not None
+        return number, gr.update(value=picture_cards.large(studio, number), visible=there), gr.update(visible=there)
 
     def recalled(number: int | None, fresh: bool) -> Any:
-        found = cards.find(studio, number)
+        found = picture_cards.find(studio, number)
         if found is None:
             return gr.skip()
         values = found[0].payload["values"]
@@ -150,7 +150,7 @@ def build(studio: Studio, desk: Desk) -> None:
         return desk.parcel(kept, {**values, "seed": random_seed() if fresh else found[1]["seed"]})
 
     def as_new(number: int | None) -> Any:
-        found = cards.find(studio, number)
+        found = picture_cards.find(studio, number)
         return desk.parcel([studio.keep_reference(studio.pictures / found[1]["path"])]) if found else gr.skip()
 
     def unpack(parcel: dict[str, Any] | None) -> tuple[Any, ...]:
@@ -239,7 +239,7 @@ def _endpoints(studio: Studio) -> None:
                 "state": job.state,
                 "error": job.error,
                 "relation": (job.result or {}).get("relation"),
-                "images": cards.listed(studio, job),
+                "images": picture_cards.listed(studio, job),
             }
             for job in found.jobs
         ]

@@ -12,9 +12,7 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import FoundPicture, PictureGallery, UserError
-from analogen.demos.batches import FOLDER
-from analogen.demos.host import Host, Inbox
-from analogen.demos.pieces import (
+from analogen.demos.components import (
     PICKING,
     bar,
     empty,
@@ -27,6 +25,8 @@ from analogen.demos.pieces import (
     sentence,
     told,
 )
+from analogen.demos.jobs.batches import FOLDER
+from analogen.demos.tab_interface import Host, Inbox
 from analogen.demos.uploads import picture_upload, read_upload
 
 READ_PX = 1024

@@ -14,10 +14,10 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import BatchRun, RunError, RunStatus, UserError
-from analogen.demos.batch_calls import BatchCalls, settings_of
-from analogen.demos.batches import TABLES, Batches, Checked, Refused, without_folder
-from analogen.demos.host import CREATE, Host, Inbox
-from analogen.demos.pieces import empty, escaped, jpeg, note, picture, problem, sentence, told
+from analogen.demos.components import empty, escaped, jpeg, note, picture, problem, sentence, told
+from analogen.demos.jobs.api import BatchCalls, settings_of
+from analogen.demos.jobs.batches import TABLES, Batches, Checked, Refused, without_folder
+from analogen.demos.tab_interface import CREATE, Host, Inbox
 from analogen.demos.uploads import checked_files, read_upload
 
 TICK_SECONDS = 2.0

@@ -15,7 +15,7 @@ from analogen import UserError
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 pytest.importorskip("lancedb", reason='galleries need LanceDB: pip install "analogen[gallery]"')
 
-from analogen.demos.explore import Explore, grid, plot
+from analogen.demos.tabs.explore import Explore, grid, plot
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from analogen.demos import cards
-from analogen.demos.pieces import PICKING, empty, escaped, problem
+from analogen.demos.components import PICKING, empty, escaped, problem
 from analogen.demos.studio import Desk, Studio
+from analogen.demos.tabs import picture_cards
 
 PAGE = 24
 
@@ -25,12 +25,12 @@ def shown(studio: Studio, words: str, most: int = PAGE) -> str:
         elif job.state in ("queued", "running"):
             problems.append(f'<div class="an-note">{escaped(name)} is {job.state}; it goes on without the page.</div>')
         for image in (job.result or {}).get("images", ()):
-            found.append(cards.card(studio, job, image, name))
+            found.append(picture_cards.card(studio, job, image, name))
     if not found and not problems:
         if words.strip():
             return empty("Nothing found", "No picture here has all these words in its subject, logic or settings.")
         return empty("Nothing made yet", "What you make in Create stays here, whatever happens to the page.")
-    return "".join(problems[:6]) + cards.grid(found)
+    return "".join(problems[:6]) + picture_cards.grid(found)
 
 
 def build(studio: Studio, desk: Desk) -> None:
@@ -50,10 +50,10 @@ def build(studio: Studio, desk: Desk) -> None:
 
     def pick(event: gr.EventData) -> tuple[int, Any, Any]:
         number = int(event.number)
-        return number, gr.update(value=cards.large(studio, number), visible=True), gr.update(visible=True)
+        return number, gr.update(value=picture_cards.large(studio, number), visible=True), gr.update(visible=True)
 
     def open_there(number: int) -> Any:
-        picked = cards.find(studio, number)
+        picked = picture_cards.find(studio, number)
         if picked is None:
             return gr.skip()
         values = picked[0].payload["values"]
@@ -79,7 +79,7 @@ def build(studio: Studio, desk: Desk) -> None:
                 "job": job.id,
                 "state": job.state,
                 "subject": job.payload["values"]["subject"],
-                "images": cards.listed(studio, job),
+                "images": picture_cards.listed(studio, job),
                 "error": job.error,
             }
             for job in studio.history(words[:200], max(1, min(limit, 240)))

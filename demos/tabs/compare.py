@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 
 from analogen import Likeness, Reading, UserError, compare_images, load_encoder, pick_device, read_logic
-from analogen.demos.host import Host, Inbox
-from analogen.demos.pieces import bar, empty, escaped, for_clients, jpeg, picture, problem, told
+from analogen.demos.components import bar, empty, escaped, for_clients, jpeg, picture, problem, told
+from analogen.demos.tab_interface import Host, Inbox
 from analogen.demos.uploads import checked_files, picture_upload, read_upload
 
 MAX_OTHERS = 64

@@ -17,8 +17,8 @@ from analogen import UserError
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
-from analogen.demos.batch_tab import BatchTab, card, duration, preview
-from analogen.demos.batches import Batches, Refused
+from analogen.demos.jobs.batches import Batches, Refused
+from analogen.demos.tabs.batch import BatchTab, card, duration, preview
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 

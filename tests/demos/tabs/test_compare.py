@@ -12,7 +12,7 @@ from analogen import UserError, load_encoder
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
-from analogen.demos.compare import Compare, compare, shown
+from analogen.demos.tabs.compare import Compare, compare, shown
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analogen import Candidate, Job, RunError, request_from, save_candidate
-from analogen.demos.worker import Work
+from analogen.demos.jobs.worker import Work
 
 if TYPE_CHECKING:
     from PIL.Image import Image
