@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from analogen.relsim.old_paths import present_path
+
 Settings = TypeVar("Settings")
 
 
@@ -18,6 +20,7 @@ def read_settings(kind: type[Settings], path: Path | None, overrides: Mapping[st
     """
     values: dict[str, Any] = {}
     if path is not None:
+        path = present_path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no settings file {path}")
         try:
@@ -48,4 +51,6 @@ def _typed(key: str, value: Any, wanted: type) -> Any:
         return float(value)
     if type(value) is not wanted:  # not isinstance: True is an int, and 2.5 steps are no whole number
         raise ValueError(f"setting {key}={value!r} must be {wanted.__name__}")
+    if isinstance(value, str) and value.endswith("weights/mini"):
+        return str(present_path(value))
     return value

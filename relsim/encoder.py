@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder, Pictures, Vectors
+from analogen.relsim.old_paths import present_path
 
 
 class RelationalEncoder(Protocol):
@@ -43,7 +44,7 @@ def load_encoder(
     """
     if name_or_path == "mini":
         return _mini(SHIPPED, device, unresized)
-    folder = Path(name_or_path)
+    folder = present_path(name_or_path)
     if not folder.is_dir():
         # All that big encoders need is imported here: mini's start must not wait for it.
         from analogen.relsim.hub import fetch, is_hub_id

@@ -32,9 +32,23 @@ class _Echo(logging.Handler):
         click.echo(self.format(record), err=True)
 
 
+def _present(_: click.Context, __: click.Parameter, config: Path | None) -> Path | None:
+    """The preset, also by the path that it had in 0.2.0."""
+    from analogen.relsim.old_paths import present_path
+
+    return None if config is None else present_path(config)
+
+
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--config", metavar="FILE", required=True, type=click.Path(path_type=Path), help="TOML preset."),
+        click.option(
+            "--config",
+            metavar="FILE",
+            required=True,
+            type=click.Path(path_type=Path),
+            callback=_present,
+            help="TOML preset.",
+        ),
         click.option(
             "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a setting, e.g. lr=3e-4."
         ),
@@ -74,7 +88,7 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @command.command("adapter", context_settings=HELP)
-@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="TOML preset.")
+@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), callback=_present, help="TOML preset.")
 @click.option("--base", metavar="NAME", help="Folder or hub id of the frozen pipeline, or a name of `analogen models`.")
 @click.option("--data", metavar="PATH", help="Index of `analogen corpus`, or folder of `analogen world`.")
 @click.option("--output", metavar="DIR", help="Folder of the training's saves.")

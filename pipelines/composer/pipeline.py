@@ -21,6 +21,7 @@ from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.prior import SkeletonPrior
 from analogen.pipelines.composer.settle import settle
 from analogen.relsim.loading_lock import one_load
+from analogen.relsim.old_paths import present_path
 from analogen.relsim.world.scene import Element
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -274,7 +275,7 @@ def groups_of_like_length(counts: Sequence[int]) -> list[list[int]]:
 def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:
     """The shipped composer, or the one in a folder saved by `save_pretrained`. Raises ValueError with one line."""
     # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
-    source = str(folder or SHIPPED)
+    source = str(present_path(folder or SHIPPED))
     try:
         with one_load:
             pipeline = ComposerPipeline(

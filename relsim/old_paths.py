@@ -1,0 +1,24 @@
+"""Finds shipped weights and presets by the paths they had in 0.2.0, which users may have written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOLDERS = {"relsim/weights/mini": "relsim/mini/weights", "pipelines/weights/mini": "pipelines/composer/weights"}
+_PRESETS = ("relsim/presets", "pipelines/presets")
+
+
+def present_path(path: str | Path) -> Path:
+    """`path` itself, or where a shipped file or folder is now if `path` is its place in 0.2.0 and no longer there."""
+    given = Path(path)
+    if given.exists():
+        return given
+    text = given.as_posix()
+    for old, new in _FOLDERS.items():
+        if text == old or text.endswith(f"/{old}"):
+            found = Path(text[: len(text) - len(old)], new)
+            return found if found.is_dir() else given
+    folder = given.parent.as_posix()
+    if any(folder == old or folder.endswith(f"/{old}") for old in _PRESETS):
+        return next(iter(sorted(given.parents[1].glob(f"*/presets/{given.name}"))), given)
+    return given
