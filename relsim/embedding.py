@@ -20,7 +20,7 @@ Vectors = NDArray[np.float32]
 
 
 class Seen(NamedTuple):
-    """What an encoder says of one picture. known: as `encoder.Looked.known`, None where the encoder has none."""
+    """What an encoder says of one picture. known: as `mini.encoder.Looked.known`, None where the encoder has none."""
 
     relation: Vectors  # (384,)
     attributes: Vectors  # (dim,)

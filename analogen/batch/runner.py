@@ -1,7 +1,7 @@
 """A manifest of assets becomes pictures: durable, resumable, many rows in one pass.
 
-open_run -> (an engine, see `engine`, works on chunks of the job store) -> close_run. The store says what is left to do,
-the journal tells what came out; whoever is killed at whatever point, the same command goes on from there.
+open_run -> (an engine, see `engines`, works on chunks of the job store) -> close_run. The store says what is left to
+do, the journal tells what came out; whoever is killed at whatever point, the same command goes on from there.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Training a relational adapter on a frozen base: `analogen train adapter`.
 
-All that the frozen models say of a row is computed once (`adapter_data`); a step is then the denoiser's forward and
+All that the frozen models say of a row is computed once (`data`); a step is then the denoiser's forward and
 backward pass alone. A row's condition is never its own picture: looks cannot leak into what the adapter learns.
 """
 

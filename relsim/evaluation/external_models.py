@@ -28,8 +28,8 @@ Describe = Callable[[list[Image.Image]], list[str]]
 def load_peer(
     name: str, source: str | None, device: str = "cpu", *, search: bool = False, describe: Describe | None = None
 ) -> Way:
-    """One of `ways.PEERS`. source: a folder or hub id instead of the paper's model; LPIPS: the net (alex, vgg,
-    squeeze); DreamSim: the type of model; Qwen-T: the VLM that describes, unless `describe` does.
+    """One of `similarity_measures.PEERS`. source: a folder or hub id instead of the paper's model; LPIPS: the net
+    (alex, vgg, squeeze); DreamSim: the type of model; Qwen-T: the VLM that describes, unless `describe` does.
 
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """

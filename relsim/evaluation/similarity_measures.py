@@ -88,7 +88,7 @@ def encoder_ways(encoder: RelationalEncoder) -> dict[str, Embed]:
     }
 
 
-# Names as the command line takes them. Those of other people's models are loaded by `peers`.
+# Names as the command line takes them. Those of other people's models are loaded by `external_models`.
 OWN = {
     "relation": "relation",
     "subject": "subject names",

@@ -121,8 +121,8 @@ def draw_pool(
     Raises ValueError if the folder holds another pool.
 
     finished: well-composed pictures, as the composer's are to be, instead of hard references; redrawn: half of the
-    pairs by another hand, see `hands`, and COMPOSED of them well composed; odds: of the pairs' relations, which are
-    else as likely as each other.
+    pairs by another hand, see `augmentation`, and COMPOSED of them well composed; odds: of the pairs' relations, which
+    are else as likely as each other.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]

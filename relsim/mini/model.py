@@ -6,7 +6,7 @@ the patches with a query of their own:
 relation    (B, 384)  in the anonymous-caption space of MiniLM
 subject     (B, 384)  in the same text space, near the name of what is shown
 attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
-structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `relsim.structure`)
+structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `structure_head`)
 
 A fifth output, one logit, says whether the picture is of a kind that the network was trained on.
 """

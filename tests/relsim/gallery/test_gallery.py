@@ -143,7 +143,7 @@ def stop(done):
     if done >= 4:
         os.kill(os.getpid(), 9)
 with table.writing():
-    adding.add(table, [Path(pictures)], encoder, commit=4, on_commit=stop)
+    indexing.add(table, [Path(pictures)], encoder, commit=4, on_commit=stop)
 """
     command = [sys.executable, "-P", "-c", code, str(encoder.folder), str(folder), str(tmp_path / "g")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
