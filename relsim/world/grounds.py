@@ -53,7 +53,7 @@ class Grounds:
             raise ValueError(f"{folder} has no PNG, JPEG or WebP that can be used as a ground{reason}")
         return Grounds(pictures, skipped, made)
 
-    def draw(self, rng: Generator, side: int) -> Pixels:
+    def draw(self, side: int, rng: Generator) -> Pixels:
         """(side, side, 3) uint8: a part of a picture, flipped, tinted and blurred, or a surface made by rules."""
         if self.pictures and rng.random() >= self._made:
             ground = _part(_read(self.pictures[int(rng.integers(len(self.pictures)))]), rng, side)

@@ -2,7 +2,7 @@
 
     cutouts, grounds = CutOuts.from_folder("things"), Grounds.from_folder("places")
     cast = Cast(ArtLibrary.shipped(), *cutouts.draw(rng))
-    picture = photograph(scene, cast, grounds.draw(rng, 208), rng, 208)
+    picture = photograph(scene, cast, grounds.draw(208, rng), rng, 208)
 
 Everything stays where `render` draws it, so that whatever is known of a scene's places is true of its photograph.
 """
