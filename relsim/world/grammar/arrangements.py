@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,16 +32,13 @@ class Shape:
     options: tuple[tuple[Any, ...], ...]
     ranges: tuple[tuple[float, float, int], ...] = ()
 
-    def draw(self, draft: Draft, low: int, high: int) -> Layout:
-        """A layout of low to high slots, of the nearest possible number if there is none."""
-        counts = self._counts()
-        reach = min(max(min(counts.values()), high), MAX_THINGS)
-        fitting = [o for o, n in counts.items() if low <= n <= reach] or [o for o, n in counts.items() if n <= reach]
+    def draw(self, draft: Draft, low: int, high: int, even: bool = False) -> Layout:
+        """A layout of low to high slots, of the nearest possible number if there is none. even: not of an odd one."""
+        counts = {chosen: n for chosen, n in _counts_of(self).items() if not (even and n % 2)}
+        nearest = min((n for n in counts.values() if n >= low), default=max(counts.values()))
+        fitting = [o for o, n in counts.items() if low <= n <= high] or [o for o, n in counts.items() if n == nearest]
         chosen = draft.choice(fitting)
         return self.make(*chosen, *(draft.uniform(a, b) for a, b, _ in self.ranges))
-
-    def _counts(self) -> dict[tuple[Any, ...], int]:
-        return _counts_of(self)
 
     def templates(self) -> list[Layout]:
         grid = [np.linspace(a, b, n) if n > 1 else np.array([(a + b) / 2]) for a, b, n in self.ranges]
@@ -49,7 +46,7 @@ class Shape:
         return [self.make(*chosen, *values) for chosen in itertools.product(*self.options) for values in free]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _counts_of(shape: Shape) -> dict[tuple[Any, ...], int]:
     middle = [(a + b) / 2 for a, b, _ in shape.ranges]
     return {chosen: len(shape.make(*chosen, *middle)) for chosen in itertools.product(*shape.options)}
@@ -92,14 +89,17 @@ class Arrangement:
     share: tuple[float, float] = (0.8, 0.95)
     rivals: tuple[str, ...] = ()
 
-    def draw(self, draft: Draft, low: int, high: int, facing: bool, growing: bool) -> Plan:
-        """Low to high things where that is possible. facing: they may be turned towards the middle or away.
-        growing: sizes follow the room that there is, where the arrangement has a shape for it."""
+    def draw(self, draft: Draft, low: int, high: int, *, facing: bool, growing: bool, in_turn: bool) -> Plan:
+        """Low to high things where that is possible.
+
+        facing: they may be turned towards the middle or away. growing: sizes follow the room that there is, where the
+        arrangement has a shape for it. in_turn: two kinds are going to alternate.
+        """
         if self.plan is not None:
             return self.plan(draft, high)
         shape = self.grown if growing and self.grown else self.shape
         assert shape is not None
-        made = shape.draw(draft, low, high)
+        made = shape.draw(draft, low, high, even=in_turn and self.closed)
         share = draft.uniform(*self.share)
         sizes = made.room * share if shape is self.grown else np.full(len(made), made.pitch * share)
         turned = draft.choice(("upright", "upright", "upright", "outward", "inward")) if facing and self.facings else ""
@@ -180,7 +180,7 @@ def _heap(draft: Draft, high: int) -> Plan:
 
 
 def _mirrored(draft: Draft, _: int) -> Plan:
-    """A loose group in the left half and its image in the right one; partners share a step, from the middle outwards."""
+    """A loose group on the left and its image on the right; partners share a step, from the middle outwards."""
     count = draft.integer(2, 5)
     spots = sorted(_spread_out(draft, count, 0.8), key=lambda p: -p[0])
     if count > 2 and max(y for _, y in spots) - min(y for _, y in spots) < 0.9:  # no two rows by chance
@@ -277,7 +277,12 @@ ARRANGEMENTS: dict[str, Arrangement] = {
             rivals=("row", "ring"),
         ),
         Arrangement(
-            "ring", Shape(layouts.ring, (_span(5, 14), (0.0, 0.5))), directed=True, steps=True, facings=True, closed=True
+            "ring",
+            Shape(layouts.ring, (_span(5, 14), (0.0, 0.5))),
+            directed=True,
+            steps=True,
+            facings=True,
+            closed=True,
         ),
         Arrangement(
             "double_ring",
@@ -289,7 +294,7 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         ),
         Arrangement(
             "spiral",
-            Shape(layouts.spiral, (_span(9, 15), (1.6, 2.0), _STARTS, (1, -1))),
+            Shape(layouts.spiral, (_span(12, 20), (1.5, 1.8), _STARTS, (1, -1))),
             grown=Shape(layouts.shell, (_span(10, 14), (1.6, 2.0), (4.4, 6.0), _STARTS, (1, -1))),
             steps=True,
             share=(0.8, 0.9),

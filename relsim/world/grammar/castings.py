@@ -137,9 +137,10 @@ CASTINGS: dict[str, Casting] = {
         Casting("one_shadow", _one_shadow, 4),
         Casting("one_grey", _one_grey, 4),
         Casting("one_sketched", _one_sketched, 4),
-        Casting("missing", _missing, 5),
+        Casting("missing", _missing, 6),
     )
 }
 SIZES = ("leader", "one_large", "one_small", "alternating_size")
 TURNS = ("one_turned", "alternating_turn")
 OTHERS = ("one_odd", "alternating", "halves", "led_by_other", "other_at_ends", "other_in_middle")
+IN_TURN = ("alternating", "alternating_size", "alternating_turn")

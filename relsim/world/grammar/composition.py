@@ -15,13 +15,13 @@ from functools import cached_property, lru_cache
 from numpy.random import Generator
 
 from analogen.relsim.world.grammar import castings, progressions, words
-from analogen.relsim.world.grammar.arrangements import ARRANGEMENTS, MAX_THINGS
+from analogen.relsim.world.grammar.arrangements import ARRANGEMENTS
 from analogen.relsim.world.grammar.castings import CASTINGS
 from analogen.relsim.world.grammar.progressions import PROGRESSIONS
 from analogen.relsim.world.grammar.rules import all_parts, allowed
 from analogen.relsim.world.grammar.settings import SETTINGS, Stage
 from analogen.relsim.world.relations.base import Draft, Relation
-from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.scene import Scene
 
 PARTS = ("arrangement", "progression", "casting", "setting")
 ATOMS: dict[str, tuple[str, ...]] = {
@@ -93,7 +93,7 @@ class Composition:
     def draw(self, draft: Draft) -> None:
         """Fill the draft with one picture of this logic, everything in it large enough to be seen."""
         most = PROGRESSIONS[self.progression].most
-        for attempt in range(_TRIES):
+        for _ in range(_TRIES):
             stage, facts = self._stage(draft, most)
             smallest = min(e.size for e in stage.things)
             if smallest >= SMALLEST:
@@ -106,10 +106,14 @@ class Composition:
         place, cast = ARRANGEMENTS[self.arrangement], CASTINGS[self.casting]
         turns = self.progression == "turning" or self.casting in castings.TURNS or self.progression in progressions.CUTS
         least = max(cast.least, 4 if self.progression != "none" else 1)
-        plan = place.draw(draft, least, most, not turns, self.progression == "growing")
-        if self.casting in ("alternating", "alternating_size", "alternating_turn") and place.closed:
-            while len(plan.things) % 2:
-                plan = place.draw(draft, least, max(most, least + 1), not turns, self.progression == "growing")
+        plan = place.draw(
+            draft,
+            least,
+            most,
+            facing=not turns,
+            growing=self.progression == "growing",
+            in_turn=self.casting in castings.IN_TURN,
+        )
         things = plan.things
         if self.progression != "none":
             grown = self.progression == "growing" and place.grown is not None
@@ -179,7 +183,7 @@ _RICHNESS = (0.2, 0.4, 0.3, 0.1)
 def draw_composition(rng: Generator, split: str = "train") -> Composition:
     """A random composition of a split in which every atom of a part comes about as often as the next.
 
-    First the number of parts beside the arrangement is drawn, so that plain ones are common, then which, then the atoms.
+    First the number of parts beside the arrangement is drawn, so that plain ones are common, then which, then atoms.
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")

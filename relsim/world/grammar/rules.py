@@ -15,10 +15,10 @@ _DESPITE: dict[str, tuple[str, ...]] = {
     "turning": castings.TURNS,
     "fading": ("missing", "one_shadow", "one_sketched", "one_grey"),
     "appearing": ("missing", "one_shadow", "one_sketched", "one_grey"),
-    **{look: ("one_shadow", "one_grey", "one_sketched") for look in progressions.LOOKS},
-    **{cut: ("one_turned", "alternating_turn", *castings.SIZES) for cut in progressions.CUTS},
+    **dict.fromkeys(progressions.LOOKS, ("one_shadow", "one_grey", "one_sketched")),
+    **dict.fromkeys(progressions.CUTS, (*castings.TURNS, *castings.SIZES)),
 }
-# Two things that take turns in places and two halves are read along a line; in rows the halves are the upper and lower.
+# A closed line has no first and no last; halves are read along a line; a hole must leave the shape what it is.
 _WITHOUT: dict[str, tuple[str, ...]] = {
     "double_ring": ("led_by_other", "leader", "other_at_ends", "halves", "missing"),
     "ring": ("led_by_other", "leader", "other_at_ends"),
@@ -68,13 +68,13 @@ _OBSCURED: dict[str, tuple[str, ...]] = {
     "behind_wall": ("eaten", "cut_away", "turning", "growing", "shrinking"),
     "in_bowl": ("eaten", "cut_away", "turning", "growing", "shrinking"),
 }
-_HIDDEN = {"behind_wall": ("one_turned", "alternating_turn", *castings.SIZES, "missing")}
+_HIDDEN = {"behind_wall": (*castings.TURNS, *castings.SIZES, "missing")}
 
 
 def allowed(arrangement: str, progression: str, casting: str, setting: str) -> bool:
     """Whether these parts make a composition."""
     place, onto = ARRANGEMENTS[arrangement], SETTINGS[setting]
-    if progression != "none" and not (place.steps or (arrangement == "nest" and progression == "turning")):
+    if progression != "none" and not place.steps:
         return False
     if onto.flat and not place.flat:
         return False

@@ -143,7 +143,9 @@ def _before(kind: str, half_width: float, half_height: float, y: float) -> Calla
 
     def dress(draft: Draft, things: Sequence[Element]) -> Stage:
         share = draft.uniform(0.92, 1.0)
-        return Stage(in_rect(things, half_width * share, half_height * share, y), [Element(kind, 0.0, 0.0, 1.88)])
+        colour = "none" if kind == "sun" else draft.choice(("none", "soft", "secondary", "paper"))
+        prop = Element(kind, 0.0, 0.0, 1.88, palette=colour)
+        return Stage(in_rect(things, half_width * share, half_height * share, y), [prop])
 
     return dress
 
@@ -230,10 +232,9 @@ SETTINGS: dict[str, Setting] = {
         Setting("in_thought", _in_thought, ("thought",)),
         Setting("in_spotlight", _in_spotlight, ("cone",)),
         Setting("half_under_water", _half_under_water, ("water",)),
-        Setting("before_sun", _before("sun", 0.46, 0.46, 0.0), ("sun",)),
-        Setting("before_moon", _before("moon", 0.5, 0.5, 0.0), ("moon",)),
-        Setting("before_heart", _before("heart", 0.56, 0.46, -0.1), ("heart",)),
-        Setting("before_star", _before("star", 0.46, 0.4, 0.04), ("star",)),
+        Setting("before_sun", _before("sun", 0.54, 0.54, 0.0), ("sun",)),
+        Setting("before_heart", _before("heart", 0.66, 0.52, -0.12), ("heart",)),
+        Setting("before_star", _before("star", 0.54, 0.46, 0.05), ("star",)),
         Setting("on_shelf", _on_shelf, ("beam",), flat=True),
         Setting("on_pedestal", _on_pedestal, ("pedestal",), flat=True),
         Setting("behind_wall", _behind_wall, ("rect",), flat=True),

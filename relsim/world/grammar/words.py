@@ -36,8 +36,9 @@ ARRANGED: dict[str, tuple[str, ...]] = {
         "{subject} lined up next to each other", "several {subject} next to one another in one straight level row",
     ),
     "column": (
-        "a column of {subject}", "{subject} in a column", "{subject} one below the other", "an upright line of {subject}",
-        "{subject} lined up vertically", "several {subject} one beneath another in one straight upright column",
+        "a column of {subject}", "{subject} in a column", "{subject} one below the other",
+        "an upright line of {subject}", "{subject} lined up vertically",
+        "several {subject} one beneath another in one straight upright column",
     ),
     "falling": (
         "a falling diagonal of {subject}", "{subject} on a diagonal going down",
@@ -315,9 +316,8 @@ SET: dict[str, tuple[str, ...]] = {
         "with the lower part below the water line",
     ),
     "before_sun": ("in front of the sun", "before a big sun", "against a large sun", "with the sun right behind"),
-    "before_moon": ("in front of the moon", "before a big moon", "against a full moon", "with the moon right behind"),
-    "before_heart": ("on a heart", "before a big heart", "against a large red heart", "with a heart shape behind"),
-    "before_star": ("on a star", "before a big star", "against a large golden star", "with a star shape behind"),
+    "before_heart": ("on a heart", "before a big heart", "against a large heart shape", "with a big heart behind"),
+    "before_star": ("on a star", "before a big star", "against a large five-pointed star", "with a big star behind"),
     "on_shelf": ("on a shelf", "standing on a board", "set out on a shelf", "resting on a wooden beam"),
     "on_pedestal": ("on a pedestal", "raised on a plinth", "honoured on a pedestal", "standing on top of a plinth"),
     "behind_wall": (
@@ -335,7 +335,9 @@ def captions(arrangement: str, progression: str, casting: str, setting: str) -> 
     clauses = [PROGRESSING[progression], CASTING[casting], SET[setting]]
     made = []
     for number, whole in enumerate(wholes):
-        step, cast, setting_words = (words[(number * 2 + number // 2) % len(words)] for words in clauses)
+        step, cast, setting_words = (
+            words[number * stride % len(words)] for words, stride in zip(clauses, (1, 2, 1), strict=True)
+        )
         order = (whole, setting_words, step, cast) if number == 3 else (whole, step, cast, setting_words)
         made.append(_joined(order, way))
     made.insert(1, _joined([min(words, key=len) for words in (wholes, *clauses)], way))
