@@ -26,11 +26,13 @@ class Shape:
 
     options   Values that differ in kind, such as counts.
     ranges    (low, high, number of templates that the finder tries between them) of what varies freely.
+    found     Options that the finder tries in their stead: what others may well choose and is still the same.
     """
 
     make: Callable[..., Layout]
     options: tuple[tuple[Any, ...], ...]
     ranges: tuple[tuple[float, float, int], ...] = ()
+    found: tuple[tuple[Any, ...], ...] = ()
 
     def draw(self, draft: Draft, low: int, high: int, even: bool = False) -> Layout:
         """A layout of low to high slots, of the nearest possible number if there is none. even: not of an odd one."""
@@ -43,7 +45,11 @@ class Shape:
     def templates(self) -> list[Layout]:
         grid = [np.linspace(a, b, n) if n > 1 else np.array([(a + b) / 2]) for a, b, n in self.ranges]
         free = list(itertools.product(*(map(float, values) for values in grid)))
-        return [self.make(*chosen, *values) for chosen in itertools.product(*self.options) for values in free]
+        return [
+            self.make(*chosen, *values)
+            for chosen in itertools.product(*(self.found or self.options))
+            for values in free
+        ]
 
 
 @cache
@@ -54,11 +60,15 @@ def _counts_of(shape: Shape) -> dict[tuple[Any, ...], int]:
 
 @dataclass(frozen=True)
 class Plan:
-    """A layout and how each of its slots is filled, in the layout's units: subjects, whole and upright by default."""
+    """A layout and how each of its slots is filled, in the layout's units: subjects, whole and upright by default.
+
+    taken: slots with a casting of their own, where one that merely differs from the rest must not stand.
+    """
 
     layout: Layout
     things: list[Element]
     facts: dict[str, Any] = field(default_factory=dict)
+    taken: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,11 +79,10 @@ class Arrangement:
     grown      The shape in its stead where things grow along it, with room for the growth.
     directed   Its reading order runs from left to right or clockwise, so a mirror reverses a progression.
     mirror_ok  The mirrored picture shows the same arrangement.
-    steps      Has a reading order with three steps or more: progressions run along it.
+    stages     Things that a progression along its reading order needs, 0 if it has no such order.
     facings    Things may be turned towards or away from its middle.
     flat       Has a level lower edge, so it may stand on something.
     closed     The last neighbours the first: things take turns only if their number is even.
-    rivals     Arrangements that lie near: it must fit better than they do.
     """
 
     id: str
@@ -82,12 +91,11 @@ class Arrangement:
     plan: Callable[[Draft, int], Plan] | None = None
     directed: bool = False
     mirror_ok: bool = True
-    steps: bool = False
+    stages: int = 0
     facings: bool = False
     flat: bool = False
     closed: bool = False
     share: tuple[float, float] = (0.8, 0.95)
-    rivals: tuple[str, ...] = ()
 
     def draw(self, draft: Draft, low: int, high: int, *, facing: bool, growing: bool, in_turn: bool) -> Plan:
         """Low to high things where that is possible.
@@ -181,9 +189,9 @@ def _heap(draft: Draft, high: int) -> Plan:
 
 def _mirrored(draft: Draft, _: int) -> Plan:
     """A loose group on the left and its image on the right; partners share a step, from the middle outwards."""
-    count = draft.integer(2, 5)
+    count = draft.integer(3, 5)
     spots = sorted(_spread_out(draft, count, 0.8), key=lambda p: -p[0])
-    if count > 2 and max(y for _, y in spots) - min(y for _, y in spots) < 0.9:  # no two rows by chance
+    if max(y for _, y in spots) - min(y for _, y in spots) < 0.9:  # no two rows by chance
         spots = [(x, y * 2) for x, y in spots]
     wide, gap = draft.uniform(0.8, 1.0), 0.0
     least = min(math.dist(a, b) for i, a in enumerate(spots) for b in spots[:i])
@@ -247,48 +255,48 @@ _PYRAMIDS = ((1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 5))
 _FUNNELS = tuple(p[::-1] for p in _PYRAMIDS)
 _STARTS = tuple(30.0 * k for k in range(12))
 
+_QUARTERS = (0.0, 0.25, 0.5, 0.75)
+
 ARRANGEMENTS: dict[str, Arrangement] = {
     a.id: a
     for a in (
         Arrangement("single", plan=_single, flat=True),
         Arrangement("facing_pair", plan=_pair(True), flat=True),
         Arrangement("back_to_back", plan=_pair(False), flat=True),
-        Arrangement("row", Shape(layouts.row, (_span(3, 7),)), directed=True, steps=True, flat=True),
-        Arrangement("column", Shape(layouts.column, (_span(3, 6),)), steps=True),
+        Arrangement("row", Shape(layouts.row, (_span(3, 7),)), directed=True, stages=4, flat=True),
+        Arrangement("column", Shape(layouts.column, (_span(3, 6),)), stages=4),
         Arrangement(
-            "falling", Shape(layouts.slope, (_span(3, 7),), ((27, 48, 3),)), directed=True, mirror_ok=False, steps=True
+            "falling", Shape(layouts.slope, (_span(3, 7),), ((27, 48, 3),)), directed=True, mirror_ok=False, stages=4
         ),
         Arrangement(
-            "rising", Shape(layouts.slope, (_span(3, 7),), ((-48, -27, 3),)), directed=True, mirror_ok=False, steps=True
+            "rising", Shape(layouts.slope, (_span(3, 7),), ((-48, -27, 3),)), directed=True, mirror_ok=False, stages=4
         ),
         Arrangement(
             "arch",
             Shape(lambda n, half: layouts.bow(n, half, 1), (_span(5, 9),), ((60, 88, 4),)),
             directed=True,
-            steps=True,
+            stages=4,
             facings=True,
-            rivals=("row", "ring"),
         ),
         Arrangement(
             "bowl",
             Shape(lambda n, half: layouts.bow(n, half, -1), (_span(5, 9),), ((60, 88, 4),)),
             directed=True,
-            steps=True,
-            rivals=("row", "ring"),
+            stages=4,
         ),
         Arrangement(
             "ring",
-            Shape(layouts.ring, (_span(5, 14), (0.0, 0.5))),
+            Shape(layouts.ring, (_span(5, 14), (0.0, 0.5)), found=(_span(5, 16), _QUARTERS)),
             directed=True,
-            steps=True,
+            stages=4,
             facings=True,
             closed=True,
         ),
         Arrangement(
             "double_ring",
-            Shape(layouts.double_ring, ((8, 10, 12),), ((0.48, 0.52, 1), (0.0, 0.5, 3))),
+            Shape(layouts.double_ring, ((8, 10, 12),), ((0.48, 0.52, 1), (0.0, 0.5, 5))),
             directed=True,
-            steps=True,
+            stages=4,
             facings=True,
             closed=True,
         ),
@@ -296,49 +304,48 @@ ARRANGEMENTS: dict[str, Arrangement] = {
             "spiral",
             Shape(layouts.spiral, (_span(12, 20), (1.5, 1.8), _STARTS, (1, -1))),
             grown=Shape(layouts.shell, (_span(10, 14), (1.6, 2.0), (4.4, 6.0), _STARTS, (1, -1))),
-            steps=True,
+            stages=4,
             share=(0.8, 0.9),
         ),
         Arrangement(
             "lattice",
             Shape(_on(layouts.lattice), (_lattices(),), ((0.85, 1.2, 3),)),
             directed=True,
-            steps=True,
+            stages=4,
             share=(0.74, 0.92),
         ),
         Arrangement(
             "bricks",
             Shape(_on(layouts.bricks), (((3, 3), (3, 4), (4, 4), (3, 5), (4, 5), (5, 4), (5, 5)),), ((0.82, 1.0, 3),)),
             directed=True,
-            steps=True,
+            stages=4,
             share=(0.78, 0.92),
         ),
-        Arrangement("pyramid", Shape(_tiers, (_PYRAMIDS,), ((0.82, 1.0, 3),)), steps=True, flat=True),
-        Arrangement("funnel", Shape(_tiers, (_FUNNELS,), ((0.82, 1.0, 3),)), steps=True),
+        Arrangement("pyramid", Shape(_tiers, (_PYRAMIDS,), ((0.82, 1.0, 3),)), stages=4, flat=True),
+        Arrangement("funnel", Shape(_tiers, (_FUNNELS,), ((0.82, 1.0, 3),)), stages=4),
         Arrangement(
             "wedge",
             Shape(lambda n, heading, half: layouts.wedge(n, half, heading), (_span(2, 4), (0, 1, 3)), ((30, 44, 4),)),
-            steps=True,
+            stages=4,
         ),
-        Arrangement("plus", Shape(lambda arms: layouts.cross(arms, 0), ((1, 2, 3),)), steps=True),
-        Arrangement("saltire", Shape(lambda arms: layouts.cross(arms, 45), ((1, 2, 3),)), steps=True),
+        Arrangement("plus", Shape(lambda arms: layouts.cross(arms, 0), ((1, 2, 3),)), stages=9),
+        Arrangement("saltire", Shape(lambda arms: layouts.cross(arms, 45), ((1, 2, 3),)), stages=9),
         Arrangement(
             "wave",
-            Shape(lambda n, start, *free: layouts.wave(n, *free, start), (_span(9, 13), (1, -1)),
-                  ((1.4, 2.0, 4), (0.13, 0.2, 2))),
+            Shape(lambda n, start, *free: layouts.wave(n, *free, start), (_span(8, 11), (1, -1)),
+                  ((1.2, 1.6, 5), (0.16, 0.24, 3))),
             directed=True,
-            steps=True,
-            rivals=("row", "zigzag"),
+            stages=4,
         ),
         Arrangement(
             "zigzag",
             Shape(lambda n, start, height: layouts.zigzag(n, height, start), (_span(5, 9), (0, 1)), ((0.8, 1.2, 3),)),
             directed=True,
-            steps=True,
+            stages=4,
         ),
-        Arrangement("square", Shape(layouts.square, ((4, 5),)), directed=True, steps=True, closed=True),
-        Arrangement("triangle", Shape(layouts.triangle, ((3, 4, 5),)), directed=True, steps=True, closed=True),
-        Arrangement("rosette", Shape(layouts.rosette, (_span(5, 8), (0.0, 0.5))), facings=False),
+        Arrangement("square", Shape(layouts.square, ((4, 5),)), directed=True, stages=4, closed=True),
+        Arrangement("triangle", Shape(layouts.triangle, ((3, 4, 5),)), directed=True, stages=4, closed=True),
+        Arrangement("rosette", Shape(layouts.rosette, (_span(5, 8), (0.0, 0.5)), found=(_span(5, 8), _QUARTERS))),
         Arrangement("nest", plan=_nest),
         Arrangement("scatter", plan=_scatter),
         Arrangement("heap", plan=_heap, flat=True),

@@ -16,11 +16,7 @@ SMALL = (0.42, 0.5)  # sizes of the small against the large where sizes tell the
 
 @dataclass(frozen=True)
 class Casting:
-    """Who is who. `cast` gives the things in reading order, None for an empty place.
-
-    least    Things that it needs.
-    halving  The number of things (`even`) or steps must be even.
-    """
+    """Who is who. `cast` gives the things in reading order, None for an empty place; least: things that it needs."""
 
     id: str
     cast: Cast
@@ -31,9 +27,15 @@ def _alike(draft: Draft, plan: Plan, things: list[Element]) -> list[Element | No
     return [*things]
 
 
+def _anywhere(draft: Draft, plan: Plan) -> int:
+    """A slot that has no casting of its own."""
+    slot: int = draft.choice([i for i in range(len(plan.things)) if i not in plan.taken])
+    return slot
+
+
 def _one(draft: Draft, plan: Plan, things: list[Element], **rest: Any) -> list[Element | None]:
     """One of the things differs from the rest."""
-    at = draft.integer(0, len(things) - 1)
+    at = _anywhere(draft, plan)
     return [replace(e, **rest) if i == at else e for i, e in enumerate(things)]
 
 
@@ -42,7 +44,7 @@ def _one_odd(draft: Draft, plan: Plan, things: list[Element]) -> list[Element | 
 
 
 def _one_turned(draft: Draft, plan: Plan, things: list[Element]) -> list[Element | None]:
-    at = draft.integer(0, len(things) - 1)
+    at = _anywhere(draft, plan)
     return [replace(e, turn=(e.turn + 180) % 360) if i == at else e for i, e in enumerate(things)]
 
 
@@ -59,12 +61,12 @@ def _one_sketched(draft: Draft, plan: Plan, things: list[Element]) -> list[Eleme
 
 
 def _one_large(draft: Draft, plan: Plan, things: list[Element]) -> list[Element | None]:
-    at, small = draft.integer(0, len(things) - 1), draft.uniform(*SMALL)
+    at, small = _anywhere(draft, plan), draft.uniform(*SMALL)
     return [replace(e, size=e.size * (1.2 if i == at else 1.2 * small)) for i, e in enumerate(things)]
 
 
 def _one_small(draft: Draft, plan: Plan, things: list[Element]) -> list[Element | None]:
-    at, small = draft.integer(0, len(things) - 1), draft.uniform(*SMALL)
+    at, small = _anywhere(draft, plan), draft.uniform(*SMALL)
     return [replace(e, size=e.size * small) if i == at else e for i, e in enumerate(things)]
 
 

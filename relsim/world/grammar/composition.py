@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -17,11 +18,13 @@ from numpy.random import Generator
 from analogen.relsim.world.grammar import castings, progressions, words
 from analogen.relsim.world.grammar.arrangements import ARRANGEMENTS
 from analogen.relsim.world.grammar.castings import CASTINGS
+from analogen.relsim.world.grammar.judging import broken_parts
 from analogen.relsim.world.grammar.progressions import PROGRESSIONS
 from analogen.relsim.world.grammar.rules import all_parts, allowed
 from analogen.relsim.world.grammar.settings import SETTINGS, Stage
+from analogen.relsim.world.measure import Broken
 from analogen.relsim.world.relations.base import Draft, Relation
-from analogen.relsim.world.scene import Scene
+from analogen.relsim.world.scene import Element, Scene
 
 PARTS = ("arrangement", "progression", "casting", "setting")
 ATOMS: dict[str, tuple[str, ...]] = {
@@ -95,17 +98,16 @@ class Composition:
         most = PROGRESSIONS[self.progression].most
         for _ in range(_TRIES):
             stage, facts = self._stage(draft, most)
-            smallest = min(e.size for e in stage.things)
-            if smallest >= SMALLEST:
+            if min(e.size for e in stage.things) >= SMALLEST:
                 break
             most = max(len(stage.things) - 1, 3)
-        draft.elements += [*stage.behind, *stage.things, *stage.front]
+        draft.elements += [*stage.behind, *_visible(stage.things), *stage.front]
         draft.facts.update(facts)
 
     def _stage(self, draft: Draft, most: int) -> tuple[Stage, dict[str, object]]:
         place, cast = ARRANGEMENTS[self.arrangement], CASTINGS[self.casting]
         turns = self.progression == "turning" or self.casting in castings.TURNS or self.progression in progressions.CUTS
-        least = max(cast.least, 4 if self.progression != "none" else 1)
+        least = max(cast.least, place.stages if self.progression != "none" else 1)
         plan = place.draw(
             draft,
             least,
@@ -114,10 +116,15 @@ class Composition:
             growing=self.progression == "growing",
             in_turn=self.casting in castings.IN_TURN,
         )
+        taken = {0} if allowed(self.arrangement, "none", "leader", "none") else set()
+        plan = replace(plan, taken=frozenset(taken | {plan.layout.hub}))
         things = plan.things
         if self.progression != "none":
             grown = self.progression == "growing" and place.grown is not None
-            change = PROGRESSIONS["none" if grown else self.progression].prepare(draft)
+            progression = PROGRESSIONS["none" if grown else self.progression]
+            # With the clock, turning would look like facing the middle.
+            prepare = progression.in_round if place.facings and progression.in_round else progression.prepare
+            change = prepare(draft)
             things = [change(e, float(t)) for e, t in zip(things, plan.layout.progress, strict=True)]
         filled = cast.cast(draft, plan, things)
         stage = SETTINGS[self.setting].dress(draft, [e for e in filled if e is not None])
@@ -125,7 +132,15 @@ class Composition:
 
     def check(self, scene: Scene) -> None:
         """Raise Broken with the reason if the scene does not keep the logic."""
-        raise NotImplementedError
+        for part, reason in self.broken_parts(scene).items():
+            raise Broken(f"{part}: {reason}")
+
+    def broken_parts(self, scene: Scene) -> dict[str, str]:
+        """The parts that do not hold in the scene, each with the reason; empty if the logic is kept.
+
+        len(PARTS) less their number, over len(PARTS), is a partial credit.
+        """
+        return broken_parts(self.parts, scene)
 
 
 def compose(arrangement: str, progression: str = "none", casting: str = "alike", setting: str = "none") -> Composition:
@@ -207,6 +222,15 @@ def neighbours(composition: Composition) -> tuple[Composition, ...]:
         if atom != getattr(composition, part)
     )
     return tuple(c for c in others if allowed(*c.parts))
+
+
+def _visible(things: list[Element]) -> list[Element]:
+    """The things with their sizes drawn together, largest kept, until the smallest can be made out."""
+    smallest, largest = min(e.size for e in things), max(e.size for e in things)
+    if smallest >= SMALLEST or largest <= SMALLEST:
+        return things
+    power = math.log(SMALLEST / largest) / math.log(smallest / largest)
+    return [replace(e, size=largest * (e.size / largest) ** power) for e in things]
 
 
 def _one_of(rng: Generator, options: Sequence[str]) -> str:

@@ -53,13 +53,18 @@ _ONLY: dict[str, tuple[str, ...]] = {
 }
 _HUBS = ("plus", "saltire", "rosette", "nest")
 # Settings that hide or crowd the arrangement.
+_SMALL = ("before_sun", "before_heart", "before_star", "in_spotlight", "in_thought")  # little room
 _UNSET: dict[str, tuple[str, ...]] = {
+    "wave": _SMALL,
+    "spiral": _SMALL,
+    "square": ("before_star", "before_sun", "in_thought"),
+    "double_ring": ("before_star", "before_sun", "in_thought", "in_ring"),
+    "column": ("in_thought",),
     "nest": ("framed", "on_panel", "on_disc", "in_ring", "half_under_water", "cracked"),
     "heap": ("half_under_water",),
-    "pyramid": ("behind_wall",),
+    "pyramid": ("behind_wall", "in_bowl"),
     "row": ("in_bowl",),
     "ring": ("in_ring",),
-    "double_ring": ("in_ring",),
 }
 # Settings that alter what a progression shows.
 _OBSCURED: dict[str, tuple[str, ...]] = {
@@ -74,7 +79,7 @@ _HIDDEN = {"behind_wall": (*castings.TURNS, *castings.SIZES, "missing")}
 def allowed(arrangement: str, progression: str, casting: str, setting: str) -> bool:
     """Whether these parts make a composition."""
     place, onto = ARRANGEMENTS[arrangement], SETTINGS[setting]
-    if progression != "none" and not place.steps:
+    if progression != "none" and not place.stages:
         return False
     if onto.flat and not place.flat:
         return False

@@ -175,7 +175,7 @@ def _standing(things: Sequence[Element]) -> list[Element]:
 
 
 def _on_shelf(draft: Draft, things: Sequence[Element]) -> Stage:
-    placed = _standing(in_rect(things, 0.84, 0.84, -0.06))
+    placed = _standing(in_rect(things, 0.84, 0.82, -0.08))
     left, _, right, bottom = bounds(placed)
     width = max(right - left + draft.uniform(0.12, 0.18), 0.9)
     return Stage(placed, [box("beam", 0.0, bottom + 0.05, min(width, 1.9), 0.11)])
@@ -183,7 +183,7 @@ def _on_shelf(draft: Draft, things: Sequence[Element]) -> Stage:
 
 def _on_pedestal(draft: Draft, things: Sequence[Element]) -> Stage:
     height = draft.uniform(0.5, 0.62)
-    room = 1.84 - height
+    room = 1.82 - height
     placed = in_rect(things, 0.84, room / 2)
     left, _, right, bottom = bounds(placed)
     tall = bottom * 2 + height
