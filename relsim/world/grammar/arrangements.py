@@ -27,12 +27,14 @@ class Shape:
     options   Values that differ in kind, such as counts.
     ranges    (low, high, number of templates that the finder tries between them) of what varies freely.
     found     Options that the finder tries in their stead: what others may well choose and is still the same.
+    turning   The finder may turn its templates.
     """
 
     make: Callable[..., Layout]
     options: tuple[tuple[Any, ...], ...]
     ranges: tuple[tuple[float, float, int], ...] = ()
     found: tuple[tuple[Any, ...], ...] = ()
+    turning: bool = False
 
     def draw(self, draft: Draft, low: int, high: int, even: bool = False) -> Layout:
         """A layout of low to high slots, of the nearest possible number if there is none. even: not of an odd one."""
@@ -80,7 +82,7 @@ class Arrangement:
     directed   Its reading order runs from left to right or clockwise, so a mirror reverses a progression.
     mirror_ok  The mirrored picture shows the same arrangement.
     stages     Things that a progression along its reading order needs, 0 if it has no such order.
-    facings    Things may be turned towards or away from its middle.
+    facings    Things may be turned towards or away from its middle, the origin of its layouts.
     flat       Has a level lower edge, so it may stand on something.
     closed     The last neighbours the first: things take turns only if their number is even.
     """
@@ -109,12 +111,13 @@ class Arrangement:
         assert shape is not None
         made = shape.draw(draft, low, high, even=in_turn and self.closed)
         share = draft.uniform(*self.share)
-        sizes = made.room * share if shape is self.grown else np.full(len(made), made.pitch * share)
+        reach = np.linalg.norm(made.places, axis=1)  # what grows along a shape grows with its distance from the middle
+        grown = reach * float((made.room / np.maximum(reach, 1e-9)).min()) * share
+        sizes = grown if shape is self.grown else np.full(len(made), made.pitch * share)
         turned = draft.choice(("upright", "upright", "upright", "outward", "inward")) if facing and self.facings else ""
-        middle = made.places.mean(axis=0)
         things = []
         for (x, y), size in zip(made.places, sizes, strict=True):
-            bearing = math.degrees(math.atan2(x - middle[0], middle[1] - y))
+            bearing = math.degrees(math.atan2(x, -y))
             turn = {"outward": bearing, "inward": bearing + 180}.get(turned, 0.0) % 360
             things.append(Element("subject", float(x), float(y), float(size), turn=turn))
         return Plan(made, things, {"orientation": turned} if turned else {})
@@ -233,9 +236,10 @@ def _k_fold(draft: Draft, high: int) -> Plan:
     return Plan(made, things, {"fold": fold, "members": count})
 
 
-def _lattices() -> tuple[tuple[int, int], ...]:
-    shapes = itertools.product(range(2, 6), range(2, 7))
-    return tuple((r, c) for r, c in shapes if 6 <= r * c <= MAX_THINGS and max(r, c) <= 2 * min(r, c))
+def _lattices(longest: int = 6, most: int = MAX_THINGS) -> tuple[tuple[int, int], ...]:
+    """Rows and columns of the lattices with 6 things or more that are at most twice as long as wide."""
+    shapes = itertools.product(range(2, longest + 1), repeat=2)
+    return tuple((r, c) for r, c in shapes if 6 <= r * c <= most and max(r, c) <= 2 * min(r, c))
 
 
 def _on(make: Callable[..., Layout]) -> Callable[..., Layout]:
@@ -251,9 +255,12 @@ def _tiers(lengths: Sequence[int], rise: float) -> Layout:
     return layouts.rows_of_lengths(lengths, rise)
 
 
+def _starts(number: int) -> tuple[float, ...]:
+    return tuple(360.0 * k / number for k in range(number))
+
+
 _PYRAMIDS = ((1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 5))
 _FUNNELS = tuple(p[::-1] for p in _PYRAMIDS)
-_STARTS = tuple(30.0 * k for k in range(12))
 
 _QUARTERS = (0.0, 0.25, 0.5, 0.75)
 
@@ -302,14 +309,20 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         ),
         Arrangement(
             "spiral",
-            Shape(layouts.spiral, (_span(12, 20), (1.5, 1.8), _STARTS, (1, -1))),
-            grown=Shape(layouts.shell, (_span(10, 14), (1.6, 2.0), (4.4, 6.0), _STARTS, (1, -1))),
+            Shape(
+                layouts.spiral,
+                (_span(12, 20), (1.5, 1.8), _starts(12), (1, -1)),
+                found=(_span(10, 22), (1.5, 1.8), _starts(12), (1, -1)),
+                turning=True,
+            ),
+            grown=Shape(layouts.shell, (_span(10, 14), (1.6, 2.0), (4.4, 6.0), _starts(12), (1, -1))),
+            facings=True,
             stages=4,
             share=(0.8, 0.9),
         ),
         Arrangement(
             "lattice",
-            Shape(_on(layouts.lattice), (_lattices(),), ((0.85, 1.2, 3),)),
+            Shape(_on(layouts.lattice), (_lattices(),), ((0.85, 1.2, 3),), found=(_lattices(7, 42),)),
             directed=True,
             stages=4,
             share=(0.74, 0.92),
@@ -325,7 +338,12 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         Arrangement("funnel", Shape(_tiers, (_FUNNELS,), ((0.82, 1.0, 3),)), stages=4),
         Arrangement(
             "wedge",
-            Shape(lambda n, heading, half: layouts.wedge(n, half, heading), (_span(2, 4), (0, 1, 3)), ((30, 44, 4),)),
+            Shape(
+                lambda n, heading, half: layouts.wedge(n, half, heading),
+                (_span(2, 4), (0, 1, 3)),
+                ((30, 44, 4),),
+                found=(_span(2, 6), (0, 1, 3)),
+            ),
             stages=4,
         ),
         Arrangement("plus", Shape(lambda arms: layouts.cross(arms, 0), ((1, 2, 3),)), stages=9),
@@ -333,7 +351,7 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         Arrangement(
             "wave",
             Shape(lambda n, start, *free: layouts.wave(n, *free, start), (_span(8, 11), (1, -1)),
-                  ((1.2, 1.6, 5), (0.16, 0.24, 3))),
+                  ((1.2, 1.6, 7), (0.16, 0.24, 4))),
             directed=True,
             stages=4,
         ),

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from analogen.relsim.world.grammar.arrangements import ARRANGEMENTS, Shape
 from analogen.relsim.world.grammar.layouts import Layout, Points, layout
 from analogen.relsim.world.measure import Broken, bearings, overlap, points, require, turn_between
-from analogen.relsim.world.scene import Element
+from analogen.relsim.world.relations.rings import check_spiral
+from analogen.relsim.world.scene import Element, Scene
 
 FARTHEST, TYPICAL = 0.45, 0.22  # deviations from the slots that are accepted, in steps between neighbours
-ORDERLY = 0.16  # deviation up to which scattered things would show the order of another arrangement
+ORDERLY = 0.12  # deviation up to which scattered things would show the order of another arrangement
+NEARLY = 0.08  # deviation up to which nothing else is tried
 CLEARLY = 0.6  # another arrangement fits clearly better if its deviation is below this share
 _STRETCH = 0.85  # a template may be squeezed to this share along one axis
 
@@ -58,17 +60,25 @@ def _templates(shape: Shape) -> dict[int, _Templates]:
     by_count: dict[int, list[Layout]] = {}
     for made in shape.templates():
         by_count.setdefault(len(made), []).append(made)
-    return {count: _stacked(found) for count, found in by_count.items()}
+    return {count: _stacked(found, shape.turning) for count, found in by_count.items()}
 
 
-def _stacked(found: list[Layout]) -> _Templates:
+def _stacked(found: list[Layout], turning: bool) -> _Templates:
     places, rooms = [], []
     for one in found:
-        low, high = one.places.min(axis=0), one.places.max(axis=0)
-        unit = float((high - low).max()) / 2
-        places.append((one.places - (low + high) / 2) / unit)
+        middle, unit = _middle_and_unit(one.places, turning)
+        places.append((one.places - middle) / unit)
         rooms.append(np.maximum(one.room, 0.5 * np.median(one.room)) / unit)
     return _Templates(found, np.array(places), np.array(rooms))
+
+
+def _middle_and_unit(spots: Points, turning: bool) -> tuple[Points, float]:
+    """Centre and size of the box around points; of the points themselves if turning must not matter."""
+    if turning:
+        middle = spots.mean(axis=0)
+        return middle, float(np.sqrt(((spots - middle) ** 2).sum(axis=1).mean()))
+    low, high = spots.min(axis=0), spots.max(axis=0)
+    return (low + high) / 2, float((high - low).max()) / 2
 
 
 def find(arrangement: str, things: Sequence[Element], holes: int = 0, grown: bool = False) -> Found:
@@ -80,18 +90,20 @@ def find(arrangement: str, things: Sequence[Element], holes: int = 0, grown: boo
     if place.shape is None:
         return FINDERS[arrangement](list(things))
     require(len({e.mirror for e in things}) == 1, "some are mirrored")
-    shape = place.grown if grown and place.grown else place.shape
+    if grown and place.grown:
+        return _grown_spiral(list(things))
+    shape = place.shape
     best = _fitted(shape, things, holes)
     require(best is not None, f"no {arrangement.replace('_', ' ')}")
     assert best is not None
-    if best.error > 0.08 and not holes:
+    if best.error > NEARLY:
         for other in ARRANGEMENTS.values():
-            if other.shape is None or other.id == arrangement:
-                continue
-            rival = _fitted(other.shape, things, 0)
-            require(rival is None or rival.error > CLEARLY * best.error, f"rather a {other.id} than a {arrangement}")
+            own = other.id == arrangement
+            # The same arrangement with or without a gap, or another one.
+            rival = _fitted(shape if own else other.shape, things, 1 - holes if own else 0) if other.shape else None
+            require(rival is None or rival.error > CLEARLY * best.error, f"rather {other.id}, or a gap in it")
     pitch = best.layout.pitch * _scale(best)
-    require(float(np.median([e.size for e in things])) <= 1.35 * pitch or grown, "they overlap")
+    require(float(np.median([e.size for e in things])) <= 1.35 * pitch, "they overlap")
     return best
 
 
@@ -107,20 +119,19 @@ def _fitted(shape: Shape, things: Sequence[Element], holes: int) -> Found | None
     if templates is None:
         return None
     spots = points(list(things))
-    low, high = spots.min(axis=0), spots.max(axis=0)
-    unit = float((high - low).max()) / 2
+    middle, unit = _middle_and_unit(spots, shape.turning)
     if unit < 1e-6:
         return None
-    spots = (spots - (low + high) / 2) / unit
+    spots = (spots - middle) / unit
     placed, room = templates.places, templates.room
     nearest = np.empty((len(placed), len(spots)), dtype=np.int64)
-    for _ in range(3):
+    for _ in range(5 if shape.turning else 3):
         gaps = ((spots[None, :, None] - placed[:, None]) ** 2).sum(axis=3)  # (templates, things, slots)
         nearest = gaps.argmin(axis=2)
         matched = np.take_along_axis(templates.places, nearest[..., None], axis=1)  # (templates, things, 2)
-        scale, shift = _affine(matched, spots)
-        placed = templates.places * scale[:, None] + shift[:, None]
-        room = templates.room * scale.mean(axis=1)[:, None]
+        scale, matrix, shift = (_similarity if shape.turning else _affine)(matched, spots)
+        placed = templates.places @ matrix + shift[:, None]
+        room = templates.room * scale[:, None]
     errors = np.linalg.norm(np.take_along_axis(placed, nearest[..., None], axis=1) - spots, axis=2)
     errors = errors / np.take_along_axis(room, nearest, axis=1)
     typical = np.sqrt((errors**2).mean(axis=1))
@@ -136,22 +147,64 @@ def _fitted(shape: Shape, things: Sequence[Element], holes: int) -> Found | None
     return Found(made, [things[i] for i in order], slots[order], float(typical[best]))
 
 
-def _affine(matched: Points, spots: Points) -> tuple[Points, Points]:
-    """Scales (templates, 2), nearly equal across and down, and shifts (templates, 2) from slots to things."""
+def _affine(matched: Points, spots: Points) -> tuple[Points, Points, Points]:
+    """Scale (templates,), matrix (templates, 2, 2) and shift (templates, 2) that bring each template's slots to the
+    things: stretched nearly equally across and down."""
     middle, aim = matched.mean(axis=1), spots.mean(axis=0)
     own, wanted = matched - middle[:, None], spots - aim
     squares, products = (own**2).sum(axis=1), (own * wanted).sum(axis=1)  # (templates, 2)
     common = products.sum(axis=1) / np.maximum(squares.sum(axis=1), 1e-12)
     common = np.maximum(common, 1e-6)[:, None]
     flat = squares < 1e-3 * squares.sum(axis=1, keepdims=True)
-    scale = np.where(flat, common, products / np.maximum(squares, 1e-12))
-    scale = np.clip(scale, _STRETCH * common, common / _STRETCH)
-    return scale, aim - scale * middle
+    scales = np.where(flat, common, products / np.maximum(squares, 1e-12))
+    scales = np.clip(scales, _STRETCH * common, common / _STRETCH)
+    return scales.mean(axis=1), scales[:, None] * np.eye(2), aim - scales * middle
+
+
+def _similarity(matched: Points, spots: Points) -> tuple[Points, Points, Points]:
+    """As `_affine`, but scaled and turned."""
+    middle, aim = matched.mean(axis=1), spots.mean(axis=0)
+    own, wanted = (matched - middle[:, None]) @ np.array([1, 1j]), (spots - aim) @ np.array([1, 1j])
+    factor = (own.conj() * wanted).sum(axis=1) / np.maximum((np.abs(own) ** 2).sum(axis=1), 1e-12)  # (templates,)
+    real, imaginary = factor.real, factor.imag
+    matrix = np.stack([np.stack([real, imaginary], axis=1), np.stack([-imaginary, real], axis=1)], axis=1)
+    return np.abs(factor), matrix, aim - (middle[:, None] @ matrix)[:, 0]
+
+
+def _grown_spiral(things: list[Element]) -> Found:
+    """A spiral whose things grow on the way out: their sizes give the order, or else the scene does."""
+    reason = ""
+    for ordered in (sorted(things, key=lambda e: e.size), things, things[::-1]):
+        bare_things = tuple(Element("subject", e.x, e.y, e.size) for e in ordered)
+        try:
+            check_spiral(Scene(bare_things))
+        except Broken as broken:
+            reason = reason or str(broken)
+            continue
+        pole = _pole(points(ordered))
+        return Found(layout(points(ordered) - pole), ordered, np.arange(len(ordered)), 0.0)
+    raise Broken(reason)
+
+
+def _pole(spots: Points) -> Points:
+    """Where a spiral of things in order winds about: each place follows from the last by one turn and stretch."""
+    places = spots @ np.array([1, 1j])
+    design = np.column_stack([places[:-1], np.ones(len(places) - 1)])
+    (step, shift), *_ = np.linalg.lstsq(design, places[1:], rcond=None)
+    pole = shift / (1 - step)
+    return np.array([pole.real, pole.imag])
 
 
 def in_given_order(things: list[Element]) -> Found:
     """The things as a sequence in the order in which the scene lists them."""
     return Found(layout([(i, 0) for i in range(len(things))]), things, np.arange(len(things)), math.inf)
+
+
+def borders(arrangement: str, scene: Scene) -> list[Element]:
+    """Props that belong to the arrangement itself: the frames, sheets or discs between the things of a nest."""
+    lines = scene.of("frame", "panel", "ellipse")
+    nested = arrangement == "nest" and len(lines) in (len(scene.things) - 1, len(scene.things))
+    return lines if nested and len({e.kind for e in lines}) == 1 else []
 
 
 def _single(things: list[Element]) -> Found:
@@ -198,8 +251,8 @@ def _scatter(things: list[Element]) -> Found:
     require(len({e.mirror for e in things}) == 1, "some are mirrored")
     for other in ARRANGEMENTS.values():
         if other.shape is not None:
-            for shape, holes in ((other.shape, 0), (other.shape, 1), (other.grown, 0)):
-                fit = _fitted(shape, things, holes) if shape else None
+            for holes in (0, 1):
+                fit = _fitted(other.shape, things, holes)
                 require(fit is None or fit.error > ORDERLY, f"a {other.id}, not scattered")
     turns = np.array([turn_between(0, e.turn) for e in things])
     require(int((np.abs(turns) > 45).sum()) <= 1, "turned every which way")
@@ -304,8 +357,7 @@ def bare(arrangement: str, found: Found, turning: bool = False) -> list[Element]
         ]
     if not ARRANGEMENTS[arrangement].facings:
         return things
-    places = found.layout.places
-    angles = bearings(places, places.mean(axis=0))[found.slots]
+    angles = bearings(found.layout.places, np.zeros(2))[found.slots]
     unfaced = [replace(e, turn=float((e.turn - a) % 360)) for e, a in zip(things, angles, strict=True)]
     if turning and _disorder(unfaced) > 0.2:
         return things

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from analogen.relsim.world.grammar.finding import Found, bare, find, in_given_order
+from analogen.relsim.world.grammar.finding import Found, bare, borders, find, in_given_order
 from analogen.relsim.world.grammar.progressions import PROGRESSIONS
 from analogen.relsim.world.grammar.roles import ROLES
 from analogen.relsim.world.grammar.surroundings import SURROUNDINGS
@@ -45,9 +46,10 @@ def _changes(progression: str, found: Found, things: list[Element]) -> bool:
     return True
 
 
-def check_setting(setting: str, scene: Scene) -> None:
-    """Broken unless the things stand in this setting and in no other."""
-    SURROUNDINGS[setting](scene)
+def check_setting(setting: str, scene: Scene, arrangement: str = "single") -> None:
+    """Broken unless the things stand in this setting and in no other; the arrangement's own props are none."""
+    own = borders(arrangement, scene)
+    SURROUNDINGS[setting](replace(scene, elements=tuple(e for e in scene.elements if e not in own)) if own else scene)
 
 
 def check_alike(things: Sequence[Element]) -> None:
@@ -91,7 +93,7 @@ def broken_parts(parts: tuple[str, str, str, str], scene: Scene) -> dict[str, st
     except Broken as reason:
         reasons["progression"] = str(reason)
     try:
-        check_setting(setting, scene)
+        check_setting(setting, scene, arrangement)
     except Broken as reason:
         reasons["setting"] = str(reason)
     return reasons

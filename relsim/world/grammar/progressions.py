@@ -117,7 +117,7 @@ def _line(values: Points, progress: Points) -> tuple[float, Points]:
 
 
 def _trend(values: Sequence[float] | Points, progress: Points, least: float, what: str) -> None:
-    """Broken unless the values move evenly by `least` or more (or less, if negative) from the first to the last step."""
+    """Broken unless the values move evenly, by `least` or more (or less, if negative) in all."""
     require(float(np.ptp(progress)) > 0 and len(values) >= 3, f"too few to show {what}")
     slope, off = _line(np.asarray(values, dtype=np.float64), progress)
     require(slope * math.copysign(1, least) >= abs(least), f"no {what} in reading order")

@@ -66,6 +66,13 @@ _UNSET: dict[str, tuple[str, ...]] = {
     "row": ("in_bowl",),
     "ring": ("in_ring",),
 }
+# Many things in little room: there they have no room left for different sizes.
+_ROUND = ("in_bubble", "in_ring", "on_disc", "banned")
+_TIGHT: dict[str, tuple[str, ...]] = {
+    "wave": (*_SMALL, *_ROUND, "behind_bars", "framed", "in_ice", "on_panel"),
+    "square": (*_SMALL, "banned"),
+    **dict.fromkeys(("plus", "saltire", "double_ring", "column", "counted", "two_groups", "scatter"), _SMALL),
+}
 # Settings that alter what a progression shows.
 _OBSCURED: dict[str, tuple[str, ...]] = {
     "in_ice": ("fading", "appearing", "paling", "colouring"),
@@ -84,6 +91,8 @@ def allowed(arrangement: str, progression: str, casting: str, setting: str) -> b
     if onto.flat and not place.flat:
         return False
     if casting == "other_in_middle" and arrangement not in _HUBS:
+        return False
+    if setting in _TIGHT.get(arrangement, ()) and (progression in progressions.SIZES or casting in castings.SIZES):
         return False
     return not (
         casting not in _ONLY.get(arrangement, tuple(CASTINGS))

@@ -48,21 +48,30 @@ def _filling(things: Sequence[Element], prop: Element, least: float) -> None:
 
 
 def _open(scene: Scene) -> None:
-    only(scene)
+    """No setting; tiles under single things are as good as none."""
+    only(scene, "rect")
+    for tile in scene.of("rect"):
+        _order(scene, tile, False)
+        on_it = [e for e in scene.things if math.dist((e.x, e.y), (tile.x, tile.y)) <= 0.3 * tile.size]
+        require(len(on_it) == 1 and tile.size <= 1.6 * on_it[0].size, "does not belong here: rect")
 
 
-def _inside(kind: str, front: bool | None, least: float = 0.35, *others: str) -> Surrounding:
-    """All within one prop of this kind, in front of it or behind."""
+def _inside(kind: str, front: bool | None, *others: str, least: float = 0.35) -> Surrounding:
+    """All within one prop of this kind, in front of it or behind; small ones of it may lie around."""
 
     def check(scene: Scene) -> None:
-        prop = _the_only(scene, kind, *others)
+        only(scene, kind, *others)
+        found = sorted(scene.of(kind), key=lambda e: -e.size)
+        require(bool(found), f"no {kind}")
+        prop = found[0]
+        require(all(e.size <= 0.3 * prop.size for e in found[1:]), f"{len(found)} of {kind}, expected one")
         require(prop.opacity >= 0.35, f"the {kind} is hardly there")
         _order(scene, prop, front)
         _within(scene.things, prop)
         _filling(scene.things, prop, least)
         if kind in ("bubble", "ellipse", "ring", "ban"):
             require(0.75 <= prop.aspect <= 1.33, f"the {kind} is not round")
-        for other in scene.of(*others):
+        for other in scene.of(*others) if others else []:
             _order(scene, other, False)
 
     return check
@@ -163,7 +172,7 @@ SURROUNDINGS: dict[str, Surrounding] = {
     "on_panel": _inside("panel", False),
     "on_disc": _inside("ellipse", False),
     "in_ring": _inside("ring", None),
-    "banned": _inside("ban", True, 0.35, "ellipse"),
+    "banned": _inside("ban", True, "ellipse", "panel", "rect"),
     "in_ice": _inside("ice", True),
     "in_thought": _in_thought,
     "in_spotlight": _in_spotlight,
