@@ -178,7 +178,7 @@ def collage(image: Image.Image, rng: Generator) -> Image.Image:
     """Pieces of coloured paper glued over each other, each with its edge and its shadow."""
     unit = _unit(image)
     calm = image.filter(ImageFilter.GaussianBlur(0.9 * unit))
-    reduced = calm.quantize(int(rng.integers(4, 8)), Image.Quantize.FASTOCTREE)
+    reduced = calm.quantize(int(rng.integers(8, 16)), Image.Quantize.FASTOCTREE)
     layers = np.asarray(reduced)
     palette = _palette(reduced)
     counts = np.bincount(layers.ravel(), minlength=len(palette))
@@ -235,8 +235,10 @@ def poster(image: Image.Image, rng: Generator) -> Image.Image:
     smooth = image.filter(ImageFilter.MedianFilter(3))
     if rng.random() < 0.4:
         smooth = smooth.filter(ImageFilter.GaussianBlur(0.8 * _unit(image)))
-    count = int(rng.integers(4, 9))
-    flat = smooth.quantize(count, Image.Quantize.MEDIANCUT if rng.random() < 0.5 else Image.Quantize.FASTOCTREE)
+    if rng.random() < 0.5:
+        flat = smooth.quantize(int(rng.integers(4, 9)))
+    else:
+        flat = smooth.quantize(int(rng.integers(8, 16)), Image.Quantize.FASTOCTREE)
     if rng.random() < 0.4:  # screen print: the inks by their order of brightness
         indices = np.asarray(flat)
         old = _palette(flat)
