@@ -26,6 +26,7 @@ from analogen.relsim.text import load_text_tower
 from analogen.relsim.trunk import load_imagenet
 from analogen.relsim.views import random_views
 from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
@@ -111,10 +112,13 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
     alike = np.array([f"={library.group(name)}" if name in icons else name for name in pool.subject.tolist()])
     has_logic = np.isin(pool.group, ("relation", "composition"))
     texts = np.where(has_logic, pool.caption, "no logic")
+    # A composition that the catalogue has a name for is that relation.
+    named_as = {composition: relation for relation, composition in NAMED.items()}
+    logic = np.array([named_as.get(one, one) for one in pool.logic.tolist()])
     catalogue = [(caption, r.id) for r in RELATIONS.values() if not r.held_out for caption in r.captions]
     logics = Bank(
         np.concatenate([texts, [caption for caption, _ in catalogue]]),
-        np.concatenate([np.where(has_logic, pool.logic, "-"), [owner for _, owner in catalogue]]),
+        np.concatenate([np.where(has_logic, logic, "-"), [owner for _, owner in catalogue]]),
     )
     subjects = Bank(pool.subject, alike)
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
@@ -151,7 +155,7 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
         truth = torch.cat([known_of[at], torch.zeros(len(lost))]).to(device)
         counts = torch.cat([known_counts[at], torch.ones(len(lost), dtype=torch.bool)]).to(device)
         dense = dense_loss(out.cells[:count], targets(tables.to(device), cells))
-        looks = looks_target((views.to(device) * 255).to(torch.uint8), name_text, projection)
+        looks = looks_target((views[..., ::2, ::2].to(device) * 255).to(torch.uint8), name_text, projection)
         subject = out.subject[:count][named]
         parts = {
             "relation": contrastive_loss(relation, caption, temperature, label),

@@ -50,7 +50,9 @@ def random_views(
     grid = F.affine_grid(theta, [batch, 3, size, size], align_corners=False)
     seen = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     outside = (grid.abs() > 1).any(-1)[:, None] & framed.view(-1, 1, 1, 1)  # (B, 1, size, size)
-    plain = torch.where(coin(0.6).view(-1, 1, 1, 1), uniform(0, 1, 1, 1, 1).round().expand(-1, 3, -1, -1), uniform(0, 1, 3, 1, 1))
+    plain = torch.where(
+        coin(0.6).view(-1, 1, 1, 1), uniform(0, 1, 1, 1, 1).round().expand(-1, 3, -1, -1), uniform(0, 1, 3, 1, 1)
+    )
     seen = torch.where(outside, plain, seen)
     return repainted(seen, generator, colour), moved_tables(tables, inward, shift)
 
@@ -92,8 +94,8 @@ def repainted(x: Tensor, generator: torch.Generator, colour: float) -> Tensor:
     mean = x.mean((1, 2, 3), keepdim=True)
     x = (x - mean) * (1 + colour * uniform(-0.4, 0.3)) + mean + colour * uniform(-0.15, 0.15)
     x = torch.where(coin(0.03 * colour), 1 - x, x)
-    blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    x = torch.where(coin(0.2), blurred, x)
+    soft = coin(0.2).flatten()
+    x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     noise = torch.where(coin(0.3), uniform(0.0, 0.08), torch.zeros(batch, 1, 1, 1))
     return (x + noise * torch.randn(x.shape, generator=generator)).clamp_(0, 1)
 
