@@ -8,52 +8,34 @@ Each presentation says where the old picture's places went, so that labels of it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from analogen.relsim.world.art import Pixels
 from analogen.relsim.world.grounds import SURFACES, axes
+from analogen.relsim.world.presented import (
+    BLACK,
+    WHITE,
+    Color,
+    Place,
+    Presented,
+    inserted,
+    projected,
+    rgb,
+    same,
+    squared,
+)
 
-Matrix = NDArray[np.float64]  # (3, 3)
-Color = tuple[int, int, int]
-Place = tuple[float, float]
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+__all__ = ["FRAMINGS", "PRESENTATIONS", "SPOILINGS", "Presentation", "Presented", "present", "squared"]
 WORDS = (
     "the", "of", "and", "light", "morning", "idea", "about", "seven", "project", "notes", "house", "river", "over",
     "under", "found", "first", "open", "table", "long", "view", "plan", "Monday", "story", "water", "people", "small",
     "between", "again", "window", "part", "study", "number", "early", "market", "garden", "road", "team",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Presented:
-    """A picture with an older one in it.
-
-    pixels      (h, w, 3) uint8.
-    matrix      (3, 3) homography from the old picture's places to the new one's. Places are (x, y) in [0, 1] of the
-                width and the height, from the upper left corner of the first pixel; y grows downwards.
-    """
-
-    pixels: Pixels
-    matrix: Matrix
-
-    def place(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(n, 2) places of the old picture as places of the new one; they may lie outside of it."""
-        moved = np.column_stack([points, np.ones(len(points))]) @ self.matrix.T
-        return np.asarray(moved[:, :2] / moved[:, 2:])
-
-    def then(self, change: Callable[[Pixels], Presented]) -> Presented:
-        """This picture presented once more."""
-        later = change(self.pixels)
-        return Presented(later.pixels, later.matrix @ self.matrix)
-
-
 Presentation = Callable[[Pixels, Generator], Presented]
 
 
@@ -64,93 +46,12 @@ def present(pixels: Pixels, rng: Generator) -> Presented:
     return shown.then(partial(squared, side=len(pixels)))
 
 
-def squared(pixels: Pixels, side: int) -> Presented:
-    """(side, side, 3): fitted whole, the rest filled with the mean colour of the border."""
-    height, width = pixels.shape[:2]
-    if height == width == side:
-        return Presented(pixels, np.eye(3))
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).mean(0)
-    scale = side / max(width, height)
-    wide, high = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = Image.new("RGB", (side, side), _rgb(border))
-    return _inserted(canvas, pixels, ((side - wide) // 2, (side - high) // 2, wide, high))
-
-
-# How a picture gets onto a larger one.
-
-
-def _rgb(color: NDArray[np.floating] | Sequence[float]) -> Color:
-    red, green, blue = (int(min(max(value, 0), 255)) for value in color)
-    return red, green, blue
-
-
 def _any_color(rng: Generator) -> Color:
     """Often white or black, or a grey, or any."""
     kind = rng.random()
     if kind < 0.45:
         return WHITE if rng.random() < 0.6 else BLACK
-    return _rgb(np.full(3, rng.uniform(0, 255))) if kind < 0.65 else _rgb(rng.uniform(0, 255, 3))
-
-
-def _same(pixels: NDArray[np.floating] | Image.Image) -> Presented:
-    """The places stay."""
-    if isinstance(pixels, Image.Image):
-        return Presented(np.asarray(pixels), np.eye(3))
-    return Presented(np.clip(pixels, 0, 255).astype(np.uint8), np.eye(3))
-
-
-def _inserted(canvas: Image.Image, pixels: Pixels, box: tuple[int, int, int, int], round_px: int = 0) -> Presented:
-    """The picture in a box (left, top, width, height) of the canvas, with rounded corners if wanted."""
-    left, top, width, height = box
-    image = Image.fromarray(pixels)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    canvas.paste(image, (left, top), _rounded(width, height, round_px) if round_px else None)
-    across, down = canvas.size
-    matrix = np.array([(width / across, 0, left / across), (0, height / down, top / down), (0, 0, 1)])
-    return Presented(np.asarray(canvas), matrix)
-
-
-@lru_cache(maxsize=64)
-def _rounded(width: int, height: int, radius: int) -> Image.Image:
-    mask = Image.new("L", (4 * width, 4 * height))
-    ImageDraw.Draw(mask).rounded_rectangle((0, 0, 4 * width - 1, 4 * height - 1), 4 * radius, 255)
-    return mask.resize((width, height), Image.Resampling.BOX)
-
-
-def homography(old: Sequence[Place], new: Sequence[Place]) -> Matrix:
-    """The projection of the plane that takes four places to four others."""
-    rows: list[tuple[float, ...]]
-    rows = [(x, y, 1, 0, 0, 0, -u * x, -u * y) for (x, y), (u, _) in zip(old, new, strict=True)]
-    rows += [(0, 0, 0, x, y, 1, -v * x, -v * y) for (x, y), (_, v) in zip(old, new, strict=True)]
-    terms = np.linalg.solve(np.array(rows, float), np.array(new, float).T.reshape(-1))
-    return np.append(terms, 1).reshape(3, 3)
-
-
-CORNERS: tuple[Place, ...] = ((0, 0), (1, 0), (1, 1), (0, 1))
-
-
-def _projected(
-    canvas: Image.Image, pixels: Pixels, corners: Sequence[Place], alpha: Image.Image | None = None, shadow: float = 0
-) -> Presented:
-    """The picture with its corners at these places, in [0, 1] of the canvas, with a shadow beside it.
-
-    alpha: what is there of the picture, of its size; None: all.
-    """
-    matrix = homography(CORNERS, corners)
-    image = Image.fromarray(pixels)
-    scaled = np.diag([*canvas.size, 1.0]) @ matrix @ np.diag([1 / image.width, 1 / image.height, 1.0])
-    back = np.linalg.inv(scaled)
-    terms = (back / back[2, 2]).ravel()[:8].tolist()
-    mask = alpha or Image.new("L", image.size, 255)
-    warp = partial(Image.Image.transform, size=canvas.size, method=Image.Transform.PERSPECTIVE, data=terms)
-    seen, there = (warp(band, resample=Image.Resampling.BILINEAR) for band in (image, mask))
-    if shadow > 0:
-        reach = 0.012 * canvas.width
-        dark = there.filter(ImageFilter.GaussianBlur(reach)).point(lambda value: int(value * shadow))
-        canvas.paste(BLACK, (round(reach), round(1.4 * reach)), dark)
-    canvas.paste(seen, (0, 0), there)
-    return Presented(np.asarray(canvas), matrix)
+    return rgb(np.full(3, rng.uniform(0, 255))) if kind < 0.65 else rgb(rng.uniform(0, 255, 3))
 
 
 def _quad(rng: Generator, share: float, turn: float, lean: float, middle: Place = (0.5, 0.5)) -> list[Place]:
@@ -197,7 +98,7 @@ def margins(pixels: Pixels, rng: Generator) -> Presented:
     sides = np.full(4, share) if rng.random() < 0.6 else rng.uniform(0.03, share + 0.03, 4)
     left, top, right, bottom = (round(float(s) * max(width, height)) for s in sides)
     canvas = Image.new("RGB", (width + left + right, height + top + bottom), _any_color(rng))
-    return _inserted(canvas, pixels, (left, top, width, height))
+    return inserted(canvas, pixels, (left, top, width, height))
 
 
 def passe_partout(pixels: Pixels, rng: Generator) -> Presented:
@@ -215,12 +116,12 @@ def passe_partout(pixels: Pixels, rng: Generator) -> Presented:
     for step in range(frame):
         light = 1.15 - 0.5 * abs(2 * step / max(frame - 1, 1) - 0.8)
         inset = (outer[0] + step, outer[1] + step, outer[2] - step, outer[3] - step)
-        draw.rectangle(inset, outline=_rgb(rail * light))
+        draw.rectangle(inset, outline=rgb(rail * light))
     inner = (wall + frame, wall + frame, outer[2] - frame, outer[3] - frame)
-    paper = _rgb(rng.uniform(225, 255) + rng.uniform(-8, 0, 3))
+    paper = rgb(rng.uniform(225, 255) + rng.uniform(-8, 0, 3))
     draw.rectangle(inner, paper)
-    draw.rectangle((edge - 2, edge - 2, edge + width + 1, edge + height + 1), outline=_rgb(np.array(paper) * 0.82))
-    return _inserted(canvas, pixels, (edge, edge, width, height))
+    draw.rectangle((edge - 2, edge - 2, edge + width + 1, edge + height + 1), outline=rgb(np.array(paper) * 0.82))
+    return inserted(canvas, pixels, (edge, edge, width, height))
 
 
 def bars(pixels: Pixels, rng: Generator) -> Presented:
@@ -240,7 +141,7 @@ def _barred(pixels: Pixels, ratio: float, color: Color | None) -> Presented:
         canvas = canvas.resize((across, down))
     else:
         canvas = Image.new("RGB", (across, down), color)
-    return _inserted(canvas, pixels, ((across - width) // 2, (down - height) // 2, width, height))
+    return inserted(canvas, pixels, ((across - width) // 2, (down - height) // 2, width, height))
 
 
 def _status(draw: ImageDraw.ImageDraw, rng: Generator, width: int, bar: int, ink: Color) -> None:
@@ -270,7 +171,7 @@ def phone(pixels: Pixels, rng: Generator) -> Presented:
     for k in range(4):
         x, y, r = width * (0.2 + 0.2 * k), down - 0.09 * width, 0.025 * width
         draw.ellipse((x - r, y - r, x + r, y + r), outline=ink)
-    shown = _inserted(screen, pixels, (0, top, width, height))
+    shown = inserted(screen, pixels, (0, top, width, height))
     return shown.then(partial(_in_case, rng=rng)) if rng.random() < 0.6 else shown
 
 
@@ -284,18 +185,18 @@ def _in_case(pixels: Pixels, rng: Generator) -> Presented:
     ImageDraw.Draw(shade).rounded_rectangle((case[0] + 2, case[1] + 4, case[2] + 3, case[3] + 6), 3 * rim, 150)
     canvas.paste(BLACK, (0, 0), shade.filter(ImageFilter.GaussianBlur(4)))
     ImageDraw.Draw(canvas).rounded_rectangle(case, 3 * rim, (20, 20, 22))
-    return _inserted(canvas, pixels, (edge, edge, width, height), 2 * rim)
+    return inserted(canvas, pixels, (edge, edge, width, height), 2 * rim)
 
 
 def print_on_desk(pixels: Pixels, rng: Generator) -> Presented:
     """A print with a white edge or none, aslant on a surface."""
     side = max(pixels.shape[:2])
     canvas = _surface(rng, side, side)
-    shown = margins_of(pixels, float(rng.uniform(0.02, 0.08)), WHITE) if rng.random() < 0.5 else _same(1.0 * pixels)
+    shown = margins_of(pixels, float(rng.uniform(0.02, 0.08)), WHITE) if rng.random() < 0.5 else same(1.0 * pixels)
     share = float(rng.uniform(0.6, 0.88))
     middle = tuple(0.5 + rng.uniform(-1, 1, 2) * 0.4 * (0.95 - share))
     corners = _quad(rng, share, float(rng.normal(0, 7)), 0.07, (float(middle[0]), float(middle[1])))
-    return shown.then(lambda seen: _projected(canvas, seen, corners, shadow=float(rng.uniform(0.3, 0.7))))
+    return shown.then(lambda seen: projected(canvas, seen, corners, shadow=float(rng.uniform(0.3, 0.7))))
 
 
 def slide(pixels: Pixels, rng: Generator) -> Presented:
@@ -304,12 +205,12 @@ def slide(pixels: Pixels, rng: Generator) -> Presented:
     down = round(height * rng.uniform(1.2, 1.5))
     across = round(down * float(rng.choice([16 / 9, 4 / 3])))
     dark = rng.random() < 0.3
-    canvas = Image.new("RGB", (across, down), _rgb(rng.uniform(15, 50, 3)) if dark else _rgb(rng.uniform(238, 255, 3)))
+    canvas = Image.new("RGB", (across, down), rgb(rng.uniform(15, 50, 3)) if dark else rgb(rng.uniform(238, 255, 3)))
     ink: Color = (235, 235, 235) if dark else (50, 50, 55)
     draw, bar = ImageDraw.Draw(canvas), (down - height) * 0.8
     title = ink
     if rng.random() < 0.5:
-        draw.rectangle((0, 0, across, bar * 0.9), _rgb(rng.uniform(20, 150, 3)))
+        draw.rectangle((0, 0, across, bar * 0.9), rgb(rng.uniform(20, 150, 3)))
         title = WHITE
     draw.text((0.04 * across, 0.2 * bar), _text(rng, 4), title, _font(max(9, int(bar * 0.42))))
     room = across - width
@@ -317,7 +218,7 @@ def slide(pixels: Pixels, rng: Generator) -> Presented:
     free = (left + width + room * 0.08, across - room * 0.06) if left < room / 2 else (room * 0.06, left - room * 0.08)
     if free[1] - free[0] > 30:
         _lines(draw, rng, (free[0], bar * 1.3, free[1], bar + height * rng.uniform(0.4, 0.9)), ink)
-    return _inserted(canvas, pixels, (left, round(bar), width, height))
+    return inserted(canvas, pixels, (left, round(bar), width, height))
 
 
 def captioned(pixels: Pixels, rng: Generator) -> Presented:
@@ -333,7 +234,7 @@ def captioned(pixels: Pixels, rng: Generator) -> Presented:
         text = f"Fig. {rng.integers(1, 20)}: {_text(rng, 4)}" if rng.random() < 0.4 else _text(rng, 5)
         place = (edge + 0.03 * width, edge + height + foot * 0.18 + 1.3 * size * line)
         ImageDraw.Draw(canvas).text(place, text, ink, _font(size))
-    return _inserted(canvas, pixels, (edge, edge, width, height))
+    return inserted(canvas, pixels, (edge, edge, width, height))
 
 
 def watermarked(pixels: Pixels, rng: Generator) -> Presented:
@@ -358,7 +259,7 @@ def _stamped(pixels: Pixels, word: str, color: Color, opacity: float, rows: bool
     mask = mask.rotate(28, Image.Resampling.BILINEAR)
     left, top = (long - width) // 2, (long - height) // 2
     image.paste(color, (0, 0), mask.crop((left, top, left + width, top + height)))
-    return _same(image)
+    return same(image)
 
 
 def app(pixels: Pixels, rng: Generator) -> Presented:
@@ -372,14 +273,14 @@ def app(pixels: Pixels, rng: Generator) -> Presented:
     canvas = Image.new("RGB", (width + 2 * edge, height + head + foot), ground)
     draw = ImageDraw.Draw(canvas)
     if rng.random() < 0.4:  # a window
-        draw.rectangle((0, 0, canvas.width, 0.45 * head), _rgb(np.array(ground) * 0.88))
+        draw.rectangle((0, 0, canvas.width, 0.45 * head), rgb(np.array(ground) * 0.88))
         for k, light in enumerate(((237, 106, 94), (245, 191, 79), (97, 197, 84))):
             r = 0.09 * head
             x, y = 0.4 * head + 3 * r * k, 0.22 * head
             draw.ellipse((x - r, y - r, x + r, y + r), light)
     radius, top = 0.2 * head, 0.55 * head
     x = edge + 0.04 * width
-    draw.ellipse((x, top, x + 2 * radius, top + 2 * radius), _rgb(rng.uniform(60, 220, 3)))
+    draw.ellipse((x, top, x + 2 * radius, top + 2 * radius), rgb(rng.uniform(60, 220, 3)))
     draw.text((x + 2.6 * radius, top), _text(rng, 2), ink, _font(max(8, round(0.24 * head))))
     base = head + height
     size = max(4, round(0.045 * width))
@@ -387,7 +288,7 @@ def app(pixels: Pixels, rng: Generator) -> Presented:
         left = edge + 0.04 * width + 2 * size * k
         draw.ellipse((left, base + size * 0.6, left + size, base + 1.6 * size), outline=ink)
     _lines(draw, rng, (edge + 0.04 * width, base + 2.2 * size, edge + 0.96 * width, canvas.height - 2), ink)
-    return _inserted(canvas, pixels, (edge, head, width, height), round(0.03 * width) if rng.random() < 0.3 else 0)
+    return inserted(canvas, pixels, (edge, head, width, height), round(0.03 * width) if rng.random() < 0.3 else 0)
 
 
 def torn(pixels: Pixels, rng: Generator) -> Presented:
@@ -401,13 +302,13 @@ def torn(pixels: Pixels, rng: Generator) -> Presented:
     outer = _torn_mask(rng, side, 0.012 * side, reach * 0.5)
     sheet = Image.new("RGB", (side, side), (248, 246, 240))
     sheet.paste(Image.fromarray(pixels).resize((side, side)), (0, 0), inner)
-    shown = _projected(canvas, np.asarray(sheet), corners, outer, shadow=float(rng.uniform(0.3, 0.6)))
+    shown = projected(canvas, np.asarray(sheet), corners, outer, shadow=float(rng.uniform(0.3, 0.6)))
     if rng.random() < 0.5:
-        tape = Image.new("RGB", (8, 8), _rgb(rng.uniform(190, 240) + rng.uniform(-20, 20, 3)))
+        tape = Image.new("RGB", (8, 8), rgb(rng.uniform(190, 240) + rng.uniform(-20, 20, 3)))
         x, y = np.array(corners).mean(0)
         around = np.array([(-0.12, -0.03), (0.12, -0.03), (0.12, 0.03), (-0.12, 0.03)]) + np.array([x, y - share / 2])
         quad = [(float(u), float(v)) for u, v in around]
-        taped = _projected(Image.fromarray(shown.pixels), np.asarray(tape), quad, Image.new("L", (8, 8), 190))
+        taped = projected(Image.fromarray(shown.pixels), np.asarray(tape), quad, Image.new("L", (8, 8), 190))
         return Presented(taped.pixels, shown.matrix)
     return shown
 
@@ -437,7 +338,7 @@ def low_light(pixels: Pixels, rng: Generator) -> Presented:
     light = rng.uniform(0.14, 0.3) + rng.uniform(0.15, 0.45) * glow
     tint = np.array([1.1, 0.95, 0.7]) if rng.random() < 0.6 else np.array([0.75, 0.9, 1.15])
     noise = rng.normal(0, rng.uniform(2, 7), pixels.shape).astype(np.float32)
-    return _same(pixels * (light[..., None] * tint).astype(np.float32) + noise)
+    return same(pixels * (light[..., None] * tint).astype(np.float32) + noise)
 
 
 def projector(pixels: Pixels, rng: Generator) -> Presented:
@@ -450,9 +351,9 @@ def projector(pixels: Pixels, rng: Generator) -> Presented:
     corners = _quad(rng, share, float(rng.normal(0, 2)), 0.015)
     corners = [(0.5 + (cx - 0.5) * (1 + key * (1 if cy < 0.5 else -1)), cy) for cx, cy in corners]
     lamp = (rng.uniform(0.75, 1.0) - rng.uniform(0, 0.3) * (x * x + y * y))[..., None].astype(np.float32)
-    shown = _projected(Image.new("RGB", (side, side)), pixels, corners)
+    shown = projected(Image.new("RGB", (side, side)), pixels, corners)
     washed = shown.pixels * np.float32(rng.uniform(0.55, 0.85)) * lamp + room
-    there = _projected(Image.new("RGB", (side, side)), np.full((2, 2, 3), 255, np.uint8), corners).pixels / 255
+    there = projected(Image.new("RGB", (side, side)), np.full((2, 2, 3), 255, np.uint8), corners).pixels / 255
     lit = washed + there * float(rng.uniform(15, 60))
     return Presented(np.clip(lit, 0, 255).astype(np.uint8), shown.matrix)
 
@@ -461,11 +362,11 @@ def page(pixels: Pixels, rng: Generator) -> Presented:
     """A figure in a page of text."""
     height, width = pixels.shape[:2]
     edge, head, foot = (round(float(rng.uniform(0.08, 0.3)) * width) for _ in range(3))
-    canvas = Image.new("RGB", (width + 2 * edge, height + head + foot + edge), _rgb(rng.uniform(236, 255, 3)))
-    draw, ink = ImageDraw.Draw(canvas), _rgb(rng.uniform(10, 70, 3))
+    canvas = Image.new("RGB", (width + 2 * edge, height + head + foot + edge), rgb(rng.uniform(236, 255, 3)))
+    draw, ink = ImageDraw.Draw(canvas), rgb(rng.uniform(10, 70, 3))
     _lines(draw, rng, (0.3 * edge + 4, 0.2 * edge, canvas.width - 0.3 * edge, head - 4), ink)
     _lines(draw, rng, (0.3 * edge + 4, head + height + 8, canvas.width - 0.3 * edge, canvas.height - 0.3 * edge), ink)
-    return _inserted(canvas, pixels, (edge, head, width, height))
+    return inserted(canvas, pixels, (edge, head, width, height))
 
 
 PRESENTATIONS: dict[str, Presentation] = {
@@ -485,7 +386,7 @@ def margins_of(pixels: Pixels, share: float, color: Color) -> Presented:
     height, width = pixels.shape[:2]
     left, top = int(share * width), int(share * height)
     canvas = Image.new("RGB", (width + 2 * left, height + 2 * top), color)
-    return _inserted(canvas, pixels, (left, top, width, height))
+    return inserted(canvas, pixels, (left, top, width, height))
 
 
 WIDE, TALL = 16 / 9, 9 / 19
@@ -499,7 +400,7 @@ for _name, _color in (("black", BLACK), ("white", WHITE)):
 
 
 def grey(pixels: Pixels) -> Presented:
-    return _same(Image.fromarray(pixels).convert("L").convert("RGB"))
+    return same(Image.fromarray(pixels).convert("L").convert("RGB"))
 
 
 def fax(pixels: Pixels) -> Presented:
@@ -508,14 +409,14 @@ def fax(pixels: Pixels) -> Presented:
     share = np.bincount(tones.ravel(), minlength=256) / tones.size
     below, mass = np.cumsum(share), np.cumsum(share * np.arange(256))
     apart = (mass[-1] * below - mass) ** 2 / np.maximum(below * (1 - below), 1e-9)
-    return _same(np.repeat(np.where(tones > apart.argmax(), 255.0, 0.0)[..., None], 3, -1))
+    return same(np.repeat(np.where(tones > apart.argmax(), 255.0, 0.0)[..., None], 3, -1))
 
 
 def tilt(pixels: Pixels, degrees: float = 5.0) -> Presented:
     """Turned clockwise about its centre; the corners that come free get the border's mean colour."""
     height, width = pixels.shape[:2]
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).mean(0)
-    image = Image.fromarray(pixels).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=_rgb(border))
+    image = Image.fromarray(pixels).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=rgb(border))
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([(c, -s, (1 - c) * width / 2 + s * height / 2), (s, c, (1 - c) * height / 2 - s * width / 2),
                      (0, 0, 1)])  # fmt: skip
@@ -524,11 +425,11 @@ def tilt(pixels: Pixels, degrees: float = 5.0) -> Presented:
 
 
 def dim(pixels: Pixels) -> Presented:
-    return _same(pixels * 0.3)
+    return same(pixels * 0.3)
 
 
 def noisy(pixels: Pixels) -> Presented:
-    return _same(pixels + np.random.default_rng(0).normal(0, 25, pixels.shape))
+    return same(pixels + np.random.default_rng(0).normal(0, 25, pixels.shape))
 
 
 def small(pixels: Pixels, side: int = 48) -> Presented:
@@ -537,7 +438,7 @@ def small(pixels: Pixels, side: int = 48) -> Presented:
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     tiny = image.resize(size, Image.Resampling.BOX)
-    return _same(tiny.resize(image.size, Image.Resampling.BICUBIC))
+    return same(tiny.resize(image.size, Image.Resampling.BICUBIC))
 
 
 def cropped(pixels: Pixels, share: float = 0.1) -> Presented:

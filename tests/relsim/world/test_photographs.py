@@ -66,7 +66,8 @@ def test_a_thing_is_art(folder: Path) -> None:
     for thing in CutOuts.from_folder(folder / "things"):
         for standing in (False, True):
             pixels = thing.pixels(64, standing)
-            assert (pixels.shape, pixels.dtype) == ((64, 64, 4), np.uint8)
+            assert pixels.shape == (64, 64, 4)
+            assert pixels.dtype == np.uint8
             assert np.ptp(np.nonzero(pixels[..., 3])[1]) >= 61
             assert not standing or pixels[-1, :, 3].max() > 200
         assert (thing.document() is None) == (thing.path.suffix != ".svg")
@@ -107,7 +108,8 @@ def test_grounds_come_from_the_folder_and_from_rules(folder: Path) -> None:
     assert [path.name for path, _ in grounds.skipped] == ["broken.jpg"]
     for source in (grounds, Grounds()):
         one, two, other = (source.draw(SIDE, default_rng(seed)) for seed in (1, 1, 2))
-        assert (one.shape, one.dtype) == ((SIDE, SIDE, 3), np.uint8)
+        assert one.shape == (SIDE, SIDE, 3)
+        assert one.dtype == np.uint8
         assert np.array_equal(one, two)
         assert not np.array_equal(one, other)
 
@@ -133,7 +135,8 @@ def test_every_relation_is_photographed(few_selection: Selection, cast: Cast) ->
     for number, relation in enumerate(RELATIONS.values()):
         scene = draw_sample(relation, few_selection, default_rng(number), hard=bool(number % 2)).scene
         picture = photographs_of(scene, cast, number)
-        assert (picture.shape, picture.dtype) == ((SIDE, SIDE, 3), np.uint8), relation.id
+        assert picture.shape == (SIDE, SIDE, 3), relation.id
+        assert picture.dtype == np.uint8
         assert picture.std() > 3, relation.id
 
 
@@ -174,7 +177,7 @@ def test_a_standing_thing_casts_a_shadow_from_its_foot(cast: Cast) -> None:
     assert list(photographs._bases(Scene((standing,)))) == [0.4]
     assert photographs._may_cast(Scene((standing,)))
     assert not photographs._may_cast(Scene((standing, Element("other", 0, 0, 0.5, silhouette=1.0))))
-    alpha = render_layer(Scene((standing,)), SIDE, SIDE, cast)[..., 3].astype(np.float32) / 255
+    alpha = np.asarray(render_layer(Scene((standing,)), SIDE, SIDE, cast)[..., 3] / 255, np.float32)
     shadow = photographs._shadow(Scene((standing,)), cast, alpha, -1.0, default_rng(0), SIDE)
     foot = shadow[int(0.66 * SIDE) : int(0.74 * SIDE)]
     assert foot.max() > 0.2

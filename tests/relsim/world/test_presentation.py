@@ -9,15 +9,8 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from analogen.relsim.world.art import Pixels
-from analogen.relsim.world.presentation import (
-    FRAMINGS,
-    PRESENTATIONS,
-    SPOILINGS,
-    Presented,
-    homography,
-    present,
-    squared,
-)
+from analogen.relsim.world.presentation import FRAMINGS, PRESENTATIONS, SPOILINGS, Presented, present, squared
+from analogen.relsim.world.presented import homography
 
 SIDE = 128
 
