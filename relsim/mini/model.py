@@ -1,14 +1,15 @@
 """relsim-mini: a small vision network whose embedding is the relational logic of a picture.
 
-One trunk (residual convolutions, then a few transformer layers over the patches), four heads that each pool
-the patches with a query of their own:
+One trunk (a pretrained EfficientNet-Lite, or the residual convolutions of 0.2; then a few transformer layers over the
+patches), four heads that each pool the patches with a query of their own:
 
 relation    (B, 384)  in the anonymous-caption space of MiniLM
 subject     (B, 384)  in the same text space, near the name of what is shown
 attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
 structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `structure_head`)
 
-A fifth output, one logit, says whether the picture is of a kind that the network was trained on.
+A fifth output, one logit, says whether the picture is of a kind that the network was trained on. On a pretrained trunk
+a dense head says for each cell of the picture which thing has its centre there (see `relsim.dense_head`).
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from analogen.relsim.dense_head import DenseHead
 from analogen.relsim.tensors import read_tensors
+from analogen.relsim.trunk import EfficientNetLite
 
 
 @dataclass(frozen=True)
 class MiniConfig:
-    image_size: int = 112  # pixels; a multiple of 16
+    """trunk: a variant of `relsim.trunk.SCALING`, or "" for the residual convolutions of 0.2, which `widths` and
+    `blocks` describe. image_size: pixels, a multiple of 16 (of 32 with a trunk). dense_dim: width of the dense head,
+    which needs a trunk; 0: none."""
+
+    image_size: int = 112
+    trunk: str = ""
+    dense_dim: int = 0
     widths: tuple[int, ...] = (64, 128, 256)  # at strides 4, 8, 16
     blocks: tuple[int, ...] = (2, 2, 2)
     dim: int = 320
@@ -48,6 +57,7 @@ class MiniOutput(NamedTuple):
     structure: Tensor  # (B, structure_dim), unit
     known: Tensor  # (B,), logit of the picture having a logic that training knew
     patches: Tensor  # (B, tokens, dim), after the last layer
+    cells: Tensor | None = None  # (B, CHANNELS, side / 8, side / 8) of the dense head, where it was asked for
 
 
 class ResidualBlock(nn.Module):
@@ -102,30 +112,38 @@ class Head(nn.Module):
         return F.normalize(self.mlp((weights @ x).flatten(1)).float(), dim=-1)
 
 
+def convolutions(config: MiniConfig) -> tuple[nn.Sequential, nn.Sequential]:
+    """Stem and stages of an encoder without a pretrained trunk, strides 4 and 4 to 16."""
+    width = config.widths[0]
+    # 4 x 4 pixel blocks as channels: strided full-size convolutions doubled the convolutions' time.
+    stem = nn.Sequential(
+        nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+    )
+    stages: list[nn.Module] = []
+    for index, (stage_width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
+        if index:
+            stages += [nn.Conv2d(width, stage_width, 2, stride=2, bias=False), nn.BatchNorm2d(stage_width), nn.ReLU()]
+        stages += [ResidualBlock(stage_width) for _ in range(blocks)]
+        width = stage_width
+    return stem, nn.Sequential(*stages)
+
+
 class MiniNet(nn.Module):
     """The network of relsim-mini; `from_pretrained` and `save_pretrained` use config.json + safetensors."""
 
     def __init__(self, config: MiniConfig = MiniConfig()) -> None:
         super().__init__()
         self.config = config
-        width = config.widths[0]
-        # 4 x 4 pixel blocks as channels: strided full-size convolutions doubled the convolutions' time.
-        self.stem = nn.Sequential(
-            nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
-        stages: list[nn.Module] = []
-        for index, (stage_width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
-            if index:
-                stages += [
-                    nn.Conv2d(width, stage_width, 2, stride=2, bias=False),
-                    nn.BatchNorm2d(stage_width),
-                    nn.ReLU(),
-                ]
-            stages += [ResidualBlock(stage_width) for _ in range(blocks)]
-            width = stage_width
-        self.stages = nn.Sequential(*stages)
+        if config.trunk:
+            self.trunk = EfficientNetLite(config.trunk)
+            fine, middle, coarse = self.trunk.widths
+            self.project = nn.Linear(4 * fine + middle + coarse, config.dim)
+            if config.dense_dim:
+                self.dense_head = DenseHead(fine, config.dim, config.dense_dim)
+        else:
+            self.stem, self.stages = convolutions(config)
+            self.project = nn.Linear(config.widths[-1], config.dim)
         side = config.image_size // 16
-        self.project = nn.Linear(width, config.dim)
         self.position = nn.Parameter(torch.randn(1, side * side, config.dim) * 0.02)
         self.layers = nn.ModuleList(Layer(config.dim, config.heads) for _ in range(config.depth))
         self.relation_head = Head(config.dim, config.relation_dim)
@@ -137,18 +155,30 @@ class MiniNet(nn.Module):
         )
         self.log_temperature = nn.Parameter(torch.tensor(-2.66))  # 0.07, as in the paper
 
-    def forward(self, images: Tensor) -> MiniOutput:
-        """images: (B, 3, image_size, image_size), RGB in [0, 1]. Raises ValueError for another shape."""
+    def forward(self, images: Tensor, dense: bool = False) -> MiniOutput:
+        """images: (B, 3, image_size, image_size), RGB in [0, 1]; dense: fill `cells` too.
+
+        Raises ValueError for another shape, or where the network has no dense head.
+        """
         size = self.config.image_size
         if images.shape[1:] != (3, size, size):
             raise ValueError(f"images {tuple(images.shape)} must be (batch, 3, {size}, {size})")
-        x = self.stages(self.stem((images - 0.5) / 0.25))  # (B, width, side, side)
+        if dense and not self.config.dense_dim:
+            raise ValueError("this encoder has no dense head: it cannot read scenes")
+        fine = None
+        if self.config.trunk:
+            fine, middle, coarse = self.trunk(images)
+            coarse = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+            x = torch.cat([F.pixel_unshuffle(fine, 2), middle, coarse], 1)  # (B, width, side / 16, side / 16)
+        else:
+            x = self.stages(self.stem((images - 0.5) / 0.25))  # (B, width, side / 16, side / 16)
         x = self.project(x.flatten(2).transpose(1, 2)) + self.position
         for layer in self.layers:
             x = layer(x)
         known = self.known_head(x.mean(1)).squeeze(-1)
+        cells = self.dense_head(fine, x) if dense else None
         return MiniOutput(
-            self.relation_head(x), self.subject_head(x), self.attributes_head(x), self.structure_head(x), known, x
+            self.relation_head(x), self.subject_head(x), self.attributes_head(x), self.structure_head(x), known, x, cells
         )
 
     def at_size(self, image_size: int) -> MiniNet:

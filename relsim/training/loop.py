@@ -51,15 +51,18 @@ def train_loop(
     loss_of: StepLoss,
     state: Path | None = None,
     on_save: Callable[[Model], object] | None = None,
+    lr_shares: Mapping[str, float] | None = None,
 ) -> Model:
     """Train `model` in place by AdamW; returns its exponential average, in eval mode.
+
+    lr_shares: share of the learning rate for the parameters whose names start with a key.
 
     With `state`, saves there every `save_every` steps (then calls `on_save` with the average) and resumes from
     there exactly: batches and noise must hang on the step and the given generator alone.
     """
     model.train()
     averaged = copy.deepcopy(model).requires_grad_(False)
-    optimizer = make_optimizer(model, settings.lr, settings.weight_decay)
+    optimizer = make_optimizer(model, settings.lr, settings.weight_decay, lr_shares)
     start = load_state(state, model, optimizer, averaged=averaged) if state else 0
     began = time.perf_counter()
     for step in range(start, settings.steps):
@@ -93,19 +96,31 @@ def autocast(device: torch.device, bf16: bool) -> Any:
     return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
 
 
-def make_optimizer(model: nn.Module, lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels only, not norms, biases and embeddings of single vectors."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.98))
+def make_optimizer(
+    model: nn.Module, lr: float, weight_decay: float, lr_shares: Mapping[str, float] | None = None
+) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels only, not norms, biases and embeddings of single vectors.
+
+    lr_shares: as of `train_loop`.
+    """
+    shares = lr_shares or {}
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            share = next((share for start, share in shares.items() if name.startswith(start)), 1.0)
+            groups.setdefault((share, parameter.ndim >= 2), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": own, "weight_decay": weight_decay if decays else 0.0, "share": share}
+            for (share, decays), own in sorted(groups.items(), key=lambda item: (-item[0][0], not item[0][1]))
+        ],
+        lr=lr, betas=(0.9, 0.98),
+    )  # fmt: skip
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["share"]
 
 
 def cosine_schedule(step: int, steps: int, warmup: int) -> float:

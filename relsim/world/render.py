@@ -88,19 +88,31 @@ def render(scene: Scene, width: int, height: int | None = None, art: ArtSource |
     Raises ValueError if a side is not within SIDES_PX.
     """
     width, height = check_size(width, height)
+    return _drawn(scene, width, height, as_cast(art), ground=True)[..., :3].copy()
+
+
+def render_layer(scene: Scene, width: int, height: int | None = None, art: ArtSource | Cast | None = None) -> Pixels:
+    """The scene's elements without its background: (height, width, 4) uint8 RGBA, premultiplied, to be laid on any
+    ground. Colours that have to stand out from the ground still go by `scene.background`. Otherwise as `render`."""
+    width, height = check_size(width, height)
+    return _drawn(scene, width, height, as_cast(art), ground=False)
+
+
+def _drawn(scene: Scene, width: int, height: int, cast: Cast, *, ground: bool) -> Pixels:
     pixels = np.zeros((height, width, 4), dtype=np.uint8)
     surface = skia.Surface(
         pixels, colorType=skia.ColorType.kRGBA_8888_ColorType, alphaType=skia.AlphaType.kPremul_AlphaType
     )
     canvas = surface.getCanvas()
-    draw_background(canvas, scene.background, width, height)
+    if ground:
+        draw_background(canvas, scene.background, width, height)
     unit = min(width, height) / 2
     canvas.translate(width / 2, height / 2)
     canvas.scale(unit, unit)
-    painter = _Painter(canvas, scene, as_cast(art), unit, (width / unit / 2, height / unit / 2))
+    painter = _Painter(canvas, scene, cast, unit, (width / unit / 2, height / unit / 2))
     for element in scene.elements:
         painter.draw(element)
-    return pixels[..., :3].copy()
+    return pixels
 
 
 def check_size(width: int, height: int | None) -> tuple[int, int]:

@@ -1,0 +1,291 @@
+"""Training pictures of the encoder with a trunk: drawn and photographed scenes in shards on disk.
+
+A picture comes with its logic in words, its subject, and the table of its placed elements. Rows 2k and 2k + 1 are a
+pair: two logics in the same looks (an attribute trap).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from analogen.relsim.dense_head import COLUMNS, moved, placed
+from analogen.relsim.hands import MANNERS as DRAWN_MANNERS
+from analogen.relsim.hands import TOLD_BY_LOOKS, compressed, photographed
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.cutouts import CutOut, CutOuts
+from analogen.relsim.world.dataset import Selection, draw_sample, trained_relations, training_selection, trap_of
+from analogen.relsim.world.grammar import draw_composition, neighbours
+from analogen.relsim.world.grounds import Grounds
+from analogen.relsim.world.manners import MANNERS as MORE_MANNERS
+from analogen.relsim.world.palette import PALETTES, arbitrary_background
+from analogen.relsim.world.photographs import photograph
+from analogen.relsim.world.presentation import present, squared
+from analogen.relsim.world.relations import RELATIONS, Relation
+from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.scene import MAX_ELEMENTS, Element, Scene
+
+log = logging.getLogger(__name__)
+SHARD = 1024
+GROUPS = ("relation", "composition", "aimless", "portrait", "ground")
+SHARES = {"relation": 0.42, "composition": 0.38, "aimless": 0.1, "portrait": 0.1}  # of the pairs
+PHOTOGRAPHED = 0.5  # share of the pairs that are photographs
+CUT_OUTS = {"photograph": 0.75, "drawing": 0.3}  # share of their things that are cut-outs, not icons
+REDRAWN = {"photograph": 0.12, "drawing": 0.5}  # share that a manner is applied to
+PRESENTED = 0.25
+HARD = 0.7  # share of the scenes that are moved, turned and recoloured
+NO_PHOTOGRAPH = {"camouflage"}  # its ground is a part of the logic
+PROPS_OF_AIMLESS = ("rect", "ellipse", "star", "line", "cloud", "building", "triangle", "panel")
+TOLD_BY_TONES = {  # parts of compositions that manners would hide
+    "fading", "appearing", "colour", "paling", "colouring", "darkening", "dissolving", "drawn", "one_shadow",
+    "one_grey", "one_sketched", "half_under_water", "in_ice",
+}  # fmt: skip
+
+
+class Material:
+    """Cut-outs and grounds for training; drawn in the shipped icons and on procedural grounds where there are none."""
+
+    def __init__(self, cutouts: str = "", grounds: str = "") -> None:
+        self.cutouts: Sequence[CutOut] = CutOuts.from_folder(Path(cutouts)) if cutouts else ()
+        self.grounds = Grounds.from_folder(Path(grounds)) if grounds else Grounds()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One logic as a scene. known: whether the picture has a logic at all; mirror_ok: whether its mirror image has it."""
+
+    scene: Scene
+    group: str
+    logic: str
+    caption: str
+    mirror_ok: bool = True
+
+
+class ScenePool:
+    """The shards of a folder."""
+
+    def __init__(self, folder: Path, shards: int | None = None) -> None:
+        paths = sorted(folder.glob("shard-?????.npy"))[:shards]
+        if not paths:
+            raise FileNotFoundError(f"{folder} holds no training pictures: draw them first")
+        self._images = [np.load(path, mmap_mode="r") for path in paths]
+        labels = [np.load(path.with_suffix(".labels.npz")) for path in paths]
+
+        def column(name: str) -> NDArray[Any]:
+            return np.concatenate([one[name] for one in labels])
+
+        self.group, self.logic, self.caption, self.subject = map(column, ("group", "logic", "caption", "subject"))
+        self.mirror_ok, self.tables = column("mirror_ok"), column("tables")
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def images(self, rows: NDArray[np.int64]) -> Tensor:
+        """(len(rows), 3, side, side) uint8."""
+        stack = np.stack([self._images[row // SHARD][row % SHARD] for row in rows.tolist()])
+        return torch.from_numpy(stack).permute(0, 3, 1, 2)
+
+
+def draw_scene_pool(
+    folder: Path, shards: range, seed: int, side: int, cutouts: str = "", grounds: str = "", workers: int = 1
+) -> None:
+    """Draw shards of SHARD pictures of side x side pixels; existing ones are kept.
+
+    A shard depends on the seed, its number, the side and the material alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = functools.partial(_draw_shard, folder, seed, side, cutouts, grounds)
+    missing = [number for number in shards if not (folder / f"shard-{number:05d}.npy").is_file()]
+    if workers == 1:
+        for number in missing:
+            draw(number)
+    else:
+        with multiprocessing.get_context("spawn").Pool(workers) as processes:
+            processes.map(draw, missing, chunksize=1)
+
+
+_selection = functools.lru_cache(maxsize=1)(training_selection)
+
+
+@functools.lru_cache(maxsize=1)
+def _material(cutouts: str, grounds: str) -> Material:
+    return Material(cutouts, grounds)
+
+
+def _draw_shard(folder: Path, seed: int, side: int, cutouts: str, grounds: str, number: int) -> None:
+    material, rng = _material(cutouts, grounds), np.random.default_rng([seed, number])
+    images = np.empty((SHARD, side, side, 3), np.uint8)
+    tables = np.empty((SHARD, MAX_ELEMENTS, len(COLUMNS)), np.float16)
+    columns: dict[str, list[Any]] = {name: [] for name in ("group", "logic", "caption", "subject", "mirror_ok")}
+    for row in range(0, SHARD, 2):
+        for offset, picture in enumerate(draw_pair(material, rng, side)):
+            images[row + offset], tables[row + offset] = picture.pixels, picture.table
+            for name, values in columns.items():
+                values.append(getattr(picture, name))
+    path = folder / f"shard-{number:05d}.npy"
+    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
+    np.savez(path.with_suffix(".labels.npz"), tables=tables, **arrays)
+    temporary = path.with_suffix(".tmp.npy")
+    np.save(temporary, images)
+    temporary.rename(path)
+    log.info("drawn %s", path.name)
+
+
+class Picture(NamedTuple):
+    """pixels: (side, side, 3) uint8; table: as of `dense_head.placed`; logic: id of a relation or composition, or ""."""
+
+    pixels: NDArray[np.uint8]
+    table: NDArray[np.float32]
+    group: str
+    logic: str
+    caption: str
+    subject: str
+    mirror_ok: bool
+
+
+def draw_pair(material: Material, rng: Generator, side: int) -> tuple[Picture, Picture]:
+    """Two logics in the same looks."""
+    group = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+    selection = _selection()
+    hard = bool(rng.random() < HARD)
+    if group == "aimless":
+        pair = (aimless(selection, rng), aimless(selection, rng))
+    elif group == "portrait":
+        pair = (portrait(selection, rng), portrait(selection, rng))
+    else:
+        pair = _logics(group, selection, rng, hard)
+    looks = Looks.draw(material, rng, photograph_ok=not any(one.logic in NO_PHOTOGRAPH for one in pair))
+    if group == "aimless" and rng.random() < 0.3:
+        pair = (pair[0], ground_alone(pair[1]))
+    first, second = (looks.picture(one, material, side) for one in pair)
+    if group == "portrait":  # each its own thing: names are what they teach
+        second = Looks.draw(material, rng).picture(pair[1], material, side)
+    return first, second
+
+
+def _logics(group: str, selection: Selection, rng: Generator, hard: bool) -> tuple[Drawn, Drawn]:
+    relations = trained_relations()
+    if group == "relation":
+        kinds = [relations[i] for i in rng.choice(len(relations), 2, replace=False)]
+    else:
+        composition = draw_composition(rng, "train")
+        near = [c for c in neighbours(composition) if not c.held_out]
+        other = near[int(rng.integers(len(near)))] if near and rng.random() < 0.75 else draw_composition(rng, "train")
+        kinds = [composition.relation(), other.relation()]
+        if rng.random() < 0.1:
+            kinds[1] = relations[int(rng.integers(len(relations)))]
+    sample = draw_sample(kinds[0], selection, rng, hard=hard)
+    trap = trap_of(sample, kinds[1], rng)
+
+    def drawn(kind: Relation, scene: Scene, caption: str) -> Drawn:
+        return Drawn(scene, "relation" if kind.id in RELATIONS else "composition", kind.id, caption, kind.mirror_ok)
+
+    return drawn(kinds[0], sample.scene, sample.caption), drawn(kinds[1], trap.scene, trap.caption)
+
+
+def aimless(selection: Selection, rng: Generator) -> Drawn:
+    """Things and props of random kinds, places, sizes and turns: no logic."""
+    elements = []
+    for _ in range(int(rng.integers(1, 13))):
+        kind = str(rng.choice(["subject", "other", str(rng.choice(PROPS_OF_AIMLESS))], p=[0.4, 0.3, 0.3]))
+        x, y = rng.uniform(-0.9, 0.9, 2)
+        elements.append(
+            Element(
+                kind, float(x), float(y), float(rng.uniform(0.12, 0.9)), aspect=float(rng.uniform(0.6, 1.7)),
+                turn=float(rng.uniform(0, 360)) if rng.random() < 0.5 else float(rng.normal(0, 12)),
+                opacity=float(rng.uniform(0.4, 1)) if rng.random() < 0.4 else 1.0, hue=float(rng.uniform(0, 360)),
+                mirror=bool(rng.random() < 0.5),
+            )
+        )  # fmt: skip
+    return Drawn(_scene(tuple(elements), selection, rng), "aimless", "", "")
+
+
+def portrait(selection: Selection, rng: Generator) -> Drawn:
+    """One thing alone: what the subject head learns names from."""
+    size = float(rng.uniform(0.4, 1.7))
+    room = max(0.0, 1 - size / 2)
+    thing = Element(
+        "subject", float(rng.uniform(-room, room)), float(rng.uniform(-room, room)), size,
+        turn=float(rng.normal(0, 12)), mirror=bool(rng.random() < 0.5),
+        hue=float(rng.uniform(0, 360)) if rng.random() < 0.15 else 0.0,
+    )  # fmt: skip
+    return Drawn(_scene((thing,), selection, rng), "portrait", "", "")
+
+
+def ground_alone(like: Drawn) -> Drawn:
+    """A ground with nothing on it."""
+    return Drawn(dataclasses.replace(like.scene, elements=()), "ground", "", "")
+
+
+def _scene(elements: tuple[Element, ...], selection: Selection, rng: Generator) -> Scene:
+    subject, other = (str(name) for name in rng.choice(selection.subjects, 2, replace=False))
+    return Scene(
+        elements, background=arbitrary_background(rng), subject=subject, other=other,
+        style=str(rng.choice(selection.styles)), palette=str(rng.choice(list(PALETTES))), shadow=0.35,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How pictures of a pair look, whatever their logic: medium, who plays the things, manner, presentation."""
+
+    medium: str  # "photograph" or "drawing"
+    subject: CutOut | None
+    other: CutOut | None
+    manner: int  # -1: none
+    presented: bool
+    seed: int
+
+    @classmethod
+    def draw(cls, material: Material, rng: Generator, photograph_ok: bool = True) -> Looks:
+        medium = "photograph" if photograph_ok and rng.random() < PHOTOGRAPHED else "drawing"
+        subject = other = None
+        if len(material.cutouts) > 1 and rng.random() < CUT_OUTS[medium]:
+            first, second = rng.choice(len(material.cutouts), 2, replace=False)
+            subject, other = material.cutouts[int(first)], material.cutouts[int(second)]
+        manners = len(DRAWN_MANNERS) + len(MORE_MANNERS)
+        manner = int(rng.integers(manners)) if rng.random() < REDRAWN[medium] else -1
+        return cls(medium, subject, other, manner, bool(rng.random() < PRESENTED), int(rng.integers(2**32)))
+
+    def picture(self, drawn: Drawn, material: Material, side: int) -> Picture:
+        # The same draws for both of a pair, or the looks would tell the logics apart.
+        rng = np.random.default_rng(self.seed)
+        scene = drawn.scene
+        cast = Cast(ArtLibrary.shipped(), self.subject, self.other)
+        if self.medium == "photograph":
+            pixels = photograph(scene, cast, material.grounds.draw(side, rng), rng, side)
+        else:
+            pixels = render(scene, side, art=cast)
+        pixels = self._in_manner(pixels, drawn, np.random.default_rng([self.seed, 1]))
+        table = placed(scene)
+        if self.presented:
+            shown = present(pixels, np.random.default_rng([self.seed, 2]))
+            whole = squared(shown.pixels, side)
+            pixels, table = whole.pixels, moved(table, whole.matrix @ shown.matrix)
+        subject = self.subject.name if self.subject else scene.subject
+        return Picture(pixels, table, drawn.group, drawn.logic, drawn.caption, subject, drawn.mirror_ok)
+
+    def _in_manner(self, pixels: NDArray[np.uint8], drawn: Drawn, rng: Generator) -> NDArray[np.uint8]:
+        if self.manner < 0:
+            return pixels
+        manner = [*DRAWN_MANNERS, *MORE_MANNERS][self.manner]
+        told_by_tones = drawn.logic in TOLD_BY_LOOKS or bool(TOLD_BY_TONES & set(drawn.logic.split("/")))
+        if told_by_tones and manner is not photographed:
+            return pixels
+        image = manner(Image.fromarray(pixels), rng)
+        if rng.random() < 0.3:
+            image = compressed(image, rng)
+        return np.asarray(image)
