@@ -9,7 +9,7 @@ attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
 structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `structure_head`)
 
 A fifth output, one logit, says whether the picture is of a kind that the network was trained on. On a pretrained trunk
-a dense head says for each cell of the picture which thing has its centre there (see `relsim.dense_head`).
+a dense head says for each cell of the picture which thing has its centre there (see `relsim.mini.dense_head`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from analogen.relsim.dense_head import DenseHead
+from analogen.relsim.mini.dense_head import DenseHead
+from analogen.relsim.mini.trunk import EfficientNetLite
 from analogen.relsim.tensors import read_tensors
-from analogen.relsim.trunk import EfficientNetLite
 
 
 @dataclass(frozen=True)
 class MiniConfig:
-    """trunk: a variant of `relsim.trunk.SCALING`, or "" for the residual convolutions of 0.2, which `widths` and
+    """trunk: a variant of `relsim.mini.trunk.SCALING`, or "" for the residual convolutions of 0.2, which `widths` and
     `blocks` describe. image_size: pixels, a multiple of 16 (of 32 with a trunk). dense_dim: width of the dense head,
     which needs a trunk; 0: none."""
 
@@ -178,7 +178,13 @@ class MiniNet(nn.Module):
         known = self.known_head(x.mean(1)).squeeze(-1)
         cells = self.dense_head(fine, x) if dense else None
         return MiniOutput(
-            self.relation_head(x), self.subject_head(x), self.attributes_head(x), self.structure_head(x), known, x, cells
+            self.relation_head(x),
+            self.subject_head(x),
+            self.attributes_head(x),
+            self.structure_head(x),
+            known,
+            x,
+            cells,
         )
 
     def at_size(self, image_size: int) -> MiniNet:

@@ -1,4 +1,4 @@
-"""Training pictures of the encoder with a trunk: drawn and photographed scenes in shards on disk.
+"""Training pictures of the encoder: drawn and photographed scenes in shards on disk.
 
 A picture comes with its logic in words, its subject, and the table of its placed elements. Rows 2k and 2k + 1 are a
 pair: two logics in the same looks (an attribute trap).
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from analogen.relsim.dense_head import COLUMNS, moved, placed
-from analogen.relsim.hands import MANNERS as DRAWN_MANNERS
-from analogen.relsim.hands import TOLD_BY_LOOKS, compressed, photographed
+from analogen.relsim.mini.augmentation import MANNERS as DRAWN_MANNERS
+from analogen.relsim.mini.augmentation import TOLD_BY_LOOKS, compressed, photographed
+from analogen.relsim.mini.dense_head import COLUMNS, moved, placed
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut, CutOuts
 from analogen.relsim.world.dataset import Selection, draw_sample, trained_relations, training_selection, trap_of
@@ -65,7 +65,8 @@ class Material:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One logic as a scene. known: whether the picture has a logic at all; mirror_ok: whether its mirror image has it."""
+    """One scene and its logic: `logic` is the id of a relation or composition, "" where there is none; mirror_ok: the
+    mirrored picture has the same logic."""
 
     scene: Scene
     group: str
@@ -145,7 +146,7 @@ def _draw_shard(folder: Path, seed: int, side: int, cutouts: str, grounds: str, 
 
 
 class Picture(NamedTuple):
-    """pixels: (side, side, 3) uint8; table: as of `dense_head.placed`; logic: id of a relation or composition, or ""."""
+    """pixels: (side, side, 3) uint8; table: as of `dense_head.placed`; the others as of `Drawn`."""
 
     pixels: NDArray[np.uint8]
     table: NDArray[np.float32]

@@ -1,7 +1,7 @@
 """EfficientNet-Lite: the pretrained convolutional trunk of relsim-mini.
 
-The network of the TensorFlow TPU models "efficientnet-lite": EfficientNet (arXiv:1905.11946) without squeeze-and-excite,
-with ReLU6, and with a stem that width does not scale. Batch norms are folded into the convolutions before them, which
+The network of the TensorFlow TPU models "efficientnet-lite": EfficientNet (arXiv:1905.11946) without squeeze-and-
+excite, with ReLU6, and with a stem of fixed width. Batch norms are folded into the convolutions before them, which
 halves the time; ImageNet weights come from the package of their authors by `load_imagenet`, which only training needs.
 """
 
@@ -112,8 +112,8 @@ class Block(nn.Module):
 class Pointwise(nn.Conv2d):
     """A 1 x 1 convolution, and ReLU6 if it `activates`.
 
-    As a matrix product while it learns: on CPUs its backward pass is several times faster. ReLU6 works in place: most of
-    the time of a step would else be spent on memory.
+    While it learns it is a matrix product, whose backward pass is several times faster on CPUs. ReLU6 works in place:
+    allocating memory would take most of a step's time.
     """
 
     def __init__(self, width: int, out: int, activates: bool = False) -> None:
@@ -252,9 +252,11 @@ def from_classifier(classifier: Any, variant: str) -> EfficientNetLite:
 
 
 def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d, into: nn.Module) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     weight, bias = into.weight, into.bias
-    assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+    assert isinstance(weight, Tensor)
+    assert isinstance(bias, Tensor)
     weight.copy_(convolution.weight * scale.view(-1, 1, 1, 1))
     bias.copy_(norm.bias - norm.running_mean * scale)

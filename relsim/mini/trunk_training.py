@@ -1,4 +1,4 @@
-"""Training relsim-mini on a pretrained trunk: drawn and photographed scenes, relations, subjects, looks and elements."""
+"""Training relsim-mini with a pretrained trunk, on drawn and photographed scenes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.data import batch_rows, looks_projection, looks_target
-from analogen.relsim.dense_head import dense_loss, split_channels, summed, targets
-from analogen.relsim.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
-from analogen.relsim.mini import MiniConfig, MiniNet
-from analogen.relsim.scene_pool import ScenePool, draw_scene_pool
-from analogen.relsim.strangers import spoil
+from analogen.relsim.mini.data import batch_rows, looks_projection, looks_target
+from analogen.relsim.mini.dense_head import dense_loss, split_channels, summed, targets
+from analogen.relsim.mini.model import MiniConfig, MiniNet
+from analogen.relsim.mini.out_of_distribution import spoil
+from analogen.relsim.mini.scene_pool import ScenePool, draw_scene_pool
+from analogen.relsim.mini.trunk import load_imagenet
+from analogen.relsim.mini.views import random_views
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.trunk import load_imagenet
-from analogen.relsim.views import random_views
+from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS

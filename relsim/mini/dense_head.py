@@ -1,8 +1,9 @@
-"""The dense head of relsim-mini: for each cell of a picture the thing or prop whose centre lies in it.
+"""The dense head of relsim-mini, which finds the things and props of a picture by their centres.
 
-A detector of centres (CenterNet, arXiv:1904.07850). A cell says how likely a thing or a prop has its centre there, where
-in the cell, how large it is, how it is turned, faded, cut, which prop it is, and a vector that is alike for things that
-are the same thing. `targets` makes what the head is taught from a table of placed elements, `dense_loss` compares.
+A detector of centres (CenterNet, arXiv:1904.07850). For each cell of the picture it predicts how likely a thing or a
+prop has its centre there, the exact place, size, turn, opacity and cut, which prop it is, and an embedding that is
+similar for things that are the same thing. `targets` makes the training targets from a table of placed elements;
+`dense_loss` is the training loss.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ CHANNELS_OF: dict[str, int] = {
     "alike": ALIKE_DIM,
 }
 CHANNELS = sum(CHANNELS_OF.values())
-# Columns of a table of placed elements. x, y: centre, in [0, 1] of the picture; size: of the box, as a share of its side.
+# Columns of a table of placed elements. x, y: centre, in [0, 1] of the picture; size: of the box, as a share of the
+# picture's side.
 COLUMNS = (
     "kind", "x", "y", "size", "aspect", "turn", "mirror", "opacity", "silhouette", "sketch", "pixel", "saturation",
     "brightness", "hue", "clip", "u", "v", "amount",
@@ -48,7 +50,7 @@ LEAST_SIZE = 0.035  # smaller ones are no targets
 
 
 class DenseHead(nn.Module):
-    """Fine features of the trunk (stride 8) and patches (stride 16) to cells of stride 8."""
+    """Predicts the cells (stride 8) from the trunk's features of stride 8 and the patches of stride 16."""
 
     def __init__(self, fine: int, dim: int, width: int, depth: int = 3) -> None:
         super().__init__()
@@ -148,8 +150,8 @@ def targets(tables: Tensor, cells: int) -> Targets:
     across = torch.exp(-((axis[None] - x[:, None]) ** 2) / (2 * spread[:, None] ** 2))  # (N, cells)
     down = torch.exp(-((axis[None] - y[:, None]) ** 2) / (2 * spread[:, None] ** 2))
     bumps = down[:, :, None] * across[:, None, :]
-    heat = torch.zeros(batch * 2, cells, cells, device=tables.device)
-    heat.index_reduce_(0, picture * 2 + is_prop, bumps, "amax")
+    heat = torch.zeros(batch * 2, cells * cells, device=tables.device)
+    heat.scatter_reduce_(0, (picture * 2 + is_prop)[:, None].expand(-1, cells * cells), bumps.flatten(1), "amax")
     heat = heat.view(batch, 2, cells, cells)
     heat[picture, is_prop, j, i] = 1
     turn = torch.deg2rad(got["turn"])

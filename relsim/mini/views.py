@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analogen.relsim.dense_head import ABSENT, COLUMNS
+from analogen.relsim.mini.dense_head import ABSENT, COLUMNS
 
 X, Y, SIZE, TURN, MIRROR = (COLUMNS.index(name) for name in ("x", "y", "size", "turn", "mirror"))
 FRAMED = 0.12  # share of the views that show the picture small on a plain ground
