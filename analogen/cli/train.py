@@ -64,8 +64,14 @@ def encoder(config: Path, overrides: tuple[str, ...]) -> None:
     """Train relsim-mini, or with a `base` in FILE the encoder on Qwen2.5-VL; a run that was stopped goes on where it
     was."""
     settings = _check(config, overrides)
-    if _names_base(config, settings):
+    if _names("base", config, settings):
         return _tune("encoder", config, settings)
+    if _names("trunk", config, settings):
+        training = import_module("analogen.relsim.mini.trunk_training")
+        with user_errors():
+            checked = training.prepare(config, settings)
+        training.run(checked)
+        return
     from analogen.relsim.config import read_settings
     from analogen.relsim.mini.train import EncoderSettings, run
 
@@ -134,10 +140,10 @@ def judge(config: Path, overrides: tuple[str, ...]) -> None:
     run(config, settings)
 
 
-def _names_base(config: Path, settings: dict[str, str]) -> bool:
-    """Whether a training is of Qwen2.5-VL: only such a one has a base."""
+def _names(key: str, config: Path, settings: dict[str, str]) -> bool:
+    """Whether the settings have this key: `base` means a training of Qwen2.5-VL, `trunk` one of mini with a trunk."""
     try:
-        return "base" in settings or "base" in tomllib.loads(config.read_text())
+        return key in settings or key in tomllib.loads(config.read_text())
     except ValueError:  # the training that reads it says what is wrong
         return False
 

@@ -55,8 +55,7 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, variant: str = "efficientnet-lite2") -> None:
         super().__init__()
-        if variant not in SCALING:
-            raise ValueError(f"unknown trunk {variant!r}; known: {', '.join(SCALING)}")
+        check_variant(variant)
         self.stem = nn.Sequential(SamePadding(3), nn.Conv2d(3, STEM_WIDTH, 3, stride=2), nn.ReLU6(inplace=True))
         blocks: list[Block] = []
         ends = []
@@ -209,16 +208,23 @@ def scaled_width(width: int, factor: float) -> int:
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
+def check_variant(variant: str) -> None:
+    """Raises ValueError for the name of a trunk that is not a key of SCALING."""
+    if variant not in SCALING:
+        raise ValueError(f"unknown trunk {variant!r}; known: {', '.join(SCALING)}")
+
+
 def load_imagenet(variant: str = "efficientnet-lite2") -> EfficientNetLite:
     """The trunk with its ImageNet weights, norms folded.
 
-    Raises ImportError where the weights' package is not installed.
+    Raises ValueError for an unknown variant, ImportError where the weights' package is not installed.
     """
     return from_classifier(load_classifier(variant), variant)
 
 
 def load_classifier(variant: str = "efficientnet-lite2") -> nn.Module:
     """The package's own ImageNet classifier, in eval mode. Raises ImportError where it is not installed."""
+    check_variant(variant)
     try:
         from importlib import import_module
 

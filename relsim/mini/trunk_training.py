@@ -63,8 +63,24 @@ class EncoderSettings(LoopSettings):
     colour: float = 0.6
 
 
-def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> EncoderSettings:
+    """Reads and checks the settings before anything is drawn.
+
+    Raises ValueError for unknown settings or an unknown trunk, FileNotFoundError for a missing folder, and ImportError
+    if the trunk's ImageNet weights are needed and not installed.
+    """
     settings = read_settings(EncoderSettings, path, overrides)
+    for name in ("cutouts", "grounds", "init"):
+        folder = getattr(settings, name)
+        if folder and not Path(folder).is_dir():
+            raise FileNotFoundError(f"setting {name}={folder!r}: no such folder")
+    if not settings.init:
+        load_imagenet(settings.trunk)
+    return settings
+
+
+def run(settings: EncoderSettings) -> Path:
+    """Train or resume; returns the folder with config.json, model.safetensors and settings.json."""
     torch.set_num_threads(settings.threads)
     folder, output = Path(settings.pool), Path(settings.output)
     draw_scene_pool(

@@ -29,8 +29,8 @@ from analogen.relsim.world.scene import Element, Frame, Scene
 CELLS = 24
 
 
-def table_of(*elements: Element, frame: Frame = Frame()) -> np.ndarray:
-    return placed(Scene(elements, frame=frame))
+def table_of(*elements: Element, frame: Frame | None = None) -> np.ndarray:
+    return placed(Scene(elements, frame=frame or Frame()))
 
 
 def column(table: np.ndarray, name: str) -> np.ndarray:
