@@ -2,8 +2,9 @@
 
 python recipes/training_material.py --cutouts DIR --grounds DIR [--emoji-3d DIR]
 
-It is gathered from Debian packages: apt-get install tuxpaint-stamps-default plasma-workspace-wallpapers
-gnome-backgrounds openclipart-svg. --emoji-3d takes the unpacked npm package @lobehub/fluent-emoji-3d as well.
+It is gathered from Debian packages: apt-get install tuxpaint-stamps-default openclipart-svg plasma-workspace-wallpapers
+gnome-backgrounds; where they are installed, also mate-backgrounds, lomiri-wallpapers-16.04, lomiri-wallpapers-20.04 and
+ukui-wallpapers. --emoji-3d takes the unpacked npm package @lobehub/fluent-emoji-3d as well.
 Things are kept at 256 px, grounds at 640 px; names.csv in either folder lists file, name, source and licence.
 Nothing of it is shipped, and what the tests of photographs are made of is left out: see KEPT_STAMPS.
 """
@@ -35,6 +36,7 @@ from analogen.relsim.world.subject_image import Picture, read_subject_image
 THING_PX, GROUND_PX = 256, 640
 LEAST_PX = 90  # longer side of a stamp below which it is too coarse
 SLOW_SECONDS = 1.0
+FLATTEST = 4.0  # standard deviation of a ground's values, of 255, below which it shows nothing
 FAINTEST = 0.08  # share of its box that a thing has to cover
 
 
@@ -46,8 +48,13 @@ _LISTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="u
 KEPT_STAMPS = _words(_LISTS["kept"]) | _words(_LISTS["variants"])
 KEPT_WALLPAPERS = frozenset({"BytheWater", "FallenLeaf", "Path"})
 KEPT_FAMILIES = ("openmoji", "twemoji")
-# These show a logic of their own, a figure, or a crowd.
-CROWDED_WALLPAPERS = frozenset({"FlyingKonqui", "OneStandsOut"})
+CROWDED_WALLPAPERS = _words(_LISTS["grounds"]["crowded"])
+# Packages of grounds and their licences; the first two have to be there.
+GROUND_PACKAGES = {
+    "plasma-workspace-wallpapers": "GPL-2+", "gnome-backgrounds": "CC-BY-SA-3.0", "mate-backgrounds": "GPL-2+",
+    "lomiri-wallpapers-16.04": "CC-BY-4.0 and others", "lomiri-wallpapers-20.04": "CC-BY-4.0 and others",
+    "ukui-wallpapers": "CC-BY-SA-3.0",
+}  # fmt: skip
 TUXPAINT_LEFT_OUT = frozenset({"symbols", "roadsigns", "alphabets", "money", "flags", "body_parts", "ammunition"})
 OPENCLIPART_FOLDERS = (
     "animals", "food", "plants", "tools", "buildings", "transportation", "recreation/music", "recreation/sports",
@@ -248,12 +255,12 @@ def wallpapers(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     for path in sorted(files):
         if path.suffix not in (".png", ".jpg", ".webp", ".svg") or is_kept(path) or path.stem == "screenshot":
             continue
-        if CROWDED_WALLPAPERS.intersection(path.parts):
+        if CROWDED_WALLPAPERS.intersection((*path.parts, path.stem)):
             continue
         if "wallpapers" in path.parts:
             name = path.parts[path.parts.index("wallpapers") + 1] + ("-dark" if "images_dark" in path.parts else "")
         else:
-            name = path.stem
+            name = re.sub(r"_\d+x\d+$|_by_.*", "", path.stem)
         by_name.setdefault(name, []).append(path)
     for name, paths in by_name.items():
         yield min(paths, key=_room), name
@@ -265,9 +272,9 @@ def _room(path: Path) -> float:
     return longer if longer >= GROUND_PX else float("inf")
 
 
-def save_grounds(found: Iterable[tuple[Path, str]], output: Path, licence: str) -> list[Row]:
+def save_grounds(found: Iterable[tuple[Path, str]], output: Path, folder: str, licence: str) -> list[Row]:
+    """Write the grounds into a folder of the output; those that cannot be read, or show nothing, are left out."""
     rows = []
-    output.mkdir(parents=True, exist_ok=True)
     for path, name in found:
         try:
             if path.suffix == ".svg":
@@ -278,8 +285,11 @@ def save_grounds(found: Iterable[tuple[Path, str]], output: Path, licence: str) 
         except ValueError:
             continue
         image.thumbnail((GROUND_PX, GROUND_PX), Image.Resampling.LANCZOS)
-        image.save(output / f"{name}.jpg", quality=92)
-        rows.append(Row(f"{name}.jpg", name, str(path), licence))
+        if np.asarray(image).std((0, 1)).max() < FLATTEST:
+            continue
+        (output / folder).mkdir(parents=True, exist_ok=True)
+        image.save(output / folder / f"{name}.jpg", quality=92)
+        rows.append(Row(f"{folder}/{name}.jpg", name, str(path), licence))
     return rows
 
 
@@ -301,12 +311,15 @@ def main() -> None:
     if options.emoji_3d is not None and not options.emoji_3d.is_dir():
         parser.error(f"no folder {options.emoji_3d}: npm pack @lobehub/fluent-emoji-3d, and unpack it")
     try:
-        grounds = save_grounds(
-            wallpapers(installed_files("plasma-workspace-wallpapers")), options.grounds, "GPL-2+ (Debian copyright)"
-        )
-        grounds += save_grounds(
-            wallpapers(installed_files("gnome-backgrounds")), options.grounds, "CC-BY-SA-3.0 (Debian copyright)"
-        )
+        grounds: list[Row] = []
+        for number, (package, licence) in enumerate(GROUND_PACKAGES.items()):
+            try:
+                files = installed_files(package)
+            except FileNotFoundError:
+                if number < 2:
+                    raise
+                continue
+            grounds += save_grounds(wallpapers(files), options.grounds, package, licence)
         write_table(grounds, options.grounds / "names.csv")
         print(f"{len(grounds)} grounds", flush=True)
         sources: list[tuple[Iterable[Found], str, bool]] = [
@@ -316,8 +329,8 @@ def main() -> None:
             sources.append((emoji(options.emoji_3d), "MIT", False))
         sources.append((clip_art(installed_files("openclipart-svg")), "public domain", True))
         rows: list[Row] = []
-        for things, licence, measured in sources:
-            saved, reasons = save_things(things, options.cutouts, licence, measured=measured)
+        for things, terms, measured in sources:
+            saved, reasons = save_things(things, options.cutouts, terms, measured=measured)
             rows += saved
             write_table(rows, options.cutouts / "names.csv")
             left_out = ", ".join(f"{reason}: {count}" for reason, count in reasons.most_common(8))

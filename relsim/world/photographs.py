@@ -168,7 +168,7 @@ def _seen(picture: Light, light: float, rng: Generator) -> Pixels:
     x, y = axes(side)
     falling = 1 + rng.uniform(0, 0.3) * (x * np.cos(light) + y * np.sin(light))
     falling = falling - rng.uniform(0, 0.3) * (x * x + y * y) / 2
-    tint = (rng.uniform(0.8, 1.15) * (1 + rng.uniform(-0.09, 0.09, 3))).astype(np.float32)
+    tint = (rng.uniform(0.85, 1.25) * (1 + rng.uniform(-0.09, 0.09, 3))).astype(np.float32)
     shown = picture * (falling.astype(np.float32)[..., None] * tint)
     if rng.random() < 0.4:  # a stronger or a softer curve
         bent = np.float32(rng.uniform(0.8, 1.25))

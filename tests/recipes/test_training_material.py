@@ -125,16 +125,19 @@ def test_each_wallpaper_is_taken_once(tmp_path: Path, recipe: dict[str, Any]) ->
         for size in sizes:
             path = tmp_path / "wallpapers" / name / "contents" / "images" / f"{size}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (900, 600), (40, 90, 160)).save(path)
+            Image.linear_gradient("L").resize((900, 600)).convert("RGB").save(path)
             files.append(path)
-    broken = tmp_path / "gnome" / "broken.jpg"
+    broken, plain = tmp_path / "gnome" / "broken.jpg", tmp_path / "gnome" / "plain_by_Ann.png"
     broken.parent.mkdir()
     broken.write_bytes(b"\xff\xd8\xff")
-    found = list(recipe["wallpapers"]([*files, broken]))
-    assert [(path.stem, name) for path, name in found] == [("broken", "broken"), ("800x600", "Hills")]
-    rows = recipe["save_grounds"](found, tmp_path / "out", "GPL-2+")
-    assert [row.file for row in rows] == ["Hills.jpg"]
-    assert Image.open(tmp_path / "out" / "Hills.jpg").size == (640, 427)
+    Image.new("RGB", (900, 600), (40, 90, 160)).save(plain)
+    found = list(recipe["wallpapers"]([*files, broken, plain]))
+    assert [(path.stem, name) for path, name in found] == [
+        ("broken", "broken"), ("plain_by_Ann", "plain"), ("800x600", "Hills"),
+    ]  # fmt: skip
+    rows = recipe["save_grounds"](found, tmp_path / "out", "some-package", "GPL-2+")
+    assert [row.file for row in rows] == ["some-package/Hills.jpg"]
+    assert Image.open(tmp_path / "out" / "some-package" / "Hills.jpg").size == (640, 427)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:

@@ -71,7 +71,7 @@ ARRANGED: dict[str, tuple[str, ...]] = {
         "many {subject} on two circles about one centre, an outer one and a smaller one inside it",
     ),
     "spiral": (
-        "a spiral of {subject}", "{subject} in a spiral", "{subject} coiling out from the middle",
+        "a coil of {subject}", "{subject} in a spiral", "{subject} coiling out from the middle",
         "{subject} wound up like a snail's shell", "a swirl of {subject}",
         "many {subject} on a curve that winds about the centre more than once, farther out with every turn",
     ),
