@@ -350,7 +350,7 @@ ARRANGEMENTS: dict[str, Arrangement] = {
         Arrangement("saltire", Shape(lambda arms: layouts.cross(arms, 45), ((1, 2, 3),)), stages=9),
         Arrangement(
             "wave",
-            Shape(lambda n, start, *free: layouts.wave(n, *free, start), (_span(8, 11), (1, -1)),
+            Shape(lambda n, start, cycles, height: layouts.wave(n, cycles, height, start), (_span(8, 11), (1, -1)),
                   ((1.2, 1.6, 7), (0.16, 0.24, 4))),
             directed=True,
             stages=4,

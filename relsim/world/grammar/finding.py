@@ -196,8 +196,9 @@ def _pole(spots: Points) -> Points:
 
 
 def in_given_order(things: list[Element]) -> Found:
-    """The things as a sequence in the order in which the scene lists them."""
-    return Found(layout([(i, 0) for i in range(len(things))]), things, np.arange(len(things)), math.inf)
+    """The things as a sequence in the order in which the scene lists them, wherever they stand."""
+    spots = points(things)
+    return Found(layout(spots - spots.mean(axis=0)), things, np.arange(len(things)), math.inf)
 
 
 def borders(arrangement: str, scene: Scene) -> list[Element]:
@@ -355,7 +356,7 @@ def bare(arrangement: str, found: Found, turning: bool = False) -> list[Element]
         return [
             replace(e, turn=0.0 if a <= 45 else 180.0 if a >= 135 else a) for e, a in zip(things, leaning, strict=True)
         ]
-    if not ARRANGEMENTS[arrangement].facings:
+    if not ARRANGEMENTS[arrangement].facings and math.isfinite(found.error):
         return things
     angles = bearings(found.layout.places, np.zeros(2))[found.slots]
     unfaced = [replace(e, turn=float((e.turn - a) % 360)) for e, a in zip(things, angles, strict=True)]
