@@ -122,7 +122,9 @@ def test_splits_are_fixed_by_the_id_alone() -> None:
         "from analogen.relsim.world.grammar import held_out_compositions as h; print(*sorted(c.id for c in h())[::50])"
     )
     other = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)}, capture_output=True
+        [sys.executable, "-P", "-c", code],
+        env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
     )
     assert other.stdout.decode().split() == sorted(c.id for c in held_out_compositions())[::50]
 
