@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analogen.relsim.world.grammar.arrangements import Plan
+from analogen.relsim.world.grammar.plans import Plan
 from analogen.relsim.world.relations.base import Draft
 from analogen.relsim.world.scene import Element
 

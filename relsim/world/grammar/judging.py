@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from analogen.relsim.world.grammar.finding import Found, bare, borders, find, in_given_order
+from analogen.relsim.world.grammar.finding import bare, borders, find, in_given_order
+from analogen.relsim.world.grammar.fitting import Found
 from analogen.relsim.world.grammar.progressions import PROGRESSIONS
 from analogen.relsim.world.grammar.roles import ROLES
 from analogen.relsim.world.grammar.surroundings import SURROUNDINGS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -148,20 +149,24 @@ def _undo_sizes(least: float) -> Undo:
 
 
 def _undo_angle(name: str, least: float, what: str) -> Undo:
+    neutral: dict[str, Any] = {name: 0.0}
+
     def undo(things: list[Element], progress: Points) -> list[Element]:
         require(float(np.ptp(progress)) > 0, f"too few to show {what}")
         slope, off = _line(_unwrapped([getattr(e, name) for e in things], progress), progress)
         require(abs(slope) >= least, f"no {what} in reading order")
         require(float(np.abs(off).max()) <= max(0.2 * abs(slope), 30), f"{what} goes back and forth")
-        return [replace(e, **{name: 0.0}) for e in things]
+        return [replace(e, **neutral) for e in things]
 
     return undo
 
 
-def _undo_level(name: str, neutral: float, least: float, what: str) -> Undo:
+def _undo_level(name: str, neutral_level: float, least: float, what: str) -> Undo:
+    neutral: dict[str, Any] = {name: neutral_level}
+
     def undo(things: list[Element], progress: Points) -> list[Element]:
         _trend([getattr(e, name) for e in things], progress, least, what)
-        return [replace(e, **{name: neutral}) for e in things]
+        return [replace(e, **neutral) for e in things]
 
     return undo
 

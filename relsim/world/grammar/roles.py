@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analogen.relsim.world.grammar.finding import Found
+from analogen.relsim.world.grammar.fitting import Found
 from analogen.relsim.world.grammar.rules import allowed
 from analogen.relsim.world.measure import require, turn_between
 from analogen.relsim.world.scene import Element

@@ -29,7 +29,7 @@ _WITHOUT: dict[str, tuple[str, ...]] = {
     "pyramid": ("missing", "other_at_ends", "halves"),
     "funnel": ("missing", "led_by_other", "leader", "other_at_ends", "halves"),
     "wedge": ("other_at_ends", "halves"),
-    "spiral": ("missing",),
+    "spiral": ("missing", "alternating_size"),
     "zigzag": ("missing",),
     # The middle of a cross has a casting of its own.
     "plus": ("led_by_other", "leader", "other_at_ends", "halves"),
@@ -62,6 +62,8 @@ _UNSET: dict[str, tuple[str, ...]] = {
     "column": ("in_thought",),
     "nest": ("framed", "on_panel", "on_disc", "in_ring", "half_under_water", "cracked"),
     "heap": ("half_under_water",),
+    "falling": ("banned",),  # under the slash
+    "saltire": ("banned",),
     "pyramid": ("behind_wall", "in_bowl"),
     "row": ("in_bowl",),
     "ring": ("in_ring",),

@@ -143,7 +143,7 @@ def _before(kind: str, half_width: float, half_height: float, y: float) -> Calla
 
     def dress(draft: Draft, things: Sequence[Element]) -> Stage:
         share = draft.uniform(0.92, 1.0)
-        colour = "none" if kind == "sun" else draft.choice(("none", "soft", "secondary", "paper"))
+        colour = "none" if kind == "sun" else draft.choice(("none", "none", "primary", "secondary"))
         prop = Element(kind, 0.0, 0.0, 1.88, palette=colour)
         return Stage(in_rect(things, half_width * share, half_height * share, y), [prop])
 
