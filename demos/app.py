@@ -1,4 +1,4 @@
-"""The studio's page and its server: `analogen demo`, or `python -m analogen.demos.app`."""
+"""The server of the studio's page: `analogen demo`, or `python -m analogen.demos.app`."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
     from analogen.demos.studio import Studio
 
-_NEEDS = 'the studio needs Gradio: pip install "analogen[demo]"'
+_NO_GRADIO = 'the studio needs Gradio: pip install "analogen[demo]"'
 
 
 def build(studio: Studio) -> gr.Blocks:
-    """The page, with a tab per file. Every tab is built inside its gr.Tab and plugs its jobs into `studio.handlers`."""
+    """The page with its five tabs."""
     import gradio as gr
 
     from analogen.demos import theme
-    from analogen.demos.studio import Desk
+    from analogen.demos.tab_interface import PageContext
     from analogen.demos.tabs import batch as batch_tab
     from analogen.demos.tabs import compare, create, explore, history
 
     with gr.Blocks(title="analogen studio", analytics_enabled=False, delete_cache=(3600, 86400)) as page:
         gr.HTML(theme.header(studio), elem_id="top")
-        inbox = gr.State(None)
+        form_state = gr.State(None)
         with gr.Tabs(selected="create", elem_id="tabs") as tabs:
-            named = {}
+            tab_by_name = {}
             for name in ("Create", "Explore", "Batch", "Compare", "History"):
-                named[name] = gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}")
-            desk = Desk(inbox, tabs, page, named["History"])
-            for name, tab in zip(named, (create, explore, batch_tab, compare, history), strict=True):
-                with named[name]:
-                    tab.build(studio, desk)
+                tab_by_name[name] = gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}")
+            context = PageContext(form_state, tabs, page, tab_by_name["History"])
+            for name, tab in zip(tab_by_name, (create, explore, batch_tab, compare, history), strict=True):
+                with tab_by_name[name]:
+                    tab.build(studio, context)
     page.queue(default_concurrency_limit=8, max_size=256, api_open=False)
     return page
 
@@ -59,55 +59,55 @@ def launch(
     mcp: bool = False,
     block: bool = True,
 ) -> gr.Blocks:
-    """Serve the page. With `block` False it comes back at once: `page.local_url`, `page.close()`.
+    """Serve the page of a studio, which the caller starts and closes.
 
-    The caller starts and closes the studio. Raises UserError if the address cannot be had.
+    auth: pairs of user and password; block: whether to wait until the server ends. Returns the page, with `local_url`
+    and `close()`. Raises UserError if the address is not free.
     """
     import gradio as gr
 
     from analogen.demos import components, theme
 
-    forbid_fetching()
+    forbid_downloads()
     page = build(studio)
-    given: dict[str, Any] = {}
-    if auth:
-        given["auth"] = auth
+    options: dict[str, Any] = {"auth": auth} if auth else {}
     try:
         page.launch(
             server_name=host, server_port=port, share=share, mcp_server=mcp, prevent_thread_lock=not block, quiet=True,
-            show_error=True, allowed_paths=[str(path) for path in studio.allowed_paths],
+            show_error=True, allowed_paths=[str(path) for path in studio.files.allowed_paths],
             max_file_size=studio.limits.upload_mb * 2**20, footer_links=[], run_history=False, ssr_mode=False,
             enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=components.CSS + theme.CSS,
-            head=theme.HEAD + components.HEAD, **given,
+            head=theme.HEAD + components.HEAD, **options,
         )  # fmt: skip
     except OSError as error:
-        raise UserError(f"--host {host} --port {port}: cannot be had ({error}): name another --port") from error
+        raise UserError(f"--host {host} --port {port}: cannot be used ({error}): choose another --port") from error
     assert isinstance(page, gr.Blocks)
     return page
 
 
-def forbid_fetching() -> None:
-    """Gradio follows addresses that a client sends in place of a file; the studio takes uploads only."""
+def forbid_downloads() -> None:
+    """Make Gradio refuse web addresses that a client sends in place of a file; the studio takes uploads only."""
     from gradio import processing_utils
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise UserError("Addresses are not fetched: upload the picture.")
 
-    async def refuse_later(*_: Any, **__: Any) -> Any:
+    async def refuse_async(*_: Any, **__: Any) -> Any:
         refuse()
 
-    for name in ("save_url_to_cache", "ssrf_protected_download"):
-        if hasattr(processing_utils, name):
-            setattr(processing_utils, name, refuse)
-    for name in ("async_ssrf_protected_download",):
-        setattr(processing_utils, name, refuse_later)
+    for name, replacement in (
+        ("save_url_to_cache", refuse),
+        ("ssrf_protected_download", refuse),
+        ("async_ssrf_protected_download", refuse_async),
+    ):
+        setattr(processing_utils, name, replacement)
 
 
-def own_uploads() -> None:
-    """Give this process a folder of its own for uploads, unless GRADIO_TEMP_DIR names one; before Gradio is imported.
+def use_own_upload_folder() -> None:
+    """Give this process its own folder for uploads, unless GRADIO_TEMP_DIR names one; call it before importing Gradio.
 
-    Gradio names an upload by its content and, when it ends, deletes what it was given: in the folder that all its
-    pages share by default, the end of one studio takes the same picture away from another.
+    Gradio names an upload by its content, and deletes its uploads when it ends. In the folder that all its pages share
+    by default, the end of one studio would delete a picture that another one still uses.
     """
     if not os.environ.get("GRADIO_TEMP_DIR"):
         folder = tempfile.mkdtemp(prefix="analogen-studio-")
@@ -116,7 +116,7 @@ def own_uploads() -> None:
 
 
 def is_local(host: str) -> bool:
-    """Whether only this machine reaches the address."""
+    """Whether an address can be reached from this machine only."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -125,11 +125,11 @@ def is_local(host: str) -> bool:
 
 def _parse_auth(given: Sequence[str]) -> list[tuple[str, str]]:
     pairs = []
-    for one in given:
-        user, colon, word = one.partition(":")
-        if not (user and colon and word):
+    for text in given:
+        user, colon, password = text.partition(":")
+        if not (user and colon and password):
             raise UserError("--auth: expected USER:PASSWORD, for example --auth ann:a-long-one")
-        pairs.append((user, word))
+        pairs.append((user, password))
     return pairs
 
 
@@ -160,15 +160,15 @@ def command(
 
     debug = (click.get_current_context().obj or {}).get("debug", False)
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(name)s: %(message)s")
-    for noisy in ("httpx", "asyncio", "PIL", "matplotlib"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    for name in ("httpx", "asyncio", "PIL", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    own_uploads()
+    use_own_upload_folder()
     pairs = _parse_auth(auth)
     try:
         import gradio as gr  # noqa: F401
     except ImportError as error:
-        raise UserError(_NEEDS) from error
+        raise UserError(_NO_GRADIO) from error
     if not pairs and (share or not is_local(host)):
         where = "a public address" if share else host
         click.echo(f"warning: {where} lets anyone in who can reach it: add --auth USER:PASSWORD", err=True)

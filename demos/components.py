@@ -1,11 +1,10 @@
-"""Pieces of HTML that the tabs share: small pictures, bars of scores, and what an empty or failed tab shows."""
+"""HTML elements that the tabs share: inline pictures, score bars, notes, errors, and the CSS of all of them."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -13,11 +12,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from analogen import RunError, UserError
+from analogen.demos.messages import error_message, sentence
 
-_LOG = logging.getLogger(__name__)
-# Clicks on anything with data-pick, by mouse or keyboard, become the event `pick` with its number.
-PICKING = """
+# JavaScript: a click on an element with data-pick, by mouse or keyboard, becomes the event `pick` with its number.
+PICK_SCRIPT = """
 element.addEventListener('click', (event) => {
   const found = event.target.closest('[data-pick]');
   if (found) trigger('pick', {number: Number(found.dataset.pick)});
@@ -102,22 +100,22 @@ figure.an-lead {margin: 0 0 14px}
   .an-stack td:first-child {grid-row: span 4}
 }
 """
-# For the page's head. Upload buttons of Gradio carry a name that is not what they show, which speech control misses, or
-# the key of a word in place of the word.
+# For the page's head. Gradio's upload buttons have an accessible name that is not their visible text, as speech control
+# needs it, or that is the key of a translation.
 HEAD = """<script>
 new MutationObserver(() => document.querySelectorAll('button[aria-label]').forEach((button) => {
   const key = button.getAttribute('aria-label').match(/^common\\.(\\w)(\\w*)$/);
   if (key) button.title = button.ariaLabel = key[1].toUpperCase() + key[2];
-  // A button inside a button: the inner one is what takes the files, by keyboard too.
+  // A button inside a button: only the inner one takes files, by keyboard too.
   if (button.querySelector('button')) { button.role = 'group'; button.tabIndex = -1; }
   const shown = button.innerText.replace(/\\s+/g, ' ').trim();
   if (shown && !button.dataset.pick && !button.getAttribute('aria-label').includes(shown))
     button.setAttribute('aria-label', shown);
 })).observe(document.documentElement, {childList: true, subtree: true});
 </script>"""
-TONES = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57", "structure": "#8a5cc2"}
-# What a bar says to somebody who has never seen one, and what is behind it.
-WORDS = {
+BAR_COLORS = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57", "structure": "#8a5cc2"}
+# The label and the meaning of each bar, for somebody who has never seen one.
+BAR_LABELS = {
     "logic": ("keeps the idea", "how much of the reference's logic is there, whatever it is made of"),
     "structure": ("keeps the build", "how much its counts, directions and rows are like the reference's"),
     "subject": ("shows the subject", "how surely the subject is recognised; a weak hint, low even for clear drawings"),
@@ -141,77 +139,59 @@ def jpeg(image: Image.Image, side_px: int, quality: int = 84) -> bytes:
         return out.getvalue()
 
 
-def picture(data: bytes, alt: str) -> str:
-    """A JPEG as part of the page itself, so that no path of the server is told."""
+def inline_image(data: bytes, alt: str) -> str:
+    """A JPEG as an <img> with its data inside, so that the page contains no path of the server."""
     source = base64.b64encode(data).decode()
     return f'<img src="data:image/jpeg;base64,{source}" alt="{escaped(alt)}">'
 
 
-def bar(name: str, value: float | None, words: str | None = None) -> str:
-    """A score in [-1, 1] as a bar from 0 to 1 and a number; nothing where there is none.
+def bar(name: str, value: float | None, label: str | None = None) -> str:
+    """A score in [-1, 1] as a bar from 0 to 1 with its number; an empty string for None.
 
-    words: shown in place of its name.
+    label: shown in place of the name.
     """
     if value is None:
         return ""
     share = f"{100 * min(max(value, 0), 1):.0f}%"
-    tone = TONES.get(name, "var(--color-accent)")
-    said = f' title="{escaped(WORDS[name][1].capitalize())}"' if name in WORDS else ""
-    shown = escaped(words or name)
-    return f'<span class="an-bar"{said}>{shown}<b>{value:.2f}</b><i style="--share:{share};--tone:{tone}"></i></span>'
+    color = BAR_COLORS.get(name, "var(--color-accent)")
+    title = f' title="{escaped(BAR_LABELS[name][1].capitalize())}"' if name in BAR_LABELS else ""
+    shown = escaped(label or name)
+    return f'<span class="an-bar"{title}>{shown}<b>{value:.2f}</b><i style="--share:{share};--tone:{color}"></i></span>'
 
 
 def score_bar(name: str, value: float | None) -> str:
-    """A score of a picture that was made, in the words for it."""
-    return bar(name, value, WORDS[name][0])
+    """The bar of a generated picture's score, with its label from `BAR_LABELS`."""
+    return bar(name, value, BAR_LABELS[name][0])
 
 
 def legend() -> str:
-    """What the bars say, for those who cannot hover."""
-    rows = "".join(f"<dt>{words}</dt><dd>{meaning.capitalize()}.</dd>" for words, meaning in WORDS.values())
-    first = "The number after the name is all of them in one: what is kept and shown, less what is copied."
+    """The meaning of the bars, for users who cannot hover over them."""
+    rows = "".join(f"<dt>{label}</dt><dd>{meaning.capitalize()}.</dd>" for label, meaning in BAR_LABELS.values())
+    first = "The number after the name combines all of them: what is kept and shown, less what is copied."
     return (
         '<details class="an-legend"><summary>What do the bars say?</summary>'
         f"<p>{first} Each goes from 0 to 1.</p><dl>{rows}</dl></details>"
     )
 
 
-def empty(title: str, text: str) -> str:
+def empty_state(title: str, text: str) -> str:
+    """What a tab shows before it has results."""
     return f'<div class="an-empty"><h3>{escaped(title)}</h3><p>{escaped(text)}</p></div>'
 
 
-def working(text: str) -> str:
-    return f'<div class="an-empty" role="status" aria-busy="true"><p>{escaped(text)}</p></div>'
-
-
 def note(text: str) -> str:
+    """A neutral message."""
     return f'<div class="an-note" role="status">{escaped(text)}</div>'
 
 
-def problem(text: str, lines: tuple[str, ...] = ()) -> str:
-    """What is wrong, as one sentence, with a list of places if there are several."""
+def error_box(text: str, lines: tuple[str, ...] = ()) -> str:
+    """An error as one sentence, with a list of lines if there are several places."""
     items = "".join(f"<li>{escaped(line)}</li>" for line in lines)
     return f'<div class="an-problem" role="alert">{escaped(sentence(text))}{f"<ul>{items}</ul>" if items else ""}</div>'
 
 
-def sentence(text: str) -> str:
-    """Messages are made for a terminal, where they follow a name."""
-    text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?")) else ".")
-
-
-def told(error: Exception) -> str:
-    """An error as one line for the user; what is no slip of theirs goes to the log with its traceback."""
-    if isinstance(error, UserError | RunError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "memory does not suffice: take fewer or smaller pictures"
-    _LOG.error("a call of the studio failed", exc_info=error)
-    return f"something went wrong ({type(error).__name__}): try again, or look into the studio's log"
-
-
-def for_clients(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An endpoint whose failures are one sentence to whoever calls it."""
+def client_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an endpoint of the API so that the client gets an error as one sentence."""
 
     @wraps(function)
     def call(*values: Any, **named: Any) -> Any:
@@ -220,6 +200,6 @@ def for_clients(function: Callable[..., Any]) -> Callable[..., Any]:
         except gr.Error:
             raise
         except Exception as error:
-            raise gr.Error(sentence(told(error)), print_exception=False) from error
+            raise gr.Error(sentence(error_message(error)), print_exception=False) from error
 
     return call

@@ -1,29 +1,23 @@
-"""What every tab of the studio shares: the folder, the model, the queue. Nothing here knows of a page.
+"""The studio without its page: the output folder, the model, the queue of jobs and its limits.
 
-A tab is a file with `build(studio, desk)`, called inside its gr.Tab. Tabs talk through the `Desk`: whoever has pictures
-for Create returns `desk.parcel(...)` to the output `desk.inbox`.
+A tab is a file in tabs/ with `build(studio, context)`, called inside its gr.Tab.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
-import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
 from analogen import (
     FoundRelation,
     Job,
     JobStore,
     OneAtATime,
-    Picture,
     Request,
     Stages,
     UserError,
@@ -31,22 +25,21 @@ from analogen import (
     random_seed,
     read_image,
     request_from,
-    write_atomic,
 )
-from analogen.demos.jobs.create import make
+from analogen.demos.jobs.create import create_pictures
 from analogen.demos.jobs.worker import Handler, Worker
+from analogen.demos.studio_files import StudioFiles
 from analogen.demos.tab_interface import CREATE
 
-if TYPE_CHECKING:
-    import gradio as gr
-
 _LOG = logging.getLogger(__name__)
-REFERENCE_PX, THUMB_PX = 1024, 512
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one page or client may ask for. upload_mb of one file; per_user and queue: unfinished runs."""
+    """The largest values that a page or a client may ask for.
+
+    upload_mb: size of one file; references, subjects: of one run; per_user, queue: unfinished runs of one user, of all.
+    """
 
     upload_mb: int = 32
     references: int = 8
@@ -60,10 +53,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Status:
-    """How a run stands. state: queued, running, done, failed or cancelled; ahead: runs that come first.
+    """The state of a run.
 
-    jobs: one per subject; images of those that are done lie in their results, of those under way in `saved`.
-    previews: WebP bytes by (job, candidate).
+    state: queued, running, done, failed or cancelled; ahead: number of runs that come first; stage, done, total: the
+    progress of the stage that runs now. jobs: one per subject; a finished job holds its images in its result, and
+    `saved` holds those of unfinished jobs. previews: WebP bytes by (job, candidate).
     """
 
     run: int
@@ -81,31 +75,11 @@ class Status:
         return self.state in ("done", "failed", "cancelled")
 
 
-@dataclass(frozen=True)
-class Desk:
-    """What lies between the tabs of one page.
-
-    inbox: a gr.State; what a tab puts there by `parcel`, Create takes up and comes to the front.
-    """
-
-    inbox: gr.State
-    tabs: gr.Tabs
-    page: gr.Blocks
-    history_tab: gr.Tab
-
-    @staticmethod
-    def parcel(references: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """For `inbox`. references: names from `Studio.keep_reference`; settings: as in the payload of a job, such as
-        {"subjects": "bicycle\\nkite", "relation": "..."}; what is not named stays as it is on the page."""
-        # The mark makes two equal parcels differ, or the page would not see the second one.
-        return {"mark": secrets.token_hex(4), "references": list(references), "settings": dict(settings or {})}
-
-
 class Studio:
-    """One output folder with its queue, and a model, loaded once.
+    """One output folder with its queue of jobs, and a model that is loaded once.
 
-    output/pictures, thumbs, references: what pages may load; output/studio.sqlite: the job store. gallery: the folder
-    that Explore searches. handlers: by kind of job, to be added before `start`.
+    The job store is output/studio.sqlite. gallery: the folder that Explore searches. handlers: functions by kind of
+    job; add to them before `start`.
     Raises UserError or RunError for a folder that cannot be used or a model that is not known.
     """
 
@@ -123,55 +97,30 @@ class Studio:
         self.limits = limits or Limits()
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output}: is a file, expected a folder: give another name")
-        try:
-            for folder in self.allowed_paths:
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"--output {output}: cannot be written ({error.strerror}): choose another") from error
+        self.files = StudioFiles(self.output, self.limits.upload_mb)
         self.store = JobStore(self.output / "studio.sqlite")
-        self.handlers: dict[str, Handler] = {CREATE: partial(make, self)}
+        self.handlers: dict[str, Handler] = {CREATE: partial(create_pictures, self)}
         self.worker = Worker(self.store, self.handlers)
-        self.parts: list[Any] = []
+        self.closeables: list[Any] = []
         self._stages: Stages | None = None
         self._loading = threading.Lock()
         self.load_error: str | None = None
 
-    @property
-    def pictures(self) -> Path:
-        return self.output / "pictures"
-
-    @property
-    def thumbs(self) -> Path:
-        return self.output / "thumbs"
-
-    @property
-    def references(self) -> Path:
-        return self.output / "references"
-
-    @property
-    def downloads(self) -> Path:
-        return self.output / "downloads"
-
-    @property
-    def allowed_paths(self) -> tuple[Path, ...]:
-        """All that the server hands out beside uploads of the page itself."""
-        return (self.pictures, self.thumbs, self.references, self.downloads)
-
     def start(self) -> None:
-        """Start the worker, which goes on with what an earlier server left, and load the model in the background."""
+        """Start the worker, which continues the unfinished jobs of an earlier server, and load the model meanwhile."""
         self.worker.start()
-        threading.Thread(target=self._warm, name="warm", daemon=True).start()
+        threading.Thread(target=self._load_model, name="load-model", daemon=True).start()
 
     def close(self) -> None:
-        for part in self.parts:
-            part.close()
+        for closeable in self.closeables:
+            closeable.close()
         self.worker.stop()
         self.store.close()
 
     # The model.
 
     def stages(self) -> Stages:
-        """The model, loaded when it is first asked for. Raises UserError for what cannot be had."""
+        """The model, loaded at the first call. Raises UserError if it cannot be loaded."""
         from analogen import load_generator
 
         with self._loading:
@@ -184,7 +133,7 @@ class Studio:
     def is_loaded(self) -> bool:
         return self._stages is not None
 
-    def _warm(self) -> None:
+    def _load_model(self) -> None:
         try:
             self.stages()
         except Exception as error:
@@ -192,65 +141,9 @@ class Studio:
             self.load_error = str(error)
 
     def understand(self, references: Sequence[str], words: str | None = None) -> FoundRelation:
-        """The anonymous caption of kept references, of words, or of both, and how sure the model is."""
-        images = [read_image(self.reference_path(name)).image for name in references]
+        """The anonymous caption of saved references, of words, or of both, with the model's confidence."""
+        images = [read_image(self.files.reference_path(name)).image for name in references]
         return self.stages().understand(images, words or None).found
-
-    # References.
-
-    def keep_reference(self, path: str | Path) -> str:
-        """Copy a picture that a user gave into the folder, read by the checked reader. Returns its name there.
-
-        The name is of the content, so that the same picture is kept once. Raises UserError with one line for whatever
-        cannot be read.
-        """
-        return self.keep_picture(self.read(path))
-
-    def read(self, path: str | Path) -> Picture:
-        """An upload by the checked reader. Raises UserError for whatever cannot be read."""
-        path = Path(path)
-        try:
-            if path.stat().st_size > self.limits.upload_mb * 2**20:
-                raise UserError(f"{path.name}: is over {self.limits.upload_mb} MB: shrink it")
-            return read_image(path)
-        except UserError:
-            raise
-        except (ValueError, OSError) as error:
-            raise UserError(str(error)) from error
-
-    def keep_picture(self, picture: Picture) -> str:
-        image = picture.image.copy()
-        image.thumbnail((REFERENCE_PX, REFERENCE_PX))
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=4)
-        name = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:20] + ".png"
-        if not (self.references / name).exists():
-            write_atomic(self.references / name, buffer.getvalue())
-        return name
-
-    def reference_path(self, name: str) -> Path:
-        """Raises UserError for a name that is none of this folder's: pages send names, never paths."""
-        path = self.references / name
-        if path.parent != self.references or not path.is_file():
-            raise UserError(f"no reference {name[:60]!r} is kept here: give the picture again")
-        return path
-
-    def thumb(self, path: Path) -> Path:
-        """A small WebP of a picture in the output folder, made once."""
-        mark = hashlib.sha256(str(path.relative_to(self.output)).encode()).hexdigest()[:20]
-        small = self.thumbs / f"{mark}.webp"
-        if not small.exists() or small.stat().st_mtime < path.stat().st_mtime:
-            image = read_image(path).image
-            image.thumbnail((THUMB_PX, THUMB_PX))
-            buffer = io.BytesIO()
-            image.save(buffer, "WEBP", quality=82, method=2)
-            write_atomic(small, buffer.getvalue())
-        return small
-
-    @staticmethod
-    def url(path: Path) -> str:
-        """Where a page finds a file below `allowed_paths`."""
-        return "gradio_api/file=" + quote(str(path))
 
     # Runs.
 
@@ -260,13 +153,16 @@ class Studio:
     ) -> int:  # fmt: skip
         """Queue one job per subject. Returns the number of the run.
 
-        settings: fields of a request by name (analogen.request_from); references: names from `keep_reference`.
-        Raises UserError for whatever no request takes, and for too many unfinished runs.
+        settings: fields of a request by name (analogen.request_from); references: names from
+        `StudioFiles.save_reference`; owner: the user, or the page of a user without a name.
+        Raises UserError for settings that a request does not accept, and for too many unfinished runs.
         """
         limits = self.limits
         subjects = [" ".join(subject.split()) for subject in subjects if subject.strip()]
         if not references and not settings.get("relation"):
-            raise UserError("There is nothing to keep the logic of yet: add a reference picture, or say it in words.")
+            raise UserError(
+                "There is nothing to keep the logic of yet: add a reference picture, or describe the logic in words."
+            )
         if not subjects:
             raise UserError("Name at least one subject: what should the new picture show?")
         for what, count, most in (
@@ -280,7 +176,7 @@ class Studio:
                 raise UserError(f"{count} {what} are too many: at most {most}.")
         shared = {"seed": random_seed(), **{k: v for k, v in settings.items() if v is not None}, "model": self.model}
         for name in references:
-            self.reference_path(name)
+            self.files.reference_path(name)
         payloads = []
         for subject in subjects:
             values = {**shared, "subject": subject, "reference": [f"references/{name}" for name in references]}
@@ -289,7 +185,10 @@ class Studio:
         return self.queue(CREATE, payloads, owner)
 
     def queue(self, kind: str, payloads: Sequence[dict[str, Any]], owner: str = "") -> int:
-        """Queue jobs of any kind as one run. Raises UserError if the user, or all together, have too many."""
+        """Queue jobs of any kind as one run. Returns its number.
+
+        Raises UserError if the owner has too many unfinished runs, or if the queue is full.
+        """
         with self.store.transaction():
             waiting = self.store.unfinished()
             runs = {job.group for job in waiting}
@@ -304,8 +203,8 @@ class Studio:
         return run
 
     def status(self, run: int) -> Status:
-        """How a run stands. Raises UserError if there is none of that number."""
-        # Asked first: a run that ends in between is then seen as ended, never as lost.
+        """The state of a run. Raises UserError if no run has that number."""
+        # Read before the store: a run that ends in between is then seen as ended, never as lost.
         progress = self.worker.progress(run)
         jobs = tuple(self.store.of_group(run))
         if not jobs:
@@ -327,10 +226,13 @@ class Studio:
         )  # fmt: skip
 
     def cancel(self, run: int) -> bool:
-        """Stop a run within a step; what is finished stays. False if it had ended."""
+        """Stop a run within one step; finished pictures are kept. Returns False if the run had already ended."""
         stopped = [self.store.cancel(job.id) for job in self.store.of_group(run)]
         return True in stopped
 
     def history(self, text: str = "", limit: int = 24, before: int = 2**62) -> list[Job]:
-        """Jobs of Create that have pictures or failed, newest first."""
+        """Jobs of Create that have pictures or failed, newest first.
+
+        text: words that all have to occur in the job; before: only jobs with a smaller id.
+        """
         return self.store.history(limit=limit, before=before, kind=CREATE, text=text)

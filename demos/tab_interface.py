@@ -1,54 +1,60 @@
-"""What a tab needs of the studio around it, so that each can be built and tested without the others."""
+"""The interface between a tab and the studio: what a tab may use of the studio, and of the other tabs of its page."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from analogen import JobStore, Stages
+from analogen.demos.studio_files import StudioFiles
 
-CREATE = "create"  # the kind of the jobs that somebody waits for
+if TYPE_CHECKING:
+    import gradio as gr
+
+CREATE = "create"  # the kind of the jobs of the Create tab
 
 
-class Host(Protocol):
-    """The studio. parts: what is closed with it. downloads: a folder whose files the page may load."""
+class StudioInterface(Protocol):
+    """What a tab uses of the studio. closeables: objects that are closed with the studio."""
 
     output: Path
     model: str
     device: str
     gallery: Path | None
     store: JobStore
-    parts: list[Any]
+    files: StudioFiles
+    closeables: list[Any]
 
     @property
     def limits(self) -> Any:
-        """The most that a page may ask for: candidates, side_px, steps."""
-
-    @property
-    def pictures(self) -> Path:
-        """Where Create keeps its pictures."""
-
-    @property
-    def downloads(self) -> Path:
-        """Where files to load lie."""
+        """The largest values that a page may ask for: candidates, side_px, steps."""
 
     def stages(self) -> Stages:
         """The model, loaded once."""
 
-    def thumb(self, path: Path) -> Path:
-        """A small file of a picture in the output folder."""
 
-    def keep_reference(self, path: str | Path) -> str:
-        """Copy a picture to the references. Returns its name there."""
+@dataclass(frozen=True)
+class PageContext:
+    """What the tabs of one page share.
 
+    form_state: a gr.State; when a tab writes a value of `form(...)` into it, Create fills in its form from that value
+    and comes to the front.
+    """
 
-class Inbox(Protocol):
-    """The way to Create."""
+    form_state: gr.State
+    tabs: gr.Tabs
+    page: gr.Blocks
+    history_tab: gr.Tab
 
-    @property
-    def inbox(self) -> Any:
-        """The gr.State that takes a parcel."""
+    @staticmethod
+    def form(references: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The value for `form_state`.
 
-    def parcel(self, references: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """References by their names, for Create."""
+        references: names from `StudioFiles.save_reference`; settings: as in the payload of a job, such as
+        {"subject": "bicycle\\nkite", "relation": "..."}; a field that is not named keeps its value on the page.
+        """
+        # Gradio compares values: without the key it would not notice that the same form was sent twice.
+        return {"key": secrets.token_hex(4), "references": list(references), "settings": dict(settings or {})}

@@ -1,4 +1,4 @@
-"""The studio's looks: a quiet bench around the pictures, in light and dark, without fonts or files from elsewhere."""
+"""The studio's theme: colours, fonts and CSS, in light and dark, without fonts or files from other servers."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ CSS = """
   border: 1px solid var(--border-color-primary); color: var(--body-text-color); text-decoration: none}
 .gradio-container button:focus-visible, .gradio-container a:focus-visible, .st-slide:focus-visible {
   outline: 3px solid var(--color-accent); outline-offset: 2px}
-#sure:not(:has(.an-note)), #trouble:not(:has(.an-problem)) {display: none}
-#sure .an-note {padding: .4rem .8rem; font-size: 14px}
+#confidence:not(:has(.an-note)), #problem:not(:has(.an-problem)) {display: none}
+#confidence .an-note {padding: .4rem .8rem; font-size: 14px}
 #references .grid-container, #batch-results .grid-container {padding-top: 30px;
   grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) !important}
 #references .grid-container {grid-template-columns: repeat(auto-fit, minmax(120px, 164px)) !important;
@@ -59,15 +59,15 @@ CSS = """
 
 
 def theme() -> gr.themes.Base:
-    """Greys without a tint, so that the page does not lend the pictures a colour, and one accent."""
+    """Neutral greys, so that the page does not change how the colours of the pictures look, and one accent colour."""
     import gradio as gr
 
-    ink = gr.themes.Color(
+    accent = gr.themes.Color(
         "#f1f3fe", "#e2e7fd", "#c5cffb", "#9db0f7", "#7a90f3", "#4f6bed", "#3d56d0", "#3146ab", "#2b3c8b", "#263571",
         "#182147",
     )  # fmt: skip
     return gr.themes.Base(
-        primary_hue=ink, neutral_hue="neutral", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
+        primary_hue=accent, neutral_hue="neutral", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
     ).set(
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
@@ -82,4 +82,5 @@ def theme() -> gr.themes.Base:
 
 
 def header(studio: Studio) -> str:
+    """The title of the page, with the name of the model."""
     return f"<h1>analogen studio</h1><span>model {html.escape(studio.model)}</span>"

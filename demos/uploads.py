@@ -1,4 +1,4 @@
-"""What comes in from a page: files that were uploaded, read by the checked reader."""
+"""Uploaded files: an upload component for pictures, and checks of what was uploaded."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_FILES = 500
 
 
 def picture_upload(**options: Any) -> gr.Image:
-    """A picture whose value is the uploaded file's path; `read_upload` reads it.
+    """A gr.Image whose value is the path of the uploaded file, for `read_upload`.
 
-    Gradio itself would open the picture, with a traceback where it is damaged. Not a class of its own, for which Gradio
-    would write a file beside this one.
+    Gradio itself would open the picture, and raise with a traceback if it is damaged. This is no subclass, because
+    Gradio would write a .pyi file for it beside this one.
     """
     component = gr.Image(type="filepath", sources=["upload", "clipboard"], **options)
     component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
@@ -26,7 +26,7 @@ def picture_upload(**options: Any) -> gr.Image:
 
 
 def read_upload(path: str | Path, side_px: int | None = None) -> Image.Image:
-    """The picture as RGB, no side longer than `side_px`. Raises UserError that names the file as the user knows it."""
+    """The picture as RGB, with no side longer than `side_px`. Raises UserError with the file name, without folders."""
     try:
         image = read_image(path).image
     except (ValueError, FileNotFoundError) as error:
@@ -37,7 +37,7 @@ def read_upload(path: str | Path, side_px: int | None = None) -> Image.Image:
 
 
 def checked_files(paths: Sequence[str] | None, limit: int = MAX_FILES) -> list[Path]:
-    """The uploaded files. Raises UserError for more than `limit`."""
+    """The paths of the uploaded files. Raises UserError for more than `limit`."""
     found = [Path(path) for path in paths or ()]
     if len(found) > limit:
         raise UserError(f"{len(found)} files came, at most {limit} are taken at once: upload fewer")

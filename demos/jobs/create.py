@@ -1,4 +1,4 @@
-"""What the worker does with a run of Create: all subjects in one pass, each picture saved as soon as it exists."""
+"""The handler of Create's jobs: makes the pictures of all subjects of a run in one pass and saves each at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analogen import Candidate, Job, RunError, request_from, save_candidate
-from analogen.demos.jobs.worker import Work
+from analogen.demos.jobs.worker import JobContext
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -16,62 +16,64 @@ if TYPE_CHECKING:
     from analogen.demos.studio import Studio
 
 
-def make(studio: Studio, jobs: Sequence[Job], work: Work) -> None:
-    """Take the jobs of a run through all stages, see analogen.generator.
+def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) -> None:
+    """Run the jobs of one run through all stages, see analogen.generator.
 
-    Those that were done before an interruption are composed again beside the others, for their numbers depend on the
-    shape of the pass, and are not drawn again.
+    Jobs that were finished before an interruption are composed again with the others, because the random numbers
+    depend on the shape of the batch, but they are not drawn again.
     """
     if not studio.is_loaded:
-        work.report("load", 0, 1)
+        context.report("load", 0, 1)
     stages = studio.stages()
-    wanted = {job.id for job in work.jobs}
+    wanted = {job.id for job in context.jobs}
     images: dict[Path, Image] = {}
-    prepared, owners = [], []
+    prepared, prepared_jobs = [], []
     for job in jobs:
         if job.state not in ("running", "done"):
             continue
-        work.check()
+        context.check()
         try:
             request = request_from(job.payload["values"], studio.output, studio.device)
             prepared.append(stages.prepare(request, images))
-            owners.append(job)
+            prepared_jobs.append(job)
         except RunError:
             raise
         except Exception as error:
             if job.id in wanted:
-                work.fail(job, error)
-    if not work.left:
+                context.fail(job, error)
+    if not context.unfinished:
         return
     composed = stages.compose(
-        prepared, work.report, preview=lambda row, candidate, picture: work.preview(owners[row], candidate, picture)
+        prepared,
+        context.report,
+        preview=lambda row, candidate, picture: context.preview(prepared_jobs[row], candidate, picture),
     )
-    for one, job in zip(composed, owners, strict=True):
+    for composed_row, job in zip(composed, prepared_jobs, strict=True):
         if job.id not in wanted:
             continue
-        work.report("draw", 0, one.request.num_images)
-        told = stages.result(one, (), {})
-        kept: list[dict[str, Any]] = []
-        for candidate in stages.finish(one, work.report):
-            if candidate.rank >= one.request.num_images:
+        context.report("draw", 0, composed_row.request.num_images)
+        result = stages.result(composed_row, (), {})
+        saved: list[dict[str, Any]] = []
+        for candidate in stages.finish(composed_row, context.report):
+            if candidate.rank >= composed_row.request.num_images:
                 break
-            path = studio.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(told.subject)}-{candidate.rank}.png"
-            save_candidate(one.request, told, candidate, path, bool(job.payload.get("metadata", True)))
-            studio.thumb(path)
-            kept.append(_image(path, candidate))
-            work.show(job, kept[-1])
-        work.finish(
+            path = studio.files.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(result.subject)}-{candidate.rank}.png"
+            save_candidate(composed_row.request, result, candidate, path, bool(job.payload.get("metadata", True)))
+            studio.files.thumbnail(path)
+            saved.append(_image_record(path, candidate))
+            context.add_image(job, saved[-1])
+        context.finish(
             job,
             {
-                "subject": told.subject,
-                "relation": {"caption": told.relation.caption, "confidence": round(told.relation.confidence, 4)},
-                "images": kept,
-                "notes": list(told.notes),
+                "subject": result.subject,
+                "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
+                "images": saved,
+                "notes": list(result.notes),
             },
         )
 
 
-def _image(path: Path, candidate: Candidate) -> dict[str, Any]:
+def _image_record(path: Path, candidate: Candidate) -> dict[str, Any]:
     return {
         "path": path.name,
         "seed": candidate.seed,

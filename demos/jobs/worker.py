@@ -1,6 +1,6 @@
-"""Who does the work: one thread per kind of job, over the job store, whoever looks at the page.
+"""The worker of the studio: a thread per kind of job that takes jobs from the job store and runs their handler.
 
-What a job is lies in the store, so that a server that is started again goes on with it; how far it is lies here.
+The store holds the jobs themselves, so that a restarted server continues them; this file holds their progress.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analogen import Job, JobStore, RunError, UserError
+from analogen.demos.messages import error_message, page_sentence
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _LOG = logging.getLogger(__name__)
-# A job under which the server died so many times is not tried again: it may be the reason.
+# A job during which the server died this many times is not tried again: it may be the cause.
 MAX_ATTEMPTS = 3
-Handler = Callable[[Sequence[Job], "Work"], None]
+Handler = Callable[[Sequence[Job], "JobContext"], None]
 
 
-class Stopped(Exception):
-    """The job was cancelled, or the server ends: leave everything as it is."""
+class JobStopped(Exception):
+    """Raised in a handler when its jobs were cancelled or the server stops; everything stays as it is."""
 
 
 @dataclass
 class Progress:
-    """How far a group of jobs is. previews: WebP by (job, candidate); images: what is saved already, by job."""
+    """The progress of a group of jobs. previews: WebP bytes by (job, candidate); images: saved pictures by job."""
 
     stage: str = "waiting"
     done: int = 0
@@ -39,92 +40,75 @@ class Progress:
     images: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-class Work:
-    """What a handler tells while it works on a group of jobs.
+class JobContext:
+    """What a handler uses to report on a group of jobs.
 
-    jobs: those to make; the others of the group were done before. Every method but `fail` raises Stopped once there
-    is nothing left to do for it.
+    jobs: the jobs to run; the others of the group were finished before. Methods raise JobStopped once no job of them
+    is left to run, except `preview`, `finish` and `fail`.
     """
 
-    def __init__(self, jobs: Sequence[Job], store: JobStore, progress: Progress, ends: threading.Event) -> None:
+    def __init__(self, jobs: Sequence[Job], store: JobStore, progress: Progress, stopping: threading.Event) -> None:
         self.jobs = [job for job in jobs if job.state == "running"]
-        self._left = {job.id for job in self.jobs}
-        self._store, self._progress, self._ends = store, progress, ends
+        self._unfinished = {job.id for job in self.jobs}
+        self._store, self._progress, self._stopping = store, progress, stopping
 
     def check(self) -> None:
-        """Raises Stopped if all that was left has been cancelled or taken over, or the server ends."""
-        if self._ends.is_set() or not any(self._store.holds(job) for job in self._left):
-            raise Stopped
+        """Raise JobStopped if all unfinished jobs were cancelled or taken over, or if the server stops."""
+        if self._stopping.is_set() or not any(self._store.holds(job) for job in self._unfinished):
+            raise JobStopped
 
     def report(self, stage: str, done: int, total: int) -> None:
+        """Set the progress: `done` of `total` steps of a stage."""
         self.check()
         self._progress.stage, self._progress.done, self._progress.total = stage, done, total
 
     def preview(self, job: Job, candidate: int, picture: Image) -> None:
+        """Set the preview of an unfinished candidate."""
         buffer = io.BytesIO()
         picture.save(buffer, "WEBP", quality=70, method=0)
         self._progress.previews[job.id, candidate] = buffer.getvalue()
 
-    def show(self, job: Job, image: dict[str, Any]) -> None:
-        """One picture of a job is on disk."""
+    def add_image(self, job: Job, image: dict[str, Any]) -> None:
+        """Report that a picture of a job was saved."""
         self._progress.images.setdefault(job.id, []).append(image)
         self.check()
 
     def finish(self, job: Job, result: dict[str, Any]) -> None:
         self._store.finish(job.id, result)
-        self._left.discard(job.id)
+        self._unfinished.discard(job.id)
 
-    def fail(self, job: Job, error: Exception) -> None:
-        self._store.fail(job.id, sentence(error))
-        self._left.discard(job.id)
+    def fail(self, job: Job, error: Exception, log: bool = True) -> None:
+        self._store.fail(job.id, page_sentence(error_message(error, log)))
+        self._unfinished.discard(job.id)
 
     @property
-    def left(self) -> list[Job]:
-        return [job for job in self.jobs if job.id in self._left]
-
-
-def sentence(error: BaseException) -> str:
-    """What a page says about an error: its own words if it is meant for users, and no more than its kind if not."""
-    if isinstance(error, UserError | RunError | FileNotFoundError):
-        return plain_words(str(error))
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this: make smaller pictures, or fewer candidates."
-    return f"This did not work ({type(error).__name__}): try again; the server's log tells more."
-
-
-def plain_words(text: str) -> str:
-    """A line of the command line's without its flags and without folders of the server."""
-    import re
-
-    text = re.sub(r"(?<![\w.])/(?:[^/\s:'\"]+/)+", "", text)
-    text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found.group(1).replace("-", " "), text)
-    text = " ".join(text.split())
-    return text[:1].upper() + text[1:400] + ("" if text.endswith(".") else ".")
+    def unfinished(self) -> list[Job]:
+        return [job for job in self.jobs if job.id in self._unfinished]
 
 
 class Worker:
-    """Threads over the store: one per kind, so that a long batch does not hold up a single picture.
+    """Threads over the job store: one per kind, so that a long job of one kind does not delay the others.
 
-    handlers: by kind of job. A handler tells by its Work what becomes of the jobs; whatever it leaves fails with what
-    it raised.
+    handlers: functions by kind of job. A handler reports the result of each job through its JobContext; jobs that it
+    leaves unfinished fail with the error that it raised.
     """
 
     def __init__(self, store: JobStore, handlers: Mapping[str, Handler]) -> None:
         self.store, self.handlers = store, handlers
         self._progress: dict[int, Progress] = {}
-        self._ends, self._news = threading.Event(), threading.Condition()
+        self._stopping, self._new_jobs = threading.Event(), threading.Condition()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         for kind in self.handlers:
-            self._threads.append(threading.Thread(target=self._lane, args=(kind,), name=f"lane-{kind}", daemon=True))
-        self._threads.append(threading.Thread(target=self._beat, name="heartbeat", daemon=True))
+            self._threads.append(threading.Thread(target=self._run, args=(kind,), name=f"worker-{kind}", daemon=True))
+        self._threads.append(threading.Thread(target=self._send_heartbeats, name="heartbeat", daemon=True))
         for thread in self._threads:
             thread.start()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """End within a step; what is unfinished goes back to the queue."""
-        self._ends.set()
+        """Stop within one step; unfinished jobs go back to the queue."""
+        self._stopping.set()
         self.wake()
         for thread in self._threads:
             thread.join(seconds)
@@ -133,56 +117,56 @@ class Worker:
             self.store.release()
 
     def wake(self) -> None:
-        """Something new is in the queue."""
-        with self._news:
-            self._news.notify_all()
+        """Look for new jobs at once."""
+        with self._new_jobs:
+            self._new_jobs.notify_all()
 
     def progress(self, group: int) -> Progress | None:
-        """How far a group under way in this process is."""
+        """The progress of a group that runs in this process."""
         return self._progress.get(group)
 
-    def _lane(self, kind: str) -> None:
-        while not self._ends.is_set():
+    def _run(self, kind: str) -> None:
+        while not self._stopping.is_set():
             try:
                 jobs = self.store.claim(kind)
                 if jobs:
-                    self._do(self.handlers[kind], jobs)
+                    self._run_group(self.handlers[kind], jobs)
                     continue
             except Exception:
-                # A full disk, a locked file: the queue stays as it is, and the lane tries again.
-                _LOG.exception("the lane of %s stumbled", kind)
-            with self._news:
-                if not self._ends.is_set():
-                    # Other processes may fill the store too: look now and then.
-                    self._news.wait(2.0)
+                # A full disk, a locked file: the queue stays as it is, and the thread tries again.
+                _LOG.exception("the worker of %s jobs failed", kind)
+            with self._new_jobs:
+                if not self._stopping.is_set():
+                    # Other processes may add jobs to the store too, without a call of `wake`.
+                    self._new_jobs.wait(2.0)
 
-    def _do(self, handler: Handler, jobs: Sequence[Job]) -> None:
+    def _run_group(self, handler: Handler, jobs: Sequence[Job]) -> None:
         group = jobs[0].group
         progress = self._progress[group] = Progress()
-        work = Work(jobs, self.store, progress, self._ends)
+        context = JobContext(jobs, self.store, progress, self._stopping)
         try:
-            for job in work.left:
+            for job in context.unfinished:
                 if job.attempts > MAX_ATTEMPTS:
-                    work.fail(job, RunError(f"the server stopped {MAX_ATTEMPTS} times while making this: try less"))
-            if work.left:
-                handler(jobs, work)
-            for job in work.left:
+                    context.fail(job, RunError(f"the server stopped {MAX_ATTEMPTS} times while making this: try less"))
+            if context.unfinished:
+                handler(jobs, context)
+            for job in context.unfinished:
                 if self.store.holds(job.id):
-                    work.fail(job, RunError("this came to no end: try again"))
-        except Stopped:
-            if self._ends.is_set():
+                    context.fail(job, RunError("this job did not finish: try again"))
+        except JobStopped:
+            if self._stopping.is_set():
                 self.store.release()
         except Exception as error:
             if not isinstance(error, UserError):
                 _LOG.exception("jobs of group %d failed", group)
-            for job in work.left:
-                work.fail(job, error)
+            for job in context.unfinished:
+                context.fail(job, error, log=False)
         finally:
             self._progress.pop(group, None)
 
-    def _beat(self) -> None:
-        while not self._ends.wait(self.store.lease_seconds / 4):
+    def _send_heartbeats(self) -> None:
+        while not self._stopping.wait(self.store.lease_seconds / 4):
             try:
                 self.store.heartbeat()
             except Exception:
-                _LOG.exception("no heartbeat")
+                _LOG.exception("the heartbeat failed")

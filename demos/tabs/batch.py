@@ -1,4 +1,4 @@
-"""Batch: a manifest, or references times subjects, checked before it starts and made whoever watches."""
+"""The Batch tab: a manifest, or references times subjects, is checked, started and followed."""
 
 from __future__ import annotations
 
@@ -13,90 +13,35 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from analogen import BatchRun, RunError, RunStatus, UserError
-from analogen.demos.components import empty, escaped, jpeg, note, picture, problem, sentence, told
-from analogen.demos.jobs.api import BatchCalls, settings_of
-from analogen.demos.jobs.batches import TABLES, Batches, Checked, Refused, without_folder
-from analogen.demos.tab_interface import CREATE, Host, Inbox
-from analogen.demos.uploads import checked_files, read_upload
+from analogen import RunError, UserError
+from analogen.demos.components import empty_state, error_box, note
+from analogen.demos.jobs.api import BatchEndpoints, batch_settings
+from analogen.demos.jobs.batch_input import MANIFEST_SUFFIXES, BatchRefused
+from analogen.demos.jobs.batches import Batches
+from analogen.demos.messages import error_message, sentence
+from analogen.demos.tab_interface import CREATE, PageContext, StudioInterface
+from analogen.demos.tabs.batch_cards import card, failures, preview
+from analogen.demos.uploads import checked_files
 
 TICK_SECONDS = 2.0
-PATIENCE_SECONDS = 60.0
-TITLES = {
-    "waiting": "Waiting", "running": "Working", "pausing": "Pausing", "paused": "Paused", "cancelled": "Cancelled",
-    "done": "Done", "stopped": "Stopped",
-}  # fmt: skip
+MAX_WAIT_SECONDS = 60.0
 
 
-def preview(checked: Checked) -> str:
-    """What will be made, as references times subjects."""
-    candidates = "" if checked.candidates == checked.pictures else f", the best of {checked.candidates} candidates"
-    told = f"{checked.rows} rows, {checked.pictures} pictures{candidates}."
-    shown = checked.references[:6]
-    cells = "".join(
-        f"<tr><td>{picture(jpeg(read_upload(path, 256), 160), path.name)}</td><td>{escaped(path.name)}</td></tr>"
-        for path in shown
-        if path.suffix.lower() != ".svg"
-    )
-    more = len(checked.references) - len(shown)
-    names = ", ".join(checked.subjects[:12]) + (
-        f" and {len(checked.subjects) - 12} more" if len(checked.subjects) > 12 else ""
-    )
-    tail = f"<p>and {more} more pictures</p>" if more > 0 else ""
-    return (
-        f'<div class="an-note" role="status"><strong>{told}</strong><p>Subjects: {escaped(names)}</p>'
-        f'<table class="an-table"><tbody>{cells}</tbody></table>{tail}</div>'
-    )
-
-
-def card(title: str, status: RunStatus, ahead: int) -> str:
-    """How far a batch is."""
-    ended = status.done + status.failed
-    share = 100 * ended / max(status.rows, 1)
-    words = [f"{status.done} of {status.rows} rows"]
-    if status.failed:
-        words.append(f"{status.failed} failed")
-    if status.state == "waiting" and ahead:
-        words.append("one batch comes first" if ahead == 1 else f"{ahead} batches come first")
-    if status.seconds_left is not None and status.state == "running":
-        words.append(f"about {duration(status.seconds_left)} left")
-    wrong = problem(status.error) if status.error else ""
-    return (
-        f'<div class="an-note"><strong>{escaped(title)}</strong> · {TITLES[status.state]}'
-        f'<div class="an-progress" role="progressbar" aria-label="Progress of {escaped(title)}" aria-valuemin="0" '
-        f'aria-valuemax="{status.rows}" aria-valuenow="{ended}"><span style="width:{share:.1f}%"></span></div>'
-        f"{', '.join(words)}</div>{wrong}"
-    )
-
-
-def failures(run: BatchRun) -> str:
-    rows = [row for row in run.rows(1000) if row.error]
-    lines = tuple(f"line {row.line} ({row.id}): {without_folder(row.error or '')}" for row in rows[:50])
-    return problem(f"{len(rows)} rows failed", lines) if rows else ""
-
-
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-NOTHING = empty(
+NO_INPUT = empty_state(
     "Many pictures in one go",
-    "Upload references and write the subjects, one per line: every reference is made with every subject. Or upload a "
-    "manifest, a CSV or JSONL file with its pictures. You may close the page meanwhile.",
+    "Upload references and write the subjects, one per line: every reference is combined with every subject. Or upload "
+    "a manifest, a CSV or JSONL file, with its pictures. You may close the page while the batch runs.",
 )
-NEXT = "Now upload the references, or a manifest with its pictures."
-NO_BATCHES = empty("No batches yet", "What you start appears here, with its pictures as they come, and stays.")
+NEED_FILES = "Now upload the references, or a manifest with its pictures."
+NO_BATCHES = empty_state("No batches yet", "A batch that you start appears here with its pictures, and stays here.")
 
 
-def build(studio: Host, desk: Inbox) -> None:
-    """The tab, with its batches, which go on where an earlier server left them."""
+def build(studio: StudioInterface, context: PageContext) -> None:
+    """Build the tab, and continue the batches of an earlier server."""
     limits = studio.limits
     batches = Batches(
         studio.output,
-        studio.downloads,
+        studio.files.downloads,
         {"model": studio.model},
         {
             "num_images": limits.candidates,
@@ -107,30 +52,30 @@ def build(studio: Host, desk: Inbox) -> None:
         },
         studio.device,
         load=lambda request: studio.stages(),
-        give_way=lambda stop: give_way(studio, stop),
+        give_way=lambda stop: wait_for_create(studio, stop),
     )
     batches.start()
-    studio.parts.append(batches)
-    BatchTab(batches, studio.thumb).build()
+    studio.closeables.append(batches)
+    BatchTab(batches, studio.files.thumbnail).build()
 
 
-def give_way(studio: Host, stop: threading.Event) -> None:
-    """Somebody waits for a single picture: that comes first, though not for ever."""
-    end = time.monotonic() + PATIENCE_SECONDS
+def wait_for_create(studio: StudioInterface, stop: threading.Event) -> None:
+    """Wait while Create has unfinished jobs, so that they come first, but no longer than MAX_WAIT_SECONDS."""
+    end = time.monotonic() + MAX_WAIT_SECONDS
     while time.monotonic() < end and not stop.is_set() and studio.store.unfinished(CREATE):
         stop.wait(0.3)
 
 
 class BatchTab:
-    """The page over `Batches`. thumb: a small file of a picture."""
+    """The components and callbacks of the tab. thumbnail: makes a small file of a picture."""
 
-    def __init__(self, batches: Batches, thumb: Callable[[Path], Path]) -> None:
-        self.batches, self._thumb = batches, thumb
+    def __init__(self, batches: Batches, thumbnail: Callable[[Path], Path]) -> None:
+        self.batches, self._thumbnail = batches, thumbnail
 
     def build(self) -> None:
-        """Lay the tab out inside the open Blocks."""
+        """Add the components to the open Blocks."""
         private: dict[str, Any] = {"api_visibility": "private"}
-        quiet = {**private, "show_progress": "hidden"}
+        silent = {**private, "show_progress": "hidden"}
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
                 files = gr.File(
@@ -145,7 +90,7 @@ class BatchTab:
                     label="Subjects, one per line",
                     placeholder="bicycle\nteapot\npenguin",
                     lines=4,
-                    info="Every reference is made with every subject. A manifest brings its own.",
+                    info="Every reference is combined with every subject. A manifest has its own subjects.",
                     elem_id="batch-subjects",
                 )
                 with gr.Accordion("More settings", open=False):
@@ -156,11 +101,11 @@ class BatchTab:
                     )
                     size = gr.Slider(256, 2048, value=1024, step=64, label="Width and height (pixels)")
                     seed = gr.Number(
-                        value=0, precision=0, minimum=0, label="Seed", info="The same seed, the same pictures."
+                        value=0, precision=0, minimum=0, label="Seed", info="The same seed gives the same pictures."
                     )
                     steps = gr.Number(value=None, precision=0, minimum=1, label="Steps", info="Empty: the model's own.")
-                    metadata = gr.Checkbox(True, label="Keep the settings in the pictures")
-                checked = gr.HTML(NOTHING, elem_id="batch-check")
+                    metadata = gr.Checkbox(True, label="Write the settings into the pictures (metadata)")
+                checked = gr.HTML(NO_INPUT, elem_id="batch-check")
                 start = gr.Button("Start", variant="primary", interactive=False, elem_id="batch-start")
             with gr.Column(scale=3, min_width=300):
                 chosen = gr.Dropdown(
@@ -174,85 +119,85 @@ class BatchTab:
                     cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="batch-cancel")
                     pack = gr.Button("Pack as ZIP", visible=False, elem_id="batch-pack")
                     download = gr.DownloadButton("Download", visible=False, variant="primary", elem_id="batch-download")
-                wrong = gr.HTML(visible=False)
+                failed_rows = gr.HTML(visible=False)
                 results = gr.Gallery(
                     label="The latest pictures", columns=4, height="auto", object_fit="contain", visible=False,
                     interactive=False, elem_id="batch-results",
                 )  # fmt: skip
-        seen = gr.State("")
+        shown_state = gr.State("")
         settings: list[Any] = [num_images, candidates, size, seed, steps]
-        view = [chosen, status, pause, resume, retry, cancel, pack, download, wrong, results, seen]
+        view = [chosen, status, pause, resume, retry, cancel, pack, download, failed_rows, results, shown_state]
         for changed in (files.change, subjects.blur, subjects.submit, *(one.change for one in settings)):
-            changed(self._check, [files, subjects, *settings], [checked, start], **quiet)
+            changed(self._check, [files, subjects, *settings], [checked, start], **silent)
         start.click(
             self._start, [files, subjects, title, metadata, *settings], [checked, start, chosen], **private
-        ).success(self._view, [chosen], view, **quiet)
-        chosen.input(self._view, [chosen], view, **quiet)
-        gr.on(None, self._first, None, view, **quiet)
-        gr.Timer(TICK_SECONDS).tick(self._tick, [chosen, seen], view, **quiet)
+        ).success(self._view, [chosen], view, **silent)
+        chosen.input(self._view, [chosen], view, **silent)
+        gr.on(None, self._show_newest, None, view, **silent)
+        gr.Timer(TICK_SECONDS).tick(self._tick, [chosen, shown_state], view, **silent)
         for button, act in (
             (pause, self.batches.pause), (resume, self.batches.resume), (cancel, self.batches.cancel),
             (retry, self.batches.retry),
         ):  # fmt: skip
-            button.click(self._doing(act), [chosen], view, **quiet)
-        pack.click(self._pack, [chosen], [pack, download, wrong], **private)
-        answer, go = gr.JSON(visible=False), gr.Button(visible=False)
-        calls = BatchCalls(self.batches)
-        go.click(calls.batch_check, [files, subjects, *settings], answer, api_name="batch_check")
-        go.click(calls.batch_start, [files, subjects, title, *settings], answer, api_name="batch_start")
+            button.click(self._callback(act), [chosen], view, **silent)
+        pack.click(self._pack, [chosen], [pack, download, failed_rows], **private)
+        answer, trigger = gr.JSON(visible=False), gr.Button(visible=False)
+        endpoints = BatchEndpoints(self.batches)
+        trigger.click(endpoints.batch_check, [files, subjects, *settings], answer, api_name="batch_check")
+        trigger.click(endpoints.batch_start, [files, subjects, title, *settings], answer, api_name="batch_start")
         name, zipped = gr.Textbox(visible=False), gr.File(visible=False)
         for function in (
-            calls.batch_status,
-            calls.batch_results,
-            calls.batch_pause,
-            calls.batch_resume,
-            calls.batch_cancel,
+            endpoints.batch_status,
+            endpoints.batch_results,
+            endpoints.batch_pause,
+            endpoints.batch_resume,
+            endpoints.batch_cancel,
         ):
-            go.click(function, [name], answer, api_name=function.__name__)
-        go.click(calls.batch_download, [name], zipped, api_name="batch_download")
-        api(calls.batch_list, api_name="batch_list")
+            trigger.click(function, [name], answer, api_name=function.__name__)
+        trigger.click(endpoints.batch_download, [name], zipped, api_name="batch_download")
+        api(endpoints.batch_list, api_name="batch_list")
 
     def _check(self, files: list[str] | None, subjects: str, *settings: Any) -> tuple[str, gr.Button]:
         paths = [Path(path) for path in files or ()]
         if not paths:
-            # Nothing is wrong yet: the form is being filled.
-            return NOTHING if not (subjects or "").strip() else note(NEXT), gr.Button(interactive=False)
-        if not (subjects or "").strip() and not any(path.suffix.lower() in TABLES for path in paths):
+            # No error yet: the user is still filling in the form.
+            return NO_INPUT if not (subjects or "").strip() else note(NEED_FILES), gr.Button(interactive=False)
+        if not (subjects or "").strip() and not any(path.suffix.lower() in MANIFEST_SUFFIXES for path in paths):
             return note("Now write the subjects, one per line."), gr.Button(interactive=False)
         try:
-            found = self.batches.check(checked_files(files), subjects, settings_of(*settings))
-        except Refused as error:
-            return problem(str(error), error.problems), gr.Button(interactive=False)
+            found = self.batches.check(checked_files(files), subjects, batch_settings(*settings))
+        except BatchRefused as error:
+            return error_box(str(error), error.problems), gr.Button(interactive=False)
         except Exception as error:
-            return problem(told(error)), gr.Button(interactive=False)
+            return error_box(error_message(error)), gr.Button(interactive=False)
         return preview(found), gr.Button(interactive=True)
 
     def _start(
         self, files: list[str] | None, subjects: str, title: str, metadata: bool, *settings: Any
     ) -> tuple[Any, ...]:
         try:
-            name = self.batches.add(checked_files(files), subjects, settings_of(*settings), title, metadata)
+            name = self.batches.add(checked_files(files), subjects, batch_settings(*settings), title, metadata)
         except Exception as error:
-            lines = error.problems if isinstance(error, Refused) else ()
-            return problem(told(error), lines), gr.Button(interactive=False), gr.skip()
+            lines = error.problems if isinstance(error, BatchRefused) else ()
+            return error_box(error_message(error), lines), gr.Button(interactive=False), gr.skip()
         return (
-            note(f"{self.batches.title(name)} is on its way. You may close this page."), gr.Button(interactive=False),
+            note(f"{self.batches.title(name)} is in the queue. You may close this page."), gr.Button(interactive=False),
             gr.Dropdown(self._choices(), value=name, visible=True),
         )  # fmt: skip
 
     def _choices(self) -> list[tuple[str, str]]:
         return [(self.batches.title(name), name) for name in self.batches.names()]
 
-    def _first(self) -> tuple[Any, ...]:
+    def _show_newest(self) -> tuple[Any, ...]:
         names = self.batches.names()
         return self._view(names[0] if names else None)
 
-    def _tick(self, name: str | None, seen: str) -> tuple[Any, ...]:
-        if self._mark(name) == seen:
+    def _tick(self, name: str | None, shown_state: str) -> tuple[Any, ...]:
+        if self._snapshot(name) == shown_state:
             return (gr.skip(),) * 11
         return self._view(name)
 
-    def _mark(self, name: str | None) -> str:
+    def _snapshot(self, name: str | None) -> str:
         names = self.batches.names()
         if name is None or name not in names:
             return json.dumps(names)
@@ -262,23 +207,25 @@ class BatchTab:
             return json.dumps([names, name, str(error)])
 
     def _view(self, name: str | None) -> tuple[Any, ...]:
-        """All that shows a batch, in the order of `view`."""
+        """The values of all components that show a batch, in the order of `view`."""
         choices = self._choices()
         names = [one for _, one in choices]
         if name not in names:
             name = names[0] if names else None
-        mark = self._mark(name)
+        snapshot = self._snapshot(name)
         hidden = [gr.Button(visible=False)] * 5
         away, none = gr.HTML(visible=False), gr.Gallery(visible=False)
         list_ = gr.Dropdown(choices, value=name, visible=bool(choices))
         if name is None:
-            return list_, NO_BATCHES, *hidden, gr.DownloadButton(visible=False), away, none, mark
+            return list_, NO_BATCHES, *hidden, gr.DownloadButton(visible=False), away, none, snapshot
         try:
             run = self.batches.run(name)
             status = run.status()
-            pictures = [(str(self._thumb(path)), words) for path, words in self.batches.pictures(name) if path.exists()]
+            pictures = [
+                (str(self._thumbnail(path)), words) for path, words in self.batches.pictures(name) if path.exists()
+            ]
         except (UserError, RunError) as error:
-            return list_, problem(str(error)), *hidden, gr.DownloadButton(visible=False), away, none, mark
+            return list_, error_box(str(error)), *hidden, gr.DownloadButton(visible=False), away, none, snapshot
         state = status.state
         failed = failures(run) if status.failed else ""
         return (
@@ -292,23 +239,23 @@ class BatchTab:
             gr.DownloadButton(visible=False),
             gr.HTML(failed, visible=bool(failed)),
             gr.Gallery(pictures, visible=bool(pictures)),
-            mark,
+            snapshot,
         )
 
-    def _doing(self, act: Callable[[str], None]) -> Callable[[str], tuple[Any, ...]]:
-        def do(name: str) -> tuple[Any, ...]:
+    def _callback(self, act: Callable[[str], None]) -> Callable[[str], tuple[Any, ...]]:
+        def call(name: str) -> tuple[Any, ...]:
             try:
                 act(name)
             except Exception as error:
-                raise gr.Error(sentence(told(error)), print_exception=False) from error
+                raise gr.Error(sentence(error_message(error)), print_exception=False) from error
             return self._view(name)
 
-        return do
+        return call
 
     def _pack(self, name: str) -> tuple[Any, ...]:
         try:
             path = self.batches.archive(name)
         except Exception as error:
-            return gr.skip(), gr.DownloadButton(visible=False), gr.HTML(problem(told(error)), visible=True)
+            return gr.skip(), gr.DownloadButton(visible=False), gr.HTML(error_box(error_message(error)), visible=True)
         words = f"Download {path.name} ({path.stat().st_size / 2**20:.1f} MiB)"
         return gr.Button(visible=False), gr.DownloadButton(words, value=str(path), visible=True), gr.skip()

@@ -1,4 +1,4 @@
-"""Compare: how much logic and how much of their looks pictures share, one against one or against many."""
+"""The Compare tab: how much logic and how much of their looks a reference and other pictures share."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from typing import Any
 import gradio as gr
 
 from analogen import Likeness, Reading, UserError, compare_images, load_encoder, pick_device, read_logic
-from analogen.demos.components import bar, empty, escaped, for_clients, jpeg, picture, problem, told
-from analogen.demos.tab_interface import Host, Inbox
+from analogen.demos.components import bar, client_endpoint, empty_state, error_box, escaped, inline_image, jpeg
+from analogen.demos.messages import error_message
+from analogen.demos.tab_interface import PageContext, StudioInterface
 from analogen.demos.uploads import checked_files, picture_upload, read_upload
 
 MAX_OTHERS = 64
-# No larger than the encoder looks at, with room: so that 64 photographs do not fill the memory.
+# Larger than the input of the encoder, and small enough that 64 photographs fit into memory.
 READ_PX = 768
-ORDERS = ("logic", "looks")
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One picture beside the reference. likeness: None for the reference itself; thumbnail: JPEG."""
+class ComparedPicture:
+    """A picture and its similarity to the reference.
+
+    similarity: None for the reference itself; thumbnail: JPEG bytes.
+    """
 
     name: str
     reading: Reading
-    likeness: Likeness | None
+    similarity: Likeness | None
     thumbnail: bytes
 
 
-def compare(reference: str | None, others: Sequence[str] | None, encoder: Any) -> list[Compared]:
-    """The reference first, then the others, those of the most alike logic first.
+def compare(reference: str | None, others: Sequence[str] | None, encoder: Any) -> list[ComparedPicture]:
+    """Compare pictures with a reference. Returns the reference, then the others by falling similarity of their logic.
 
-    Raises UserError if a file cannot be used, or if there is nothing to compare.
+    reference, others: paths of uploads. Raises UserError if a file cannot be used, or if one side is missing.
     """
     paths = checked_files(others, MAX_OTHERS)
     if reference is None:
@@ -42,29 +45,29 @@ def compare(reference: str | None, others: Sequence[str] | None, encoder: Any) -
         raise UserError("nothing to compare with came: give one picture or more")
     given = [Path(reference), *map(Path, paths)]
     images = [read_upload(path, READ_PX) for path in given]
-    likenesses = compare_images(images[0], images[1:], encoder)
+    similarities = compare_images(images[0], images[1:], encoder)
     first, *rest = [
-        Compared(Path(path).name, reading, likeness, jpeg(image, 320))
-        for path, image, reading, likeness in zip(
-            given, images, read_logic(images, encoder), [None, *likenesses], strict=True
+        ComparedPicture(Path(path).name, reading, similarity, jpeg(image, 320))
+        for path, image, reading, similarity in zip(
+            given, images, read_logic(images, encoder), [None, *similarities], strict=True
         )
     ]
-    return [first, *sorted(rest, key=lambda one: -one.likeness.relation if one.likeness else 0)]
+    return [first, *sorted(rest, key=lambda one: -one.similarity.relation if one.similarity else 0)]
 
 
-def in_words(likeness: Likeness) -> str:
-    """What two cosines mean, roughly."""
-    logic = "the same logic" if likeness.relation > 0.7 else "a related logic" if likeness.relation > 0.4 else None
-    looks = "alike looks" if likeness.attribute > 0.8 else "other looks"
+def in_words(similarity: Likeness) -> str:
+    """Two cosines in words, roughly."""
+    logic = "the same logic" if similarity.relation > 0.7 else "a related logic" if similarity.relation > 0.4 else None
+    looks = "alike looks" if similarity.attribute > 0.8 else "other looks"
     return f"{logic or 'another logic'}, {looks}"
 
 
-def shown(found: Sequence[Compared], order: str = "logic") -> str:
-    """The comparison as HTML: two pictures side by side, or a table of many."""
+def comparison(found: Sequence[ComparedPicture], order: str = "logic") -> str:
+    """The comparison as HTML: two pictures side by side, or a table of more. order: "logic" or "looks" first."""
     reference, *others = found
     if len(others) == 1:
         return _pair(reference, others[0])
-    key = (lambda one: -one.likeness.relation) if order == "logic" else (lambda one: -one.likeness.attribute)
+    key = (lambda one: -one.similarity.relation) if order == "logic" else (lambda one: -one.similarity.attribute)
     rows = "".join(_row(one) for one in sorted(others, key=key))
     return (
         f'<figure class="an-big an-lead">{_figure(reference, "the reference")}</figure>'
@@ -74,44 +77,44 @@ def shown(found: Sequence[Compared], order: str = "logic") -> str:
     )
 
 
-def _pair(reference: Compared, other: Compared) -> str:
-    assert other.likeness is not None, "only the reference has none"
-    scores = bar("logic", other.likeness.relation) + bar("looks", other.likeness.attribute)
+def _pair(reference: ComparedPicture, other: ComparedPicture) -> str:
+    assert other.similarity is not None, "only the reference has none"
+    scores = bar("logic", other.similarity.relation) + bar("looks", other.similarity.attribute)
     return (
-        f'<div class="an-note"><strong>{in_words(other.likeness).capitalize()}.</strong>{scores}</div>'
+        f'<div class="an-note"><strong>{in_words(other.similarity).capitalize()}.</strong>{scores}</div>'
         f'<div class="an-pair" style="margin-top:16px"><figure class="an-big">{_figure(reference, "the reference")}'
         f'</figure><figure class="an-big">{_figure(other, "the other picture")}</figure></div>'
     )
 
 
-def _figure(one: Compared, role: str) -> str:
+def _figure(one: ComparedPicture, role: str) -> str:
     return (
-        picture(one.thumbnail, f"{role}, {one.name}: {_caption(one)}")
+        inline_image(one.thumbnail, f"{role}, {one.name}: {_caption(one)}")
         + f"<figcaption><strong>{escaped(one.name)}</strong> ({role})<br>{escaped(_caption(one))}<br>"
         f"confidence {100 * one.reading.confidence:.0f} %</figcaption>"
     )
 
 
-def _row(one: Compared) -> str:
-    assert one.likeness is not None, "only the reference has none"
+def _row(one: ComparedPicture) -> str:
+    assert one.similarity is not None, "only the reference has none"
     return (
-        f"<tr><td>{picture(one.thumbnail, f'{one.name}: {_caption(one)}')}</td><td>{escaped(one.name)}<br>"
-        f"{in_words(one.likeness)}</td><td>{bar('logic', one.likeness.relation)}"
-        f"{bar('looks', one.likeness.attribute)}</td><td>{escaped(_caption(one))}</td></tr>"
+        f"<tr><td>{inline_image(one.thumbnail, f'{one.name}: {_caption(one)}')}</td><td>{escaped(one.name)}<br>"
+        f"{in_words(one.similarity)}</td><td>{bar('logic', one.similarity.relation)}"
+        f"{bar('looks', one.similarity.attribute)}</td><td>{escaped(_caption(one))}</td></tr>"
     )
 
 
-def _caption(one: Compared) -> str:
+def _caption(one: ComparedPicture) -> str:
     return one.reading.captions[0].caption
 
 
-def build(studio: Host, desk: Inbox) -> None:
-    """The tab."""
-    Compare(studio.device).build()
+def build(studio: StudioInterface, context: PageContext) -> None:
+    """Build the tab."""
+    CompareTab(studio.device).build()
 
 
-class Compare:
-    """The page. device: where the encoder runs."""
+class CompareTab:
+    """The components and callbacks of the tab. device: of the encoder."""
 
     def __init__(self, device: str = "auto") -> None:
         self._device = device
@@ -121,7 +124,7 @@ class Compare:
         return load_encoder("mini", pick_device(self._device))
 
     def build(self) -> None:
-        """Lay the tab out inside the open Blocks."""
+        """Add the components to the open Blocks."""
         with gr.Row():
             with gr.Column(scale=2, min_width=280):
                 reference = picture_upload(label="Reference", height=260)
@@ -136,64 +139,66 @@ class Compare:
                 )
                 button = gr.Button("Compare", variant="primary", elem_id="compare-go")
             with gr.Column(scale=3, min_width=300):
-                result = gr.HTML(NOTHING, elem_id="compare-result")
+                result = gr.HTML(NO_COMPARISON, elem_id="compare-result")
         kept = gr.State(None)
         button.click(self._show, [reference, others, order], [result, kept], api_visibility="private")
         order.change(
-            lambda found, order: shown(found, order) if found else gr.skip(),
+            lambda found, order: comparison(found, order) if found else gr.skip(),
             [kept, order],
             result,
             api_visibility="private",
             show_progress="hidden",
         )
-        answer, go = gr.JSON(visible=False), gr.Button(visible=False)
-        go.click(self.similarity, [reference, others], answer, api_name="similarity")
-        answer, go = gr.JSON(visible=False), gr.Button(visible=False)
-        go.click(self.caption, [others], answer, api_name="caption")
+        answer, trigger = gr.JSON(visible=False), gr.Button(visible=False)
+        trigger.click(self.similarity, [reference, others], answer, api_name="similarity")
+        answer, trigger = gr.JSON(visible=False), gr.Button(visible=False)
+        trigger.click(self.caption, [others], answer, api_name="caption")
 
-    def _show(self, reference: str | None, others: list[str] | None, order: str) -> tuple[str, list[Compared] | None]:
+    def _show(
+        self, reference: str | None, others: list[str] | None, order: str
+    ) -> tuple[str, list[ComparedPicture] | None]:
         try:
             found = compare(reference, others, self.encoder)
         except Exception as error:
-            return problem(told(error)), None
-        return shown(found, order), found
+            return error_box(error_message(error)), None
+        return comparison(found, order), found
 
-    @for_clients
+    @client_endpoint
     def similarity(self, reference: str, images: list[str]) -> dict[str, Any]:
-        """How much logic (relation) and looks (attribute) each picture shares with the reference.
+        """The similarity of each picture to the reference, in logic (relation) and in looks (attribute).
 
         Args:
             reference: The picture that the others are compared with.
             images: One picture or more, at most 64.
 
         Returns:
-            The encoder, and for each picture its name, relation, attribute and anonymous caption, most alike first.
+            The encoder, and for each picture its name, relation, attribute and caption, the most similar first.
         """
         first, *rest = compare(reference, images, self.encoder)
         return {
             "encoder": "mini",
-            "reference": {"name": first.name, **_plain(first.reading)},
+            "reference": {"name": first.name, **_reading(first.reading)},
             "scores": [
                 {
                     "name": one.name,
-                    "relation": round(one.likeness.relation, 4),
-                    "attribute": round(one.likeness.attribute, 4),
-                    **_plain(one.reading),
+                    "relation": round(one.similarity.relation, 4),
+                    "attribute": round(one.similarity.attribute, 4),
+                    **_reading(one.reading),
                 }
                 for one in rest
-                if one.likeness is not None
+                if one.similarity is not None
             ],
         }
 
-    @for_clients
+    @client_endpoint
     def caption(self, images: list[str]) -> dict[str, Any]:
-        """What relational logic each picture shows, in anonymous words.
+        """The relational logic of each picture, in anonymous words.
 
         Args:
             images: One picture or more, at most 64.
 
         Returns:
-            For each picture its name, the three nearest captions with their scores, and how sure that is.
+            For each picture its name, the three nearest captions with their scores, and the confidence.
         """
         paths = checked_files(images, MAX_OTHERS)
         if not paths:
@@ -211,12 +216,12 @@ class Compare:
         }
 
 
-NOTHING = empty(
+NO_COMPARISON = empty_state(
     "Do they share an idea?",
     "Give a reference and one picture or more. You see how much of their logic and of their looks they share, and what "
     "each of them shows.",
 )
 
 
-def _plain(reading: Reading) -> dict[str, Any]:
+def _reading(reading: Reading) -> dict[str, Any]:
     return {"caption": reading.captions[0].caption, "confidence": round(reading.confidence, 4)}

@@ -1,4 +1,4 @@
-"""Create: references and subjects in, pictures out, by runs of the queue that outlive the page."""
+"""The Create tab: references and subjects become runs of the queue, which continue without the page."""
 
 from __future__ import annotations
 
@@ -10,30 +10,34 @@ import gradio as gr
 from gradio.events import api
 
 from analogen import UserError, random_seed
-from analogen.demos.components import PICKING, empty, for_clients, note, problem, told
-from analogen.demos.jobs.worker import plain_words
-from analogen.demos.studio import Desk, Studio
+from analogen.demos.components import PICK_SCRIPT, client_endpoint, empty_state, error_box, note
+from analogen.demos.messages import error_message, page_sentence
+from analogen.demos.studio import Studio
+from analogen.demos.tab_interface import PageContext
 from analogen.demos.tabs import picture_cards
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-EMPTY = empty("Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example.")
+NO_RUN = empty_state(
+    "Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example."
+)
 
-# On a phone the results lie below the form, and a card's large view lies above the cards.
-TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
-TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
+# On a phone the results are below the form, and the large view of a card is above the cards.
+SCROLL_TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
+SCROLL_TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
 
 
 def owner_of(request: gr.Request | None) -> str:
-    """Who asks: the name that they logged in by, else their page."""
+    """The user of a request: the name they logged in with, or the session of their page."""
     if request is None:
         return ""
     return str(request.username or request.session_hash or "")
 
 
-def build(studio: Studio, desk: Desk) -> None:
+def build(studio: Studio, context: PageContext) -> None:
+    """Build the tab and its endpoints."""
     run = gr.BrowserState(None, storage_key="analogen-run", secret="analogen-run-key")
-    form = gr.BrowserState(None, storage_key="analogen-form", secret="analogen-form-key")
-    names, said, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
+    saved_form = gr.BrowserState(None, storage_key="analogen-form", secret="analogen-form-key")
+    names, read_caption, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             pictures = gr.Gallery(
@@ -42,9 +46,9 @@ def build(studio: Studio, desk: Desk) -> None:
             )  # fmt: skip
             caption = gr.Textbox(
                 label="Understood as", lines=2, elem_id="caption", max_length=1000,
-                info="The logic that is kept. Edit it, and your words count beside the pictures.",
+                info="The logic that the new pictures keep. You can edit it; your words then count too.",
             )  # fmt: skip
-            sure = gr.HTML("", elem_id="sure")
+            confidence = gr.HTML("", elem_id="confidence")
             subjects = gr.Textbox(
                 label="Subjects, one per line", lines=3, placeholder="bicycle\nlighthouse", elem_id="subjects"
             )
@@ -55,161 +59,195 @@ def build(studio: Studio, desk: Desk) -> None:
                 )
             with gr.Row():
                 seed = gr.Number(random_seed(), precision=0, label="Seed", minimum=0, elem_id="seed")
-                dice = gr.Button("🎲 Roll", scale=0, min_width=130)
+                new_seed = gr.Button("🎲 Roll", scale=0, min_width=130)
             with gr.Accordion("More settings", open=False):
                 keep = gr.Slider(1, studio.limits.candidates, 4, step=1, label="Keep the best")
                 side = gr.Slider(256, studio.limits.side_px, 1024, step=64, label="Side in pixels", elem_id="side")
                 steps = gr.Slider(2, studio.limits.steps, 24, step=1, label="Steps", elem_id="steps")
                 other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
                 svg = gr.Checkbox(studio.model == "mini", label="Layered SVG beside each PNG")
-                metadata = gr.Checkbox(True, label="Write settings into the PNG (metadata)", elem_id="metadata")
+                metadata = gr.Checkbox(True, label="Write the settings into the PNG (metadata)", elem_id="metadata")
             with gr.Row():
-                go = gr.Button("Generate", variant="primary", elem_id="generate")
+                generate = gr.Button("Generate", variant="primary", elem_id="generate")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop")
-            shipped = sorted(EXAMPLES.glob("*.webp"))
-            if shipped:
+            examples = sorted(EXAMPLES.glob("*.webp"))
+            if examples:
                 gr.Markdown("**Try one**")
                 with gr.Row():
-                    tries = [
-                        (gr.Button(path.stem.replace("_", " "), size="sm", min_width=120), path) for path in shipped
+                    example_buttons = [
+                        (gr.Button(path.stem.replace("_", " "), size="sm", min_width=120), path) for path in examples
                     ]
         with gr.Column(scale=3, min_width=340):
-            trouble = gr.HTML("", elem_id="trouble")
+            problem = gr.HTML("", elem_id="problem")
             large = gr.HTML("", visible=False, elem_id="large")
             with gr.Row(visible=False) as actions:
                 as_reference = gr.Button("Use as reference", size="sm")
                 more = gr.Button("More like this", size="sm")
                 recall = gr.Button("Recall its settings", size="sm")
-            results = gr.HTML(EMPTY, js_on_load=PICKING, elem_id="results")
-    clock = gr.Timer(0.5, active=False)
+            results = gr.HTML(NO_RUN, js_on_load=PICK_SCRIPT, elem_id="results")
+    timer = gr.Timer(0.5, active=False)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
 
-    def look(shown: Sequence[tuple[str, Any]] | None, words: dict[str, Any] | None) -> tuple[Any, ...]:
-        """Keep the pictures and say what they are understood as; words: those that a parcel brought with them."""
+    def understand(shown: Sequence[tuple[str, Any]] | None, pending: dict[str, Any] | None) -> tuple[Any, ...]:
+        """Save the shown pictures and read their logic; outputs: those of `understood`.
+
+        pending: references and words of a form from another tab; its words replace the caption of its references.
+        """
         if not shown:
             return [], "", "", "", ""
         try:
             if len(shown) > studio.limits.references:
                 raise UserError(f"{len(shown)} references are too many: at most {studio.limits.references}.")
-            kept = [studio.keep_reference(path) for path, _ in shown]
-            found = studio.understand(kept)
+            saved = [studio.files.save_reference(path) for path, _ in shown]
+            found = studio.understand(saved)
         except Exception as error:
-            return [], "", "", "", problem(plain_words(told(error)))
+            return [], "", "", "", error_box(page_sentence(error_message(error)))
         level = "sure" if found.confidence > 0.7 else "fairly sure" if found.confidence > 0.35 else "unsure"
-        advice = "" if found.confidence > 0.35 else " Say the logic in your own words above."
-        caption = words["relation"] if words and words["references"] == kept else found.caption
-        return kept, caption, found.caption, note(f"{level.capitalize()}, {found.confidence:.0%}.{advice}"), ""
+        advice = "" if found.confidence > 0.35 else " Describe the logic in your own words above."
+        caption = pending["relation"] if pending and pending["references"] == saved else found.caption
+        return saved, caption, found.caption, note(f"{level.capitalize()}, {found.confidence:.0%}.{advice}"), ""
 
-    def state_of(number: int | None, picked: int | None) -> tuple[Any, ...]:
-        """What the page shows of a run; outputs: results, clock, stop."""
+    def show_run(number: int | None, chosen: int | None) -> tuple[Any, ...]:
+        """Show a run; outputs: results, timer, stop."""
         try:
             status = None if number is None else studio.status(int(number))
         except (UserError, ValueError, TypeError):
             status = None
         if status is None:
-            return EMPTY, gr.Timer(active=False), gr.Button(interactive=False)
+            return NO_RUN, gr.Timer(active=False), gr.Button(interactive=False)
         ended = status.ended
-        return picture_cards.run(studio, status, picked), gr.Timer(active=not ended), gr.Button(interactive=not ended)
+        return (
+            picture_cards.run_view(studio, status, chosen),
+            gr.Timer(active=not ended),
+            gr.Button(interactive=not ended),
+        )
 
-    def begin(
-        kept: list[str], words: str | None, read: str, things: str | None, scale: float, count: float, first: float,
-        best: float,
-        px: float, num_steps: float, second: str | None, drawing: bool, record: bool, request: gr.Request,
+    def start_run(
+        saved: list[str], words: str | None, read: str, subject_lines: str | None, scale: float, count: float,
+        first_seed: float, best: float, px: float, num_steps: float, second: str | None, drawing: bool, record: bool,
+        request: gr.Request,
     ) -> tuple[Any, ...]:  # fmt: skip
-        """Queue a run; outputs: run, form, trouble, and those of state_of."""
-        words, things = words or "", things or ""
+        """Queue a run; outputs: run, saved_form, problem, and those of show_run."""
+        words, subject_lines = words or "", subject_lines or ""
         settings = {
-            "relation": words.strip() if words.strip() and (words != read or not kept) else None,
+            "relation": words.strip() if words.strip() and (words != read or not saved) else None,
             "relation_scale": float(scale), "candidates": int(count), "num_images": min(int(best), int(count)),
-            "seed": int(first or 0), "width": int(px), "height": int(px), "steps": int(num_steps),
+            "seed": int(first_seed or 0), "width": int(px), "height": int(px), "steps": int(num_steps),
             "other": (second or "").strip() or None, "svg": bool(drawing),
         }  # fmt: skip
         try:
-            number = studio.submit(settings, kept, things.splitlines(), owner_of(request), bool(record))
+            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), bool(record))
         except Exception as error:
-            return gr.skip(), gr.skip(), problem(plain_words(told(error))), gr.skip(), gr.skip(), gr.skip()
-        filled = {"references": list(kept), "settings": {**settings, "subject": things, "metadata": bool(record)}}
-        return number, filled, "", *state_of(number, None)
+            return gr.skip(), gr.skip(), error_box(page_sentence(error_message(error))), gr.skip(), gr.skip(), gr.skip()
+        filled = {
+            "references": list(saved),
+            "settings": {**settings, "subject": subject_lines, "metadata": bool(record)},
+        }
+        return number, filled, "", *show_run(number, None)
 
-    def halt(number: int | None, picked: int | None) -> tuple[Any, ...]:
+    def stop_run(number: int | None, chosen: int | None) -> tuple[Any, ...]:
         if number is not None:
             studio.cancel(int(number))
-        return state_of(number, picked)
+        return show_run(number, chosen)
 
-    def pick(event: gr.EventData) -> tuple[Any, ...]:
+    def pick_card(event: gr.EventData) -> tuple[Any, ...]:
         number = int(event.number)
-        there = picture_cards.find(studio, number) is not None
-        return number, gr.update(value=picture_cards.large(studio, number), visible=there), gr.update(visible=there)
+        exists = picture_cards.find(studio, number) is not None
+        return number, gr.update(value=picture_cards.large(studio, number), visible=exists), gr.update(visible=exists)
 
-    def recalled(number: int | None, fresh: bool) -> Any:
+    def form_of(number: int | None, new_seed: bool) -> Any:
+        """The form with the settings of a picture."""
         found = picture_cards.find(studio, number)
         if found is None:
             return gr.skip()
         values = found[0].payload["values"]
-        kept = [name.removeprefix("references/") for name in values.get("reference", ())]
-        return desk.parcel(kept, {**values, "seed": random_seed() if fresh else found[1]["seed"]})
+        references = [name.removeprefix("references/") for name in values.get("reference", ())]
+        return context.form(references, {**values, "seed": random_seed() if new_seed else found[1]["seed"]})
 
-    def as_new(number: int | None) -> Any:
+    def form_with(number: int | None) -> Any:
+        """The form with a picture as its only reference."""
         found = picture_cards.find(studio, number)
-        return desk.parcel([studio.keep_reference(studio.pictures / found[1]["path"])]) if found else gr.skip()
+        return (
+            context.form([studio.files.save_reference(studio.files.pictures / found[1]["path"])])
+            if found
+            else gr.skip()
+        )
 
-    def unpack(parcel: dict[str, Any] | None) -> tuple[Any, ...]:
-        """A parcel onto the page; outputs: those of `unpacked`."""
-        if not parcel:
+    def fill_form(form: dict[str, Any] | None) -> tuple[Any, ...]:
+        """Fill in the form with the value of `form_state`; outputs: `fields`."""
+        if not form:
             return (gr.skip(),) * 14
-        found = parcel["settings"]
+        settings = form["settings"]
 
         def value(name: str) -> Any:
-            return found[name] if found.get(name) is not None else gr.skip()
+            return settings[name] if settings.get(name) is not None else gr.skip()
 
-        names, words = parcel["references"], found.get("relation")
+        names, words = form["references"], settings.get("relation")
         pending = {"references": names, "relation": words} if words and names else None
         return (
-            [str(studio.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
+            [str(studio.files.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
             value("relation_scale"), value("candidates"), value("seed"), value("num_images"), value("width"),
             value("steps"), value("other"), value("svg"), value("metadata"), gr.Tabs(selected="create"),
         )  # fmt: skip
 
-    def filled_again(kept: Any) -> Any:
-        """The form as it was when this browser last pressed Generate; what a browser holds may be anything."""
+    def restore_form(saved: Any) -> Any:
+        """The form as it was at the last Generate in this browser; a value that cannot be used is ignored."""
         try:
-            return desk.parcel([studio.reference_path(name).name for name in kept["references"]], kept["settings"])
+            return context.form(
+                [studio.files.reference_path(name).name for name in saved["references"]], saved["settings"]
+            )
         except Exception:
             return gr.skip()
 
-    shows = [results, clock, stop]
-    settings = [names, caption, said, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata]
-    understood = [names, caption, said, sure, trouble]
-    pictures.change(look, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
-    dice.click(random_seed, None, seed, **private)
-    go.click(begin, settings, [run, form, trouble, *shows], **private).then(None, js=TO_RESULTS, **private)
-    clock.tick(state_of, [run, chosen], shows, **private)
-    stop.click(halt, [run, chosen], shows, **private)
-    results.pick(pick, None, [chosen, large, actions], **private).then(None, js=TO_LARGE, **private)
-    as_reference.click(as_new, chosen, desk.inbox, **private)
-    more.click(lambda number: recalled(number, True), chosen, desk.inbox, **private)
-    recall.click(lambda number: recalled(number, False), chosen, desk.inbox, **private)
-    unpacked = [
-        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata,
-        desk.tabs,
-    ]  # fmt: skip
-    # Gradio tells of no change where the page itself puts pictures in.
-    arrived = desk.inbox.change(unpack, desk.inbox, unpacked, **private)
-    arrived.then(
-        lambda *given: look(*given) if given[0] else (gr.skip(),) * 5, [pictures, pending], understood, **private
+    run_outputs = [results, timer, stop]
+    inputs = [
+        names,
+        caption,
+        read_caption,
+        subjects,
+        strength,
+        candidates,
+        seed,
+        keep,
+        side,
+        steps,
+        other,
+        svg,
+        metadata,
+    ]
+    understood = [names, caption, read_caption, confidence, problem]
+    pictures.change(understand, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
+    new_seed.click(random_seed, None, seed, **private)
+    generate.click(start_run, inputs, [run, saved_form, problem, *run_outputs], **private).then(
+        None, js=SCROLL_TO_RESULTS, **private
     )
-    for button, path in tries:
+    timer.tick(show_run, [run, chosen], run_outputs, **private)
+    stop.click(stop_run, [run, chosen], run_outputs, **private)
+    results.pick(pick_card, None, [chosen, large, actions], **private).then(None, js=SCROLL_TO_LARGE, **private)
+    as_reference.click(form_with, chosen, context.form_state, **private)
+    more.click(lambda number: form_of(number, True), chosen, context.form_state, **private)
+    recall.click(lambda number: form_of(number, False), chosen, context.form_state, **private)
+    fields = [
+        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata,
+        context.tabs,
+    ]  # fmt: skip
+    # Gradio raises no change event when the server sets the pictures, so that `understand` is called here.
+    filled = context.form_state.change(fill_form, context.form_state, fields, **private)
+    filled.then(
+        lambda *given: understand(*given) if given[0] else (gr.skip(),) * 5, [pictures, pending], understood, **private
+    )
+    for button, path in example_buttons:
         button.click(
-            lambda path=path: desk.parcel([studio.keep_reference(path)], {"subject": "bicycle"}), None, desk.inbox,
-            **private,
+            lambda path=path: context.form([studio.files.save_reference(path)], {"subject": "bicycle"}),
+            None, context.form_state, **private,
         )  # fmt: skip
-    desk.page.load(state_of, [run, chosen], shows, **private)
-    desk.page.load(filled_again, form, desk.inbox, **private)
-    _endpoints(studio)
+    context.page.load(show_run, [run, chosen], run_outputs, **private)
+    context.page.load(restore_form, saved_form, context.form_state, **private)
+    _add_endpoints(studio)
 
 
-def _endpoints(studio: Studio) -> None:
-    """What gradio_client calls: the run is made by the queue, and asked for by its number."""
+def _add_endpoints(studio: Studio) -> None:
+    """Add the endpoints create, status and cancel: a client starts a run, and asks for its state by its number."""
     files = gr.File(file_count="multiple", visible=False)
     texts = [gr.Textbox(visible=False, label=name) for name in ("relation", "subjects")]
     numbers = [gr.Number(value, visible=False, precision=0) for value in (4, 1, 0, 512, 24)]
@@ -219,19 +257,19 @@ def _endpoints(studio: Studio) -> None:
         references: list[str] | None, relation: str = "", subjects: str = "", candidates: int = 4, num_images: int = 1,
         seed: int = 0, side_px: int = 512, steps: int = 24, request: gr.Request | None = None,
     ) -> dict[str, int]:  # fmt: skip
-        """Queue pictures of each subject (one per line) with the logic of the references, words or both.
+        """Queue pictures of each subject (one per line) with the logic of references, of words, or of both.
 
-        Returns {"run": number}; ask /status for it.
+        Returns {"run": number}; /status takes that number.
         """
-        kept = [studio.keep_reference(path) for path in references or ()]
+        names = [studio.files.save_reference(path) for path in references or ()]
         settings = {
             "relation": (relation or "").strip() or None, "candidates": int(candidates), "num_images": int(num_images),
             "seed": int(seed), "width": int(side_px), "height": int(side_px), "steps": int(steps),
         }  # fmt: skip
-        return {"run": studio.submit(settings, kept, (subjects or "").splitlines(), owner_of(request))}
+        return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request))}
 
     def status(run: int) -> dict[str, Any]:
-        """How a run stands: state, runs ahead, and per subject its state, error and images (url, seed, scores)."""
+        """The state of a run, the runs ahead, and for each subject its state, error and images (url, seed, scores)."""
         found = studio.status(int(run))
         jobs = [
             {
@@ -239,17 +277,17 @@ def _endpoints(studio: Studio) -> None:
                 "state": job.state,
                 "error": job.error,
                 "relation": (job.result or {}).get("relation"),
-                "images": picture_cards.listed(studio, job),
+                "images": picture_cards.images_for_clients(studio, job),
             }
             for job in found.jobs
         ]
         return {"run": found.run, "state": found.state, "ahead": found.ahead, "jobs": jobs}
 
     def cancel(run: int) -> bool:
-        """Stop a run within a step; what is finished stays. False if it had ended."""
+        """Stop a run within one step; finished pictures are kept. False if it had already ended."""
         studio.status(int(run))
         return studio.cancel(int(run))
 
-    button.click(for_clients(create), [files, *texts, *numbers], answer, api_name="create", concurrency_limit=None)
-    api(for_clients(status), api_name="status", concurrency_limit=None)
-    api(for_clients(cancel), api_name="cancel", concurrency_limit=None)
+    button.click(client_endpoint(create), [files, *texts, *numbers], answer, api_name="create", concurrency_limit=None)
+    api(client_endpoint(status), api_name="status", concurrency_limit=None)
+    api(client_endpoint(cancel), api_name="cancel", concurrency_limit=None)

@@ -1,4 +1,4 @@
-"""History: everything ever made in this output folder, newest first, searched by words."""
+"""The History tab: everything that was made in the output folder, newest first, searched by words."""
 
 from __future__ import annotations
 
@@ -7,71 +7,79 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from analogen.demos.components import PICKING, empty, escaped, problem
-from analogen.demos.studio import Desk, Studio
+from analogen.demos.components import PICK_SCRIPT, empty_state, error_box, escaped
+from analogen.demos.studio import Studio
+from analogen.demos.tab_interface import PageContext
 from analogen.demos.tabs import picture_cards
 
-PAGE = 24
+PAGE_SIZE = 24
 
 
-def shown(studio: Studio, words: str, most: int = PAGE) -> str:
-    """The cards of the newest jobs that hold all the words."""
-    jobs = studio.history(words[:200], limit=most)
-    found, problems = [], []
+def history_cards(studio: Studio, words: str, limit: int = PAGE_SIZE) -> str:
+    """The cards of the newest jobs that contain all the words, below notes on failed and unfinished jobs."""
+    jobs = studio.history(words[:200], limit=limit)
+    cards, notes = [], []
     for job in jobs:
         name = job.payload["values"]["subject"]
         if job.state == "failed":
-            problems.append(problem(f"{name}: {job.error}"))
+            notes.append(error_box(f"{name}: {job.error}"))
         elif job.state in ("queued", "running"):
-            problems.append(f'<div class="an-note">{escaped(name)} is {job.state}; it goes on without the page.</div>')
+            notes.append(f'<div class="an-note">{escaped(name)} is {job.state}; it continues without the page.</div>')
         for image in (job.result or {}).get("images", ()):
-            found.append(picture_cards.card(studio, job, image, name))
-    if not found and not problems:
+            cards.append(picture_cards.card(studio, job, image, name))
+    if not cards and not notes:
         if words.strip():
-            return empty("Nothing found", "No picture here has all these words in its subject, logic or settings.")
-        return empty("Nothing made yet", "What you make in Create stays here, whatever happens to the page.")
-    return "".join(problems[:6]) + picture_cards.grid(found)
+            return empty_state(
+                "Nothing found", "No picture here has all these words in its subject, logic or settings."
+            )
+        return empty_state(
+            "Nothing made yet", "Pictures that you make in Create stay here, also after the page is closed."
+        )
+    return "".join(notes[:6]) + picture_cards.grid(cards)
 
 
-def build(studio: Studio, desk: Desk) -> None:
-    most, chosen = gr.State(PAGE), gr.State(None)
+def build(studio: Studio, context: PageContext) -> None:
+    """Build the tab and its endpoint."""
+    limit, chosen = gr.State(PAGE_SIZE), gr.State(None)
     with gr.Row():
         words = gr.Textbox(
-            label="Search", placeholder="bicycle ring", info="Subjects, logic and settings; all words have to be there."
+            label="Search", placeholder="bicycle ring", info="In subjects, logic and settings; all words have to occur."
         )
-        again = gr.Button("Search", variant="primary", scale=0, min_width=120)
+        search = gr.Button("Search", variant="primary", scale=0, min_width=120)
     large = gr.HTML(visible=False, elem_id="history-large")
-    use = gr.Button("Open in Create", visible=False)
-    found = gr.HTML("", js_on_load=PICKING, elem_id="history-cards")
+    open_button = gr.Button("Open in Create", visible=False)
+    found = gr.HTML("", js_on_load=PICK_SCRIPT, elem_id="history-cards")
     more = gr.Button("Show more")
 
-    def look(text: str, count: int) -> str:
-        return shown(studio, text or "", min(count, 10 * PAGE))
+    def find_cards(text: str, count: int) -> str:
+        return history_cards(studio, text or "", min(count, 10 * PAGE_SIZE))
 
-    def pick(event: gr.EventData) -> tuple[int, Any, Any]:
+    def pick_card(event: gr.EventData) -> tuple[int, Any, Any]:
         number = int(event.number)
         return number, gr.update(value=picture_cards.large(studio, number), visible=True), gr.update(visible=True)
 
-    def open_there(number: int) -> Any:
+    def form_of(number: int) -> Any:
         picked = picture_cards.find(studio, number)
         if picked is None:
             return gr.skip()
         values = picked[0].payload["values"]
         names = [name.removeprefix("references/") for name in values.get("reference", ())]
-        return desk.parcel(names, {**values, "seed": picked[1]["seed"]})
+        return context.form(names, {**values, "seed": picked[1]["seed"]})
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    for event in (again.click, words.submit):
-        event(look, [words, most], found, **private)
-    more.click(lambda count: count + PAGE, most, most, **private).then(look, [words, most], found, **private)
-    found.pick(pick, None, [chosen, large, use], **private)
-    use.click(open_there, chosen, desk.inbox, **private)
-    desk.history_tab.select(look, [words, most], found, **private)
+    for event in (search.click, words.submit):
+        event(find_cards, [words, limit], found, **private)
+    more.click(lambda count: count + PAGE_SIZE, limit, limit, **private).then(
+        find_cards, [words, limit], found, **private
+    )
+    found.pick(pick_card, None, [chosen, large, open_button], **private)
+    open_button.click(form_of, chosen, context.form_state, **private)
+    context.history_tab.select(find_cards, [words, limit], found, **private)
 
     def history(words: str = "", limit: int = 24) -> list[dict[str, Any]]:
-        """What was made in this studio, newest first: run, job, state, subject, images with their scores.
+        """The jobs of this studio, newest first: run, job, state, subject, images with their scores.
 
-        words: all have to stand in the job; limit: of jobs, at most 240.
+        words: all have to occur in the job; limit: the largest number of jobs, at most 240.
         """
         return [
             {
@@ -79,7 +87,7 @@ def build(studio: Studio, desk: Desk) -> None:
                 "job": job.id,
                 "state": job.state,
                 "subject": job.payload["values"]["subject"],
-                "images": picture_cards.listed(studio, job),
+                "images": picture_cards.images_for_clients(studio, job),
                 "error": job.error,
             }
             for job in studio.history(words[:200], max(1, min(limit, 240)))

@@ -1,4 +1,4 @@
-"""How pictures of the queue look on a page: cards with scores, sketches under way, the large view."""
+"""HTML of generated pictures: cards with scores, previews of a running job, and the large view of one picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from analogen import Job
-from analogen.demos.components import empty, escaped, legend, problem, score_bar
-from analogen.demos.jobs.worker import plain_words
+from analogen.demos.components import empty_state, error_box, escaped, legend, score_bar
+from analogen.demos.messages import page_sentence
 from analogen.demos.studio import Status, Studio
 
-PER_JOB = 1000  # a card's number is its job's times this, and its rank
+CARDS_PER_JOB = 1000  # the number of a card is job id * CARDS_PER_JOB + rank
 BARS = (("logic", "relation"), ("structure", "structure"), ("subject", "subject"), ("looks", "copy"))
-_STAGES = {
+_STAGE_LABELS = {
     "load": "Loading the model",
     "wait": "Waiting for a batch's pictures",
     "compose": "Composing",
@@ -23,18 +23,19 @@ _STAGES = {
 
 
 def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int | None = None) -> str:
-    number = job.id * PER_JOB + int(image["rank"])
-    path = studio.pictures / image["path"]
+    """The card of one picture; an empty string if its file is gone. name: of the subject; chosen: a card's number."""
+    number = job.id * CARDS_PER_JOB + int(image["rank"])
+    path = studio.files.pictures / image["path"]
     if not path.is_file():
         return ""
     scores = image["scores"]
     mark = " an-chosen" if number == chosen else ""
     alt = f"{name}, number {image['rank'] + 1} of its candidates"
-    # Pictures of earlier versions have no score for the structure, and some have nothing to compare it with.
+    # Pictures of earlier versions, and pictures without a single reference, have no score for the structure.
     bars = "".join(score_bar(label, scores[name]) for label, name in BARS if name != "structure" or scores.get(name))
     return (
         f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
-        f'<img src="{escaped(studio.url(studio.thumb(path)))}" alt="{escaped(alt)}" loading="lazy">'
+        f'<img src="{escaped(studio.files.url(studio.files.thumbnail(path)))}" alt="{escaped(alt)}" loading="lazy">'
         f'<span class="an-name">{escaped(name)} · {scores["total"]:.2f}</span>{bars}</button></li>'
     )
 
@@ -43,55 +44,58 @@ def grid(cards: Sequence[str]) -> str:
     return f'<ul class="st-grid">{"".join(cards)}</ul>'
 
 
-def run(studio: Studio, status: Status, chosen: int | None = None) -> str:
-    """A run as it stands: what it waits for or does, sketches, and the cards of all that is saved, best first."""
-    parts = [f'<div class="st-run" role="status" aria-live="polite">{escaped(_line(status))}</div>']
+def run_view(studio: Studio, status: Status, chosen: int | None = None) -> str:
+    """A run: its state, previews of unfinished pictures, and the cards of the saved ones, best first."""
+    parts = [f'<div class="st-run" role="status" aria-live="polite">{escaped(_status_line(status))}</div>']
     if not status.ended:
         share = 100 * status.done / status.total if status.total else 0
         parts.append(f'<div class="an-progress"><span style="width:{share:.0f}%"></span></div>')
     for job in status.jobs:
-        asked = job.payload["values"]["subject"]
+        subject = job.payload["values"]["subject"]
         if job.state == "failed":
-            parts.append(problem(f"{asked}: {job.error}"))
+            parts.append(error_box(f"{subject}: {job.error}"))
             continue
         images = job.result["images"] if job.result else status.saved.get(job.id, ())
-        sketches = [data for (owner, _), data in sorted(status.previews.items()) if owner == job.id]
-        if not images and not sketches:
+        previews = [data for (owner, _), data in sorted(status.previews.items()) if owner == job.id]
+        if not images and not previews:
             continue
-        parts.append(f'<h3 class="st-group">{escaped(asked)}</h3>')
+        parts.append(f'<h3 class="st-group">{escaped(subject)}</h3>')
         if images:
-            parts.append(grid([card(studio, job, image, asked, chosen) for image in images]))
+            parts.append(grid([card(studio, job, image, subject, chosen) for image in images]))
         else:
             pictures = "".join(
-                f'<img alt="{escaped(asked)}, still being composed" '
+                f'<img alt="{escaped(subject)}, still being composed" '
                 f'src="data:image/webp;base64,{base64.b64encode(data).decode()}">'
-                for data in sketches
+                for data in previews
             )
             parts.append(f'<div class="st-sketches">{pictures}</div>')
         for note in (job.result or {}).get("notes", ()):
-            parts.append(f'<p class="st-run">{escaped(plain_words(note))}</p>')
+            parts.append(f'<p class="st-run">{escaped(page_sentence(note))}</p>')
     if status.ended and any(job.result for job in status.jobs):
         parts.append(legend())
     return "".join(parts)
 
 
-def _line(status: Status) -> str:
+def _status_line(status: Status) -> str:
     if status.state == "queued":
         return f"In the queue: {status.ahead} before yours." if status.ahead else "Starting…"
     if status.state == "running":
-        doing = _STAGES.get(status.stage, "Working")
+        doing = _STAGE_LABELS.get(status.stage, "Working")
         return f"{doing}, {status.done} of {status.total}…" if status.total > 1 else f"{doing}…"
     if status.state == "cancelled":
-        return "Stopped. What was finished is kept."
+        return "Stopped. Finished pictures are kept."
     return "Done, the best first." if status.state == "done" else "This run failed."
 
 
-def listed(studio: Studio, job: Job) -> list[dict[str, Any]]:
-    """A job's pictures for clients. Not as `path`: clients of Gradio take such a dictionary for a file to fetch."""
+def images_for_clients(studio: Studio, job: Job) -> list[dict[str, Any]]:
+    """A job's pictures for clients of the API.
+
+    The file name is not called `path`: clients of Gradio would take such a dictionary for a file to download.
+    """
     return [
         {
             "file": image["path"],
-            "url": studio.url(studio.pictures / image["path"]),
+            "url": studio.files.url(studio.files.pictures / image["path"]),
             **{name: value for name, value in image.items() if name != "path"},
         }
         for image in (job.result or {}).get("images", ())
@@ -99,45 +103,45 @@ def listed(studio: Studio, job: Job) -> list[dict[str, Any]]:
 
 
 def find(studio: Studio, number: int | None) -> tuple[Job, dict[str, Any]] | None:
-    """The job and picture of a card; None if there is none."""
+    """The job and the picture of a card; None if there is no such card."""
     if number is None:
         return None
-    job = studio.store.get(number // PER_JOB)
+    job = studio.store.get(number // CARDS_PER_JOB)
     images = job.result["images"] if job and job.result else ()
-    return next(((job, one) for one in images if job and one["rank"] == number % PER_JOB), None)
+    return next(((job, one) for one in images if job and one["rank"] == number % CARDS_PER_JOB), None)
 
 
 def large(studio: Studio, number: int | None) -> str:
-    """The picture, a slider that lays the reference under it, why it won, and the files."""
+    """The large view of a card: the picture over its reference with a slider, the reason for its rank, its files."""
     found = find(studio, number)
     if found is None:
-        return empty("No picture chosen", "Choose a card to see it large.")
+        return empty_state("No picture chosen", "Choose a card to see it large.")
     job, image = found
     values = job.payload["values"]
-    path, name = studio.pictures / image["path"], values["subject"]
+    path, name = studio.files.pictures / image["path"], values["subject"]
     parts = ['<div class="st-compare">']
-    kept = [studio.output / one for one in values.get("reference", ())]
-    if kept and kept[0].is_file():
-        parts.append(f'<img src="{escaped(studio.url(kept[0]))}" alt="The reference">')
+    references = [studio.output / one for one in values.get("reference", ())]
+    if references and references[0].is_file():
+        parts.append(f'<img src="{escaped(studio.files.url(references[0]))}" alt="The reference">')
     else:
         parts.append('<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">')
-    parts.append(f'<img src="{escaped(studio.url(path))}" alt="{escaped(name)}, large"></div>')
-    if kept:
+    parts.append(f'<img src="{escaped(studio.files.url(path))}" alt="{escaped(name)}, large"></div>')
+    if references:
         parts.append(
             '<input class="st-slide" type="range" min="0" max="100" value="100" aria-label="From the reference to the '
             "picture\" oninput=\"this.previousElementSibling.style.setProperty('--x', this.value + '%')\">"
             '<div class="st-ends" aria-hidden="true"><span>the picture</span><span>the reference</span></div>'
         )
-    files = f'<a href="{escaped(studio.url(path))}" download="{escaped(path.name)}">Download PNG</a>'
+    files = f'<a href="{escaped(studio.files.url(path))}" download="{escaped(path.name)}">Download PNG</a>'
     drawing = path.with_suffix(".svg")
     if image.get("svg") and drawing.is_file():
-        files += f'<a href="{escaped(studio.url(drawing))}" download="{escaped(drawing.name)}">Download SVG</a>'
-    parts.append(f'<div class="st-facts">{escaped(why(job, image))}<br>Seed {image["seed"]}.<br>{files}</div>')
+        files += f'<a href="{escaped(studio.files.url(drawing))}" download="{escaped(drawing.name)}">Download SVG</a>'
+    parts.append(f'<div class="st-facts">{escaped(rank_reason(job, image))}<br>Seed {image["seed"]}.<br>{files}</div>')
     return "".join(parts)
 
 
-def why(job: Job, image: dict[str, Any]) -> str:
-    """One sentence on the picture's rank: what it does best among those that were kept beside it."""
+def rank_reason(job: Job, image: dict[str, Any]) -> str:
+    """One sentence on the rank of a picture: its best score among the pictures of the same job."""
     kept = job.result["images"] if job.result else [image]
     best = [
         words
@@ -153,7 +157,7 @@ def why(job: Job, image: dict[str, Any]) -> str:
     ]
     place = "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of {len(kept)}"
     reason = f"it {' and '.join(best)}" if best else "its parts fit together well and its scores are near the others'"
-    # Rank goes by how well-formed a scene is before it goes by the score.
+    # Pictures are ranked by how well-formed the scene is first, and by the score second.
     if any(one["rank"] < image["rank"] and one["scores"]["total"] < image["scores"]["total"] for one in kept):
         reason += "; it stands behind lower scores because its parts sit together less cleanly"
     return f"{place}, with {image['scores']['relation']:.0%} of the logic kept: {reason}."

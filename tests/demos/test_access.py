@@ -1,4 +1,4 @@
-"""Promises of who gets in and what goes out: names and passwords, no addresses fetched, none of the server's files."""
+"""Tests of access to the studio: passwords, no downloads from web addresses, no files of the server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import gradio
 import gradio_client
 
 from analogen.cli import run_command
-from analogen.demos.app import command, launch, own_uploads
+from analogen.demos.app import command, launch, use_own_upload_folder
 from analogen.demos.studio import Studio
 
 OWLS = EXAMPLES / "ring_of_owls.png"
@@ -27,7 +27,7 @@ ANN = ("ann", "a long one")
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
-    """With a password, and with nobody at work: what comes is only let in or not."""
+    """A studio with a password whose worker does not run: requests are only accepted or refused."""
     found = Studio(tmp_path_factory.mktemp("studio"), device="cpu")
     page = launch(found, auth=[ANN], block=False)
     yield found, str(page.local_url)
@@ -40,7 +40,7 @@ def client(studio: tuple[Studio, str]) -> Any:
     return gradio_client.Client(studio[1], verbose=False, auth=ANN)
 
 
-def test_the_right_password_opens_and_the_run_is_its_owner_s(studio: tuple[Studio, str], client: Any) -> None:
+def test_the_right_password_opens_and_the_run_belongs_to_the_user(studio: tuple[Studio, str], client: Any) -> None:
     run = client.predict([gradio_client.handle_file(str(OWLS))], "", "bicycle", 1, 1, 1, 256, 2, api_name="/create")
     (job,) = studio[0].store.of_group(run["run"])
     assert job.payload["owner"] == "ann"
@@ -48,22 +48,22 @@ def test_the_right_password_opens_and_the_run_is_its_owner_s(studio: tuple[Studi
 
 
 @pytest.mark.parametrize("auth", [("ann", "wrong"), ("bob", "a long one"), None])
-def test_without_it_nothing_opens(studio: tuple[Studio, str], auth: tuple[str, str] | None) -> None:
+def test_without_the_password_nothing_opens(studio: tuple[Studio, str], auth: tuple[str, str] | None) -> None:
     with pytest.raises(Exception) as refused:  # noqa: PT011  gradio_client has several classes for it
         gradio_client.Client(studio[1], verbose=False, auth=auth)
     assert refused.value
-    kept = studio[0].keep_reference(OWLS)
-    found = httpx.get(f"{studio[1]}{studio[0].url(studio[0].reference_path(kept))}")
+    kept = studio[0].files.save_reference(OWLS)
+    found = httpx.get(f"{studio[1]}{studio[0].files.url(studio[0].files.reference_path(kept))}")
     assert found.status_code == 401
 
 
 def test_addresses_are_not_fetched(client: Any) -> None:
-    asked: list[str] = []
-    told = ""
+    requested: list[str] = []
+    messages = ""
 
-    class Tells(http.server.BaseHTTPRequestHandler):
+    class PictureServer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(OWLS.read_bytes())
@@ -72,7 +72,7 @@ def test_addresses_are_not_fetched(client: Any) -> None:
 
         def log_message(self, *_: Any) -> None: ...
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Tells) as server:
+    with http.server.HTTPServer(("127.0.0.1", 0), PictureServer) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/owls.png"
         for given in (
@@ -83,13 +83,13 @@ def test_addresses_are_not_fetched(client: Any) -> None:
             with pytest.raises(Exception) as refused:  # noqa: PT011
                 client.predict([given], "", "bicycle", 1, 1, 1, 256, 2, api_name="/create")
             assert "Traceback" not in str(refused.value)
-            told += str(refused.value)
+            messages += str(refused.value)
         server.shutdown()
-    assert asked == []
-    assert "Addresses are not fetched: upload the picture." in told
+    assert requested == []
+    assert "Addresses are not fetched: upload the picture." in messages
 
 
-def test_the_server_s_own_files_are_neither_taken_nor_given(studio: tuple[Studio, str], client: Any) -> None:
+def test_files_of_the_server_are_neither_accepted_nor_sent(studio: tuple[Studio, str], client: Any) -> None:
     store = str(studio[0].output / "studio.sqlite")
     for path in ("/etc/hostname", store):
         with pytest.raises(Exception) as refused:  # noqa: PT011
@@ -103,25 +103,25 @@ def test_the_server_s_own_files_are_neither_taken_nor_given(studio: tuple[Studio
             assert session.get(f"{studio[1]}gradio_api/file={path}").status_code in (403, 404)
 
 
-def test_an_incomplete_password_is_told_and_debug_shows_where(
+def test_an_incomplete_password_is_refused_and_debug_shows_the_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--output", str(tmp_path), "--auth", "ann"]
     assert run_command(command, "analogen demo", given) == 2
-    told = capsys.readouterr().err
-    assert "expected USER:PASSWORD" in told
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert "expected USER:PASSWORD" in message
+    assert "Traceback" not in message
     assert run_command(command, "analogen demo", [*given, "--debug"]) == 2
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_every_studio_keeps_its_uploads_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_studio_has_its_own_folder_for_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     folders = []
     for _ in range(2):
         monkeypatch.delenv("GRADIO_TEMP_DIR")
-        own_uploads()
+        use_own_upload_folder()
         folders.append(Path(gradio.utils.get_upload_folder()))
     assert folders[0] != folders[1]
     assert all(folder.is_dir() and not list(folder.iterdir()) for folder in folders)
-    own_uploads()  # a folder that is named already stays
+    use_own_upload_folder()  # a folder that is already set stays
     assert Path(gradio.utils.get_upload_folder()) == folders[1]

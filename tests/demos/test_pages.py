@@ -1,4 +1,4 @@
-"""Promises of the pages in a browser: a click does it, by keyboard too, and anyone can read them."""
+"""Tests of the pages in a browser: the tabs from upload to download, by keyboard too, and their accessibility."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
 def opened(
     browser: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Any]]:
-    """Opens pages of a studio; their last sights are kept in the folder SCREENSHOTS, else in pytest's own."""
+    """A function that opens pages; screenshots of their end go to the folder SCREENSHOTS, else to pytest's own."""
     kept = Path(os.environ.get("SCREENSHOTS") or tmp_path_factory.getbasetemp() / "screenshots")
     kept.mkdir(parents=True, exist_ok=True)
     contexts: list[Any] = []
@@ -84,17 +84,17 @@ def page(opened: Callable[..., Any], address: str) -> Any:
 
 
 def fill(page: Any, **values: object) -> None:
-    """Sliders and texts of Create, by their names.
+    """Fill in sliders and texts of Create, by their names.
 
-    What is written while a busy page still puts a field there is lost now and then; a person would see it and write
-    it again, and so does this, three times at most.
+    While a busy page is still building a field, a value that is typed into it can get lost; a user would type it
+    again, and so does this function, at most three times.
     """
     wanted = {name: str(value) for name, value in values.items()}
     for _ in range(3):
         for name, value in wanted.items():
             field_of(page, name).fill(value)
             field_of(page, name).blur()
-        page.wait_for_timeout(200)  # as long as a lost value may still be seen
+        page.wait_for_timeout(200)  # until a lost value is no longer shown
         wanted = {name: value for name, value in wanted.items() if field_of(page, name).input_value() != value}
         if not wanted:
             return
@@ -112,11 +112,11 @@ def more_settings(page: Any, **values: object) -> None:
 
 
 def findings(page: Any, name: str) -> list[str]:
-    """What axe-core finds serious or critical on the page as it is."""
+    """The serious and critical findings of axe-core on the current page."""
     script = axe()
     if script is None:
         pytest.skip("no axe-core here: npm install --no-save axe-core, or set AXE_CORE to its axe.min.js")
-    page.wait_for_timeout(500)  # until what fades in has done so: half a colour has half a contrast
+    page.wait_for_timeout(500)  # until elements have faded in: before that they have less contrast
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(script.read_text())
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
@@ -127,7 +127,7 @@ def findings(page: Any, name: str) -> list[str]:
     ]
 
 
-# First of all: nothing has been made yet.
+# This test comes first, while the tabs are still empty.
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_empty_tab_has_no_serious_finding_of_axe(opened: Callable[..., Any], address: str, scheme: str) -> None:
     page = opened(address, color_scheme=scheme)
@@ -140,7 +140,7 @@ def test_an_empty_tab_has_no_serious_finding_of_axe(opened: Callable[..., Any], 
 
 def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path: Path) -> None:
     give_reference(page, OWLS)
-    assert "%" in page.locator("#sure").inner_text()
+    assert "%" in page.locator("#confidence").inner_text()
     more_settings(page, steps=4, side=256)
     fill(page, candidates=3, subjects="bicycle\nteapot", seed=5)
     generate(page)
@@ -165,7 +165,7 @@ def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path:
         large.get_by_text("Download SVG").click()
     assert "<svg" in Path(drawing.value.path()).read_text()[:300]
 
-    # What was made is a start for more of it.
+    # A picture is the start of further ones.
     fill(page, subjects="something else", seed=1)
     page.get_by_role("button", name="Recall its settings").click()
     wait_for_value(page, "#subjects textarea", "value === 'bicycle'")
@@ -197,7 +197,7 @@ def test_stop_ends_a_run_and_keeps_the_page_ready(page: Any) -> None:
     assert page.locator("#generate").is_enabled()
 
 
-def test_a_job_goes_on_without_its_page_and_the_form_is_still_filled(page: Any) -> None:
+def test_a_job_continues_without_its_page_and_the_form_is_restored(page: Any) -> None:
     give_reference(page, BOOKS)
     fill(page, caption="a high pile of {subject}", subjects="penguin", candidates=4, seed=77)
     more_settings(page, steps=24, side=256)
@@ -220,7 +220,7 @@ def test_a_job_goes_on_without_its_page_and_the_form_is_still_filled(page: Any) 
     page.locator("#tab-create-button[aria-selected=true]").wait_for()
 
 
-def test_a_server_that_starts_again_finishes_what_it_left(opened: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_restarted_server_finishes_its_jobs(opened: Callable[..., Any], tmp_path: Path) -> None:
     with served(tmp_path) as address:
         page = opened(address)
         fill(page, caption="{subject} in a ring", subjects="kite\nrobot\nkey", candidates=2)
@@ -244,12 +244,12 @@ def test_a_server_that_starts_again_finishes_what_it_left(opened: Callable[..., 
 def test_create_refuses_a_corrupt_upload_in_one_sentence(page: Any, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(OWLS.read_bytes()[:2000])
-    told = page.locator("#trouble [role=alert]")
-    upload(page.locator("#tab-create"), bad, shown=told)
-    assert "damaged or truncated" in told.inner_text()
+    problem = page.locator("#problem [role=alert]")
+    upload(page.locator("#tab-create"), bad, shown=problem)
+    assert "damaged or truncated" in problem.inner_text()
     assert "Traceback" not in page.content()
     page.locator("#generate").click()
-    page.locator("#trouble >> text=There is nothing to keep the logic of yet").wait_for()
+    page.locator("#problem >> text=There is nothing to keep the logic of yet").wait_for()
 
 
 def test_explore_indexes_searches_and_sends_to_create(page: Any) -> None:
@@ -300,14 +300,14 @@ def test_a_corrupt_upload_is_one_sentence(page: Any, tmp_path: Path) -> None:
     upload(panel, OWLS, shown=picture_of(panel))
     upload(panel, bad, shown=panel.get_by_text("bad.png").first, which=-1)
     page.locator("#compare-go").click()
-    told = page.locator("#compare-result [role=alert]")
-    told.wait_for()
-    assert "damaged" in told.inner_text()
+    problem = page.locator("#compare-result [role=alert]")
+    problem.wait_for()
+    assert "damaged" in problem.inner_text()
     assert "Traceback" not in page.content()
 
 
 def make_small(page: Any, subject: str) -> None:
-    """A run of Create from words, as quick as can be."""
+    """A short run of Create from words."""
     fill(page, caption="many {subject} arranged in a circle", subjects=subject, candidates=2)
     more_settings(page, steps=2, side=256)
     generate(page)
@@ -332,9 +332,7 @@ def fill_history(page: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_tab_that_holds_something_has_no_serious_finding_of_axe(
-    opened: Callable[..., Any], address: str, scheme: str
-) -> None:
+def test_a_filled_tab_has_no_serious_finding_of_axe(opened: Callable[..., Any], address: str, scheme: str) -> None:
     page = opened(address, color_scheme=scheme)
     fills = {
         "Create": lambda page: make_small(page, "teapot"), "Explore": fill_explore, "Batch": fill_batch,

@@ -1,4 +1,4 @@
-"""The soak of the studio, short: several clients at once, each with its own answers."""
+"""A short run of recipes/soak_studio.py: every client gets the answers to its own requests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,6 @@ def test_four_clients_at_once_each_get_their_own_answers() -> None:
         timeout=300,
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    told = json.loads(found.stdout.splitlines()[-1])
-    assert told["wrong"] == []
-    assert min(told["answers"][name] for name in ("similarity", "caption", "search", "create", "batch")) >= 4
+    result = json.loads(found.stdout.splitlines()[-1])
+    assert result["wrong"] == []
+    assert min(result["answers"][name] for name in ("similarity", "caption", "search", "create", "batch")) >= 4

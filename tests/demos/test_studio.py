@@ -1,4 +1,4 @@
-"""Promises of the studio's queue, with real mini at few steps: runs end as asked, whatever page and server do."""
+"""Tests of the studio's queue with mini at few steps: runs end as requested, also after a restart of the server."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ OWLS = EXAMPLES / "ring_of_owls.png"
 SMALL = {"candidates": 2, "num_images": 1, "width": 128, "height": 128, "steps": FEW_STEPS, "seed": 5}
 
 
-def opened(output: Path, limits: Limits | None = None) -> Studio:
+def open_studio(output: Path, limits: Limits | None = None) -> Studio:
     studio = Studio(output, device="cpu", limits=limits)
-    studio.handlers[CREATE] = partial(create.make, studio)
+    studio.handlers[CREATE] = partial(create.create_pictures, studio)
     return studio
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
-    found = opened(tmp_path / "studio")
+    found = open_studio(tmp_path / "studio")
     found.start()
     yield found
     found.close()
 
 
-def ended(studio: Studio, run: int) -> Status:
+def wait_for_end(studio: Studio, run: int) -> Status:
     end = time.monotonic() + 120
     while not (status := studio.status(run)).ended:
         assert time.monotonic() < end, status
@@ -50,70 +50,73 @@ def pixels(studio: Studio, status: Status) -> list[bytes]:
     for job in status.jobs:
         assert job.result is not None, job.error
         for image in job.result["images"]:
-            with Image.open(studio.pictures / image["path"]) as picture:
+            with Image.open(studio.files.pictures / image["path"]) as picture:
                 found.append(picture.tobytes())
     return found
 
 
 def test_a_run_makes_a_picture_of_each_subject_and_history_finds_it(studio: Studio) -> None:
-    run = studio.submit(SMALL, [studio.keep_reference(OWLS)], ["bicycle", "cactus"])
-    status = ended(studio, run)
+    run = studio.submit(SMALL, [studio.files.save_reference(OWLS)], ["bicycle", "cactus"])
+    status = wait_for_end(studio, run)
     assert status.state == "done"
     assert [job.payload["values"]["subject"] for job in status.jobs] == ["bicycle", "cactus"]
     assert len(set(pixels(studio, status))) == 2
-    assert all((studio.thumb(path)).is_file() for path in studio.pictures.glob("*.png"))
+    assert all((studio.files.thumbnail(path)).is_file() for path in studio.files.pictures.glob("*.png"))
     assert [job.payload["values"]["subject"] for job in studio.history("CACTUS")] == ["cactus"]
     assert studio.history("owl cactus bicycle") == []
 
 
-def test_what_a_server_left_is_made_by_the_next_one_and_comes_out_the_same(tmp_path: Path) -> None:
-    first = opened(tmp_path / "broken")  # never started: its run waits, as when the server dies at once
-    run = first.submit(SMALL, [first.keep_reference(OWLS)], ["bicycle", "cactus"])
+def test_a_run_of_a_stopped_server_is_made_by_the_next_one_with_the_same_pictures(tmp_path: Path) -> None:
+    first = open_studio(tmp_path / "broken")  # never started: its run waits, as when the server dies at once
+    run = first.submit(SMALL, [first.files.save_reference(OWLS)], ["bicycle", "cactus"])
     first.close()
-    second = opened(tmp_path / "broken")
+    second = open_studio(tmp_path / "broken")
     second.start()
-    calm = opened(tmp_path / "calm")
-    calm.start()
+    undisturbed_studio = open_studio(tmp_path / "undisturbed_studio")
+    undisturbed_studio.start()
     try:
-        undisturbed = ended(calm, calm.submit(SMALL, [calm.keep_reference(OWLS)], ["bicycle", "cactus"]))
-        assert pixels(second, ended(second, run)) == pixels(calm, undisturbed)
+        undisturbed = wait_for_end(
+            undisturbed_studio,
+            undisturbed_studio.submit(SMALL, [undisturbed_studio.files.save_reference(OWLS)], ["bicycle", "cactus"]),
+        )
+        assert pixels(second, wait_for_end(second, run)) == pixels(undisturbed_studio, undisturbed)
     finally:
         second.close()
-        calm.close()
+        undisturbed_studio.close()
 
 
-def test_a_server_that_stops_during_a_run_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_server_that_stops_during_a_run_loses_and_doubles_no_picture(tmp_path: Path) -> None:
     slow = {**SMALL, "steps": 60, "candidates": 4}
-    first = opened(tmp_path / "studio")
+    first = open_studio(tmp_path / "studio")
     first.start()
-    run = first.submit(slow, [first.keep_reference(OWLS)], ["bicycle", "cactus"])
+    run = first.submit(slow, [first.files.save_reference(OWLS)], ["bicycle", "cactus"])
     end = time.monotonic() + 60
     while first.status(run).stage != "compose":
         assert time.monotonic() < end
         time.sleep(0.01)
     first.close()
-    second = opened(tmp_path / "studio")
+    second = open_studio(tmp_path / "studio")
     assert second.status(run).state == "queued"
     second.start()
     try:
-        status = ended(second, run)
+        status = wait_for_end(second, run)
         assert status.state == "done"
-        assert len(list(second.pictures.glob("*.png"))) == len(pixels(second, status)) == 2
+        assert len(list(second.files.pictures.glob("*.png"))) == len(pixels(second, status)) == 2
     finally:
         second.close()
 
 
 def test_stop_ends_a_run_within_a_step(studio: Studio) -> None:
-    run = studio.submit({**SMALL, "steps": 100, "candidates": 16}, [studio.keep_reference(OWLS)], ["bicycle"])
+    run = studio.submit({**SMALL, "steps": 100, "candidates": 16}, [studio.files.save_reference(OWLS)], ["bicycle"])
     end = time.monotonic() + 60
     while studio.status(run).stage != "compose":
         assert time.monotonic() < end
         time.sleep(0.01)
     assert studio.cancel(run)
-    assert ended(studio, run).state == "cancelled"
-    assert not list(studio.pictures.glob("*.png"))
-    # The lane is free again.
-    assert ended(studio, studio.submit(SMALL, [studio.keep_reference(OWLS)], ["cactus"])).state == "done"
+    assert wait_for_end(studio, run).state == "cancelled"
+    assert not list(studio.files.pictures.glob("*.png"))
+    # The worker is free again.
+    assert wait_for_end(studio, studio.submit(SMALL, [studio.files.save_reference(OWLS)], ["cactus"])).state == "done"
 
 
 def test_a_subject_that_fails_does_not_stop_the_others(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +129,7 @@ def test_a_subject_that_fails_does_not_stop_the_others(studio: Studio, monkeypat
         return prepare(request, *rest)
 
     monkeypatch.setattr(stages, "prepare", fails)
-    status = ended(studio, studio.submit(SMALL, [studio.keep_reference(OWLS)], ["cactus", "bicycle"]))
+    status = wait_for_end(studio, studio.submit(SMALL, [studio.files.save_reference(OWLS)], ["cactus", "bicycle"]))
     assert {job.payload["values"]["subject"]: job.state for job in status.jobs} == {
         "cactus": "failed",
         "bicycle": "done",
@@ -141,20 +144,20 @@ def test_uploads_that_are_no_pictures_are_refused_in_one_line(studio: Studio, tm
     large.write_bytes(b"\x89PNG" + bytes(33 * 2**20))
     for path, words in ((broken, "damaged or truncated"), (large, "is over 32 MB"), (tmp_path / "none.png", "none")):
         with pytest.raises(UserError, match=words) as refused:
-            studio.keep_reference(path)
+            studio.files.save_reference(path)
         assert "\n" not in str(refused.value)
-    assert not list(studio.references.iterdir())
+    assert not list(studio.files.references.iterdir())
 
 
 @pytest.mark.parametrize("name", ["../studio.sqlite", "/etc/hostname", "..", "", "missing.png"])
-def test_pages_name_kept_references_only(studio: Studio, name: str) -> None:
+def test_pages_can_name_saved_references_only(studio: Studio, name: str) -> None:
     with pytest.raises(UserError, match="no reference"):
         studio.submit(SMALL, [name], ["bicycle"])
 
 
-def test_limits_are_told(tmp_path: Path) -> None:
-    studio = opened(tmp_path, Limits(per_user=1, candidates=4, subjects=2))  # not started: runs stay in the queue
-    reference = [studio.keep_reference(OWLS)]
+def test_limits_are_enforced(tmp_path: Path) -> None:
+    studio = open_studio(tmp_path, Limits(per_user=1, candidates=4, subjects=2))  # not started: runs stay in the queue
+    reference = [studio.files.save_reference(OWLS)]
     for changes, references, subjects, words in (
         ({"candidates": 5}, reference, ["a"], "5 candidates are too many"),
         ({}, reference, ["a", "b", "c"], "3 subjects are too many"),
@@ -171,12 +174,12 @@ def test_limits_are_told(tmp_path: Path) -> None:
     studio.close()
 
 
-def test_endpoints_make_a_picture_and_tell_of_it(tmp_path: Path) -> None:
+def test_endpoints_make_a_picture_and_report_on_it(tmp_path: Path) -> None:
     with served(tmp_path / "studio") as address:
         client = gradio_client.Client(address, verbose=False, download_files=str(tmp_path / "downloads"))
-        asked = {"candidates": 1, "num_images": 1, "seed": 3, "side_px": 128, "steps": FEW_STEPS}
+        settings = {"candidates": 1, "num_images": 1, "seed": 3, "side_px": 128, "steps": FEW_STEPS}
         references = [gradio_client.handle_file(str(OWLS))]
-        run = client.predict(references, "", "bicycle\nteapot", **asked, api_name="/create")["run"]
+        run = client.predict(references, "", "bicycle\nteapot", **settings, api_name="/create")["run"]
         end = time.monotonic() + 90
         while (status := client.predict(run, api_name="/status"))["state"] != "done":
             assert time.monotonic() < end, status
@@ -195,29 +198,31 @@ def test_endpoints_make_a_picture_and_tell_of_it(tmp_path: Path) -> None:
             client.predict(99, api_name="/status")
 
 
-def test_why_names_what_a_picture_does_best(studio: Studio) -> None:
-    run = studio.submit({**SMALL, "candidates": 3, "num_images": 3}, [studio.keep_reference(OWLS)], ["bicycle"])
-    (job,) = ended(studio, run).jobs
+def test_rank_reason_names_the_best_score_of_a_picture(studio: Studio) -> None:
+    run = studio.submit({**SMALL, "candidates": 3, "num_images": 3}, [studio.files.save_reference(OWLS)], ["bicycle"])
+    (job,) = wait_for_end(studio, run).jobs
     assert job.result is not None
     images = job.result["images"]
     closest = max(images, key=lambda one: one["scores"]["relation"])
     for image in images:
-        said = picture_cards.why(job, image)
-        assert said.startswith("It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of 3")
-        assert ("keeps the logic most closely" in said) == (
+        reason = picture_cards.rank_reason(job, image)
+        assert reason.startswith(
+            "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of 3"
+        )
+        assert ("keeps the logic most closely" in reason) == (
             image["scores"]["relation"] == closest["scores"]["relation"]
         )
         overtaken = [one for one in images if one["rank"] < image["rank"]]
-        assert ("behind lower scores" in said) == any(
+        assert ("behind lower scores" in reason) == any(
             one["scores"]["total"] < image["scores"]["total"] for one in overtaken
         )
 
 
-def test_why_says_what_put_a_higher_score_behind(studio: Studio) -> None:
-    run = studio.submit({**SMALL, "candidates": 2, "num_images": 2}, [studio.keep_reference(OWLS)], ["bicycle"])
-    (job,) = ended(studio, run).jobs
+def test_rank_reason_explains_a_higher_score_with_a_lower_rank(studio: Studio) -> None:
+    run = studio.submit({**SMALL, "candidates": 2, "num_images": 2}, [studio.files.save_reference(OWLS)], ["bicycle"])
+    (job,) = wait_for_end(studio, run).jobs
     assert job.result is not None
     first, second = sorted(job.result["images"], key=lambda one: int(one["rank"]))
     second["scores"]["total"] = first["scores"]["total"] + 0.1
-    assert "behind lower scores" in picture_cards.why(job, second)
-    assert "behind lower scores" not in picture_cards.why(job, first)
+    assert "behind lower scores" in picture_cards.rank_reason(job, second)
+    assert "behind lower scores" not in picture_cards.rank_reason(job, first)

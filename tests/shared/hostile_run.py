@@ -147,9 +147,9 @@ def app(folder: str) -> Callable[[Path], str]:
     studio = Studio(Path(folder), device="cpu")
 
     def run(path: Path) -> str:
-        name = studio.keep_reference(path)
-        kept = studio.reference_path(name)
-        assert kept.parent == studio.references
+        name = studio.files.save_reference(path)
+        kept = studio.files.reference_path(name)
+        assert kept.parent == studio.files.references
         assert read(kept) == "read"
         return "read"
 

@@ -23,7 +23,7 @@ def served(output: Path, mcp: bool = False) -> Iterator[str]:
 
     studio = Studio(output, device="cpu")
     for path in EXAMPLES.glob("*.png"):
-        shutil.copyfile(path, studio.pictures / path.name)
+        shutil.copyfile(path, studio.files.pictures / path.name)
     studio.start()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

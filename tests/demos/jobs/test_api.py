@@ -1,5 +1,4 @@
-"""Promises of the named endpoints: each does what its page says, one sentence for what it refuses, nothing of the
-server's, and the same as tools of an MCP server."""
+"""Tests of the API: every endpoint works as documented, refuses bad input in one sentence, and is an MCP tool too."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ pytest.importorskip("lancedb", reason='galleries need LanceDB: pip install "anal
 pytest.importorskip("analogen.demos.app", reason="the tabs are served by the studio's app")
 
 OWLS, BOOKS = EXAMPLES / "ring_of_owls.png", EXAMPLES / "tower_of_books.png"
-MINE = {
+ENDPOINTS = {
     "search", "index_pictures", "similarity", "caption", "batch_check", "batch_start", "batch_list", "batch_status",
     "batch_results", "batch_pause", "batch_resume", "batch_cancel", "batch_download",
 }  # fmt: skip
@@ -43,7 +42,7 @@ def files(*paths: Path) -> list[Any]:
     return [gradio_client.handle_file(str(path)) for path in paths]
 
 
-def finished(client: Any, batch: str, *states: str) -> dict[str, Any]:
+def wait_for_state(client: Any, batch: str, *states: str) -> dict[str, Any]:
     end = time.monotonic() + 90
     while (status := client.predict(batch, api_name="/batch_status"))["state"] not in states:
         assert time.monotonic() < end, status
@@ -55,19 +54,19 @@ def test_every_endpoint_is_named_documented_and_described(client: Any) -> None:
     info = client.view_api(return_format="dict", print_info=False)
     assert not info["unnamed_endpoints"]
     names = {name.lstrip("/") for name in info["named_endpoints"]}
-    assert names >= MINE
+    assert names >= ENDPOINTS
     page = (TREE / "docs" / "studio_api.md").read_text()
     assert {name for name in names if f"`{name}" not in page} == set()
 
 
-def test_likeness_and_captions_are_mini_s(client: Any) -> None:
-    told = client.predict(
+def test_similarities_and_captions_are_those_of_mini(client: Any) -> None:
+    answer = client.predict(
         reference=gradio_client.handle_file(str(OWLS)), images=files(BOOKS, OWLS), api_name="/similarity"
     )
-    assert told["reference"]["caption"] == "many {subject} arranged in a circle"
-    assert [row["name"] for row in told["scores"]] == ["ring_of_owls.png", "tower_of_books.png"]
-    assert told["scores"][0]["relation"] == pytest.approx(1, abs=1e-3)
-    assert told["scores"][1]["relation"] < 0.5
+    assert answer["reference"]["caption"] == "many {subject} arranged in a circle"
+    assert [row["name"] for row in answer["scores"]] == ["ring_of_owls.png", "tower_of_books.png"]
+    assert answer["scores"][0]["relation"] == pytest.approx(1, abs=1e-3)
+    assert answer["scores"][1]["relation"] < 0.5
     (row,) = client.predict(images=files(BOOKS), api_name="/caption")["images"]
     assert "tower" in row["captions"][0]["caption"]
     assert len(row["captions"]) == 3
@@ -85,11 +84,16 @@ def test_indexed_pictures_are_found_by_picture_and_words(client: Any) -> None:
 
 def test_a_batch_goes_from_files_to_a_zip(client: Any) -> None:
     small = {"num_images": 1, "candidates": 1, "size": 256, "steps": FEW_STEPS}
-    asked = {"files": files(OWLS, BOOKS), "subjects": "bicycle\nteapot", **small}
-    assert client.predict(**asked, api_name="/batch_check") == {"ok": True, "rows": 4, "pictures": 4, "candidates": 4}
-    batch = client.predict(**asked, title="two by two", api_name="/batch_start")["batch"]
+    batch_values = {"files": files(OWLS, BOOKS), "subjects": "bicycle\nteapot", **small}
+    assert client.predict(**batch_values, api_name="/batch_check") == {
+        "ok": True,
+        "rows": 4,
+        "pictures": 4,
+        "candidates": 4,
+    }
+    batch = client.predict(**batch_values, title="two by two", api_name="/batch_start")["batch"]
     assert {"batch": batch, "title": "two by two"} in client.predict(api_name="/batch_list")
-    status = finished(client, batch, "done")
+    status = wait_for_state(client, batch, "done")
     assert (status["rows"], status["done"], status["failed"]) == (4, 4, 0)
     rows = client.predict(batch, api_name="/batch_results")["rows"]
     assert sorted(row["subject"] for row in rows) == ["bicycle", "bicycle", "teapot", "teapot"]
@@ -106,18 +110,18 @@ def test_a_batch_is_paused_resumed_and_cancelled(client: Any) -> None:
         files=files(OWLS), subjects=subjects, candidates=8, size=1024, steps=24, api_name="/batch_start"
     )["batch"]
     assert client.predict(batch, api_name="/batch_pause")["state"] in ("pausing", "paused")
-    finished(client, batch, "paused")
+    wait_for_state(client, batch, "paused")
     assert client.predict(batch, api_name="/batch_resume")["state"] in ("waiting", "running")
     assert client.predict(batch, api_name="/batch_cancel")["state"] == "cancelled"
     assert client.predict(batch, api_name="/batch_resume")["state"] == "cancelled"
 
 
-def test_a_manifest_s_problems_come_with_their_lines(client: Any, tmp_path: Path) -> None:
+def test_problems_of_a_manifest_come_with_their_lines(client: Any, tmp_path: Path) -> None:
     table = tmp_path / "assets.csv"
     table.write_text("reference,subject\nring_of_owls.png,bicycle\n/etc/passwd,bicycle\nring_of_owls.png,\n")
-    told = client.predict(files=files(table, OWLS), subjects="", api_name="/batch_check")
-    assert told["ok"] is False
-    assert [line.split(":")[0] for line in told["problems"]] == ["line 3", "line 4"]
+    answer = client.predict(files=files(table, OWLS), subjects="", api_name="/batch_check")
+    assert answer["ok"] is False
+    assert [line.split(":")[0] for line in answer["problems"]] == ["line 3", "line 4"]
 
 
 @pytest.mark.parametrize(
@@ -131,15 +135,15 @@ def test_a_manifest_s_problems_come_with_their_lines(client: Any, tmp_path: Path
         ("/search", {"reference": None, "words": ""}),
     ],
 )
-def test_what_is_not_an_upload_or_not_there_is_refused_in_one_sentence(
+def test_paths_addresses_and_unknown_names_are_refused_in_one_sentence(
     client: Any, name: str, values: dict[str, Any]
 ) -> None:
     with pytest.raises(Exception) as refused:  # noqa: PT011  gradio_client has several classes for it
         client.predict(**values, api_name=name)
-    told = str(refused.value)
-    assert "root:" not in told
-    assert "Traceback" not in told
-    assert told.strip()
+    answer = str(refused.value)
+    assert "root:" not in answer
+    assert "Traceback" not in answer
+    assert answer.strip()
 
 
 def test_a_corrupt_upload_is_one_sentence(client: Any, tmp_path: Path) -> None:
@@ -172,6 +176,6 @@ def test_the_endpoints_are_tools_of_an_mcp_server(address: str) -> None:
             return {tool.name: tool.description or "" for tool in (await session.list_tools()).tools}
 
     found = asyncio.run(tools())
-    missing = {name for name in MINE if not any(tool.endswith(name) for tool in found)}
+    missing = {name for name in ENDPOINTS if not any(tool.endswith(name) for tool in found)}
     assert missing == set()
     assert all(found.values()), "every tool says what it does"

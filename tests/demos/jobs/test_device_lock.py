@@ -1,4 +1,4 @@
-"""Promises of taking turns: Create and Batch never run one big pipeline at once, and both come to their end."""
+"""Tests of the device lock in the studio: Create and Batch never run one diffusion pipeline at the same time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from analogen.demos.studio import CREATE, Studio
 OWLS = EXAMPLES / "ring_of_owls.png"
 
 
-class Fragile(Stages):
-    """A model, here mini, that like a diffusers pipeline must not be entered twice."""
+class RecordingStages(Stages):
+    """Mini, which records when two threads are inside it, as a diffusers pipeline must never have."""
 
     def __init__(self, inner: Stages) -> None:
         self.model, self._inner = inner.model, inner
@@ -34,7 +34,7 @@ class Fragile(Stages):
 
     def _enter(self, what: str) -> None:
         self.inside += 1
-        time.sleep(0.05)  # long enough for another thread to come
+        time.sleep(0.05)  # long enough for another thread to enter
         if self.inside > 1:
             self.overlaps.append(what)
 
@@ -71,18 +71,18 @@ def mini() -> Stages:
 def test_create_batch_and_page_never_use_a_big_model_at_once(
     tmp_path: Path, mini: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fragile = Fragile(mini)
-    monkeypatch.setattr(analogen, "load_generator", lambda request: fragile, raising=False)
+    model = RecordingStages(mini)
+    monkeypatch.setattr(analogen, "load_generator", lambda request: model, raising=False)
     studio = Studio(tmp_path / "studio", model="sd15", device="cpu")
-    studio.handlers[CREATE] = partial(create.make, studio)
+    studio.handlers[CREATE] = partial(create.create_pictures, studio)
     small = {"num_images": 1, "candidates": 1, "width": 64, "height": 64, "steps": 2, "seed": 1}
     batches = Batches(
-        studio.output, studio.downloads, {"model": "sd15"}, {}, "cpu", load=lambda request: studio.stages()
-    )  # nothing gives way here: both press on
+        studio.output, studio.files.downloads, {"model": "sd15"}, {}, "cpu", load=lambda request: studio.stages()
+    )  # without give_way: both run at full speed
     studio.start()
     batches.start()
     try:
-        reference = studio.keep_reference(OWLS)
+        reference = studio.files.save_reference(OWLS)
         name = batches.add([OWLS], "\n".join(("kite", "key", "car", "cat", "frog", "tree")), small)
         runs = [studio.submit(small, [reference], [subject]) for subject in ("bicycle", "teapot", "apple")]
         end = time.monotonic() + 60
@@ -94,17 +94,17 @@ def test_create_batch_and_page_never_use_a_big_model_at_once(
     finally:
         batches.close()
         studio.close()
-    assert fragile.composed >= 4
-    assert fragile.overlaps == []
+    assert model.composed >= 4
+    assert model.overlaps == []
 
 
-def test_who_waits_for_a_turn_can_give_up() -> None:
-    taken, ends = threading.Event(), threading.Event()
+def test_a_thread_that_waits_for_the_lock_can_give_up() -> None:
+    entered, finish = threading.Event(), threading.Event()
 
-    class Long(Fragile):
+    class SlowStages(RecordingStages):
         def compose(self, *given: Any, **named: Any) -> Any:
-            taken.set()
-            ends.wait(30)
+            entered.set()
+            finish.wait(30)
             return []
 
     class GivenUp(Exception):
@@ -114,19 +114,19 @@ def test_who_waits_for_a_turn_can_give_up() -> None:
         assert stage == "wait"
         raise GivenUp
 
-    model = OneAtATime(Long(FakeNothing()))
+    model = OneAtATime(SlowStages(NoStages()))
     worker = threading.Thread(target=model.compose, args=([],), daemon=True)
     worker.start()
-    assert taken.wait(10)
+    assert entered.wait(10)
     with pytest.raises(GivenUp):
         model.compose([], give_up)
-    ends.set()
+    finish.set()
     worker.join(10)
-    assert model.compose([], give_up) == [], "the turn is free again"
+    assert model.compose([], give_up) == [], "the lock is free again"
 
 
-class FakeNothing(Stages):
-    """No model at all."""
+class NoStages(Stages):
+    """A model that does nothing."""
 
     model = "none"
 

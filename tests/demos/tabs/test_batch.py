@@ -1,4 +1,4 @@
-"""Promises of the Batch tab: told before it starts, made whoever watches, and nothing of the server's."""
+"""Tests of the Batch tab: problems are reported before a batch starts, and it continues without its page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from analogen import UserError
 
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
-from analogen.demos.jobs.batches import Batches, Refused
-from analogen.demos.tabs.batch import BatchTab, card, duration, preview
+from analogen.demos.jobs.batch_input import BatchRefused
+from analogen.demos.jobs.batches import Batches
+from analogen.demos.tabs.batch import BatchTab
+from analogen.demos.tabs.batch_cards import card, duration, preview
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
@@ -37,7 +39,7 @@ def uploads(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[[], Batches]]:
-    """Opens the batches of one output folder, as a server does that is started again."""
+    """A function that opens the batches of one output folder, as a restarted server does."""
     made: list[Batches] = []
 
     def open_() -> Batches:
@@ -53,7 +55,7 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], Batches]]:
         batches.close()
 
 
-def until(batches: Batches, name: str, *states: str) -> None:
+def wait_until(batches: Batches, name: str, *states: str) -> None:
     end = time.monotonic() + 60
     while batches.run(name).status().state not in states:
         assert time.monotonic() < end, batches.run(name).status()
@@ -75,7 +77,7 @@ def test_references_times_subjects_become_rows(uploads: Path, opened: Callable[[
     assert "tower.png" in preview(checked)
     assert not batches.names(), "a check starts nothing"
     name = batches.add(paths, "apple\nbanana", SMALL, "my birds")
-    until(batches, name, "done")
+    wait_until(batches, name, "done")
     assert batches.run(name).status().done == 4
     with zipfile.ZipFile(batches.archive(name)) as file:
         lines = [json.loads(line) for line in file.read("results.jsonl").splitlines()]
@@ -86,7 +88,7 @@ def test_references_times_subjects_become_rows(uploads: Path, opened: Callable[[
     assert batches.title(name) == "my birds"
 
 
-def test_all_problems_of_a_manifest_are_told_with_their_lines(uploads: Path, opened: Callable[[], Batches]) -> None:
+def test_all_problems_of_a_manifest_are_reported_with_their_lines(uploads: Path, opened: Callable[[], Batches]) -> None:
     rows = [
         {"reference": "tower.png", "subject": "apple"},
         {"reference": "missing.png", "subject": "apple"},
@@ -97,22 +99,22 @@ def test_all_problems_of_a_manifest_are_told_with_their_lines(uploads: Path, ope
         {"reference": "other/tower.png", "subject": "apple"},
     ]
     batches = opened()
-    with pytest.raises(Refused, match="6 of 7 rows cannot be used") as refused:
+    with pytest.raises(BatchRefused, match="6 of 7 rows cannot be used") as refused:
         batches.add([manifest(uploads, rows), uploads / "tower.png"], "", SMALL)
-    told = refused.value.problems
-    assert [line.split(":")[0] for line in told] == [f"line {n}" for n in range(2, 8)]
-    assert "'passwd' is not among the uploaded files" in told[1]
-    assert "unknown column 'model'" in told[3]
-    assert "candidates is 9, at most 8 here" in told[4]
-    assert "different names" in told[5]
-    assert not any(str(uploads) in line for line in told)
+    problems = refused.value.problems
+    assert [line.split(":")[0] for line in problems] == [f"line {n}" for n in range(2, 8)]
+    assert "'passwd' is not among the uploaded files" in problems[1]
+    assert "unknown column 'model'" in problems[3]
+    assert "candidates is 9, at most 8 here" in problems[4]
+    assert "different names" in problems[5]
+    assert not any(str(uploads) in line for line in problems)
     assert not batches.names()
-    assert not list(batches.folder.glob(".new-*")), "nothing stays of what was refused"
+    assert not list(batches.folder.glob(".new-*")), "no draft of a refused batch is left"
 
 
-def test_damaged_pictures_are_told_before_it_starts(uploads: Path, opened: Callable[[], Batches]) -> None:
+def test_damaged_pictures_are_reported_before_the_start(uploads: Path, opened: Callable[[], Batches]) -> None:
     (uploads / "swan.png").write_bytes((uploads / "swan.png").read_bytes()[:60])
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(BatchRefused) as refused:
         opened().check([uploads / "tower.png", uploads / "swan.png"], "apple", SMALL)
     (line,) = refused.value.problems
     assert line.startswith("swan.png: the picture is damaged")
@@ -120,7 +122,7 @@ def test_damaged_pictures_are_told_before_it_starts(uploads: Path, opened: Calla
 
 
 def test_names_match_as_browsers_and_manifests_write_them(uploads: Path, opened: Callable[[], Batches]) -> None:
-    # Gradio takes the brackets out of an upload's name.
+    # Gradio removes the brackets from an upload's name.
     table = manifest(uploads, [{"reference": "art/Owl Ring (1).png", "subject": "apple"}])
     assert opened().check([table, uploads / "owl ring 1.png"], "", SMALL).rows == 1
 
@@ -146,32 +148,30 @@ def test_incomplete_batches_are_refused_in_one_line(
     assert str(uploads.parent) not in str(refused.value)
 
 
-def test_a_restart_goes_on_with_what_runs_and_leaves_what_is_paused(
-    uploads: Path, opened: Callable[[], Batches]
-) -> None:
+def test_restart_continues_running_batches_and_leaves_paused_ones(uploads: Path, opened: Callable[[], Batches]) -> None:
     batches = opened()
     paths, subjects = list(uploads.iterdir()), "\n".join(f"apple{n}" for n in range(8))
     first = batches.add(paths, subjects, SMALL)
     batches.pause(first)
-    time.sleep(1.1)  # names are by the second
+    time.sleep(1.1)  # names contain the second
     second = batches.add(paths, subjects, SMALL)
-    until(batches, second, "running", "done")
+    wait_until(batches, second, "running", "done")
     again = opened()
     assert again.names() == [second, first]
-    until(again, second, "done")
+    wait_until(again, second, "done")
     assert again.run(second).status().done == 24
     assert again.run(first).status().state == "paused"
     again.resume(first)
-    until(again, first, "done")
+    wait_until(again, first, "done")
     assert again.run(first).status().done == 24
 
 
-def test_page_shows_progress_and_offers_what_can_be_done(uploads: Path, opened: Callable[[], Batches]) -> None:
+def test_page_shows_progress_and_the_possible_actions(uploads: Path, opened: Callable[[], Batches]) -> None:
     batches = opened()
     tab = BatchTab(batches, lambda path: path)
     assert "No batches yet" in tab._view(None)[1]
     name = batches.add([uploads / "tower.png"], "apple", SMALL)
-    until(batches, name, "done")
+    wait_until(batches, name, "done")
     _, status, pause, resume, _, cancel, pack, _, wrong, gallery, mark = tab._view(name)
     assert 'role="progressbar"' in status
     assert "1 of 1 rows" in status
@@ -182,6 +182,6 @@ def test_page_shows_progress_and_offers_what_can_be_done(uploads: Path, opened: 
     assert "Done" in card("x", batches.run(name).status(), 0)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.2, "1 s"), (80, "80 s"), (600, "10 min"), (7000, "1 h 57 min")])
-def test_times_are_told_as_people_do(seconds: float, told: str) -> None:
-    assert duration(seconds) == told
+@pytest.mark.parametrize(("seconds", "expected"), [(0.2, "1 s"), (80, "80 s"), (600, "10 min"), (7000, "1 h 57 min")])
+def test_durations_are_rounded_for_reading(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected

@@ -1,4 +1,4 @@
-"""Promises of the Explore tab: what is nearest comes first, in words and on the plot, and no path reaches the page."""
+"""Tests of the Explore tab: results in order, as cards and in the similarity space, without paths of the server."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from analogen import UserError
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 pytest.importorskip("lancedb", reason='galleries need LanceDB: pip install "analogen[gallery]"')
 
-from analogen.demos.tabs.explore import Explore, grid, plot
+from analogen.demos.tabs.explore import ExploreTab
+from analogen.demos.tabs.search_results import grid, plot
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
 
 @pytest.fixture(scope="module")
-def explore(tmp_path_factory: pytest.TempPathFactory) -> Explore:
+def explore(tmp_path_factory: pytest.TempPathFactory) -> ExploreTab:
     output = tmp_path_factory.mktemp("studio")
     (output / "pictures").mkdir()
     for number in range(12):
         values = np.random.default_rng(number).integers(0, 256, (6, 8, 3), dtype=np.uint8)
         image = Image.fromarray(values).resize((64, 48), Image.Resampling.NEAREST)
         image.save(output / "pictures" / f"<i>{number}.png")
-    tab = Explore(output, [output / "pictures", output / "batches"], device="cpu")
+    tab = ExploreTab(output, [output / "pictures", output / "batches"], device="cpu")
     with pytest.raises(UserError, match="index this studio's pictures first"):
         tab.find(None, "many {subject} in a ring", 0, 0.5, 4)
-    assert tab.make() == "12 new pictures, 12 in all."
-    assert tab.make() == "0 new pictures, 12 in all."
+    assert tab.index() == "12 new pictures, 12 in all."
+    assert tab.index() == "0 new pictures, 12 in all."
     return tab
 
 
-def picture(explore: Explore, number: int) -> str:
+def picture(explore: ExploreTab, number: int) -> str:
     return str(explore._output / "pictures" / f"<i>{number}.png")
 
 
-def test_a_picture_of_the_gallery_finds_itself_first(explore: Explore) -> None:
+def test_a_picture_of_the_gallery_finds_itself_first(explore: ExploreTab) -> None:
     for looks in (0.0, 0.5, 1.0):
         found = explore.find(picture(explore, 3), "", looks, 0.5, 12)
         assert len(found) == 12
         assert found[0].path.name == "<i>3.png"
 
 
-def test_cards_and_plot_can_be_picked_and_tell_no_path(explore: Explore) -> None:
+def test_cards_and_plot_can_be_picked_and_contain_no_path(explore: ExploreTab) -> None:
     found = explore.find(picture(explore, 3), "", 0.3, 0.5, 8)
     for page, named in ((grid(found), 'class="an-name"'), (plot(found), 'aria-label="Result')):
         assert sorted(int(n) for n in re.findall(r'data-pick="(\d+)"', page)) == list(range(8))
@@ -56,7 +57,7 @@ def test_cards_and_plot_can_be_picked_and_tell_no_path(explore: Explore) -> None
         assert "<i>3" not in page
 
 
-def test_plot_places_logic_upwards_and_looks_to_the_right(explore: Explore) -> None:
+def test_plot_places_logic_upwards_and_looks_to_the_right(explore: ExploreTab) -> None:
     found = explore.find(picture(explore, 3), "", 0.0, 0.5, 8)
     placed = {
         int(number): (float(x), float(y))
@@ -72,13 +73,13 @@ def test_plot_places_logic_upwards_and_looks_to_the_right(explore: Explore) -> N
     assert all(0 <= share <= 100 for point in placed.values() for share in point)
 
 
-def test_words_alone_are_searched_and_have_no_plot(explore: Explore) -> None:
+def test_words_alone_are_searched_and_have_no_plot(explore: ExploreTab) -> None:
     found = explore.find(None, "many {subject} in a ring", 0.7, 0.5, 5)
     assert len(found) == 5
     assert "needs a picture" in plot(found)
 
 
-def test_picked_card_shows_the_picture_and_a_wrong_number_nothing(explore: Explore) -> None:
+def test_picked_card_shows_its_picture_and_a_wrong_number_changes_nothing(explore: ExploreTab) -> None:
     found = explore.find(picture(explore, 3), "", 0.0, 0.5, 8)
     path, cards, _, detail, actions = explore._pick(found, SimpleNamespace(number=2))  # type: ignore[arg-type]
     assert path == found[2].path
@@ -89,16 +90,16 @@ def test_picked_card_shows_the_picture_and_a_wrong_number_nothing(explore: Explo
         assert all(u == {"__type__": "update"} for u in explore._pick(found, SimpleNamespace(number=number)))  # type: ignore[arg-type]
 
 
-def test_a_gallery_that_is_none_is_told_in_one_sentence(tmp_path: Path) -> None:
-    tab = Explore(tmp_path, [], tmp_path / "none", "cpu")
+def test_a_folder_without_a_gallery_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    tab = ExploreTab(tmp_path, [], tmp_path / "none", "cpu")
     assert "holds no gallery" in tab.status()
     page = tab._show(None, "ring", 0, 0.5, 4)[2]
     assert 'role="alert"' in page
     with pytest.raises(UserError, match="analogen gallery add"):
-        tab.make()
+        tab.index()
 
 
-def test_damaged_upload_is_one_sentence(explore: Explore, tmp_path: Path) -> None:
+def test_damaged_upload_is_one_sentence(explore: ExploreTab, tmp_path: Path) -> None:
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no picture")
     page = explore._show(str(bad), "", 0, 0.5, 4)[2]

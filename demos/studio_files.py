@@ -1,0 +1,88 @@
+"""The files of a studio: pictures, references, thumbnails and downloads in its output folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from urllib.parse import quote
+
+from analogen import Picture, UserError, read_image, write_atomic
+
+REFERENCE_PX, THUMBNAIL_PX = 1024, 512
+
+
+class StudioFiles:
+    """The folders of one output folder that pages may load files from.
+
+    upload_mb: the largest upload that is read.
+    Raises UserError if the folders cannot be created.
+    """
+
+    def __init__(self, output: Path, upload_mb: int = 32) -> None:
+        self.output, self._upload_mb = output, upload_mb
+        self.pictures = output / "pictures"
+        self.thumbnails = output / "thumbs"
+        self.references = output / "references"
+        self.downloads = output / "downloads"
+        try:
+            for folder in self.allowed_paths:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--output {output}: cannot be written ({error.strerror}): choose another") from error
+
+    @property
+    def allowed_paths(self) -> tuple[Path, ...]:
+        """The folders whose files the server hands out, beside a page's own uploads."""
+        return (self.pictures, self.thumbnails, self.references, self.downloads)
+
+    def save_reference(self, path: str | Path) -> str:
+        """Copy an uploaded picture into the references. Returns its file name there.
+
+        The name is a hash of the content, so that the same picture is stored once. Raises UserError with one line for
+        a file that cannot be read.
+        """
+        path = Path(path)
+        try:
+            if path.stat().st_size > self._upload_mb * 2**20:
+                raise UserError(f"{path.name}: is over {self._upload_mb} MB: shrink it")
+            picture = read_image(path)
+        except UserError:
+            raise
+        except (ValueError, OSError) as error:
+            raise UserError(str(error)) from error
+        return self._store_reference(picture)
+
+    def _store_reference(self, picture: Picture) -> str:
+        image = picture.image.copy()
+        image.thumbnail((REFERENCE_PX, REFERENCE_PX))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", compress_level=4)
+        name = hashlib.sha256(image.tobytes() + repr(image.size).encode()).hexdigest()[:20] + ".png"
+        if not (self.references / name).exists():
+            write_atomic(self.references / name, buffer.getvalue())
+        return name
+
+    def reference_path(self, name: str) -> Path:
+        """The path of a saved reference. Pages send names, never paths: any other name raises UserError."""
+        path = self.references / name
+        if path.parent != self.references or not path.is_file():
+            raise UserError(f"no reference {name[:60]!r} is kept here: give the picture again")
+        return path
+
+    def thumbnail(self, path: Path) -> Path:
+        """A small WebP file of a picture in the output folder, made at the first call."""
+        digest = hashlib.sha256(str(path.relative_to(self.output)).encode()).hexdigest()[:20]
+        small = self.thumbnails / f"{digest}.webp"
+        if not small.exists() or small.stat().st_mtime < path.stat().st_mtime:
+            image = read_image(path).image
+            image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+            buffer = io.BytesIO()
+            image.save(buffer, "WEBP", quality=82, method=2)
+            write_atomic(small, buffer.getvalue())
+        return small
+
+    @staticmethod
+    def url(path: Path) -> str:
+        """The address at which a page loads a file of `allowed_paths`."""
+        return "gradio_api/file=" + quote(str(path))
