@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import probe
+import machine_peaks
 from machine import describe
 from PIL import Image
 from table import Row, as_text, side_by_side
@@ -17,8 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from analogen.relsim.encoder import load_mini
 
 
-def measure(pictures: int = 64, repeats: int = 3, peaks: probe.Peaks | None = None) -> list[Row]:
-    peaks = peaks or probe.measure()
+def measure(pictures: int = 64, repeats: int = 3, peaks: machine_peaks.Peaks | None = None) -> list[Row]:
+    peaks = peaks or machine_peaks.measure()
     encoder = load_mini()
     rng = np.random.default_rng(0)
     images = [Image.fromarray(rng.integers(0, 256, (224, 224, 3), dtype=np.uint8)) for _ in range(pictures)]

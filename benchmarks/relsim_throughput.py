@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 from table import Row
 
-PEER = Path(__file__).with_name("authors_peer.py")
+PEER = Path(__file__).with_name("authors_package.py")
 
 
 def draw_images(folder: Path, count: int, width: int, height: int) -> list[Path]:

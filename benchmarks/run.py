@@ -19,44 +19,44 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import probe
+import machine_peaks
 from machine import describe
 from table import Row, as_text, load, save, worse
 
-Bench = Callable[[bool, int, probe.Peaks], list[Row]]
+Bench = Callable[[bool, int, machine_peaks.Peaks], list[Row]]
 
 
-def cold_start(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def cold_start(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import cold_start as bench
 
     return bench.measure(repeats, 2 if quick else None)
 
 
-def generate(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def generate(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import generate_speed as bench
 
     return bench.measure(repeats, 64 if quick else 1024)
 
 
-def authors(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def authors(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import relsim_throughput as bench
 
     return bench.rows(2 if quick else 16, 2 if quick else 8)
 
 
-def batch(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def batch(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import batch_throughput as bench
 
     return bench.measure(2 if quick else 16, 1 if quick else 2, 1, 64 if quick else 1024)
 
 
-def references(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def references(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import references_batch as bench
 
     return bench.measure(2 if quick else 8, 1 if quick else 4, repeats)
 
 
-def gallery(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def gallery(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import gallery_search as bench
 
     rows = 2000 if quick else 100_000
@@ -66,19 +66,19 @@ def gallery(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
     return [Row(**{**vars(row), "floor_seconds": floor}) for row in found]
 
 
-def world(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def world(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import world_drawing as bench
 
     return bench.measure(1)[: 1 if quick else None]
 
 
-def encoder(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def encoder(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import encoder_speed as bench
 
     return bench.measure(4 if quick else 64, repeats, peaks)
 
 
-def training(quick: bool, repeats: int, peaks: probe.Peaks) -> list[Row]:
+def training(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     import training_step as bench
 
     return bench.measure(rows=2 if quick else 8, repeats=repeats)
@@ -90,9 +90,9 @@ BENCHES: dict[str, Bench] = {
 }  # fmt: skip
 
 
-def run(names: list[str], quick: bool, repeats: int) -> tuple[list[Row], probe.Peaks]:
+def run(names: list[str], quick: bool, repeats: int) -> tuple[list[Row], machine_peaks.Peaks]:
     """The rows of the named benches; one that cannot run here says why in a row of its own."""
-    peaks = probe.measure(256, 8, 2) if quick else probe.measure()
+    peaks = machine_peaks.measure(256, 8, 2) if quick else machine_peaks.measure()
     rows: list[Row] = []
     for name in names:
         started = time.perf_counter()

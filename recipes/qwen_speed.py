@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as made:
         folder, rate = Path(made), found["matmul_tflops"]
         found |= measure_encoder(device, vlm, given.size, side, batch_sizes, count, rate, folder)
-        found["three_hats"] = measure_hats(device, vlm, given.size, side, before)
+        found["shared_base"] = measure_shared_base(device, vlm, given.size, side, before)
         del vlm
         found["training"] = measure_training(device, given.size, dtype_name, side, folder)
     print(json.dumps(found, indent=1))
@@ -178,7 +178,7 @@ def measure_encoder(
     return {"tflop_per_image": operations / 1e12, "ceiling_images_per_second": ceiling, "encoder": rows}
 
 
-def measure_hats(device: Device, vlm: Vlm, size: str, side: int, before: float) -> dict[str, float]:
+def measure_shared_base(device: Device, vlm: Vlm, size: str, side: int, before: float) -> dict[str, float]:
     """Encoder, captioner and plain model on one base, each used: memory beside that of a base for each."""
     base = sum(p.numel() * p.element_size() for n, p in vlm.model.named_parameters() if ".lora_" not in n) / 2**20
     vlm.add_hat("captioner", *random_adapter(SIZES[size], 5, RANK))

@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    for name in ("run", "table", "probe", "machine"):
+    for name in ("run", "table", "machine_peaks", "machine"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import run  # type: ignore[import-not-found]
 

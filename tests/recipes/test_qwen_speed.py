@@ -27,7 +27,7 @@ def test_recipe_runs_on_a_cpu_and_counts_at_least_every_weight_once_a_token(
     for row in found["encoder"]:
         assert row["images_per_second"] == pytest.approx(row["share"] * found["ceiling_images_per_second"])
         assert 0 < row["share"] < 1
-    hats = found["three_hats"]
-    assert 2 < hats["three_bases_counted_mib"] / hats["one_base_counted_mib"] < 3
+    memory = found["shared_base"]
+    assert 2 < memory["three_bases_counted_mib"] / memory["one_base_counted_mib"] < 3
     assert all(row["rows_per_second"] > 0 for row in found["training"].values())
     assert found["weights"] == sum(p.numel() for p in model.parameters())

@@ -547,7 +547,7 @@ def test_usage_errors_of_the_manifest_raise(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_random_moments_a_run_ends_as_an_undisturbed_one() -> None:
-    recipe = Path(__file__).resolve().parents[3] / "recipes" / "kill_batch.py"
+    recipe = Path(__file__).resolve().parents[3] / "recipes" / "check_batch_resume.py"
     options = ["--kills", "4", "--rows", "10", "--size", "64"]
     done = subprocess.run(
         [sys.executable, "-P", str(recipe), *options], capture_output=True, text=True, timeout=300, check=False

@@ -17,7 +17,7 @@ from analogen.relsim.vlm.checkpoint import convert
 from analogen.relsim.vlm.encoder import load_qwen
 from analogen.relsim.vlm.training.encoder import prepare
 
-PEER = Path(__file__).resolve().parents[3] / "benchmarks" / "authors_peer.py"
+PEER = Path(__file__).resolve().parents[3] / "benchmarks" / "authors_package.py"
 INSTALL = "pip install -c constraints.txt --no-deps relsim"
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from foreign_layouts import WORK, Array, Drawing, Shape
+from external_layouts import WORK, Array, Drawing, Shape
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 

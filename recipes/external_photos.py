@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from foreign_layouts import Array, lattice
-from foreign_manners import noise, to_image
+from external_layouts import Array, lattice
+from external_manners import noise, to_image
 from PIL import Image, ImageFilter
 
 

@@ -1,6 +1,6 @@
 """References by another hand: 60 pictures that the world's renderer cannot draw, with the relation of each.
 
-python recipes/make_foreign.py [--output benchmarks/foreign] [--sheet out/foreign.png]
+python recipes/make_external_references.py [--output benchmarks/foreign] [--sheet out/foreign.png]
 
 Own motifs as vector paths, own layouts, eight manners: pen, charcoal, cut paper, stained glass, mosaic, cross-stitch,
 type, and ray-cast solids photographed on a table. Nothing is shared with relsim.world.
@@ -13,9 +13,9 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from foreign_layouts import LAYOUTS, MOTIFS, SIDE, Drawing
-from foreign_manners import MANNERS
-from foreign_photos import photo
+from external_layouts import LAYOUTS, MOTIFS, SIDE, Drawing
+from external_manners import MANNERS
+from external_photos import photo
 from PIL import Image
 
 INKS = (

@@ -1,6 +1,6 @@
 """What the pick among candidates should go by: the tables of docs/experiments.md, 11 and 16, by the judges.
 
-python recipes/choose_weights.py [--rows 228] [--candidates 6] [--seed 1] [--judges benchmarks/judges]
+python recipes/choose_score_weights.py [--rows 228] [--candidates 6] [--seed 1] [--judges benchmarks/judges]
 
 Weights are chosen on the first half of the rows and checked on the second.
 """

@@ -1,6 +1,6 @@
 """Memory of one base with its adapters against a model of its own for every role: encoder, captioner and plain model.
 
-    python benchmarks/three_hats_memory.py [--size small|7b] [--device cpu|cuda] [--dtype float32|bfloat16]
+    python benchmarks/shared_base_memory.py [--size small|7b] [--device cpu|cuda] [--dtype float32|bfloat16]
 
 Random weights: about 100M by default, the 7B's shapes with --size 7b. Each side runs in a process of its own: it
 loads three roles, asks every role about a picture of 448 px, twice over, and says how much memory it holds then: on a

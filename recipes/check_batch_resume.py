@@ -1,6 +1,6 @@
 """Kill a running batch at random moments, go on with it, and compare with a run that nobody disturbed.
 
-python recipes/kill_batch.py --kills 200 --rows 60 [--minutes 10]
+python recipes/check_batch_resume.py --kills 200 --rows 60 [--minutes 10]
 
 Prints one line of JSON; exit code 1 and the reasons if a row was lost or doubled, a file broken, or a byte differs.
 POSIX only: every run is a fork of a process that has imported torch once.

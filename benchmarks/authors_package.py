@@ -1,7 +1,7 @@
 """The authors' own package, relsim 0.1.0, on a small checkpoint: vectors, seconds and peak memory as a peer's.
 
     pip install --no-deps relsim==0.1.0
-    python benchmarks/authors_peer.py BASE CHECKPOINT OUT.npz IMG [IMG ...] [--dtype float32]
+    python benchmarks/authors_package.py BASE CHECKPOINT OUT.npz IMG [IMG ...] [--dtype float32]
 
 The package is used as published. Around it, and only because it expects the 7B model and torchvision: the small base
 lies in a cache of the hub under the 7B's id, qwen_vl_utils is replaced by its resizing rule alone, the processor is
