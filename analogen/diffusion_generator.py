@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from analogen.conditioning import Conditioning
 from analogen.errors import UserError, user_errors
-from analogen.generator import Casting, cast_things, plan, sample
+from analogen.generator import ArtSelection, compose_scenes, plan_candidates, select_art
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter.families import check_kind
 from analogen.pipelines.adapter.model import load_adapter
@@ -26,8 +27,8 @@ from analogen.pipelines.diffusion.loading import Loaded, load_control, load_pipe
 from analogen.pipelines.diffusion.memory_check import check_room
 from analogen.pipelines.diffusion.runtime import Lora, Running
 from analogen.pipelines.diffusion.sampler import Painter, Use
-from analogen.pipelines.diffusion.sampler import Painting as Row
-from analogen.reference_reader import Reader, load_reader
+from analogen.pipelines.diffusion.sampler import Painting as CandidatePlan
+from analogen.reference_reader import Reader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image
@@ -39,7 +40,6 @@ from analogen.relsim.world.scene import Scene
 from analogen.scoring import ranked
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import Candidate, Request
-from analogen.understanding import Understood
 
 REFERENCE_PX = 1024  # references are kept no larger: no model here reads more
 START_STRENGTH, CONTROL_STRENGTH = 0.75, 0.8
@@ -50,7 +50,7 @@ class Brief(Prepared):
     """A request whose files have been read. subject: what the prompt says; casting: where mini lays out."""
 
     subject: str
-    casting: Casting | None
+    selection: ArtSelection | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Painting(Stages):
             mode = MODES.get((self.loaded.kind.name, request.control or ""))
             self.painter = Painter(self.loaded, control, mode, adapter)
             named = str(dtype).removeprefix("torch.")
-            self.reader: Reader = load_reader(residency, named, request.encoder, request.captioner)
+            self.reader: Reader = load_reference_reader(residency, named, request.encoder, request.captioner)
         self._mini = _Mini() if request.layout else None
 
     def prepare(
@@ -103,11 +103,11 @@ class Painting(Stages):
                 if path not in images:
                     images[path] = read_image(path).image
                     images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
-            casting = None if self._mini is None else self._mini.cast(request)
-        subject = request.subject or (casting.subject if casting else "")
-        return Brief(request, tuple(images[path] for path in request.references), subject, casting)
+            selection = None if self._mini is None else self._mini.cast(request)
+        subject = request.subject or (selection.subject if selection else "")
+        return Brief(request, tuple(images[path] for path in request.references), subject, selection)
 
-    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         (found,) = self.reader.read([(references, words)])
         return found
 
@@ -125,19 +125,19 @@ class Painting(Stages):
         request = prepared[0].request
         with user_errors():
             with watch("encode"):
-                understood = self.reader.read(
+                conditioning = self.reader.read(
                     [(one.references, one.request.relation) for one in prepared],
                     [one.request.reference_weights for one in prepared],
                 )
             with watch("prompt"):
-                prompts = self._prompts(prepared, understood)
+                prompts = self._prompts(prepared, conditioning)
             with watch("layout"):
                 scenes = [
-                    self._scenes(one, found, request) for one, found in zip(prepared, understood, strict=True)
+                    self._scenes(one, found, request) for one, found in zip(prepared, conditioning, strict=True)
                 ]  # fmt: skip
             rows = [
                 row
-                for one, found, prompt, laid in zip(prepared, understood, prompts, scenes, strict=True)
+                for one, found, prompt, laid in zip(prepared, conditioning, prompts, scenes, strict=True)
                 for row in self._rows(one, found, prompt, laid)
             ]
             if self.painter.attached is not None:
@@ -157,62 +157,64 @@ class Painting(Stages):
                 one.request, found, one.subject, self._notes(one, found), prompt,
                 tuple(next(painted) for _ in one.request.candidate_seeds), tuple(laid),
             )
-            for one, found, prompt, laid in zip(prepared, understood, prompts, scenes, strict=True)
+            for one, found, prompt, laid in zip(prepared, conditioning, prompts, scenes, strict=True)
         ]  # fmt: skip
 
     def finish(
         self, composed: Pictures, progress: Progress | None = None, watch: Stopwatch | None = None
     ) -> Iterator[Candidate]:
         with (watch or Stopwatch())("score"), user_errors():
-            scores = self.reader.score(composed.pictures, composed.understood, composed.subject)
+            scores = self.reader.score(composed.pictures, composed.conditioning, composed.subject)
         for rank, index in enumerate(ranked(scores)):
             seed = composed.request.candidate_seeds[index]
             yield Candidate(composed.pictures[index], seed, scores[index], rank, composed.scenes[index])
 
-    def _prompts(self, prepared: Sequence[Brief], understood: Sequence[Understood]) -> list[str]:
+    def _prompts(self, prepared: Sequence[Brief], conditioning: Sequence[Conditioning]) -> list[str]:
         subjects = [one.subject for one in prepared]
         if prepared[0].request.relation_scale == 0:
             prompts = [with_article(subject) for subject in subjects]
         elif self.loaded.kind.takes == "picture":
             prompts = [
                 instruct(found.found.caption, one.subject, one.request.other)
-                for one, found in zip(prepared, understood, strict=True)
+                for one, found in zip(prepared, conditioning, strict=True)
             ]
         else:
-            prompts = self.reader.prompts(understood, subjects, [one.request.other for one in prepared])
+            prompts = self.reader.prompts(conditioning, subjects, [one.request.other for one in prepared])
         return [
             f"{prompt}, {one.request.style}" if one.request.style else prompt
             for prompt, one in zip(prompts, prepared, strict=True)
         ]
 
-    def _scenes(self, one: Brief, found: Understood, request: Request) -> list[Scene | None]:
-        if self._mini is None or one.casting is None:
+    def _scenes(self, one: Brief, found: Conditioning, request: Request) -> list[Scene | None]:
+        if self._mini is None or one.selection is None:
             return [None for _ in one.request.candidate_seeds]
-        return list(self._mini.compose(one.request, found, one.casting))
+        return list(self._mini.compose(one.request, found, one.selection))
 
-    def _rows(self, one: Brief, found: Understood, prompt: str, scenes: Sequence[Scene | None]) -> Iterator[Row]:
+    def _rows(
+        self, one: Brief, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
+    ) -> Iterator[CandidatePlan]:
         request, kind = one.request, self.loaded.kind
         width, height = request.width, request.height
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
             picture = one.references[_edited(request)] if kind.takes == "picture" else None
-            if scene is not None and self._mini is not None and one.casting is not None:
-                cast = self._mini.cast_of(one.casting)
+            if scene is not None and self._mini is not None and one.selection is not None:
+                cast = self._mini.cast_of(one.selection)
                 if request.control:
                     picture = control_picture(scene, cast, width, height, request.control)
                 else:
                     picture = start_picture(scene, cast, width, height)
             relation = found.relation if request.relation_scale else None
-            yield Row(prompt, seed, width, height, request.negative_prompt, picture, relation)
+            yield CandidatePlan(prompt, seed, width, height, request.negative_prompt, picture, relation)
 
     def _use(self, request: Request) -> Use:
         if request.layout:
             return "control" if request.control else "start"
         return "edit" if self.loaded.kind.takes == "picture" else "nothing"
 
-    def _notes(self, one: Brief, found: Understood) -> tuple[str, ...]:
+    def _notes(self, one: Brief, found: Conditioning) -> tuple[str, ...]:
         notes = [*self.loaded.notes, *found.notes]
-        if one.casting is not None:
-            notes += [note for note in one.casting.notes if "--negative-prompt" not in note]
+        if one.selection is not None:
+            notes += [note for note in one.selection.notes if "--negative-prompt" not in note]
         request = one.request
         if self.loaded.kind.takes == "picture" and len(request.references) > 1:
             which = "the reference of the largest weight" if request.reference_weights else "the first reference"
@@ -239,17 +241,17 @@ class _Mini:
     def __init__(self) -> None:
         self.encoder, self.composer, self.library = load_mini(), load_composer(), ArtLibrary.shipped()
 
-    def cast(self, request: Request) -> Casting:
+    def cast(self, request: Request) -> ArtSelection:
         """The style of a big model is words, not an art family."""
-        return cast_things(replace(request, style=None), self.library, self.encoder)
+        return select_art(replace(request, style=None), self.library, self.encoder)
 
-    def compose(self, request: Request, found: Understood, casting: Casting) -> Iterator[Scene]:
-        rows = plan(request, found, casting, self.library)
-        for scene in sample(rows, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
-            yield scene if casting.drawable else with_stand_ins(scene)
+    def compose(self, request: Request, found: Conditioning, selection: ArtSelection) -> Iterator[Scene]:
+        rows = plan_candidates(request, found, selection, self.library)
+        for scene in compose_scenes(rows, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
+            yield scene if selection.drawable else with_stand_ins(scene)
 
-    def cast_of(self, casting: Casting) -> Cast:
-        return Cast(self.library, subject=casting.art)
+    def cast_of(self, selection: ArtSelection) -> Cast:
+        return Cast(self.library, subject=selection.art)
 
 
 def _control_of(request: Request, loaded: Loaded, dtype: torch.dtype) -> torch.nn.Module | None:

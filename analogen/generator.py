@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from analogen.conditioning import Conditioning, encode_relations, normalized
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer.features import decode
@@ -32,10 +33,9 @@ from analogen.relsim.world.render import Cast, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.svg import to_svg
-from analogen.scoring import Vectors, Weights, ranked, score
+from analogen.scoring import ScoreWeights, Vectors, ranked, score
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import DTYPES, Candidate, Request, Scores
-from analogen.understanding import Understood, encode_relations, unit
 
 # Candidates are judged at this size; only those that are kept are drawn at full size.
 PREVIEW_PX = 224
@@ -45,7 +45,7 @@ STEPS, GUIDANCE = 24, 1.0  # more guidance costs twice the time and kept no more
 
 
 @dataclass(frozen=True)
-class Casting:
+class ArtSelection:
     """Who plays the things. `subject_vector`: (384,), what the subject score compares with; drawable: whether the
     art is the subject's own, or a stand-in for it."""
 
@@ -59,7 +59,7 @@ class Casting:
 
 
 @dataclass(frozen=True)
-class Row:
+class CandidatePlan:
     """One candidate to make: everything that decides its picture. relation: (384,) unit vector; patches: (P, dim) of
     the reference, for a composer that takes them."""
 
@@ -71,18 +71,18 @@ class Row:
 
 
 @dataclass(frozen=True)
-class CastRequest(Prepared):
+class PreparedRequest(Prepared):
     """A request whose things have been found their art."""
 
-    casting: Casting
+    selection: ArtSelection
 
 
 @dataclass(frozen=True)
-class Scenes(Composed):
+class ComposedScenes(Composed):
     """A request with its candidates as scenes, still undrawn; scenes[i] is of rows[i], as malformed as errors[i]."""
 
-    casting: Casting
-    rows: tuple[Row, ...]
+    selection: ArtSelection
+    rows: tuple[CandidatePlan, ...]
     scenes: tuple[Scene, ...]
     errors: tuple[float, ...]
 
@@ -111,7 +111,7 @@ class Generator(Stages):
 
     def prepare(
         self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
-    ) -> CastRequest:
+    ) -> PreparedRequest:
         """Read the files of one request and find its art.
 
         images: pictures read so far, for requests that share theirs; new ones are added. Raises UserError for bad
@@ -123,20 +123,20 @@ class Generator(Stages):
                 if path not in images:
                     images[path] = self.encoder.reduced(read_image(path).image)
             references = tuple(images[path] for path in request.references)
-            return CastRequest(request, references, cast_things(request, self.library, self.encoder))
+            return PreparedRequest(request, references, select_art(request, self.library, self.encoder))
 
-    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         """What would be kept of pictures, words or both."""
         reduced = [self.encoder.reduced(image) for image in references]
         return encode_relations([(reduced, words)], self.encoder)[0]
 
     def compose(
         self,
-        prepared: Sequence[CastRequest],
+        prepared: Sequence[PreparedRequest],
         progress: Progress | None = None,
         watch: Stopwatch | None = None,
         preview: Preview | None = None,
-    ) -> list[Scenes]:
+    ) -> list[ComposedScenes]:
         """The scenes of all candidates of all requests, whatever their references, in one pass.
 
         Raises ValueError if the requests do not agree in what `Request.pass_settings` names.
@@ -146,18 +146,19 @@ class Generator(Stages):
         watch = watch or Stopwatch()
         check_one_pass([one.request for one in prepared])
         with watch("encode"), user_errors():
-            understood = encode_relations(
+            conditioning = encode_relations(
                 [(one.references, one.request.relation) for one in prepared],
                 self.encoder, patches=self.composer.takes_patches,
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
         planned = [
-            plan(one.request, found, one.casting, self.library) for one, found in zip(prepared, understood, strict=True)
+            plan_candidates(one.request, found, one.selection, self.library)
+            for one, found in zip(prepared, conditioning, strict=True)
         ]
         request = prepared[0].request
         rows = [row for own in planned for row in own]
         with watch("compose"):
-            composed = sample(
+            composed = compose_scenes(
                 rows,
                 self.composer,
                 request.steps,
@@ -168,26 +169,28 @@ class Generator(Stages):
             )
             # One candidate has nobody to be ranked against.
             alone = all(len(own) == 1 for own in planned)
-            errors = [1.0] * len(rows) if alone else malformed(composed, rows, self.composer, request.relation_scale)
-        results: list[Scenes] = []
+            errors = [1.0] * len(rows) if alone else scene_errors(composed, rows, self.composer, request.relation_scale)
+        results: list[ComposedScenes] = []
         start = 0
-        for one, found, own in zip(prepared, understood, planned, strict=True):
+        for one, found, own in zip(prepared, conditioning, planned, strict=True):
             part = slice(start, start + len(own))
             start = part.stop
-            notes = found.notes + one.casting.notes
+            notes = found.notes + one.selection.notes
             made, form = tuple(composed[part]), tuple(errors[part])
-            results.append(Scenes(one.request, found, one.casting.subject, notes, one.casting, tuple(own), made, form))
+            results.append(
+                ComposedScenes(one.request, found, one.selection.subject, notes, one.selection, tuple(own), made, form)
+            )
         return results
 
     def finish(
-        self, composed: Scenes, progress: Progress | None = None, watch: Stopwatch | None = None
+        self, composed: ComposedScenes, progress: Progress | None = None, watch: Stopwatch | None = None
     ) -> Iterator[Candidate]:
         """Score one request's candidates and draw those that are kept, best first, each as it is asked for."""
         watch = watch or Stopwatch()
         request, pairs = composed.request, list(zip(composed.scenes, composed.rows, strict=True))
         with watch("score"):
-            previews = [draw(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in pairs]
-            scores = score_pictures(previews, composed.understood, composed.casting, self.encoder)
+            previews = [draw_scene(scene, row.cast, PREVIEW_PX, PREVIEW_PX) for scene, row in pairs]
+            scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder)
         for rank, index in enumerate(ranked(scores, composed.errors)):
             scene, row = pairs[index]
             picture, drawing = previews[index], None
@@ -195,13 +198,13 @@ class Generator(Stages):
                 if progress is not None:
                     progress("draw", rank, request.num_images)
                 with watch("draw"):
-                    picture = draw(scene, row.cast, request.width, request.height)
+                    picture = draw_scene(scene, row.cast, request.width, request.height)
                     if request.svg:
                         drawing = to_svg(scene, request.width, request.height, art=row.cast)
             yield Candidate(picture, row.seed, scores[index], rank, scene, drawing)
 
 
-def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> Casting:
+def select_art(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> ArtSelection:
     """Find the art of subject and second thing. Raises ValueError for a style or picture that cannot be used."""
     notes: list[str] = []
 
@@ -230,7 +233,7 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
         # What the user's own picture looks like to the encoder, since its name may say little.
         vector = encoder.embed_subject([_on_white(art)])[0]
         if request.subject:
-            vector = unit(vector + encoder.embed_text([request.subject])[0])
+            vector = normalized(vector + encoder.embed_text([request.subject])[0])
     else:
         assert request.subject is not None, "a request names a subject or its picture"
         subject = look_up(request.subject, "--subject")
@@ -241,7 +244,7 @@ def cast_things(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> 
         others = fitting_others(subject if art is None else None, library)
     if request.negative_prompt is not None:
         notes.append("mini reads no --negative-prompt: it changes nothing")
-    return Casting(subject, vector, art, others, request.style, tuple(notes), near["--subject"])
+    return ArtSelection(subject, vector, art, others, request.style, tuple(notes), near["--subject"])
 
 
 def fitting_others(subject: str | None, library: ArtLibrary) -> tuple[str, ...]:
@@ -252,24 +255,30 @@ def fitting_others(subject: str | None, library: ArtLibrary) -> tuple[str, ...]:
     return tuple(name for name in stock if library.category(name) != library.category(subject)) or stock
 
 
-def plan(request: Request, understood: Understood, casting: Casting, library: ArtLibrary) -> list[Row]:
+def plan_candidates(
+    request: Request, conditioning: Conditioning, selection: ArtSelection, library: ArtLibrary
+) -> list[CandidatePlan]:
     """One row per candidate; a candidate's seed alone decides its palette, ground, art family and second thing."""
     rows = []
     for seed in request.candidate_seeds:
         rng = np.random.default_rng(seed)
         palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
         background = flattering_background(palette, rng)
-        style = casting.style or library.styles[int(rng.integers(2))]
-        other = casting.others[int(rng.integers(len(casting.others)))]
+        style = selection.style or library.styles[int(rng.integers(2))]
+        other = selection.others[int(rng.integers(len(selection.others)))]
         scene = Scene(
-            (), background=background, subject=casting.subject, other=other, style=style, palette=palette, shadow=0.4
+            (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        rows.append(Row(seed, understood.relation, scene, Cast(library, subject=casting.art), understood.patches))
+        rows.append(
+            CandidatePlan(
+                seed, conditioning.relation, scene, Cast(library, subject=selection.art), conditioning.patches
+            )
+        )
     return rows
 
 
-def sample(
-    rows: Sequence[Row],
+def compose_scenes(
+    rows: Sequence[CandidatePlan],
     composer: ComposerPipeline,
     steps: int | None = None,
     guidance_scale: float | None = None,
@@ -312,8 +321,8 @@ def sample(
     return [dataclasses.replace(row.scene, elements=tuple(elements)) for row, elements in pairs]
 
 
-def malformed(
-    scenes: Sequence[Scene], rows: Sequence[Row], composer: ComposerPipeline, relation_scale: float = 1.0
+def scene_errors(
+    scenes: Sequence[Scene], rows: Sequence[CandidatePlan], composer: ComposerPipeline, relation_scale: float = 1.0
 ) -> list[float]:
     """How malformed each scene is for its row's relation, above 0: what `ranked` takes as errors."""
     relation = torch.from_numpy(np.stack([row.relation for row in rows]))
@@ -321,7 +330,7 @@ def malformed(
     return [max(float(error), 1e-9) for error in found]
 
 
-def _patches(rows: Sequence[Row]) -> torch.Tensor | None:
+def _patches(rows: Sequence[CandidatePlan]) -> torch.Tensor | None:
     """(rows, P, dim), zero where a row has none; None where no row has any."""
     some = next((row.patches for row in rows if row.patches is not None), None)
     if some is None:
@@ -330,34 +339,36 @@ def _patches(rows: Sequence[Row]) -> torch.Tensor | None:
     return torch.from_numpy(np.stack([none if row.patches is None else row.patches for row in rows]))
 
 
-def _drawn_small(planned: Sequence[Sequence[Row]], preview: Preview | None) -> Callable[[int, Scene], None] | None:
+def _drawn_small(
+    planned: Sequence[Sequence[CandidatePlan]], preview: Preview | None
+) -> Callable[[int, Scene], None] | None:
     if preview is None:
         return None
     places = [(request, candidate) for request, rows in enumerate(planned) for candidate in range(len(rows))]
 
     def show(number: int, scene: Scene) -> None:
         request, candidate = places[number]
-        preview(request, candidate, draw(scene, planned[request][candidate].cast, SKETCH_PX, SKETCH_PX))
+        preview(request, candidate, draw_scene(scene, planned[request][candidate].cast, SKETCH_PX, SKETCH_PX))
 
     return show
 
 
-def draw(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:
+def draw_scene(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:
     return Image.fromarray(render(scene, width, height, art=cast))
 
 
 def score_pictures(
     pictures: Sequence[Image.Image],
-    understood: Understood,
-    casting: Casting,
+    conditioning: Conditioning,
+    selection: ArtSelection,
     encoder: MiniEncoder,
-    weights: Weights | None = None,
+    weights: ScoreWeights | None = None,
 ) -> list[Scores]:
     """Scores of finished pictures, see analogen.scoring."""
     looked: Looked = encoder.look(list(pictures))
     return score(
-        understood.relation, looked.relation, casting.subject_vector, looked.subject, understood.looks,
-        looked.attributes, weights, understood.structure, looked.structure,
+        conditioning.relation, looked.relation, selection.subject_vector, looked.subject, conditioning.looks,
+        looked.attributes, weights, conditioning.structure, looked.structure,
     )  # fmt: skip
 
 

@@ -41,32 +41,32 @@ _SHAPE: dict[str, type] = {
 
 
 # What decides a big model's picture; attention, offload and compilation are the machine's business.
-_OF_THE_PICTURE = (
+_DIFFUSION_SETTINGS = (
     "layout", "encoder", "captioner", "adapter", "adapter_strength", "lora", "control", "control_model", "strength",
     "quantize", "dtype",
 )  # fmt: skip
 
 
-def _settings_of_big(request: Request) -> dict[str, Any]:
+def _diffusion_settings(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in _OF_THE_PICTURE:
+    for name in _DIFFUSION_SETTINGS:
         value = getattr(request, name)
         if isinstance(value, tuple):
-            value = [_nameable(one) for one in value]
+            value = [_portable_name(one) for one in value]
         elif isinstance(value, str):
-            value = _nameable(value)
+            value = _portable_name(value)
         if value not in (None, False, [], "auto"):
             found[name] = value
     return found
 
 
-def _nameable(name: str) -> str:
+def _portable_name(name: str) -> str:
     """A hub id as it is; of a file or folder on this machine the name alone."""
     path = Path(name)
     return path.name if path.is_absolute() or path.exists() else name
 
 
-def file_mark(path: Path) -> dict[str, str]:
+def file_fingerprint(path: Path) -> dict[str, str]:
     """A file by name and sha256, without its folder."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -80,10 +80,10 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "version": version("analogen"),
-        "model": _nameable(result.model),
+        "model": _portable_name(result.model),
         "subject": result.subject,
         "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
-        "references": [file_mark(path) for path in request.references],
+        "references": [file_fingerprint(path) for path in request.references],
         "seed": candidate.seed,
         "rank": candidate.rank,
         "settings": {
@@ -99,12 +99,12 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
             "width": request.width,
             "height": request.height,
             "candidates": request.candidates,
-            **_settings_of_big(request),
+            **_diffusion_settings(request),
         },
         "scores": candidate.scores.rounded(),
     }
     if request.subject_image is not None:
-        record["subject_image"] = file_mark(request.subject_image)
+        record["subject_image"] = file_fingerprint(request.subject_image)
     return record
 
 

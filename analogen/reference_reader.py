@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from analogen.conditioning import Conditioning, encode_relations, normalized, weighted_sum
 from analogen.pipelines.diffusion.device_placement import Residency
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, Vectors
@@ -20,7 +21,6 @@ from analogen.relsim.vlm.prompts import PromptWriter, fill
 from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score
 from analogen.types import FoundRelation, Scores
-from analogen.understanding import Understood, encode_relations, unit, weighed
 
 # The authors' own, for machines with an accelerator.
 PUBLISHED_ENCODER = "thaoshibe/relsim-qwenvl25-lora"
@@ -42,16 +42,16 @@ class Reader:
         self._check = SubjectCheck(captioner.vlm) if captioner else None
         self._bank = Bank.load(SHIPPED)
 
-    def read(self, asked: Asked, weights: Sequence[Sequence[float]] | None = None) -> list[Understood]:
+    def read(self, asked: Asked, weights: Sequence[Sequence[float]] | None = None) -> list[Conditioning]:
         """What to keep, for each of several requests with pictures, words or both. The user's words are the caption;
         else the captioner says the logic that all pictures of a request share. weights: of each request's pictures,
         empty where all count the same; those that steer away are not shown to the captioner."""
         self._bring()
         weights = weights or [() for _ in asked]
         if isinstance(self.encoder, MiniEncoder):
-            understood = encode_relations(asked, self.encoder, weights=weights)
+            conditioning = encode_relations(asked, self.encoder, weights=weights)
         else:
-            understood = self._relations(asked, weights)
+            conditioning = self._relations(asked, weights)
         captions: list[str | None] = [words for _, words in asked]
         wordless = [row for row, words in enumerate(captions) if words is None]
         if self.captioner is not None and wordless:
@@ -67,20 +67,20 @@ class Reader:
                 captions[row] = answer
         return [
             found if caption is None else self._named(found, caption, len(references))
-            for found, caption, (references, _) in zip(understood, captions, asked, strict=True)
+            for found, caption, (references, _) in zip(conditioning, captions, asked, strict=True)
         ]
 
     def prompts(
-        self, understood: Sequence[Understood], subjects: Sequence[str], others: Sequence[str | None]
+        self, conditioning: Sequence[Conditioning], subjects: Sequence[str], others: Sequence[str | None]
     ) -> list[str]:
         """What a text-to-image model is to paint, for each request."""
-        captions = [found.found.caption for found in understood]
+        captions = [found.found.caption for found in conditioning]
         if self._writer is None:
             return [fill(*row) for row in zip(captions, subjects, others, strict=True)]
         self._bring()
         return [prompt.text for prompt in self._writer.write(captions, subjects, others)]
 
-    def score(self, pictures: Sequence[Image.Image], understood: Understood, subject: str) -> list[Scores]:
+    def score(self, pictures: Sequence[Image.Image], conditioning: Conditioning, subject: str) -> list[Scores]:
         """Scores of finished pictures, see analogen.scoring."""
         self._bring()
         pictures = list(pictures)
@@ -91,7 +91,7 @@ class Reader:
         else:
             shown = self.encoder.embed_subject(pictures)
             wanted = self.encoder.embed_text([subject])[0]
-        return score(understood.relation, relations, wanted, shown, understood.looks, looks)
+        return score(conditioning.relation, relations, wanted, shown, conditioning.looks, looks)
 
     def _look(self, pictures: list[Image.Image]) -> tuple[Vectors, Vectors]:
         """Relations (n, 384) and looks (n, dim)."""
@@ -100,24 +100,24 @@ class Reader:
             return looked.relation, looked.attributes
         return self.encoder.embed(pictures), self.encoder.attributes(pictures)
 
-    def _relations(self, asked: Asked, weights: Sequence[Sequence[float]]) -> list[Understood]:
+    def _relations(self, asked: Asked, weights: Sequence[Sequence[float]]) -> list[Conditioning]:
         """By an encoder without calibration: how near the relation comes to its caption stands for confidence."""
         pictures = {id(image): image for references, _ in asked for image in references}
         places = {key: place for place, key in enumerate(pictures)}
         relations, looks = self._look(list(pictures.values()))
-        understood = []
+        conditioning = []
         for (references, words), own_weights in zip(asked, weights, strict=True):
             own = [places[id(image)] for image in references]
             said = None if words is None else self.encoder.embed_text([words])[0]
             if own:
-                relation = weighed(relations[own], said, own_weights)
+                relation = weighted_sum(relations[own], said, own_weights)
             else:
                 assert said is not None, "neither pictures nor words"
-                relation = unit(said)
+                relation = normalized(said)
             nearest = self._bank.nearest(relation)[0]
             found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
-            understood.append(Understood(relation, found, looks[own] if own else None))
-        return understood
+            conditioning.append(Conditioning(relation, found, looks[own] if own else None))
+        return conditioning
 
     def _captions(self, groups: Sequence[Sequence[Image.Image]]) -> list[str | None]:
         """One caption for each group of pictures, None where no try was a caption."""
@@ -134,14 +134,14 @@ class Reader:
                 captions[row] = answer.text
         return captions
 
-    def _named(self, understood: Understood, caption: str, references: int) -> Understood:
-        near = float(np.clip(self.encoder.embed_text([caption])[0] @ understood.relation, 0, 1))
+    def _named(self, conditioning: Conditioning, caption: str, references: int) -> Conditioning:
+        near = float(np.clip(self.encoder.embed_text([caption])[0] @ conditioning.relation, 0, 1))
         # How sure mini is of its own reading says nothing of another's.
-        notes = understood.notes if self.captioner is None and references else ()
-        return Understood(understood.relation, FoundRelation(caption, near), understood.looks, notes)
+        notes = conditioning.notes if self.captioner is None and references else ()
+        return Conditioning(conditioning.relation, FoundRelation(caption, near), conditioning.looks, notes)
 
 
-def load_reader(
+def load_reference_reader(
     residency: Residency, dtype: str = "auto", encoder: str | None = None, captioner: str | None = None
 ) -> Reader:
     """The reader for a big model on the residency's device.

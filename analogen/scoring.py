@@ -13,11 +13,11 @@ from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
 # Errors within this factor are taken for equal (docs/experiments.md, 11, 16 and 19).
-ALIKE = 2.0
+ERROR_BAND_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
-class Weights:
+class ScoreWeights:
     """total = relation * relation cosine + structure * structure cosine + subject * subject cosine
     - copy * attribute cosine."""
 
@@ -34,7 +34,7 @@ def score(
     found_subjects: Vectors,
     reference_looks: Vectors | None,
     found_looks: Vectors,
-    weights: Weights | None = None,
+    weights: ScoreWeights | None = None,
     structure: Vectors | None = None,
     found_structures: Vectors | None = None,
 ) -> list[Scores]:
@@ -44,7 +44,7 @@ def score(
     (references, dim), the most copied one counts, None if there was no picture; structure: (dim,) of the one
     reference, None if there is no such, or nothing that reads it. All unit vectors.
     """
-    weights = weights or Weights()
+    weights = weights or ScoreWeights()
     kept = found_relations @ relation
     shown = found_subjects @ subject
     copied = np.zeros(len(kept)) if reference_looks is None else (found_looks @ reference_looks.T).max(axis=1)
@@ -64,5 +64,5 @@ def ranked(scores: Sequence[Scores], errors: Sequence[float] | None = None) -> l
     if errors is None or not len(scores):
         return sorted(range(len(scores)), key=lambda i: -scores[i].total)
     least = min(errors)
-    bands = [int(math.log(error / least) / math.log(ALIKE)) for error in errors]
+    bands = [int(math.log(error / least) / math.log(ERROR_BAND_FACTOR)) for error in errors]
     return sorted(range(len(scores)), key=lambda i: (bands[i], -scores[i].total))

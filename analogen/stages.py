@@ -16,8 +16,8 @@ from typing import Any
 
 from PIL import Image
 
+from analogen.conditioning import Conditioning
 from analogen.types import Candidate, Request, Result
-from analogen.understanding import Understood
 
 Progress = Callable[[str, int, int], None]
 # What a candidate looks like so far: the numbers of its request and of itself, a small picture.
@@ -50,7 +50,7 @@ class Composed:
     """A request that only has to be finished. subject: the name of what is shown; notes: lines for the user."""
 
     request: Request
-    understood: Understood
+    conditioning: Conditioning
     subject: str
     notes: tuple[str, ...]
 
@@ -83,7 +83,7 @@ class Stages(ABC):
         """
 
     @abstractmethod
-    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Understood:
+    def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         """What would be kept of pictures, words or both."""
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Stages(ABC):
     def result(self, composed: Composed, candidates: Sequence[Candidate], seconds: dict[str, float]) -> Result:
         """What is told of a request and of the candidates that `finish` has given."""
         return Result(
-            self.model, composed.subject, composed.understood.found, tuple(candidates), composed.notes, seconds
+            self.model, composed.subject, composed.conditioning.found, tuple(candidates), composed.notes, seconds
         )
 
 

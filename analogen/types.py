@@ -24,7 +24,7 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 # Longest texts, in characters. A subject is a name; the others are sentences.
 MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt": 1000, "style": 100}
 # What a big model takes and mini does not, with the values that say nothing.
-BIG_ONLY = {
+DIFFUSION_ONLY = {
     "layout": False, "encoder": None, "captioner": None, "adapter": None, "adapter_strength": None,
     "lora": (), "control": None, "control_model": None, "strength": None, "quantize": None, "attention_backend": None,
     "cpu_offload": None, "compile": False,
@@ -130,7 +130,7 @@ class Request:
         if self.dtype not in DTYPES:
             raise UserError(f"--dtype is {self.dtype!r}: expected one of {', '.join(DTYPES)}")
         object.__setattr__(self, "lora", tuple(self.lora))
-        _check_for_mini(self) if model.is_mini else _check_for_big(self, model)
+        _check_for_mini(self) if model.is_mini else _check_for_diffusion(self, model)
 
     @property
     def loaded_with(self) -> tuple[object, ...]:
@@ -195,7 +195,7 @@ def _check_weights(request: Request) -> None:
 
 
 def _check_for_mini(request: Request) -> None:
-    for name, nothing in BIG_ONLY.items():
+    for name, nothing in DIFFUSION_ONLY.items():
         if getattr(request, name) != nothing:
             raise UserError(
                 f"--{name.replace('_', '-')} is for big models, and --model is mini: leave it out, or name a model of "
@@ -203,7 +203,7 @@ def _check_for_mini(request: Request) -> None:
             )
 
 
-def _check_for_big(request: Request, model: Model) -> None:
+def _check_for_diffusion(request: Request, model: Model) -> None:
     if request.svg:
         raise UserError(f"--svg: {model.name} paints pixels: leave it out, or take --model mini")
     if request.subject_image is not None and not request.layout:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analogen.evaluation.analogy import Attempt, attempt, draw_tasks, load_judges, rates, repeats
 from analogen.generator import Generator
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
-from analogen.scoring import ALIKE, Weights
+from analogen.scoring import ERROR_BAND_FACTOR, ScoreWeights
 
 RELATION, SUBJECT, COPY = (0.0, 0.5, 1.0, 2.0), (0.0, 0.1, 0.3, 1.0, 3.0), (0.0, 0.05, 0.1, 0.3)
 Table = NDArray[np.float64]  # (rows, candidates)
@@ -30,7 +30,7 @@ def table_of(tried: list[list[Attempt]], name: str) -> Table:
 
 def bands_of(errors: Table) -> Table:
     """Which candidates count as equally well-formed, as `analogen.scoring.ranked` does."""
-    return np.floor(np.log(errors / errors.min(axis=1, keepdims=True)) / math.log(ALIKE))
+    return np.floor(np.log(errors / errors.min(axis=1, keepdims=True)) / math.log(ERROR_BAND_FACTOR))
 
 
 def main() -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     holds = np.array([[a.checker for a in tries] for tries in tried])
     joint = holds & np.array([[bool(a.subject) for a in tries] for tries in tried])
     kept = np.array([[np.mean([k for _, k in a.kept]) if a.kept else 0.0 for a in tries] for tries in tried])
-    default = Weights()
+    default = ScoreWeights()
     plain = default.relation * relation + default.subject * subject - default.copy * copy
     total = plain + default.structure * structure
     formed = -1e3 * bands_of(errors)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen import Generator, Request
-from analogen.generator import GUIDANCE, STEPS, draw, plan
+from analogen.generator import GUIDANCE, STEPS, draw_scene, plan_candidates
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.pipeline import ComposerOutput
 
@@ -55,14 +55,14 @@ def becoming(generator: Generator) -> Image.Image:
     request = Request(references=(reference,), subject="penguin", seed=3, candidates=1, style="noto")
     prepared = generator.prepare(request)
     found = generator.understand(prepared.references)
-    (row,) = plan(request, found, prepared.casting, generator.library)
+    (row,) = plan_candidates(request, found, prepared.selection, generator.library)
     seen: dict[int, Image.Image] = {}
 
     def watch(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
         if step in MOMENTS:
             there = values["mask"][0]
             noisy = decode(values["tokens"][0][there], values["latents"][0][there].float())
-            seen[step] = draw(replace(row.scene, elements=tuple(noisy)), row.cast, 2 * SIDE, 2 * SIDE)
+            seen[step] = draw_scene(replace(row.scene, elements=tuple(noisy)), row.cast, 2 * SIDE, 2 * SIDE)
         return {}
 
     out = generator.composer(
@@ -70,7 +70,7 @@ def becoming(generator: Generator) -> Image.Image:
         guidance_scale=GUIDANCE, callback_on_step_end=watch,
     )  # fmt: skip
     assert isinstance(out, ComposerOutput)
-    whole = draw(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
+    whole = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
     labels = ["reference", *(f"step {step + 1} of {STEPS}" for step in sorted(seen)), "settled"]
     return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), whole], labels)
 

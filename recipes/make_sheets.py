@@ -14,8 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from analogen.evaluation.external_references import run_foreign
-from analogen.evaluation.words import run_words
+from analogen.evaluation.external_references import run_external_references
+from analogen.evaluation.text_relations import run_text_relations
 
 TREE = Path(__file__).resolve().parents[1]
 BENCHMARKS = TREE / "benchmarks"
@@ -43,10 +43,12 @@ def main() -> None:
 
 
 def measure(folder: Path) -> Path:
-    for line in run_words(BENCHMARKS / "words" / "paraphrases.csv", 200, device="cpu", output=folder / "words"):
+    for line in run_text_relations(
+        BENCHMARKS / "words" / "paraphrases.csv", 200, device="cpu", output=folder / "words"
+    ):
         print(line)
     foreign = BENCHMARKS / "foreign" / "foreign.csv"
-    for line in run_foreign(foreign, 4, 0, "cpu", None, folder / "foreign"):
+    for line in run_external_references(foreign, 4, 0, "cpu", None, folder / "foreign"):
         print(line)
     return folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.evaluation.external_references import read_named
+from analogen.evaluation.external_references import read_labelled_images
 from analogen.relsim.mini.augmentation import by_another_hand
 from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
@@ -33,7 +33,7 @@ def pictures() -> dict[str, tuple[list[Image.Image], list[str]]]:
         by_another_hand(pixels, relation, np.random.default_rng([5, i]))
         for i, (pixels, relation) in enumerate(zip(drawn, truth, strict=True))
     ]
-    foreign = read_named(FOREIGN)
+    foreign = read_labelled_images(FOREIGN)
     return {
         "hard": ([Image.fromarray(p) for p in drawn], truth),
         "by another hand": ([Image.fromarray(p) for p in redrawn], truth),

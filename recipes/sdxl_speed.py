@@ -124,8 +124,8 @@ def with_adapter(
 
     ours = clock.seconds(paint)
     reader = Reader(load_mini("mini", str(device)))
-    (understood,) = reader.read([((), "many {subject} arranged in a circle")])
-    scoring = clock.seconds(lambda: reader.score(kept, understood, "bicycle"))
+    (conditioning,) = reader.read([((), "many {subject} arranged in a circle")])
+    scoring = clock.seconds(lambda: reader.score(kept, conditioning, "bicycle"))
     assert painter.attached is not None
     painter.attached.detach()
     batch = {

@@ -203,11 +203,11 @@ class BatchRun:
             self._run.store.close()
 
     def _work(self) -> None:
-        from analogen.batch.engines.local import work_here
+        from analogen.batch.engines.local import run_local
 
         started = time.perf_counter()
         try:
-            work_here(
+            run_local(
                 self._run, self._device, self._workers, self._report, self._stop, self._load, self._give_way
             )  # fmt: skip
             counts = self._run.store.counts()

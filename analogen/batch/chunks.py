@@ -19,20 +19,20 @@ from analogen.stages import Composed, Prepared, Stages
 from analogen.types import Candidate, Request
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """The run is to end: leave the chunk where it is."""
 
 
-class Member(NamedTuple):
+class ChunkRow(NamedTuple):
     """One row of a chunk. job: its number in the store; values: as `request_from` takes them; wanted: still to make."""
 
     job: int
     id: str
     values: dict[str, Any]
-    wanted: bool
+    pending: bool
 
 
-class Outcome(NamedTuple):
+class RowOutcome(NamedTuple):
     """The end of one row: `result`, plain values for the journal, or the reason why there is none."""
 
     job: int
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Place:
+class RunLocation:
     """Where a run reads and writes. base: the folder that references start from."""
 
     base: Path
@@ -50,10 +50,10 @@ class Place:
     metadata: bool = True
 
 
-class Maker:
+class ChunkProcessor:
     """Makes chunks. Generators are loaded by `load` when they are first asked for and shared by all threads."""
 
-    def __init__(self, place: Place, load: Callable[[Request], Stages] | None = None) -> None:
+    def __init__(self, place: RunLocation, load: Callable[[Request], Stages] | None = None) -> None:
         self.place = place
         self._load = load
         self._generators: dict[tuple[object, ...], Stages] = {}
@@ -68,7 +68,7 @@ class Maker:
                 self._generators[key] = OneAtATime.where_needed(loaded, request.model)
             return self._generators[key]
 
-    def make(self, members: Sequence[Member], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[Outcome]:
+    def make(self, members: Sequence[ChunkRow], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[RowOutcome]:
         """Take the rows through all stages; a row's outcome comes once its pictures are on disk.
 
         All rows are composed together, whether wanted or not: the numbers of a pass depend on its shape by some 1e-6,
@@ -76,7 +76,7 @@ class Maker:
         told and left out. Raises RunError if a picture cannot be written, Stopped once `is_stopped` says so.
         """
         prepared: list[Prepared] = []
-        owners: list[Member] = []
+        owners: list[ChunkRow] = []
         images: dict[Path, Image.Image] = {}
         for member in members:
             self._check(is_stopped)
@@ -93,9 +93,9 @@ class Maker:
             self._check(is_stopped)
             if isinstance(composed, Exception):
                 yield from _failed(member, composed)
-            elif member.wanted:
+            elif member.pending:
                 try:
-                    yield Outcome(member.job, self._finish(composed, member), None)
+                    yield RowOutcome(member.job, self._finish(composed, member), None)
                 except RunError:
                     raise
                 except Exception as error:
@@ -110,7 +110,7 @@ class Maker:
         generator = self.generator(prepared[0].request)
         try:
             return list(generator.compose(prepared, progress))
-        except (Stopped, RunError):
+        except (RunStopped, RunError):
             raise
         except Exception as error:
             if len(prepared) == 1:
@@ -118,7 +118,7 @@ class Maker:
             # Memory may not suffice for all at once, and one bad row must not take the others along.
             return [one for row in prepared for one in self._composed([row], is_stopped)]
 
-    def _finish(self, composed: Composed, member: Member) -> dict[str, Any]:
+    def _finish(self, composed: Composed, member: ChunkRow) -> dict[str, Any]:
         """Draw and save one row's pictures, each as soon as it exists. Returns its result in plain values."""
         request, generator = composed.request, self.generator(composed.request)
         told = generator.result(composed, (), {})
@@ -139,13 +139,13 @@ class Maker:
     @staticmethod
     def _check(is_stopped: Callable[[], bool]) -> None:
         if is_stopped():
-            raise Stopped
+            raise RunStopped
 
 
-def _failed(member: Member, error: Exception) -> Iterator[Outcome]:
-    if member.wanted:
+def _failed(member: ChunkRow, error: Exception) -> Iterator[RowOutcome]:
+    if member.pending:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        yield Outcome(member.job, None, " ".join(reason.split())[:1000])
+        yield RowOutcome(member.job, None, " ".join(reason.split())[:1000])
 
 
 def _image(path: Path, candidate: Candidate) -> dict[str, Any]:

@@ -213,16 +213,16 @@ def estimate(manifest: Manifest, rows: int, device: str = "auto", sample: int = 
     """
     import tempfile
 
-    from analogen.batch.chunks import Maker, Member, Place
+    from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
 
     found = (asset for asset in manifest.assets() if isinstance(asset, Asset))
     first = next(found)
     alike = (asset for asset in islice(found, 1000) if chunk_key(asset.request) == chunk_key(first.request))
     assets = [first, *islice(alike, sample - 1)]
     with tempfile.TemporaryDirectory() as folder:
-        maker = Maker(Place(manifest.path.parent, Path(folder), device))
-        rows_of = [Member(number, str(number), asset.values, True) for number, asset in enumerate(assets)]
-        list(maker.make(rows_of[:1]))  # what is slow only once: caches, kernels
+        processor = ChunkProcessor(RunLocation(manifest.path.parent, Path(folder), device))
+        rows_of = [ChunkRow(number, str(number), asset.values, True) for number, asset in enumerate(assets)]
+        list(processor.make(rows_of[:1]))  # what is slow only once: caches, kernels
         started = time.perf_counter()
-        list(maker.make(rows_of))
+        list(processor.make(rows_of))
         return (time.perf_counter() - started) / len(rows_of) * rows

@@ -19,7 +19,7 @@ from analogen.batch.jobs import JobStore
 from analogen.batch.manifest import Manifest, Problem
 from analogen.batch.runner import STORE, Event, close_run, estimate, open_run
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.settings import settings_options
+from analogen.cli.generation_options import settings_options
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
 
@@ -83,13 +83,13 @@ def command(
             with quick_imports():
                 import analogen.batch.chunks  # noqa: F401
             if engine == "ray":
-                from analogen.batch.engines.ray import work_on_ray
+                from analogen.batch.engines.ray import run_on_ray
 
-                work_on_ray(run, address, device, workers, show.event)
+                run_on_ray(run, address, device, workers, show.event)
             else:
-                from analogen.batch.engines.local import work_here
+                from analogen.batch.engines.local import run_local
 
-                work_here(run, device, workers, show.event)
+                run_local(run, device, workers, show.event)
         except KeyboardInterrupt:
             counts = run.store.counts()
             ended = counts["done"] + counts["failed"]

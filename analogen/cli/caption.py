@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.similarity import find_pictures, look_over_files, refused_key, tell_refused
+from analogen.cli.similarity import embed_files, find_pictures, report_unreadable, unreadable_field
 from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
 
@@ -72,8 +72,8 @@ def command(
     if format_ == "json":
         named = encoder or DEFAULT_ENCODER if captioner is None else None
         told = {"encoder": named, "captioner": captioner, "images": answers}
-        click.echo(json.dumps(told | refused_key(refused)))
-        return tell_refused(refused) or (1 if failed else 0)
+        click.echo(json.dumps(told | unreadable_field(refused)))
+        return report_unreadable(refused) or (1 if failed else 0)
     for row in answers:
         where = ", ".join(click.format_filename(path) for path in row.get("paths", [row.get("path")]))
         if "problem" in row:
@@ -87,7 +87,7 @@ def command(
                 if known
                 else f"  {found['caption']}"
             )
-    return tell_refused(refused) or (1 if failed else 0)
+    return report_unreadable(refused) or (1 if failed else 0)
 
 
 def _nearest(
@@ -103,7 +103,7 @@ def _nearest(
         from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
-    looked = look_over_files(model, images)
+    looked = embed_files(model, images)
     refused += looked.refused
     relations, names = [seen.relation for seen in looked.seen], [{"path": str(path)} for path in looked.paths]
     known = [seen.known or 0.0 for seen in looked.seen]

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.measuring import FILE, check_positive, counter
+from analogen.cli.evaluate_options import FILE, check_positive, counter
 from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, write_atomic
 

@@ -9,18 +9,18 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.evaluate_people import space, study, tally
-from analogen.cli.measuring import (
+from analogen.cli.evaluate_options import (
     BY,
     FILE,
     JUDGE,
     MODEL,
     check_positive,
     counter,
-    list_refused,
     load_judge,
+    report_unreadable_rows,
     run_errors,
 )
+from analogen.cli.evaluate_people import space, study, tally
 from analogen.errors import UserError, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
@@ -107,7 +107,7 @@ def retrieval(
             found += hits
     if output is not None:
         write_rows(output, found)
-    return list_refused(search.refused)
+    return report_unreadable_rows(search.refused)
 
 
 def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
@@ -146,7 +146,7 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
     with run_errors():
         for row in run_triplets(rows, ways, refused, seed):
             click.echo(json.dumps(row))
-    return list_refused(refused)
+    return report_unreadable_rows(refused)
 
 
 @command.command("analogy", context_settings=HELP)
@@ -207,16 +207,16 @@ def analogy(
     check_output([output / "sheet.png"])
     with user_errors():
         from analogen.evaluation.analogy import run_analogy
-        from analogen.evaluation.baselines import run_sceptic
-        from analogen.evaluation.external_references import run_foreign
-        from analogen.evaluation.words import run_words
+        from analogen.evaluation.baselines import run_baselines
+        from analogen.evaluation.external_references import run_external_references
+        from analogen.evaluation.text_relations import run_text_relations
 
         if references is not None:
-            rows = run_foreign(references, candidates, seed, device, judges, output)
+            rows = run_external_references(references, candidates, seed, device, judges, output)
         elif words is not None:
-            rows = run_words(words, num_rows, seed, device, output)
+            rows = run_text_relations(words, num_rows, seed, device, output)
         elif baselines:
-            rows = run_sceptic(num_rows, candidates, seed, device, judges, output)
+            rows = run_baselines(num_rows, candidates, seed, device, judges, output)
         else:
             rows = run_analogy(num_rows, candidates, seed, device, judges, output)
     for row in rows:
@@ -236,7 +236,7 @@ def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, de
     with run_errors():
         for row in run_analogies(made, ways, refused, seed):
             click.echo(json.dumps(row))
-    return list_refused(refused)
+    return report_unreadable_rows(refused)
 
 
 for _other in (space, study, tally):

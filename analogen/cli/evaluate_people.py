@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.measuring import FILE, check_positive, list_refused, run_errors
+from analogen.cli.evaluate_options import FILE, check_positive, report_unreadable_rows, run_errors
 from analogen.errors import UserError, user_errors
 from analogen.files import check_output, write_atomic
 from analogen.models import check_device, pick_device
@@ -71,7 +71,7 @@ def space(
         draw_space(seen_from, points, size).save(file, "PNG")
         write_atomic(output, file.getvalue())
     click.echo(json.dumps({"output": str(output), "reference": str(reference), "pictures": len(points)}))
-    return list_refused(found.refused)
+    return report_unreadable_rows(found.refused)
 
 
 @click.command("study", context_settings=HELP)
@@ -101,7 +101,7 @@ def study(table: Path, output: Path, question: str | None, max_side: int, seed: 
     write_atomic(key_path, (json.dumps(built.key, indent=1) + "\n").encode())
     told = {"output": str(output), "key": str(key_path), "study": built.key["study"], "pairs": len(built.key["pairs"])}
     click.echo(json.dumps(told))
-    return list_refused(built.refused)
+    return report_unreadable_rows(built.refused)
 
 
 @click.command("tally", context_settings=HELP)

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.settings import settings_options
+from analogen.cli.generation_options import settings_options
 from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
@@ -127,7 +127,7 @@ def command(
 
 def _recalled(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
     """The options of the picture's own record, but for those that the command line names itself."""
-    from analogen.recall import recall
+    from analogen.reproduce import recall
 
     with user_errors():
         recorded = recall(picture, options["references"], options["subject_image"])

@@ -43,7 +43,7 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
         from analogen.relsim.encoder import load_encoder
 
         model = load_encoder(encoder, pick_device(device), dtype, unresized)
-    looked = look_over_files(model, paths)
+    looked = embed_files(model, paths)
     first = looked.seen[0]
     rows = [
         {
@@ -54,12 +54,12 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
     ]  # fmt: skip
     if format_ == "json":
         told: dict[str, Any] = {"encoder": encoder, "reference": str(images[0]), "scores": rows}
-        click.echo(json.dumps(told | refused_key(looked.refused)))
+        click.echo(json.dumps(told | unreadable_field(looked.refused)))
     else:
         for path, row in zip(looked.paths[1:], rows, strict=True):
             shown = f"relation {row['relation']:.3f}  attribute {row['attribute']:.3f}"
             click.echo(f"{click.format_filename(path)}  {shown}")
-    return tell_refused(looked.refused)
+    return report_unreadable(looked.refused)
 
 
 def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
@@ -81,7 +81,7 @@ def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
     return found
 
 
-def look_over_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOver:
+def embed_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOver:
     """All that can be read, with a bar on a terminal. Raises UserError if that is nothing, RunError for memory."""
     from analogen.relsim.embedding import look_over
 
@@ -95,12 +95,12 @@ def look_over_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOv
     return looked
 
 
-def refused_key(refused: Sequence[dict[str, str]]) -> dict[str, Any]:
+def unreadable_field(refused: Sequence[dict[str, str]]) -> dict[str, Any]:
     """What JSON gets in addition where some pictures could not be read."""
     return {"refused": list(refused)} if refused else {}
 
 
-def tell_refused(refused: Sequence[dict[str, str]]) -> int:
+def report_unreadable(refused: Sequence[dict[str, str]]) -> int:
     """List what could not be read on stderr. Returns the exit code."""
     for bad in refused:
         where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "

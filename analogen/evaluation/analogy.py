@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from analogen.conditioning import Conditioning, encode_relations
 from analogen.contact_sheet import Cell, contact_sheets
-from analogen.generator import PREVIEW_PX, Generator, Row, draw, malformed, sample
+from analogen.generator import PREVIEW_PX, CandidatePlan, Generator, compose_scenes, draw_scene, scene_errors
 from analogen.relsim.evaluation.judge_classifiers import Judge
 from analogen.relsim.world.dataset import (
     Selection,
@@ -26,7 +27,6 @@ from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.structure import kept_facts
 from analogen.scoring import Vectors, ranked, score
 from analogen.types import Scores
-from analogen.understanding import Understood, encode_relations
 
 REFERENCE_PX = 192
 ROWS_PER_PASS = 16
@@ -64,7 +64,7 @@ class Attempt:
     error: float = 1.0
 
 
-Understand = Callable[[Sequence[Task]], list[Understood]]
+Understand = Callable[[Sequence[Task]], list[Conditioning]]
 Judges = dict[str, Judge]
 
 
@@ -83,10 +83,10 @@ def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, 
     return tasks
 
 
-def from_pictures(generator: Generator) -> Understand:
+def condition_on_pictures(generator: Generator) -> Understand:
     """The relation of each task as its picture says it."""
 
-    def understand(tasks: Sequence[Task]) -> list[Understood]:
+    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
         asked = [((task.reference,), None) for task in tasks]
         return encode_relations(asked, generator.encoder, patches=generator.composer.takes_patches)
 
@@ -108,26 +108,26 @@ def attempt(
     understand: Understand | None = None,
 ) -> list[list[Attempt]]:
     """`candidates` attempts at each task, many tasks in one pass of the composer."""
-    understand = understand or from_pictures(generator)
+    understand = understand or condition_on_pictures(generator)
     results: list[list[Attempt]] = []
     for start in range(0, len(tasks), ROWS_PER_PASS):
         chunk = tasks[start : start + ROWS_PER_PASS]
-        understood = understand(chunk)
-        rows: list[Row] = []
-        for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
+        conditioning = understand(chunk)
+        rows: list[CandidatePlan] = []
+        for number, (task, found) in enumerate(zip(chunk, conditioning, strict=True)):
             first = seed + (start + number) * candidates
-            rows += [row_of(task, found, first + i, generator) for i in range(candidates)]
-        scenes = sample(rows, generator.composer, relation_scale=relation_scale)
-        errors = malformed(scenes, rows, generator.composer, relation_scale)
-        for number, (task, found) in enumerate(zip(chunk, understood, strict=True)):
+            rows += [candidate_plan(task, found, first + i, generator) for i in range(candidates)]
+        scenes = compose_scenes(rows, generator.composer, relation_scale=relation_scale)
+        errors = scene_errors(scenes, rows, generator.composer, relation_scale)
+        for number, (task, found) in enumerate(zip(chunk, conditioning, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
-            results.append(judged(task, found, scenes[part], generator, judges, errors[part]))
+            results.append(judge_scenes(task, found, scenes[part], generator, judges, errors[part]))
     return results
 
 
-def judged(
+def judge_scenes(
     task: Task,
-    found: Understood,
+    found: Conditioning,
     scenes: Sequence[Scene],
     generator: Generator,
     judges: Judges,
@@ -135,7 +135,7 @@ def judged(
 ) -> list[Attempt]:
     """The scenes drawn for the task, scored and judged."""
     cast = Cast(generator.library)
-    drawn = [draw(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
+    drawn = [draw_scene(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
     looked = generator.encoder.look(drawn)
     meaning = generator.library.meaning(task.subject)
     scores = score(
@@ -159,14 +159,14 @@ def judged(
     ]  # fmt: skip
 
 
-def row_of(task: Task, understood: Understood, seed: int, generator: Generator) -> Row:
+def candidate_plan(task: Task, conditioning: Conditioning, seed: int, generator: Generator) -> CandidatePlan:
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
     scene = Scene(
         (), background=flattering_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
         palette=palette, shadow=0.4,
     )  # fmt: skip
-    return Row(seed, understood.relation, scene, Cast(generator.library), understood.patches)
+    return CandidatePlan(seed, conditioning.relation, scene, Cast(generator.library), conditioning.patches)
 
 
 def run_analogy(

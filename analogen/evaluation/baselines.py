@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from analogen.conditioning import Conditioning, encode_relations
 from analogen.evaluation.analogy import (
     REFERENCE_PX,
     Attempt,
@@ -17,9 +18,9 @@ from analogen.evaluation.analogy import (
     Understand,
     attempt,
     best,
+    condition_on_pictures,
     draw_tasks,
-    from_pictures,
-    judged,
+    judge_scenes,
     load_judges,
     rates,
     repeats,
@@ -37,17 +38,16 @@ from analogen.relsim.world.dataset import (
 from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Scene
-from analogen.scoring import Weights
-from analogen.understanding import Understood, encode_relations
+from analogen.scoring import ScoreWeights
 
 # Scenes of each relation among which a copyist finds the nearest.
 SHELF = 16
 
 
-def from_nearest_caption(generator: Generator) -> Understand:
+def condition_on_nearest_caption(generator: Generator) -> Understand:
     """The caption bridge: the picture as the words of its nearest caption, which is all that is passed on."""
 
-    def understand(tasks: Sequence[Task]) -> list[Understood]:
+    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
         relations = generator.encoder.embed([task.reference for task in tasks])
         words = [generator.encoder.nearest_captions(relation, 1)[0].caption for relation in relations]
         return encode_relations([((), text) for text in words], generator.encoder)
@@ -55,25 +55,25 @@ def from_nearest_caption(generator: Generator) -> Understand:
     return understand
 
 
-def from_vector(generator: Generator) -> Understand:
+def condition_on_vector(generator: Generator) -> Understand:
     """The relation vector alone, also where the composer would take what the encoder saw of each patch."""
 
-    def understand(tasks: Sequence[Task]) -> list[Understood]:
+    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
         return encode_relations([((task.reference,), None) for task in tasks], generator.encoder)
 
     return understand
 
 
-def from_true_caption(generator: Generator) -> Understand:
+def condition_on_true_caption(generator: Generator) -> Understand:
     """What nobody knows outside of the world: the caption that the reference was drawn from."""
 
-    def understand(tasks: Sequence[Task]) -> list[Understood]:
+    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
         return encode_relations([((), RELATIONS[task.relation].caption) for task in tasks], generator.encoder)
 
     return understand
 
 
-class Copyist:
+class NearestSceneBaseline:
     """Copies a training scene: that of the predicted relation whose picture is nearest to the reference, by relation
     and structure as the score weighs them."""
 
@@ -94,23 +94,25 @@ class Copyist:
 
     def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:
         """The `candidates` nearest scenes with the new subject, nearest first."""
-        found = from_pictures(self.generator)(tasks)
+        found = condition_on_pictures(self.generator)(tasks)
         results = []
-        for task, understood in zip(tasks, found, strict=True):
-            relation = self.generator.encoder.nearest_captions(understood.relation, 1)[0].relation
+        for task, conditioning in zip(tasks, found, strict=True):
+            relation = self.generator.encoder.nearest_captions(conditioning.relation, 1)[0].relation
             scenes, seen = self.shelf(relation)
-            assert understood.structure is not None, "every task has one reference"
-            alike = seen.relation @ understood.relation + Weights().structure * (seen.structure @ understood.structure)
+            assert conditioning.structure is not None, "every task has one reference"
+            alike = seen.relation @ conditioning.relation + ScoreWeights().structure * (
+                seen.structure @ conditioning.structure
+            )
             nearest = np.argsort(-alike)[:candidates]
             cast = [
                 dataclasses.replace(scenes[i], subject=task.subject, other=task.other, style=task.style)
                 for i in nearest
             ]
-            results.append(judged(task, understood, cast, self.generator, judges))
+            results.append(judge_scenes(task, conditioning, cast, self.generator, judges))
         return results
 
 
-def run_sceptic(
+def run_baselines(
     rows: int = 114,
     candidates: int = 4,
     seed: int = 0,
@@ -122,7 +124,7 @@ def run_sceptic(
     """One line per way, for trained and for held-out relations (or the given ones). Writes sheets of each way."""
     loaded = load_judges(judges)
     generator = Generator(device=device)
-    copyist = Copyist(generator, seed)
+    copyist = NearestSceneBaseline(generator, seed)
     output.mkdir(parents=True, exist_ok=True)
     splits: dict[str, Sequence[Relation]] = {"chosen relations": relations or ()}
     if relations is None:
@@ -136,21 +138,26 @@ def run_sceptic(
 
 
 def _ways(
-    tasks: Sequence[Task], generator: Generator, copyist: Copyist, candidates: int, seed: int, judges: Judges
+    tasks: Sequence[Task],
+    generator: Generator,
+    copyist: NearestSceneBaseline,
+    candidates: int,
+    seed: int,
+    judges: Judges,
 ) -> Iterator[tuple[str, list[Attempt]]]:
     of_n = f"best of {candidates}"
     free = attempt(tasks, generator, 1, seed, 0.0, judges)
     yield "(a) composer without relation", [tries[0] for tries in free]
-    bridge = attempt(tasks, generator, candidates, seed, 1.0, judges, from_nearest_caption(generator))
+    bridge = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_nearest_caption(generator))
     yield f"(b) caption bridge, {of_n}", [best(tries) for tries in bridge]
-    tried = attempt(tasks, generator, candidates, seed, 1.0, judges, from_vector(generator))
+    tried = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_vector(generator))
     yield "(c) relation vector, one sample", [tries[0] for tries in tried]
     yield f"(c) relation vector, {of_n}", [best(tries) for tries in tried]
     if generator.composer.takes_patches:
         tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
         yield "(d) with plus tokens, one sample", [tries[0] for tries in tried]
         yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
-    told = attempt(tasks, generator, candidates, seed, 1.0, judges, from_true_caption(generator))
+    told = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator))
     yield f"(f) true caption, {of_n}", [best(tries) for tries in told]
     copied = copyist.attempt(tasks, candidates, judges)
     yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

@@ -25,7 +25,7 @@ class Named:
     manner: str
 
 
-def read_named(table: Path) -> list[Named]:
+def read_labelled_images(table: Path) -> list[Named]:
     """Rows of path, relation and optionally manner; paths relative to the table. Raises UserError."""
     return [
         Named(read_image(table.parent / row["path"]).image, row["relation"], row["manner"])
@@ -33,7 +33,7 @@ def read_named(table: Path) -> list[Named]:
     ]
 
 
-def run_foreign(
+def run_external_references(
     table: Path,
     candidates: int = 4,
     seed: int = 0,
@@ -42,7 +42,7 @@ def run_foreign(
     output: Path = Path("out/foreign"),
 ) -> Iterator[dict[str, object]]:
     """How the encoder reads the pictures, and the results for a held-out subject each: all, and manner by manner."""
-    named = read_named(table)
+    named = read_labelled_images(table)
     loaded: Judges = load_judges(judges)
     generator = Generator(device=device)
     output.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,6 @@ def test_other_number_of_threads_gives_the_same_scenes_within_rounding(threads: 
         threads(number)
         composed += generator.compose([generator.prepare(request)])
     one, two = composed
-    np.testing.assert_allclose(one.understood.relation, two.understood.relation, atol=1e-4)
+    np.testing.assert_allclose(one.conditioning.relation, two.conditioning.relation, atol=1e-4)
     for mine, other in zip(one.scenes, two.scenes, strict=True):
         assert_same_scene(mine, other)

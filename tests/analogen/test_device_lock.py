@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from analogen import Candidate, OneAtATime, Scores, Stages
-from analogen.batch.chunks import Maker, Member, Place
+from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
+from analogen.conditioning import Conditioning
 from analogen.stages import Composed, Prepared
 from analogen.types import FoundRelation
-from analogen.understanding import Understood
 
 
 class Fragile(Stages):
@@ -42,7 +42,7 @@ class Fragile(Stages):
 
     def compose(self, prepared: Any, progress: Any = None, watch: Any = None, preview: Any = None) -> list[Composed]:
         self._work("compose")
-        found = Understood(None, FoundRelation("{subject} in a ring", 1.0), None, ())  # type: ignore[arg-type]
+        found = Conditioning(None, FoundRelation("{subject} in a ring", 1.0), None, ())  # type: ignore[arg-type]
         return [Composed(one.request, found, one.request.subject, ()) for one in prepared]
 
     def finish(self, composed: Composed, progress: Any = None, watch: Any = None) -> Iterator[Candidate]:
@@ -53,13 +53,15 @@ class Fragile(Stages):
 @pytest.mark.parametrize("wrapped", [False, True], ids=["as it is loaded", "wrapped by who loads it"])
 def test_threads_of_a_batch_never_enter_a_big_model_at_once(tmp_path: Path, wrapped: bool) -> None:
     fragile = Fragile()
-    maker = Maker(Place(tmp_path, tmp_path, "cpu"), lambda request: OneAtATime(fragile) if wrapped else fragile)
+    processor = ChunkProcessor(
+        RunLocation(tmp_path, tmp_path, "cpu"), lambda request: OneAtATime(fragile) if wrapped else fragile
+    )
     values = {"model": "sd15", "relation": "{subject} in a ring", "subject": "cat", "seed": 1, "candidates": 1}
     failed: list[str] = []
 
     def work(first: int) -> None:
         for number in range(first, first + 5):
-            (end,) = maker.make([Member(number, f"row{number}", values, True)])
+            (end,) = processor.make([ChunkRow(number, f"row{number}", values, True)])
             if end.error is not None:
                 failed.append(end.error)
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.batch.chunks import Maker, Member, Place
+from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
 from analogen.cli import main
 from analogen.diffusion_generator import Painting
 from analogen.errors import UserError
 from analogen.loading import load_generator
-from analogen.metadata import _settings_of_big, read_metadata
+from analogen.metadata import _diffusion_settings, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.pipelines.adapter.model import build_adapter, save_adapter
 from analogen.pipelines.diffusion.layout import control_picture, with_stand_ins
@@ -112,8 +112,8 @@ def test_chunks_of_a_batch_take_big_models(models: dict[str, str], tmp_path: Pat
          "reference": str(reference)}
         for subject, reference in zip(("cat", "key", "cup"), references, strict=False)
     ]  # fmt: skip
-    maker = Maker(Place(tmp_path, tmp_path, "cpu"))
-    ends = list(maker.make([Member(n, str(n), value, True) for n, value in enumerate(values)]))
+    processor = ChunkProcessor(RunLocation(tmp_path, tmp_path, "cpu"))
+    ends = list(processor.make([ChunkRow(n, str(n), value, True) for n, value in enumerate(values)]))
     assert [end.error for end in ends] == [None] * 3
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["0-0.png", "1-0.png", "2-0.png"]
 
@@ -163,7 +163,7 @@ def test_the_strength_of_an_adapter_is_recorded_and_needs_one(models: dict[str, 
     with pytest.raises(UserError, match="--adapter-strength is for big models"):
         Request(references=tuple(references[:1]), subject="cat", adapter_strength="start=0.2")
     told = request(models["sdxl"], references[0], adapter="a", adapter_strength="start=0.2,mid_block=0")
-    assert _settings_of_big(told)["adapter_strength"] == "start=0.2,mid_block=0"
+    assert _diffusion_settings(told)["adapter_strength"] == "start=0.2,mid_block=0"
     assert checked_value("adapter_strength", "start=0.2") == "start=0.2"
 
 
@@ -277,7 +277,7 @@ def test_weights_of_references_reach_the_relation(models: dict[str, str], refere
 
     def relation(**more: Any) -> np.ndarray:
         (composed,) = stages.compose([stages.prepare(request(models["sd15"], references[0], **more))])
-        return composed.understood.relation
+        return composed.conditioning.relation
 
     first, second = (relation(references=(one,), reference_weights=(1.0,)) for one in references[:2])
     np.testing.assert_allclose(relation(**two, reference_weights=(1, 0)), first, atol=1e-6)

@@ -15,15 +15,15 @@ import pytest
 from PIL import Image, ImageDraw
 from scenes import assert_same_scene
 
+from analogen.conditioning import LOW_CONFIDENCE, encode_relations
 from analogen.errors import UserError
-from analogen.generator import PREVIEW_PX, Generator, cast_things, draw, fitting_others, plan
+from analogen.generator import PREVIEW_PX, Generator, draw_scene, fitting_others, plan_candidates, select_art
 from analogen.pipelines.composer import pipeline as composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
-from analogen.scoring import ALIKE
+from analogen.scoring import ERROR_BAND_FACTOR
 from analogen.types import Request, Result
-from analogen.understanding import LOW_CONFIDENCE, encode_relations
 
 CAPTION = RELATIONS["ring"].caption
 
@@ -66,7 +66,7 @@ def test_ranked_candidates_of_the_asked_size_come_out(generator: Generator, pict
     form = dict(zip((row.seed for row in composed.rows), composed.errors, strict=True))
     assert len(set(form.values())) == 4
     best = min(form.values())
-    bands = [math.floor(math.log(form[c.seed] / best) / math.log(ALIKE)) for c in result.candidates]
+    bands = [math.floor(math.log(form[c.seed] / best) / math.log(ERROR_BAND_FACTOR)) for c in result.candidates]
     assert bands == sorted(bands)
     for first, second in itertools.pairwise(zip(bands, result.candidates, strict=True)):
         assert first[0] < second[0] or first[1].scores.total >= second[1].scores.total
@@ -182,11 +182,13 @@ def test_asked_style_is_used_and_an_unknown_one_refused(generator: Generator) ->
 
 def test_own_picture_is_drawn_as_the_subject(generator: Generator, logo: Path) -> None:
     asked = request(subject=None, subject_image=logo)
-    casting = cast_things(asked, generator.library, generator.encoder)
-    assert casting.subject == "disc of mine"
-    for row in plan(asked, encode_relations([([], CAPTION)], generator.encoder)[0], casting, generator.library):
+    selection = select_art(asked, generator.library, generator.encoder)
+    assert selection.subject == "disc of mine"
+    for row in plan_candidates(
+        asked, encode_relations([([], CAPTION)], generator.encoder)[0], selection, generator.library
+    ):
         scene = dataclasses.replace(row.scene, elements=(Element("subject", 0, 0, 1.0),))
-        shown = np.asarray(draw(scene, row.cast, 96, 96))
+        shown = np.asarray(draw_scene(scene, row.cast, 96, 96))
         assert shown[48, 48].tolist() == [255, 0, 255]
 
 
@@ -223,10 +225,10 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
     together = generator.compose([generator.prepare(one) for one in asked])
     for one, composed in zip(asked, together, strict=True):
         (alone,) = generator.compose([generator.prepare(one)])
-        np.testing.assert_allclose(alone.understood.relation, composed.understood.relation, atol=1e-5)
+        np.testing.assert_allclose(alone.conditioning.relation, composed.conditioning.relation, atol=1e-5)
         for mine, other in zip(alone.scenes, composed.scenes, strict=True):
             assert_same_scene(mine, other)
-            pictures = [draw(s, composed.rows[0].cast, 96, 96) for s in (mine, other)]
+            pictures = [draw_scene(s, composed.rows[0].cast, 96, 96) for s in (mine, other)]
             apart = np.abs(np.asarray(pictures[0], np.int16) - np.asarray(pictures[1], np.int16))
             assert (apart > 8).mean() < 0.01
 

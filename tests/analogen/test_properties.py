@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.batch.manifest import Asset, Manifest, checked_id, seed_of
+from analogen.conditioning import normalized
 from analogen.errors import UserError
 from analogen.metadata import make_record, png_bytes, read_metadata
 from analogen.pipelines.relation_arithmetic import combine_relations
-from analogen.recall import recall
 from analogen.relsim.world.scene import from_json, to_json
 from analogen.relsim.world.svg import to_svg
+from analogen.reproduce import recall
 from analogen.types import MAX_SEED, Candidate, FoundRelation, Request, Result, Scores
-from analogen.understanding import unit
 
 FOLDER = Path(tempfile.mkdtemp(prefix="analogen-properties-"))
 PICTURE = FOLDER / "picture.png"
@@ -128,7 +128,7 @@ def test_no_id_leads_out_of_its_folder(name: str) -> None:
 
 # Relations.
 vectors = st.integers(0, 2**32 - 1).map(
-    lambda seed: unit(np.random.default_rng(seed).normal(size=384).astype(np.float32))
+    lambda seed: normalized(np.random.default_rng(seed).normal(size=384).astype(np.float32))
 )
 groups = st.lists(vectors, min_size=1, max_size=5).map(np.stack)
 weights = st.floats(0.125, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analogen.scoring import Weights, ranked, score
+from analogen.scoring import ScoreWeights, ranked, score
 from analogen.types import Scores
 
 
@@ -18,7 +18,7 @@ def rows(count: int, seed: int, dim: int = 12) -> NDArray[np.float32]:
 def test_scores_equal_slow_reference() -> None:
     relation, subject = rows(1, 0)[0], rows(1, 1)[0]
     relations, subjects, looks, references = rows(5, 2), rows(5, 3), rows(5, 4, 7), rows(3, 5, 7)
-    weights = Weights(0.9, 0.4, 0.2)
+    weights = ScoreWeights(0.9, 0.4, 0.2)
     for i, found in enumerate(score(relation, relations, subject, subjects, references, looks, weights)):
         kept = sum(float(a) * float(b) for a, b in zip(relation, relations[i], strict=True))
         shown = sum(float(a) * float(b) for a, b in zip(subject, subjects[i], strict=True))
@@ -30,7 +30,7 @@ def test_scores_equal_slow_reference() -> None:
 def test_kept_structure_raises_the_total_by_its_weight() -> None:
     relation, structure = rows(1, 0)[0], np.array([1, 0], np.float32)
     found = np.array([[1, 0], [0, 1]], np.float32)
-    weights = Weights(structure=0.7)
+    weights = ScoreWeights(structure=0.7)
     kept, lost = score(
         relation,
         rows(1, 1).repeat(2, 0),

@@ -24,7 +24,7 @@ def test_weight_zero_is_as_good_as_absent() -> None:
         generator.compose([generator.prepare(Request(references=paths, reference_weights=weights, **SMALL))])[0]
         for paths, weights in (((EXAMPLES[0], EXAMPLES[1]), (1.0, 0.0)), ((EXAMPLES[0],), (1.0,)))
     )
-    np.testing.assert_allclose(both.understood.relation, first.understood.relation, atol=1e-5)
+    np.testing.assert_allclose(both.conditioning.relation, first.conditioning.relation, atol=1e-5)
 
 
 def test_picture_records_its_weights_and_is_recalled_with_them(tmp_path: Path) -> None:

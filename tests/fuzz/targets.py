@@ -111,7 +111,7 @@ def metadata(data: bytes) -> None:
     """A record within a PNG, and the request that it makes."""
     from analogen.errors import UserError
     from analogen.metadata import read_metadata
-    from analogen.recall import recall
+    from analogen.reproduce import recall
     from analogen.types import Request
 
     path = _FOLDER / "made.png"
@@ -195,8 +195,8 @@ TARGETS = {
                                          "analogen.relsim.world.subject_image")),
     "manifest": Target(manifest, manifest_seeds, ("analogen.batch.manifest", "analogen.request_schema",
                                                   "analogen.types", "csv")),
-    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.recall", "analogen.request_schema")),
-    "record": Target(record, record_seeds, ("analogen.metadata", "analogen.recall", "analogen.request_schema",
+    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.reproduce", "analogen.request_schema")),
+    "record": Target(record, record_seeds, ("analogen.metadata", "analogen.reproduce", "analogen.request_schema",
                                             "analogen.types")),
     "scene": Target(scene, scene_seeds, ("analogen.relsim.world",)),
 }  # fmt: skip

@@ -22,19 +22,19 @@ from analogen.batch.runner import KIND, Event, Run
 from analogen.errors import RunError
 
 if TYPE_CHECKING:
-    from analogen.batch.chunks import Maker, Member, Outcome, Place
+    from analogen.batch.chunks import ChunkProcessor, ChunkRow, RowOutcome, RunLocation
     from analogen.stages import Stages
     from analogen.types import Request
 
-    Ends = queue.Queue[tuple[Job, Outcome] | BaseException]
-    Target = Callable[[Ends, threading.Event], None]
+    OutcomeQueue = queue.Queue[tuple[Job, RowOutcome] | BaseException]
+    Target = Callable[[OutcomeQueue, threading.Event], None]
 
 MAX_WORKERS = 4
 Report = Callable[[Event], None]
 
 
 @dataclass
-class Tally:
+class ProgressTracker:
     """How far a run is. rate: pictures per second of this process over the last minute."""
 
     rows: int
@@ -61,7 +61,7 @@ class Tally:
         }  # fmt: skip
 
 
-def work_here(
+def run_local(
     run: Run,
     device: str = "auto",
     workers: int | None = None,
@@ -78,25 +78,25 @@ def work_here(
     others need the machine more, or until stop.
     Raises UserError or RunError if the run cannot go on; what is finished stays, the rest goes back to the queue.
     """
-    from analogen.batch.chunks import Maker
+    from analogen.batch.chunks import ChunkProcessor
 
     if run.store.counts()["queued"] == 0 and not run.store.others_run():
         return
-    maker = Maker(place_of(run, device), load)
-    _load_first(run.store, maker)
+    processor = ChunkProcessor(location_of(run, device), load)
+    _load_first(run.store, processor)
     threads, share = _share_cores(workers, device)
 
-    def work(ends: Ends, stop: threading.Event) -> None:
-        _work(ends, run.store, maker, share, stop, give_way)
+    def work(outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
+        _work(outcome_queue, run.store, processor, share, stop, give_way)
 
     run_threads(run, [work] * threads, report, stop)
 
 
-def place_of(run: Run, device: str) -> Place:
+def location_of(run: Run, device: str) -> RunLocation:
     """Where the workers of an engine read and write."""
-    from analogen.batch.chunks import Place
+    from analogen.batch.chunks import RunLocation
 
-    return Place(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"]))
+    return RunLocation(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"]))
 
 
 def run_threads(run: Run, targets: Sequence[Target], report: Report, stop: threading.Event | None = None) -> None:
@@ -104,41 +104,41 @@ def run_threads(run: Run, targets: Sequence[Target], report: Report, stop: threa
 
     A heartbeat keeps what they claimed. Raises what a target raised, once all have stopped.
     """
-    ends: Ends = queue.Queue()
+    outcome_queue: OutcomeQueue = queue.Queue()
     stop = stop or threading.Event()
-    pool = [threading.Thread(target=_guarded, args=(target, ends, stop), daemon=True) for target in targets]
-    beating = threading.Thread(target=_guarded, args=(partial(_beat, run.store), ends, stop), daemon=True)
+    pool = [threading.Thread(target=_guarded, args=(target, outcome_queue, stop), daemon=True) for target in targets]
+    beating = threading.Thread(target=_guarded, args=(partial(_beat, run.store), outcome_queue, stop), daemon=True)
     for thread in (*pool, beating):
         thread.start()
     try:
-        follow(run, ends, lambda: any(thread.is_alive() for thread in pool), report)
+        collect_outcomes(run, outcome_queue, lambda: any(thread.is_alive() for thread in pool), report)
     finally:
         stop.set()
         for thread in (*pool, beating):
             thread.join()
-        _take_rest(run, ends)
+        _take_rest(run, outcome_queue)
 
 
-def _take_rest(run: Run, ends: Ends) -> None:
+def _take_rest(run: Run, outcome_queue: OutcomeQueue) -> None:
     """After a failure or an interruption: what is on disk already need not be made again."""
     with suppress(queue.Empty, RunError):
         while True:
-            found = ends.get_nowait()
+            found = outcome_queue.get_nowait()
             if isinstance(found, tuple):
                 run.journal.record(found[0], found[1].result, found[1].error)
 
 
-def follow(run: Run, ends: Ends, is_alive: Callable[[], bool], report: Report) -> None:
+def collect_outcomes(run: Run, outcome_queue: OutcomeQueue, is_alive: Callable[[], bool], report: Report) -> None:
     """Journal what the workers of an engine finish, and tell about it, until they have all ended.
 
     Raises what a worker raised.
     """
-    tally = Tally(run.rows)
+    progress = ProgressTracker(run.rows)
     told = 0.0
     while True:
         ended = not is_alive()  # asked first: what a worker put there before its end is still taken
         try:
-            found = ends.get(timeout=0 if ended else 0.2)
+            found = outcome_queue.get(timeout=0 if ended else 0.2)
         except queue.Empty:
             found = None
             if ended:
@@ -148,38 +148,38 @@ def follow(run: Run, ends: Ends, is_alive: Callable[[], bool], report: Report) -
         if found is not None:
             job, outcome = found
             if run.journal.record(job, outcome.result, outcome.error):
-                tally.pictures += len(outcome.result["images"]) if outcome.result else 0
+                progress.pictures += len(outcome.result["images"]) if outcome.result else 0
                 report(_row_event(job, outcome))
         now = time.monotonic()
-        if now - told >= 1 or not tally._marks:
+        if now - told >= 1 or not progress._marks:
             counts = run.store.counts()
-            tally.done, tally.failed, told = counts["done"], counts["failed"], now
-            tally.note(now)
-            report(tally.event)
+            progress.done, progress.failed, told = counts["done"], counts["failed"], now
+            progress.note(now)
+            report(progress.event)
 
 
-def _row_event(job: Job, outcome: Outcome) -> Event:
+def _row_event(job: Job, outcome: RowOutcome) -> Event:
     event: Event = {"event": "row", "id": job.payload["id"], "line": job.payload["line"]}
     if outcome.result is None:
         return {**event, "state": "failed", "error": outcome.error}
     return {**event, "state": "done", "images": [image["path"] for image in outcome.result["images"]]}
 
 
-def members(jobs: Iterable[Job]) -> list[Member]:
+def chunk_rows(jobs: Iterable[Job]) -> list[ChunkRow]:
     """The rows of a claimed group as a worker takes them; those that failed before are left out."""
-    from analogen.batch.chunks import Member
+    from analogen.batch.chunks import ChunkRow
 
     return [
-        Member(job.id, job.payload["id"], job.payload["values"], job.state == "running")
+        ChunkRow(job.id, job.payload["id"], job.payload["values"], job.state == "running")
         for job in jobs
         if job.state in ("running", "done")
     ]
 
 
 def _work(
-    ends: Ends,
+    outcome_queue: OutcomeQueue,
     store: JobStore,
-    maker: Maker,
+    processor: ChunkProcessor,
     share: int,
     stop: threading.Event,
     give_way: Callable[[threading.Event], None],
@@ -191,8 +191,8 @@ def _work(
         give_way(stop)
         claimed = {job.id: job for job in store.claim(KIND)}
         if claimed:
-            for outcome in maker.make(members(claimed.values()), stop.is_set):
-                ends.put((claimed[outcome.job], outcome))
+            for outcome in processor.make(chunk_rows(claimed.values()), stop.is_set):
+                outcome_queue.put((claimed[outcome.job], outcome))
         elif store.others_run():
             # Should they die, their rows are ours.
             stop.wait(1)
@@ -200,29 +200,29 @@ def _work(
             return
 
 
-def _beat(store: JobStore, ends: Ends, stop: threading.Event) -> None:
+def _beat(store: JobStore, outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
     while not stop.wait(store.lease_seconds / 4):
         store.heartbeat()
 
 
-def _guarded(target: Target, ends: Ends, stop: threading.Event) -> None:
-    from analogen.batch.chunks import Stopped
+def _guarded(target: Target, outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
+    from analogen.batch.chunks import RunStopped
 
     try:
-        target(ends, stop)
-    except Stopped:
+        target(outcome_queue, stop)
+    except RunStopped:
         pass
     except BaseException as error:
-        ends.put(error)
+        outcome_queue.put(error)
 
 
-def _load_first(store: JobStore, maker: Maker) -> None:
+def _load_first(store: JobStore, processor: ChunkProcessor) -> None:
     """Load the model before the threads start: what cannot be had is told before anything is claimed."""
     from analogen.request_schema import request_from
 
     waiting = store.history("queued", limit=1) or store.history("running", limit=1)
     if waiting:
-        maker.generator(request_from(waiting[0].payload["values"], Path(), maker.place.device))
+        processor.generator(request_from(waiting[0].payload["values"], Path(), processor.place.device))
 
 
 def _share_cores(workers: int | None, device: str) -> tuple[int, int]:

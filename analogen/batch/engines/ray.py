@@ -19,20 +19,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen.batch.chunks import Maker, Member, Outcome, Place, Stopped
-from analogen.batch.engines.local import Report, members, place_of, run_threads
+from analogen.batch.chunks import ChunkProcessor, ChunkRow, RowOutcome, RunLocation, RunStopped
+from analogen.batch.engines.local import Report, chunk_rows, location_of, run_threads
 from analogen.batch.jobs import Job
 from analogen.batch.runner import KIND, Run
 from analogen.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from analogen.batch.engines.local import Ends
+    from analogen.batch.engines.local import OutcomeQueue
 
 TRIES = 3  # of a chunk whose worker dies
 WAVE = 32  # chunks per worker that are handed to Ray at once: the queue in its memory stays short
 
 
-def work_on_ray(
+def run_on_ray(
     run: Run,
     address: str | None = None,
     device: str = "auto",
@@ -59,11 +59,11 @@ def work_on_ray(
         resources, workers = _share(workers, device)
         output = run.output.resolve()
         base = run.manifest.path.parent.resolve()
-        place = Place(base, output, device, place_of(run, device).metadata)
+        place = RunLocation(base, output, device, location_of(run, device).metadata)
 
-        def work(ends: Ends, stop: threading.Event) -> None:
+        def work(outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
             while not stop.is_set() and (claimed := _claim(run, WAVE * workers)):
-                _run_wave(claimed, place, workers, resources, ends, stop)
+                _run_wave(claimed, place, workers, resources, outcome_queue, stop)
 
         run_threads(run, [work], report)
     finally:
@@ -109,11 +109,16 @@ def _claim(run: Run, most: int) -> list[list[Job]]:
 
 
 def _run_wave(
-    claimed: list[list[Job]], place: Place, workers: int, resources: dict[str, Any], ends: Ends, stop: threading.Event
+    claimed: list[list[Job]],
+    place: RunLocation,
+    workers: int,
+    resources: dict[str, Any],
+    outcome_queue: OutcomeQueue,
+    stop: threading.Event,
 ) -> None:
     import ray
 
-    rows = [{"chunk": json.dumps([member._asdict() for member in members(jobs)])} for jobs in claimed]
+    rows = [{"chunk": json.dumps([member._asdict() for member in chunk_rows(jobs)])} for jobs in claimed]
     waiting = {job.id: job for jobs in claimed for job in jobs if job.state == "running"}
     told = {**asdict(place), "base": str(place.base), "output": str(place.output)}
     # One chunk per block, or Ray would hand several to a worker at once, and lose as many with it.
@@ -132,19 +137,21 @@ def _run_wave(
         )
     for row in made.iter_rows():
         if stop.is_set():
-            raise Stopped
+            raise RunStopped
         for outcome in _outcomes(row["outcomes"]):
-            ends.put((waiting.pop(outcome.job), outcome))
+            outcome_queue.put((waiting.pop(outcome.job), outcome))
     for job in waiting.values():
-        ends.put((job, Outcome(job.id, None, f"its worker died {TRIES} times while it made the chunk of this row")))
+        outcome_queue.put(
+            (job, RowOutcome(job.id, None, f"its worker died {TRIES} times while it made the chunk of this row"))
+        )
 
 
-def _outcomes(answer: str) -> list[Outcome]:
+def _outcomes(answer: str) -> list[RowOutcome]:
     """What a worker said of its chunk. Raises UserError or RunError if the run cannot go on."""
     found = json.loads(answer)
     if "broken" in found:
         raise (UserError if found["user"] else RunError)(found["broken"])
-    return [Outcome(**outcome) for outcome in found["ends"]]
+    return [RowOutcome(**outcome) for outcome in found["ends"]]
 
 
 class Worker:
@@ -152,14 +159,14 @@ class Worker:
 
     def __init__(self, place: str) -> None:
         values = json.loads(place)
-        self.place = Place(Path(values["base"]), Path(values["output"]), values["device"], values["metadata"])
-        self.maker = Maker(self.place)
+        self.place = RunLocation(Path(values["base"]), Path(values["output"]), values["device"], values["metadata"])
+        self.processor = ChunkProcessor(self.place)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[str]]]:
         for chunk in batch["chunk"]:
-            yield {"outcomes": [json.dumps(self._made([Member(**row) for row in json.loads(str(chunk))]))]}
+            yield {"outcomes": [json.dumps(self._made([ChunkRow(**row) for row in json.loads(str(chunk))]))]}
 
-    def _made(self, rows: list[Member]) -> dict[str, Any]:
+    def _made(self, rows: list[ChunkRow]) -> dict[str, Any]:
         if not self.place.output.is_dir():
             seen = f"{self.place.output}: is not seen by the Ray worker on {socket.gethostname()}"
             return {
@@ -167,6 +174,6 @@ class Worker:
                 "user": True,
             }
         try:
-            return {"ends": [outcome._asdict() for outcome in self.maker.make(rows)]}
+            return {"ends": [outcome._asdict() for outcome in self.processor.make(rows)]}
         except (RunError, UserError) as error:
             return {"broken": str(error), "user": isinstance(error, UserError)}

@@ -279,7 +279,7 @@ def test_two_processes_share_a_run_and_make_nothing_twice(
 
     def work(one: batch.Run) -> None:
         try:
-            engine.work_here(one, "cpu", 1)
+            engine.run_local(one, "cpu", 1)
             batch.close_run(one, sheet=False, seconds=0)
         except BaseException as error:
             failures.append(error)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analogen.cli.evaluate import command
 from analogen.evaluation.analogy import draw_tasks
-from analogen.evaluation.baselines import Copyist, from_nearest_caption, run_sceptic
+from analogen.evaluation.baselines import NearestSceneBaseline, condition_on_nearest_caption, run_baselines
 from analogen.generator import Generator
 from analogen.pipelines.composer import pipeline as composer
 from analogen.pipelines.composer.pipeline import ComposerPipeline
@@ -26,7 +26,7 @@ TWO = [RELATIONS["ring"], RELATIONS["caged"]]
 def test_copies_are_whole_scenes_of_the_predicted_relation(tiny_shipped: None) -> None:
     generator = Generator(device="cpu")
     tasks = draw_tasks(TWO, held_out_selection(), 2, seed=4)
-    for task, tries in zip(tasks, Copyist(generator, 0).attempt(tasks, 2, {}), strict=True):
+    for task, tries in zip(tasks, NearestSceneBaseline(generator, 0).attempt(tasks, 2, {}), strict=True):
         relation = generator.encoder.embed([task.reference])[0]
         predicted = generator.encoder.nearest_captions(relation, 1)[0].relation
         assert [a.checker for a in tries] == [predicted == task.relation] * 2
@@ -35,17 +35,17 @@ def test_copies_are_whole_scenes_of_the_predicted_relation(tiny_shipped: None) -
 def test_the_bridge_passes_on_nothing_but_words(tiny_shipped: None) -> None:
     generator = Generator(device="cpu")
     tasks = draw_tasks(TWO, held_out_selection(), 4, seed=4)
-    found = from_nearest_caption(generator)(tasks)
+    found = condition_on_nearest_caption(generator)(tasks)
     by_caption: dict[str, list[np.ndarray]] = {}
-    for understood in found:
-        assert understood.looks is None
-        assert understood.patches is None
-        by_caption.setdefault(understood.found.caption, []).append(understood.relation)
+    for conditioning in found:
+        assert conditioning.looks is None
+        assert conditioning.patches is None
+        by_caption.setdefault(conditioning.found.caption, []).append(conditioning.relation)
     assert all(np.array_equal(one, same[0]) for same in by_caption.values() for one in same)
 
 
 def test_every_way_is_tried_on_the_same_rows(tiny_shipped: None, tmp_path: Path) -> None:
-    rows = list(run_sceptic(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path, relations=TWO))
+    rows = list(run_baselines(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path, relations=TWO))
     assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "f", "g"]
     assert all(row["rows"] == 2 and 0 <= float(str(row["structure"])) <= 1 for row in rows)
     assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcfg"}
@@ -66,7 +66,7 @@ def test_plus_tokens_are_a_way_of_their_own_beside_the_vector_alone(
         return call(self, relation, patches, *more, **options)
 
     monkeypatch.setattr(ComposerPipeline, "__call__", watched)
-    rows = list(run_sceptic(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path / "out", relations=TWO))
+    rows = list(run_baselines(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path / "out", relations=TWO))
     assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "d", "e", "f", "g"]
     # Without relation, bridge, vector, plus, true caption: one pass each.
     assert passed[1:] == [False, False, True, False]

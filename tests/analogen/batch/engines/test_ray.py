@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from analogen.batch import runner as batch
-from analogen.batch.chunks import Member, Place
+from analogen.batch.chunks import ChunkRow, RunLocation
 from analogen.batch.engines import ray as engine_ray
-from analogen.batch.engines.local import work_here
-from analogen.batch.engines.ray import Worker, work_on_ray
+from analogen.batch.engines.local import run_local
+from analogen.batch.engines.ray import Worker, run_on_ray
 from analogen.batch.manifest import Manifest
 from analogen.cli import main
 from analogen.errors import RunError, UserError
@@ -81,7 +81,7 @@ def test_worker_that_is_killed_costs_its_chunk_only(
 
     one = batch.open_run(Manifest(manifest, DEFAULTS), tmp_path / "ray")
     with one.store:
-        work_on_ray(one, None, "cpu", 2, watch)
+        run_on_ray(one, None, "cpu", 2, watch)
         end = batch.close_run(one, sheet=False, seconds=0)
     assert killed
     assert (end["done"], end["failed"], end["left"]) == (8, 0, 0)
@@ -89,7 +89,7 @@ def test_worker_that_is_killed_costs_its_chunk_only(
 
     calm = batch.open_run(Manifest(manifest, DEFAULTS), tmp_path / "calm")
     with calm.store:
-        work_here(calm, "cpu", 1)
+        run_local(calm, "cpu", 1)
         batch.close_run(calm, sheet=False, seconds=0)
     assert contents(tmp_path / "ray") == contents(tmp_path / "calm")
 
@@ -129,13 +129,13 @@ def test_broken_disk_under_a_worker_ends_the_run(tmp_path: Path) -> None:
     place = {"base": str(tmp_path), "output": str(tmp_path / "out"), "device": "cpu", "metadata": True}
     (tmp_path / "out").mkdir()
     worker = Worker(json.dumps(place))
-    assert worker.place == Place(tmp_path, tmp_path / "out", "cpu", True)
+    assert worker.place == RunLocation(tmp_path, tmp_path / "out", "cpu", True)
 
-    def full(members: list[Member]) -> None:
+    def full(members: list[ChunkRow]) -> None:
         raise RunError("out/r0-0.png: cannot be written (no space left on device): free some space")
 
-    worker.maker.make = full  # type: ignore[method-assign, assignment]
-    chunk = {"chunk": [json.dumps([Member(1, "r0", {}, True)._asdict()])]}
+    worker.processor.make = full  # type: ignore[method-assign, assignment]
+    chunk = {"chunk": [json.dumps([ChunkRow(1, "r0", {}, True)._asdict()])]}
     (answer,) = worker(chunk)
     with pytest.raises(RunError, match=r"r0-0.png: cannot be written \(no space left on device\): free some space"):
         engine_ray._outcomes(answer["outcomes"][0])

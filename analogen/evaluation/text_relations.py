@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
+from analogen.conditioning import Conditioning, encode_relations
 from analogen.contact_sheet import Cell, contact_sheets
-from analogen.evaluation.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, draw_tasks, row_of
+from analogen.evaluation.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, candidate_plan, draw_tasks
 from analogen.evaluation.labelled_tables import read_labelled
-from analogen.generator import PREVIEW_PX, Generator, draw, sample
+from analogen.generator import PREVIEW_PX, Generator, compose_scenes, draw_scene
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import Cast
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import Vectors
-from analogen.understanding import Understood, encode_relations
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Mixture:
     task: Task
     first: str
     second: str
-    understood: Understood
+    conditioning: Conditioning
     shown: tuple[Image.Image, ...]
 
 
@@ -40,7 +40,7 @@ def read_paraphrases(table: Path) -> list[tuple[str, str]]:
     return [(row["relation"], row["text"]) for row in read_labelled(table, ("text",))]
 
 
-def run_words(
+def run_text_relations(
     table: Path, rows: int = 200, seed: int = 0, device: str = "auto", output: Path = Path("out/words")
 ) -> Iterator[dict[str, object]]:
     """One sample each: words alone, a picture and words, two pictures, a picture less the words of its own logic.
@@ -67,7 +67,7 @@ def run_words(
         kept = np.array(hold, bool)
         line: dict[str, object] = {"way": name, "rows": len(kept), "first": _share(kept[:, 0])}
         if name == "words":
-            right = [m.understood.found.caption == RELATIONS[m.first].caption for m in mixtures]
+            right = [m.conditioning.found.caption == RELATIONS[m.first].caption for m in mixtures]
             line |= {"read_right": _share(np.array(right))}
         if mixtures[0].second:
             line |= {"second": _share(kept[:, 1]), "either": _share(kept.any(1)), "both": _share(kept.all(1))}
@@ -79,11 +79,11 @@ def _words(said: Sequence[tuple[str, str]], generator: Generator, seed: int) -> 
     rng, nouns = np.random.default_rng([seed, 44]), held_out_selection().subjects
     found = encode_relations([((), text) for _, text in said], generator.encoder)
     mixtures = []
-    for (relation, text), understood in zip(said, found, strict=True):
+    for (relation, text), conditioning in zip(said, found, strict=True):
         subject, other = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
         card = text_card(text)
         task = Task(relation, card, "", subject, other, str(rng.choice(held_out_selection().styles)))
-        mixtures.append(Mixture(task, relation, "", understood, (card,)))
+        mixtures.append(Mixture(task, relation, "", conditioning, (card,)))
     return mixtures
 
 
@@ -116,10 +116,10 @@ def _taken(first: Sequence[Task], generator: Generator) -> list[Mixture]:
 
 
 def _compose(mixtures: Sequence[Mixture], generator: Generator, seed: int) -> list[Scene]:
-    rows = [row_of(m.task, m.understood, seed + i, generator) for i, m in enumerate(mixtures)]
+    rows = [candidate_plan(m.task, m.conditioning, seed + i, generator) for i, m in enumerate(mixtures)]
     scenes: list[Scene] = []
     for start in range(0, len(rows), 2 * ROWS_PER_PASS):
-        scenes += sample(rows[start : start + 2 * ROWS_PER_PASS], generator.composer)
+        scenes += compose_scenes(rows[start : start + 2 * ROWS_PER_PASS], generator.composer)
     return scenes
 
 
@@ -145,7 +145,7 @@ def _write_sheet(mixtures: Sequence[Mixture], scenes: Sequence[Scene], generator
     for mixture, scene in list(zip(mixtures, scenes, strict=True))[: SHEET_ROWS // 2]:
         cells += [Cell(image, "", marked=True) for image in mixture.shown]
         held = [name for name in (mixture.first, mixture.second) if _holds(name, scene)]
-        picture = draw(scene, Cast(generator.library), PREVIEW_PX, PREVIEW_PX)
+        picture = draw_scene(scene, Cast(generator.library), PREVIEW_PX, PREVIEW_PX)
         cells.append(Cell(picture, f"{mixture.task.subject}\n{', '.join(held) or 'neither'}"))
     for sheet in contact_sheets(cells)[:1]:
         sheet.save(path)

@@ -15,7 +15,7 @@ from PIL import Image
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.metadata import png_bytes, read_metadata
-from analogen.recall import recall
+from analogen.reproduce import recall
 from analogen.types import Request
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analogen.errors import UserError
-from analogen.metadata import file_mark, read_metadata
+from analogen.metadata import file_fingerprint, read_metadata
 from analogen.request_schema import TYPES, checked_value
 
 # Settings of a record that count candidates: one picture is one of them.
@@ -61,7 +61,7 @@ def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Seque
     for file, mark in zip(given, marks, strict=True):
         if not file.is_file():
             raise FileNotFoundError(f"{file}: no such file: check the name")
-        if file_mark(file)["sha256"] != mark["sha256"]:
+        if file_fingerprint(file)["sha256"] != mark["sha256"]:
             raise UserError(
                 f"--{flag} {file}: is not the file that {path.name} was made of ({mark['name'][:80]!r}, sha256 "
                 f"{mark['sha256'][:12]}): find that one, or leave --recall out"

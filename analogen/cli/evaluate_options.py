@@ -89,7 +89,7 @@ def run_errors() -> Iterator[None]:
         raise RunError(f"{error}; what was answered is kept, run the same again") from error
 
 
-def list_refused(refused: Sequence[dict[str, str]]) -> int:
+def report_unreadable_rows(refused: Sequence[dict[str, str]]) -> int:
     """Say what could not be read, on both streams. Returns the exit code."""
     if refused:
         click.echo(json.dumps({"refused": list(refused)}))
