@@ -1,6 +1,6 @@
 """Analogical image generation: keep a picture's relational logic, change its subject.
 
-The public names below are resolved on first use, so that `import analogen` stays free of torch.
+The public names below are imported when they are first used, so that `import analogen` does not import torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analogen.batch.background import BatchRun, RunRow, RunStatus
     from analogen.batch.jobs import Job, JobStore
-    from analogen.batch.manifest import Manifest, Problem
+    from analogen.batch.manifest import Manifest
+    from analogen.batch.manifest_rows import Problem
     from analogen.device_lock import OneAtATime
     from analogen.errors import RunError, UserError
     from analogen.files import write_atomic
@@ -44,7 +45,7 @@ _HOMES = {
     "OneAtATime": "analogen.device_lock",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
-    "Problem": "analogen.batch.manifest",
+    "Problem": "analogen.batch.manifest_rows",
     "Reading": "analogen.similarity",
     "Request": "analogen.types",
     "Result": "analogen.types",

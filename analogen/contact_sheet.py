@@ -1,4 +1,4 @@
-"""Contact sheets: the references first, then every picture with its caption."""
+"""Draws contact sheets: the references first, then every picture with its caption."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAPER, INK, MARK = "#ffffff", "#222222", "#d9822b"
 
 
 class Cell(NamedTuple):
-    """One picture of a sheet; `caption` may hold several lines, `marked` puts a coloured frame around it."""
+    """One picture of a contact sheet. caption: may have several lines. marked: draw a coloured frame around it."""
 
     image: Image.Image
     caption: str
@@ -21,7 +21,7 @@ class Cell(NamedTuple):
 
 
 def contact_sheets(cells: Sequence[Cell], columns: int = 6) -> list[Image.Image]:
-    """Pages of at most MAX_PER_PAGE pictures, each fitted whole into a square cell over its caption.
+    """Draw pages of at most MAX_PER_PAGE pictures, each fitted into a square cell above its caption.
 
     Raises ValueError if there are no cells.
     """
@@ -55,7 +55,7 @@ def _page(cells: Sequence[Cell], columns: int) -> Image.Image:
 
 
 def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, cut with an ellipsis where it would run out of its cell."""
+    """The text, shortened with an ellipsis if it is wider than its cell."""
     if font.getlength(text) <= CELL_PX:
         return text
     while text and font.getlength(text + "...") > CELL_PX:

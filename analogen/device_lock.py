@@ -1,4 +1,4 @@
-"""A big model by turns: the threads of a batch, and the studio's Create, Batch and pages, share one pipeline."""
+"""Lets several threads share one model: only one of them uses it at a time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ POLL_SECONDS = 0.2
 
 
 class OneAtATime(Stages):
-    """Stages of which no two run at once, whatever thread calls: a diffusers pipeline keeps its schedule, an adapter
-    its strength, and the device its choice of models while they work.
+    """Stages of which only one runs at a time, whatever thread calls.
 
-    Whoever waits tells so by its progress ("wait"), which may raise to give up.
+    Needed for diffusers pipelines: a pipeline holds its schedule, an adapter its strength, and the device its loaded
+    models while they work. A waiting thread calls its `progress` with "wait"; that may raise an exception to give up.
     """
 
     def __init__(self, stages: Stages) -> None:
@@ -30,12 +30,15 @@ class OneAtATime(Stages):
 
     @classmethod
     def where_needed(cls, stages: Stages, model: str) -> Stages:
-        """The stages of a model for several threads. mini keeps nothing between its steps: its calls may run side by
-        side, and somebody who waits for a single picture need not wait for a batch's."""
+        """The stages of a model, locked if it needs a lock.
+
+        mini needs none: it holds no state between its steps, so its calls may run side by side, and a single picture
+        does not wait for a batch.
+        """
         return stages if find_model(model).is_mini or isinstance(stages, cls) else cls(stages)
 
     @contextmanager
-    def _turn(self, progress: Progress | None = None) -> Iterator[None]:
+    def _locked(self, progress: Progress | None = None) -> Iterator[None]:
         while not self._lock.acquire(timeout=POLL_SECONDS):
             if progress is not None:
                 progress("wait", 0, 1)
@@ -45,24 +48,24 @@ class OneAtATime(Stages):
             self._lock.release()
 
     def prepare(self, request: Any, images: dict[Path, Image] | None = None, watch: Any = None) -> Any:
-        """Reads files, and so waits for nobody."""
+        """Read the files of one request; this uses no model and needs no lock."""
         return self._stages.prepare(request, images, watch)
 
     def understand(self, references: Sequence[Image], words: str | None = None) -> Any:
-        with self._turn():
+        with self._locked():
             return self._stages.understand(references, words)
 
     def compose(
         self, prepared: Sequence[Any], progress: Progress | None = None, watch: Any = None, preview: Any = None
     ) -> Sequence[Any]:
-        with self._turn(progress):
+        with self._locked(progress):
             return self._stages.compose(prepared, progress, watch, preview)
 
     def finish(self, composed: Any, progress: Progress | None = None, watch: Any = None) -> Iterator[Candidate]:
-        """A turn per candidate: what is saved in between keeps nobody waiting."""
+        """Hold the lock for one candidate at a time, so that saving a picture does not block other threads."""
         candidates = self._stages.finish(composed, progress, watch)
         while True:
-            with self._turn(progress):
+            with self._locked(progress):
                 candidate = next(candidates, None)
             if candidate is None:
                 return

@@ -1,7 +1,7 @@
-"""Big models, stage by stage: the reference's logic becomes a prompt, an instruction, a layout or adapter tokens.
+"""The generator for diffusion models such as SDXL and FLUX: the stages of `Generator`, prepare -> compose -> finish.
 
-`Painting` goes the way of `Generator`: prepare -> compose -> finish, many requests at once. Each stage takes all rows
-before the next one starts, so that on a small GPU each model is brought there once for a chunk.
+The reference's relation reaches the model as a prompt, an instruction, a layout or adapter tokens. Each stage takes all
+requests of a batch before the next one starts, so that on a small GPU each model is moved there once for a chunk.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from analogen.art_selection import ArtSelection, select_art
+from analogen.composition import compose_scenes, plan_candidates
 from analogen.conditioning import Conditioning
 from analogen.errors import UserError, user_errors
-from analogen.generator import ArtSelection, compose_scenes, plan_candidates, select_art
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter.families import check_kind
 from analogen.pipelines.adapter.model import load_adapter
@@ -26,9 +27,8 @@ from analogen.pipelines.diffusion.layout import MODES, control_picture, known_co
 from analogen.pipelines.diffusion.loading import Loaded, load_control, load_pipeline
 from analogen.pipelines.diffusion.memory_check import check_room
 from analogen.pipelines.diffusion.runtime import Lora, Running
-from analogen.pipelines.diffusion.sampler import Painter, Use
-from analogen.pipelines.diffusion.sampler import Painting as CandidatePlan
-from analogen.reference_reader import Reader, load_reference_reader
+from analogen.pipelines.diffusion.sampler import Painter, Painting, Use
+from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image
@@ -41,31 +41,39 @@ from analogen.scoring import ranked
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import Candidate, Request
 
-REFERENCE_PX = 1024  # references are kept no larger: no model here reads more
+REFERENCE_PX = 1024  # longest side of a reference in memory; no model here reads more
 START_STRENGTH, CONTROL_STRENGTH = 0.75, 0.8
 
 
 @dataclass(frozen=True)
-class Brief(Prepared):
-    """A request whose files have been read. subject: what the prompt says; casting: where mini lays out."""
+class PreparedPrompt(Prepared):
+    """A request whose references have been read.
+
+    subject    The subject's name in the prompt.
+    selection  The art of the layout, None without --layout.
+    """
 
     subject: str
     selection: ArtSelection | None
 
 
 @dataclass(frozen=True)
-class Pictures(Composed):
-    """A request with its candidates painted; pictures[i] and scenes[i] are of request.candidate_seeds[i]."""
+class GeneratedPictures(Composed):
+    """A request with its generated candidates; pictures[i] and scenes[i] belong to request.candidate_seeds[i].
+
+    scenes: the layouts, None where there is none.
+    """
 
     prompt: str
     pictures: tuple[Image.Image, ...]
     scenes: tuple[Scene | None, ...]
 
 
-class Painting(Stages):
-    """A big model, loaded once, for all requests that agree in `Request.loaded_with`.
+class DiffusionGenerator(Stages):
+    """Generates pictures with a diffusion model; loaded once, for all requests with the same `Request.loaded_with`.
 
-    Raises UserError for what cannot be had, before anything is downloaded where it can be known.
+    Raises UserError for a model, adapter or device that cannot be used; where that is known before the download,
+    nothing is downloaded.
     """
 
     def __init__(self, request: Request) -> None:
@@ -78,7 +86,7 @@ class Painting(Stages):
             running = Running(
                 request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras
             )  # fmt: skip
-            # Small files first: what is wrong with them is known before gigabytes are read.
+            # Small files are read first, so that a bad one is reported before gigabytes are loaded.
             adapter = None if request.adapter is None else load_adapter(request.adapter)
             if adapter is not None:
                 check_kind(adapter.config.family, row.kind, row.name)
@@ -89,23 +97,23 @@ class Painting(Stages):
             mode = MODES.get((self.loaded.kind.name, request.control or ""))
             self.painter = Painter(self.loaded, control, mode, adapter)
             named = str(dtype).removeprefix("torch.")
-            self.reader: Reader = load_reference_reader(residency, named, request.encoder, request.captioner)
-        self._mini = _Mini() if request.layout else None
+            self.reader: ReferenceReader = load_reference_reader(residency, named, request.encoder, request.captioner)
+        self._layouts = _LayoutComposer() if request.layout else None
 
     def prepare(
         self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
-    ) -> Brief:
+    ) -> PreparedPrompt:
         images = {} if images is None else images
         with (watch or Stopwatch())("read"), user_errors():
             if self.loaded.kind.takes == "picture" and not request.references:
-                raise UserError(f"{self.model} edits a reference, and none came: give a picture with --reference")
+                raise UserError(f"{self.model} edits a reference, and none was given: name a picture with --reference")
             for path in request.references:
                 if path not in images:
                     images[path] = read_image(path).image
                     images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
-            selection = None if self._mini is None else self._mini.cast(request)
+            selection = None if self._layouts is None else self._layouts.select_art(request)
         subject = request.subject or (selection.subject if selection else "")
-        return Brief(request, tuple(images[path] for path in request.references), subject, selection)
+        return PreparedPrompt(request, tuple(images[path] for path in request.references), subject, selection)
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         (found,) = self.reader.read([(references, words)])
@@ -113,11 +121,11 @@ class Painting(Stages):
 
     def compose(
         self,
-        prepared: Sequence[Brief],
+        prepared: Sequence[PreparedPrompt],
         progress: Progress | None = None,
         watch: Stopwatch | None = None,
         preview: Preview | None = None,
-    ) -> list[Pictures]:
+    ) -> list[GeneratedPictures]:
         if not prepared:
             return []
         watch = watch or Stopwatch()
@@ -125,19 +133,19 @@ class Painting(Stages):
         request = prepared[0].request
         with user_errors():
             with watch("encode"):
-                conditioning = self.reader.read(
+                conditionings = self.reader.read(
                     [(one.references, one.request.relation) for one in prepared],
                     [one.request.reference_weights for one in prepared],
                 )
             with watch("prompt"):
-                prompts = self._prompts(prepared, conditioning)
+                prompts = self._prompts(prepared, conditionings)
             with watch("layout"):
                 scenes = [
-                    self._scenes(one, found, request) for one, found in zip(prepared, conditioning, strict=True)
+                    self._scenes(one, found, request) for one, found in zip(prepared, conditionings, strict=True)
                 ]  # fmt: skip
             rows = [
                 row
-                for one, found, prompt, laid in zip(prepared, conditioning, prompts, scenes, strict=True)
+                for one, found, prompt, laid in zip(prepared, conditionings, prompts, scenes, strict=True)
                 for row in self._rows(one, found, prompt, laid)
             ]
             if self.painter.attached is not None:
@@ -153,15 +161,15 @@ class Painting(Stages):
                 except MemoryError as error:
                     raise UserError(_no_memory(request, error)) from error
         return [
-            Pictures(
+            GeneratedPictures(
                 one.request, found, one.subject, self._notes(one, found), prompt,
                 tuple(next(painted) for _ in one.request.candidate_seeds), tuple(laid),
             )
-            for one, found, prompt, laid in zip(prepared, conditioning, prompts, scenes, strict=True)
+            for one, found, prompt, laid in zip(prepared, conditionings, prompts, scenes, strict=True)
         ]  # fmt: skip
 
     def finish(
-        self, composed: Pictures, progress: Progress | None = None, watch: Stopwatch | None = None
+        self, composed: GeneratedPictures, progress: Progress | None = None, watch: Stopwatch | None = None
     ) -> Iterator[Candidate]:
         with (watch or Stopwatch())("score"), user_errors():
             scores = self.reader.score(composed.pictures, composed.conditioning, composed.subject)
@@ -169,56 +177,56 @@ class Painting(Stages):
             seed = composed.request.candidate_seeds[index]
             yield Candidate(composed.pictures[index], seed, scores[index], rank, composed.scenes[index])
 
-    def _prompts(self, prepared: Sequence[Brief], conditioning: Sequence[Conditioning]) -> list[str]:
+    def _prompts(self, prepared: Sequence[PreparedPrompt], conditionings: Sequence[Conditioning]) -> list[str]:
         subjects = [one.subject for one in prepared]
         if prepared[0].request.relation_scale == 0:
             prompts = [with_article(subject) for subject in subjects]
         elif self.loaded.kind.takes == "picture":
             prompts = [
                 instruct(found.found.caption, one.subject, one.request.other)
-                for one, found in zip(prepared, conditioning, strict=True)
+                for one, found in zip(prepared, conditionings, strict=True)
             ]
         else:
-            prompts = self.reader.prompts(conditioning, subjects, [one.request.other for one in prepared])
+            prompts = self.reader.prompts(conditionings, subjects, [one.request.other for one in prepared])
         return [
             f"{prompt}, {one.request.style}" if one.request.style else prompt
             for prompt, one in zip(prompts, prepared, strict=True)
         ]
 
-    def _scenes(self, one: Brief, found: Conditioning, request: Request) -> list[Scene | None]:
-        if self._mini is None or one.selection is None:
+    def _scenes(self, one: PreparedPrompt, found: Conditioning, request: Request) -> list[Scene | None]:
+        if self._layouts is None or one.selection is None:
             return [None for _ in one.request.candidate_seeds]
-        return list(self._mini.compose(one.request, found, one.selection))
+        return list(self._layouts.compose(one.request, found, one.selection))
 
     def _rows(
-        self, one: Brief, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
-    ) -> Iterator[CandidatePlan]:
+        self, one: PreparedPrompt, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
+    ) -> Iterator[Painting]:
         request, kind = one.request, self.loaded.kind
         width, height = request.width, request.height
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
             picture = one.references[_edited(request)] if kind.takes == "picture" else None
-            if scene is not None and self._mini is not None and one.selection is not None:
-                cast = self._mini.cast_of(one.selection)
+            if scene is not None and self._layouts is not None and one.selection is not None:
+                cast = self._layouts.cast_of(one.selection)
                 if request.control:
                     picture = control_picture(scene, cast, width, height, request.control)
                 else:
                     picture = start_picture(scene, cast, width, height)
             relation = found.relation if request.relation_scale else None
-            yield CandidatePlan(prompt, seed, width, height, request.negative_prompt, picture, relation)
+            yield Painting(prompt, seed, width, height, request.negative_prompt, picture, relation)
 
     def _use(self, request: Request) -> Use:
         if request.layout:
             return "control" if request.control else "start"
         return "edit" if self.loaded.kind.takes == "picture" else "nothing"
 
-    def _notes(self, one: Brief, found: Conditioning) -> tuple[str, ...]:
+    def _notes(self, one: PreparedPrompt, found: Conditioning) -> tuple[str, ...]:
         notes = [*self.loaded.notes, *found.notes]
         if one.selection is not None:
             notes += [note for note in one.selection.notes if "--negative-prompt" not in note]
         request = one.request
         if self.loaded.kind.takes == "picture" and len(request.references) > 1:
             which = "the reference of the largest weight" if request.reference_weights else "the first reference"
-            notes.append(f"{self.model} edits {which}; the others were read for their logic only")
+            notes.append(f"{self.model} edits {which}; the others were only read for their logic")
         if self.painter.attached is None and request.relation_scale not in (0, 1):
             notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
         return tuple(notes)
@@ -230,24 +238,24 @@ def _strength_of(request: Request) -> Strength:
 
 
 def _edited(request: Request) -> int:
-    """The number of the reference that an edit model works on."""
+    """The index of the reference that an edit model works on."""
     weights = request.reference_weights
     return weights.index(max(weights)) if weights else 0
 
 
-class _Mini:
-    """mini's half of a layout: who plays, and where."""
+class _LayoutComposer:
+    """Composes layouts with mini: chooses the art and composes the scenes."""
 
     def __init__(self) -> None:
         self.encoder, self.composer, self.library = load_mini(), load_composer(), ArtLibrary.shipped()
 
-    def cast(self, request: Request) -> ArtSelection:
-        """The style of a big model is words, not an art family."""
+    def select_art(self, request: Request) -> ArtSelection:
+        """The art for a layout; the request's style is a text for the prompt here, not an art family."""
         return select_art(replace(request, style=None), self.library, self.encoder)
 
     def compose(self, request: Request, found: Conditioning, selection: ArtSelection) -> Iterator[Scene]:
-        rows = plan_candidates(request, found, selection, self.library)
-        for scene in compose_scenes(rows, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
+        plans = plan_candidates(request, found, selection, self.library)
+        for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
             yield scene if selection.drawable else with_stand_ins(scene)
 
     def cast_of(self, selection: ArtSelection) -> Cast:
@@ -261,8 +269,8 @@ def _control_of(request: Request, loaded: Loaded, dtype: torch.dtype) -> torch.n
 
 
 def _no_memory(request: Request, error: MemoryError) -> str:
-    """What would help, of what has not been tried."""
-    ways = [
+    """An error message with the flags that save memory and have not been given."""
+    flags = [
         flag
         for flag, tried in (
             ("--cpu-offload model", request.cpu_offload is not None),
@@ -273,4 +281,4 @@ def _no_memory(request: Request, error: MemoryError) -> str:
         if not tried
     ]
     smaller = f"--width {request.width // 2} --height {request.height // 2}"
-    return f"{request.model}: {error}: try {', '.join([*ways, smaller])}"
+    return f"{request.model}: {error}: try {', '.join([*flags, smaller])}"

@@ -1,4 +1,4 @@
-"""What the command line prints as one line, without a traceback."""
+"""Exceptions that the command line prints as one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,31 +7,28 @@ from contextlib import contextmanager
 
 
 def plain_line(text: str) -> str:
-    """One line of signs that can be shown: a file's name may hold line breaks and a terminal's commands."""
+    """The text as one printable line: a file name may hold line breaks and control characters."""
     line = "".join(" " if sign.isspace() else sign for sign in text)
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in line)
 
 
 class UserError(ValueError):
-    """Bad input or usage: the message says what came, what is expected and what to do. Exit code 2.
-
-    One line whatever came, see `plain_line`.
-    """
+    """Bad input or usage. The message is one line: what was given, what is expected, what to do. Exit code 2."""
 
     def __init__(self, message: str) -> None:
         super().__init__(plain_line(message))
 
 
 class RunError(RuntimeError):
-    """A failure while running that is not the user's input: a full disk, a lost device. Exit code 1."""
+    """A failure while running that the input did not cause, such as a full disk or a lost device. Exit code 1."""
 
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn the ValueError and FileNotFoundError that relsim and pipelines raise for bad input into UserError, and
-    the ImportError that names a missing extra.
+    """Turn ValueError, FileNotFoundError and ImportError into UserError.
 
-    Put it around border checks only; around a whole run it would hide our own slips.
+    relsim and pipelines raise the first two for bad input, and the third for a missing extra. Use it around checks of
+    the input only: around a whole run it would hide our own bugs.
     """
     try:
         yield

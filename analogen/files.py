@@ -1,4 +1,4 @@
-"""Where pictures go, and writing them so that no reader ever sees half a file."""
+"""Output paths, and atomic writing of files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from analogen.errors import RunError, UserError
 
 
 def output_paths(output: str | Path, count: int) -> list[Path]:
-    """The PNG files that `--output` means for `count` pictures; nothing is written.
+    """The paths of `count` PNG files for `--output`; nothing is written.
 
-    An existing folder, a path without suffix or one that ends in "/" is a folder: 0000.png, 0001.png, ...,
-    going on after the numbers already there. A .png path is that file, or stem-0000.png, ... for more than one,
-    and is overwritten. Raises UserError for another suffix or for a file where a folder is needed.
+    An existing folder, a path without a suffix and a path that ends in "/" are folders: the files are 0000.png,
+    0001.png, ..., and continue after the numbers that are there. A .png path is that file, or stem-0000.png, ... for
+    several pictures; existing files are overwritten.
+    Raises UserError for another suffix, or for a file where a folder is needed.
     """
     path = Path(output)
     is_folder = path.is_dir() or not path.suffix or str(output).endswith(("/", os.sep))
@@ -45,7 +46,7 @@ def _next_number(folder: Path) -> int:
 
 
 def sheet_path(pictures: list[Path], page: int = 0) -> Path:
-    """The contact sheet's file beside the pictures: sheet.png in a fresh folder, else named after the first one."""
+    """The path of a contact sheet beside the pictures: sheet.png in a new folder, else named after the first."""
     first = pictures[0]
     numbered = re.fullmatch(r"\d{4,9}", first.stem)
     if numbered:
@@ -56,7 +57,7 @@ def sheet_path(pictures: list[Path], page: int = 0) -> Path:
 
 
 def check_output(paths: list[Path]) -> None:
-    """Try to write where `paths` lie, and leave no trace: not even the folders made for the trial.
+    """Check that files can be written in the folder of `paths`. Leaves nothing behind, not even the folders it made.
 
     Raises UserError if the folder cannot be made or written, its disk is full, or a target is a folder.
     """
@@ -82,10 +83,10 @@ def check_output(paths: list[Path]) -> None:
 
 
 def write_atomic(path: Path, data: bytes | Iterable[bytes], make_folder: bool = True) -> None:
-    """Write a whole file or nothing: temporary file in the same folder, fsync, rename.
+    """Write a whole file or nothing, by a temporary file in the same folder, fsync and rename.
 
-    data: the content, or its parts one after the other; make_folder: make missing folders, without it a missing one is
-    a failure. Raises RunError for a full disk or any other failure; nothing half-written stays.
+    data: the content, or its parts in order. make_folder: make missing folders; without it a missing folder is an
+    error. Raises RunError for a full disk or any other failure; no partial file stays.
     """
     try:
         if make_folder:
@@ -101,7 +102,7 @@ def write_atomic(path: Path, data: bytes | Iterable[bytes], make_folder: bool = 
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what `write_atomic` left in a folder when its process was killed. Nobody may be writing there."""
+    """Delete the temporary files of a `write_atomic` that was killed. No process may be writing in the folder."""
     for path in folder.glob(".*.tmp"):
         if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
             with contextlib.suppress(OSError):
@@ -110,9 +111,9 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _temporary(path: Path) -> Iterator[tuple[int, Path]]:
-    """An open new file beside `path`, removed at the end if it is still there under its own name."""
+    """Open a new temporary file beside `path`; it is removed at the end if it was not renamed."""
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    # Not mkstemp: its files are readable by nobody else, and a finished picture should follow the umask.
+    # Not mkstemp, which allows only the owner to read: finished pictures should follow the umask.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         yield descriptor, temporary
@@ -128,7 +129,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can open folders."""
+    """Make the rename durable, on systems that can open folders."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

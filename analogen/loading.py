@@ -1,4 +1,4 @@
-"""From a request to the stages that carry it out: mini's, or a big model's."""
+"""Loads the generator that a request asks for: mini, or a diffusion model."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from analogen.types import Request
 
 
 def load_generator(request: Request) -> Stages:
-    """The model that a request asks for, ready for all requests that agree with it in `Request.loaded_with`.
+    """Load the model that a request asks for; it serves all requests with the same `Request.loaded_with`.
 
-    Raises UserError for what cannot be had.
+    Raises UserError for a model, adapter or device that cannot be used.
     """
     if find_model(request.model).is_mini:
         return Generator(request.model, request.device, request.dtype)
-    from analogen.diffusion_generator import Painting  # diffusers and all its kin: mini's start must not wait for them
+    from analogen.diffusion_generator import DiffusionGenerator  # imports diffusers' pipelines, which mini does without
 
-    return Painting(request)
+    return DiffusionGenerator(request)

@@ -1,7 +1,7 @@
-"""What a PNG says about its making: a line that other tools read, and a JSON record of our own.
+"""Writes and reads the metadata of a PNG: a `parameters` line as other tools read it, and a JSON record of our own.
 
-`parameters` follows the convention of A1111 and its kin; `analogen` holds everything that makes the picture
-again. References appear by file name and hash only: paths say more about a user than a picture should.
+`parameters` follows the convention of A1111; `analogen` holds everything that is needed to make the picture again.
+References are named by file name and hash, not by path, since paths are private.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MAX_RECORD_BYTES = 256 * 1024
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Keys of a record and the types that a reader may rely on.
+# The keys that every record has, and the types of their values.
 _SHAPE: dict[str, type] = {
     "schema": int,
     "version": str,
@@ -40,7 +40,7 @@ _SHAPE: dict[str, type] = {
 }
 
 
-# What decides a big model's picture; attention, offload and compilation are the machine's business.
+# The settings of a diffusion model that change its picture; attention, offload and compilation do not.
 _DIFFUSION_SETTINGS = (
     "layout", "encoder", "captioner", "adapter", "adapter_strength", "lora", "control", "control_model", "strength",
     "quantize", "dtype",
@@ -61,13 +61,13 @@ def _diffusion_settings(request: Request) -> dict[str, Any]:
 
 
 def _portable_name(name: str) -> str:
-    """A hub id as it is; of a file or folder on this machine the name alone."""
+    """A hub id unchanged; for a file or folder on this machine only its name."""
     path = Path(name)
     return path.name if path.is_absolute() or path.exists() else name
 
 
 def file_fingerprint(path: Path) -> dict[str, str]:
-    """A file by name and sha256, without its folder."""
+    """The name and sha256 of a file, without its folder."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -76,7 +76,7 @@ def file_fingerprint(path: Path) -> dict[str, str]:
 
 
 def make_record(request: Request, result: Result, candidate: Candidate) -> dict[str, Any]:
-    """The JSON record of one picture: `seed` alone, with one candidate and these settings, makes it again."""
+    """The JSON record of one picture. Its `seed` with these settings and a single candidate makes it again."""
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "version": version("analogen"),
@@ -109,7 +109,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
 
 
 def parameters_line(record: dict[str, Any]) -> str:
-    """The record in the style that A1111 made common: prompt, negative prompt, settings."""
+    """The record in the format of A1111: prompt, negative prompt, settings."""
     settings = record["settings"]
     caption: str = record["relation"]["caption"]
     lines = [caption.replace("{subject}", record["subject"]).replace("{other}", settings["other"] or "things")]
@@ -128,7 +128,7 @@ def parameters_line(record: dict[str, Any]) -> str:
 
 
 def png_bytes(image: Image, record: dict[str, Any] | None) -> bytes:
-    """The picture as a PNG file; without a record it carries no text at all."""
+    """Encode the picture as PNG; without a record the file has no text chunks."""
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
@@ -143,10 +143,10 @@ def png_bytes(image: Image, record: dict[str, Any] | None) -> bytes:
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """The record of a PNG that analogen made, as plain data.
+    """Read the record of a PNG that analogen made, as plain data.
 
-    The file may come from anyone: pixels are not decoded, the record is capped at MAX_RECORD_BYTES, and its
-    keys and types are checked. Raises UserError (FileNotFoundError if missing) with one line otherwise.
+    The file is not trusted: pixels are not decoded, a record over MAX_RECORD_BYTES is refused, and its keys and types
+    are checked. Raises UserError, with one line, for a file without a valid record; FileNotFoundError if there is none.
     """
     path = Path(path)
     try:
@@ -165,7 +165,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         found = record.get("schema") if isinstance(record, dict) else None
         raise UserError(f"{path}: its analogen record has schema {found!r:.40}, expected {SCHEMA}: update analogen")
     for key, kind in _SHAPE.items():
-        # bool is an int to isinstance, and to nobody who reads a seed.
+        # isinstance accepts bool as an int, and a seed must not be one.
         if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
             raise UserError(f"{path}: its analogen record lacks a proper {key!r}: take the picture as it was saved")
     return record
@@ -176,7 +176,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _find_text(path: Path, file: BinaryIO) -> str:
-    """The text of the chunk named analogen."""
+    """The text of the PNG chunk named analogen."""
     if file.read(8) != _SIGNATURE:
         raise UserError(f"{path}: is not a PNG, and only PNG files carry an analogen record")
     while len(head := file.read(8)) == 8:

@@ -1,4 +1,4 @@
-"""The models that a user can name: a row each for the published ones, and any other by its folder or hub id."""
+"""The catalogue of models: one row for each published model, any other by its folder or hub id; and devices."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ MINI_SIDES_PX = (64, 4096)
 
 @dataclass(frozen=True)
 class Model:
-    """What is known of a model before anything of it is loaded.
+    """A model that --model can name, before it is loaded.
 
-    kind      Of `analogen.pipelines.diffusion.kinds`; "" where only its files, not fetched yet, will tell.
-    parts     Millions of parameters by component, counted from the real classes (tests/analogen/test_models.py).
-    gated     The hub hands it out only to users who have accepted its licence there.
-    side_px   Of the square that it makes where no size is asked for.
+    name      What the user types.
+    base      Hub id or folder of its files.
+    route     How the relation reaches it.
+    use       What it is good for.
+    kind      Name in `analogen.pipelines.diffusion.kinds`; "" if that is known only after the download.
+    parts     Millions of parameters by component, counted from the real classes.
+    gated     Whether the hub asks users to accept the licence first.
+    side_px   Default width and height.
     """
 
     name: str
@@ -41,7 +45,7 @@ class Model:
 
     @property
     def edits(self) -> bool:
-        """Whether it is known to work on the reference itself."""
+        """Whether it edits the reference itself, as far as is known."""
         return self.route == _EDIT
 
     def weight_gb(self, bytes_each: float, together: bool = True) -> float:
@@ -50,7 +54,7 @@ class Model:
         return (sum(sizes) if together else max(sizes)) * bytes_each / 1000
 
     def check_size(self, width: int, height: int) -> None:
-        """Raises UserError for a size that it cannot make, naming the nearest one."""
+        """Raises UserError for a size that the model cannot make; the message names the nearest one."""
         if self.is_mini:
             low, high = MINI_SIDES_PX
             for name, side in (("width", width), ("height", height)):
@@ -121,14 +125,14 @@ MODELS = (
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """ " (did you mean ...?)" for a mistyped word, or "" if nothing comes near."""
+    """ " (did you mean ...?)" for a mistyped word, "" if no known word is similar."""
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 @lru_cache(maxsize=64)
 def find_model(name: str) -> Model:
-    """The model of a name in the catalogue, a folder, or a hub id. Raises UserError for anything else."""
+    """Find a model by its name in the catalogue, its folder or its hub id. Raises UserError for anything else."""
     rows = {model.name: model for model in MODELS}
     if name in rows:
         return rows[name]
@@ -156,7 +160,7 @@ def _in_folder(name: str) -> Model:
 
 
 def _side_px(folder: str) -> int | None:
-    """The side that a UNet's folder says it was trained on; None where it says nothing."""
+    """The side in pixels that a UNet was trained on, from its config; None if the config does not say."""
     try:
         unet, vae = (
             json.loads((Path(folder) / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae")
@@ -168,15 +172,15 @@ def _side_px(folder: str) -> int | None:
 
 
 def check_device(name: str) -> None:
-    """Raises UserError for anything but auto, cpu, mps, cuda and cuda:N; whether it is there, `pick_device` knows."""
+    """Raises UserError for anything but auto, cpu, mps, cuda and cuda:N. `pick_device` checks that it exists."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name):
         raise UserError(f"--device is {name!r}: expected auto, cpu, cuda, cuda:0, ... or mps")
 
 
 def pick_device(name: str) -> str:
-    """The device for torch: "auto" takes an accelerator if there is one. Imports torch.
+    """The torch device of a name; "auto" takes an accelerator if there is one. Imports torch.
 
-    Raises UserError for a device that this machine lacks.
+    Raises UserError for a device that this machine does not have.
     """
     check_device(name)
     import torch

@@ -1,4 +1,4 @@
-"""A gallery held open for many searches: pictures in a LanceDB table, found by their logic, their looks, or both."""
+"""Searches a gallery of pictures by relation, by looks, or by both. The pictures are in a LanceDB table."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ MAX_FOUND = 10_000
 
 @dataclass(frozen=True)
 class FoundPicture:
-    """One picture of a gallery. score: what the order follows; relation, attribute: cosines to what was asked for,
-    the latter None for words alone; thumbnail: JPEG."""
+    """One picture of a gallery.
+
+    score                What the results are sorted by.
+    relation, attribute  Cosines to the query; attribute is None if the query is words only.
+    thumbnail            JPEG.
+    """
 
     path: Path
     score: float
@@ -30,7 +34,7 @@ class FoundPicture:
 
 @dataclass(frozen=True)
 class Indexed:
-    """What came into a gallery. refused: path and reason of every file that could not be read."""
+    """What `PictureGallery.make` did. refused: (path, reason) of each file that could not be read."""
 
     added: int
     unchanged: int
@@ -39,9 +43,10 @@ class Indexed:
 
 
 class PictureGallery:
-    """An open gallery with its encoder; threads may share it.
+    """An open gallery with its encoder, for many searches. Several threads may share it.
 
-    `open` and `make` raise UserError with one line: no gallery there, another encoder's, LanceDB missing.
+    `open` and `make` raise UserError if there is no gallery, if it belongs to another encoder, or if LanceDB is not
+    installed.
     """
 
     def __init__(self, uri: str, encoder: RelationalEncoder) -> None:
@@ -56,7 +61,7 @@ class PictureGallery:
 
     @classmethod
     def open(cls, uri: str | Path, device: str = "auto") -> PictureGallery:
-        """A gallery that exists, with the encoder that made it."""
+        """Open an existing gallery, with the encoder that made it."""
         with user_errors():
             from analogen.relsim.gallery.indexing import about_of
             from analogen.relsim.gallery.store import Gallery
@@ -69,7 +74,7 @@ class PictureGallery:
 
     @classmethod
     def make(cls, uri: str | Path, folders: Sequence[Path], device: str = "auto") -> tuple[PictureGallery, Indexed]:
-        """A gallery of all pictures in the folders, made or brought up to date: what is known already is left."""
+        """Make a gallery of all pictures in the folders, or update it; unchanged pictures are not read again."""
         with user_errors():
             from analogen.relsim.gallery.indexing import about_of, add
             from analogen.relsim.gallery.store import Gallery
@@ -95,10 +100,10 @@ class PictureGallery:
         weight: float = 0.5,
         looks: float = 0.0,
     ) -> list[FoundPicture]:
-        """The pictures that come nearest, best first.
+        """Find the most similar pictures, best first.
 
-        words: the logic in anonymous words. weight: of the pictures where there are words too. looks: 0 asks for the
-        same logic whatever the looks, 1 for the same looks whatever the logic. Raises UserError for bad input.
+        words: relations as anonymous captions. weight: of the pictures if there are words too, [0, 1]. looks: [0, 1]; 0
+        searches by relation only, 1 by looks only. Raises UserError for bad input.
         """
         if not 1 <= top_k <= MAX_FOUND:
             raise UserError(f"{top_k} pictures were asked for: expected 1 to {MAX_FOUND}")
@@ -108,7 +113,7 @@ class PictureGallery:
             if not text.strip() or len(text) > 1000:
                 raise UserError(f"words of {len(text)} characters came: expected 1 to 1000")
         if not references and not words:
-            raise UserError("nothing says what to look for: give a picture, words or both")
+            raise UserError("the query is empty: give a picture, words or both")
         with user_errors():
             from analogen.relsim.gallery.ann import search_index
             from analogen.relsim.gallery.search import make_query
@@ -125,7 +130,7 @@ class PictureGallery:
         ]
 
     def _load(self) -> None:
-        """Read the vectors, anew if pictures were added or removed since, by whomever."""
+        """Read the vectors, again if another process has added or removed pictures."""
         from analogen.relsim.gallery.search import Searcher
 
         self._gallery.table.checkout_latest()

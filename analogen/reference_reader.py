@@ -1,7 +1,7 @@
-"""Who reads references, writes prompts and judges pictures for big models: an encoder, and a captioner if there is one.
+"""Reads references, writes prompts and scores pictures for diffusion models.
 
-With full-size models all of it is one vision-language model under several hats; with mini its nearest caption is
-filled in, and its own heads judge.
+At full size one vision-language model does all of this, as encoder and captioner with different adapters. With mini the
+nearest caption of its catalogue is filled in as the prompt, and its own heads score.
 """
 
 from __future__ import annotations
@@ -22,43 +22,50 @@ from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score
 from analogen.types import FoundRelation, Scores
 
-# The authors' own, for machines with an accelerator.
+# The checkpoints that the authors published, for machines with an accelerator.
 PUBLISHED_ENCODER = "thaoshibe/relsim-qwenvl25-lora"
 PUBLISHED_CAPTIONER = "thaoshibe/relsim-anonymous-caption-qwen25vl-lora"
-Asked = Sequence[tuple[Sequence[Image.Image], str | None]]
+Queries = Sequence[tuple[Sequence[Image.Image], str | None]]
 
 
-class Reader:
-    """captioner: None = the catalogue's nearest caption, filled in as it is, and the encoder's own subject score.
+class ReferenceReader:
+    """An encoder, with a captioner or without.
 
-    bring: called before the vision-language model runs, so that it sits on the device.
+    captioner: None uses the nearest caption of the catalogue, and the subject score of the encoder.
+    move_to_device: called before the vision-language model runs.
     """
 
     def __init__(
-        self, encoder: RelationalEncoder, captioner: Captioner | None = None, bring: Callable[[], None] = lambda: None
+        self,
+        encoder: RelationalEncoder,
+        captioner: Captioner | None = None,
+        move_to_device: Callable[[], None] = lambda: None,
     ) -> None:
-        self.encoder, self.captioner, self._bring = encoder, captioner, bring
+        self.encoder, self.captioner, self._move_to_device = encoder, captioner, move_to_device
         self._writer = PromptWriter(captioner.vlm) if captioner else None
         self._check = SubjectCheck(captioner.vlm) if captioner else None
         self._bank = Bank.load(SHIPPED)
 
-    def read(self, asked: Asked, weights: Sequence[Sequence[float]] | None = None) -> list[Conditioning]:
-        """What to keep, for each of several requests with pictures, words or both. The user's words are the caption;
-        else the captioner says the logic that all pictures of a request share. weights: of each request's pictures,
-        empty where all count the same; those that steer away are not shown to the captioner."""
-        self._bring()
-        weights = weights or [() for _ in asked]
+    def read(self, queries: Queries, weights: Sequence[Sequence[float]] | None = None) -> list[Conditioning]:
+        """Embed several requests at once, each with pictures, words or both.
+
+        The user's words are the caption; without words the captioner writes the logic that all pictures of a request
+        share. weights: of each request's pictures, empty where all count the same; pictures with a negative weight are
+        not shown to the captioner.
+        """
+        self._move_to_device()
+        weights = weights or [() for _ in queries]
         if isinstance(self.encoder, MiniEncoder):
-            conditioning = encode_relations(asked, self.encoder, weights=weights)
+            conditionings = encode_relations(queries, self.encoder, weights=weights)
         else:
-            conditioning = self._relations(asked, weights)
-        captions: list[str | None] = [words for _, words in asked]
+            conditionings = self._relations(queries, weights)
+        captions: list[str | None] = [words for _, words in queries]
         wordless = [row for row, words in enumerate(captions) if words is None]
         if self.captioner is not None and wordless:
             shown = [
                 [
                     picture
-                    for number, picture in enumerate(asked[row][0])
+                    for number, picture in enumerate(queries[row][0])
                     if not weights[row] or weights[row][number] > 0
                 ]
                 for row in wordless
@@ -67,22 +74,22 @@ class Reader:
                 captions[row] = answer
         return [
             found if caption is None else self._named(found, caption, len(references))
-            for found, caption, (references, _) in zip(conditioning, captions, asked, strict=True)
+            for found, caption, (references, _) in zip(conditionings, captions, queries, strict=True)
         ]
 
     def prompts(
-        self, conditioning: Sequence[Conditioning], subjects: Sequence[str], others: Sequence[str | None]
+        self, conditionings: Sequence[Conditioning], subjects: Sequence[str], others: Sequence[str | None]
     ) -> list[str]:
-        """What a text-to-image model is to paint, for each request."""
-        captions = [found.found.caption for found in conditioning]
+        """The prompt of each request, for a text-to-image model."""
+        captions = [found.found.caption for found in conditionings]
         if self._writer is None:
             return [fill(*row) for row in zip(captions, subjects, others, strict=True)]
-        self._bring()
+        self._move_to_device()
         return [prompt.text for prompt in self._writer.write(captions, subjects, others)]
 
     def score(self, pictures: Sequence[Image.Image], conditioning: Conditioning, subject: str) -> list[Scores]:
         """Scores of finished pictures, see analogen.scoring."""
-        self._bring()
+        self._move_to_device()
         pictures = list(pictures)
         relations, looks = self._look(pictures)
         if self._check is not None:
@@ -100,13 +107,13 @@ class Reader:
             return looked.relation, looked.attributes
         return self.encoder.embed(pictures), self.encoder.attributes(pictures)
 
-    def _relations(self, asked: Asked, weights: Sequence[Sequence[float]]) -> list[Conditioning]:
-        """By an encoder without calibration: how near the relation comes to its caption stands for confidence."""
-        pictures = {id(image): image for references, _ in asked for image in references}
+    def _relations(self, queries: Queries, weights: Sequence[Sequence[float]]) -> list[Conditioning]:
+        """Conditioning by an encoder without calibration: the cosine to the nearest caption is the confidence."""
+        pictures = {id(image): image for references, _ in queries for image in references}
         places = {key: place for place, key in enumerate(pictures)}
         relations, looks = self._look(list(pictures.values()))
-        conditioning = []
-        for (references, words), own_weights in zip(asked, weights, strict=True):
+        conditionings = []
+        for (references, words), own_weights in zip(queries, weights, strict=True):
             own = [places[id(image)] for image in references]
             said = None if words is None else self.encoder.embed_text([words])[0]
             if own:
@@ -116,12 +123,12 @@ class Reader:
                 relation = normalized(said)
             nearest = self._bank.nearest(relation)[0]
             found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
-            conditioning.append(Conditioning(relation, found, looks[own] if own else None))
-        return conditioning
+            conditionings.append(Conditioning(relation, found, looks[own] if own else None))
+        return conditionings
 
     def _captions(self, groups: Sequence[Sequence[Image.Image]]) -> list[str | None]:
-        """One caption for each group of pictures, None where no try was a caption."""
-        assert self.captioner is not None, "asked only where there is one"
+        """One caption for each group of pictures, None where the captioner's answers were no captions."""
+        assert self.captioner is not None, "called only with a captioner"
         captions: list[str | None] = [None] * len(groups)
         single = [row for row, group in enumerate(groups) if len(group) == 1]
         several = [row for row, group in enumerate(groups) if len(group) > 1]
@@ -136,34 +143,35 @@ class Reader:
 
     def _named(self, conditioning: Conditioning, caption: str, references: int) -> Conditioning:
         near = float(np.clip(self.encoder.embed_text([caption])[0] @ conditioning.relation, 0, 1))
-        # How sure mini is of its own reading says nothing of another's.
+        # A note on mini's confidence does not apply to another captioner's words.
         notes = conditioning.notes if self.captioner is None and references else ()
         return Conditioning(conditioning.relation, FoundRelation(caption, near), conditioning.looks, notes)
 
 
 def load_reference_reader(
     residency: Residency, dtype: str = "auto", encoder: str | None = None, captioner: str | None = None
-) -> Reader:
-    """The reader for a big model on the residency's device.
+) -> ReferenceReader:
+    """Load the reader for a diffusion model, on the same device.
 
-    encoder, captioner: "mini", a folder or a hub id. None: on an accelerator the authors' published checkpoints, on a
-    CPU mini, which reads drawings and needs nothing; a captioner is not looked for beside mini.
+    encoder, captioner: "mini", a folder or a hub id. None takes the authors' published checkpoints on an accelerator,
+    and mini on a CPU, which reads drawings and downloads nothing. With mini as the encoder there is no captioner unless
+    one is named.
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """
-    big = residency.device.type != "cpu"
-    encoder = encoder or (PUBLISHED_ENCODER if big else "mini")
+    on_accelerator = residency.device.type != "cpu"
+    encoder = encoder or (PUBLISHED_ENCODER if on_accelerator else "mini")
     captioner = captioner or ("mini" if encoder == "mini" else PUBLISHED_CAPTIONER)
-    # Loaded off the device, where residency brings it when its turn comes.
-    eyes = load_encoder(encoder, "cpu", dtype)
-    words = None if captioner == "mini" else load_captioner(captioner, "cpu", dtype)
-    vlms: list[Vlm] = [part.vlm for part in (eyes, words) if hasattr(part, "vlm")]  # type: ignore[union-attr]
+    # Loaded on the CPU; moved to the device when it is used.
+    image_encoder = load_encoder(encoder, "cpu", dtype)
+    text_writer = None if captioner == "mini" else load_captioner(captioner, "cpu", dtype)
+    vlms: list[Vlm] = [part.vlm for part in (image_encoder, text_writer) if hasattr(part, "vlm")]  # type: ignore[union-attr]
     names: dict[int, str] = {}
     for vlm in vlms:
         names.setdefault(id(vlm), "vlm" if not names else f"vlm_{len(names) + 1}")
         residency.add(names[id(vlm)], vlm.model)
 
-    def bring() -> None:
+    def move_to_device() -> None:
         for name in names.values():
             residency.bring(name)
 
-    return Reader(eyes, words, bring)
+    return ReferenceReader(image_encoder, text_writer, move_to_device)

@@ -1,6 +1,7 @@
-"""A picture's own record back into the request that made it. Records are data from anyone: checked.
+"""Makes a picture again: turns the record in a PNG back into its request.
 
-Which files it was made of the record says by hash only, so they have to be given, and have to be the same.
+The record names its references by hash, so the user has to give the same files. Records are not trusted: all values are
+checked.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from analogen.errors import UserError
 from analogen.metadata import file_fingerprint, read_metadata
 from analogen.request_schema import TYPES, checked_value
 
-# Settings of a record that count candidates: one picture is one of them.
+# Settings of the whole run, not of the one picture.
 _NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images"})
 
 
-def recall(path: Path, references: Sequence[Path], subject_image: Path | None) -> dict[str, Any]:
-    """The fields of a Request that makes the picture `path` again, alone.
+def request_fields(path: Path, references: Sequence[Path], subject_image: Path | None) -> dict[str, Any]:
+    """The fields of a Request that makes the picture `path` again.
 
     references, subject_image: the files that it was made of, in the same order. Raises UserError or
-    FileNotFoundError, one line, for a picture without a proper record and for other files.
+    FileNotFoundError, with one line, for a picture without a valid record and for other files.
     """
     record = read_metadata(path)
     marks = [_checked_mark(path, mark) for mark in record["references"]]
@@ -48,11 +49,11 @@ def recall(path: Path, references: Sequence[Path], subject_image: Path | None) -
 def _checked_mark(path: Path, mark: object) -> Mapping[str, str]:
     if isinstance(mark, dict) and all(isinstance(mark.get(key), str) for key in ("name", "sha256")):
         return mark
-    raise UserError(f"{path}: its record names a file in a strange way: take the picture as it was saved")
+    raise UserError(f"{path}: its record names a file without its name and hash: take the picture as it was saved")
 
 
 def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Sequence[Mapping[str, str]]) -> None:
-    """Raises UserError unless the files are those of the record."""
+    """Raises UserError if the files are not those of the record."""
     names = ", ".join(mark["name"][:80] for mark in marks) or "none"
     if len(given) != len(marks):
         raise UserError(

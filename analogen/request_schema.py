@@ -1,4 +1,4 @@
-"""Requests from plain values: a row of a manifest, the record in a picture, a form. Names and types are checked."""
+"""Builds requests from plain values, such as a row of a manifest; checks their names and types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analogen.errors import UserError
 from analogen.models import nearest
 from analogen.types import Request
 
-# Every option of `generate` that a request holds; `reference` is one path or a list of them.
+# The options of `generate` that a request has, with their types; `reference` (one path or a list) is apart.
 TYPES: dict[str, type] = {
     "relation": str,
     "reference_weights": list,
@@ -62,17 +62,17 @@ def check_name(name: str, known: tuple[str, ...] = NAMES) -> None:
 
 
 def request_from(values: Mapping[str, Any], base: Path, device: str = "auto") -> Request:
-    """The request that `values` describe; None means not given.
+    """Build the request that `values` describe; a value of None counts as not given.
 
-    base: the folder that relative paths start from. Raises UserError for an unknown name, a value of another type, or
-    whatever Request refuses.
+    base: the folder of relative paths. Raises UserError for an unknown name, a value of the wrong type, and values that
+    `Request` does not accept.
     """
     fields: dict[str, Any] = {}
     for name, value in values.items():
         if value is None:
             continue
         if name == "reference":
-            fields["references"] = tuple(base / path for path in references_of(value))
+            fields["references"] = tuple(base / path for path in reference_paths(value))
         else:
             check_name(name)
             fields[name] = checked_value(name, value)
@@ -81,13 +81,13 @@ def request_from(values: Mapping[str, Any], base: Path, device: str = "auto") ->
     return Request(**fields, device=device)
 
 
-def references_of(value: object) -> list[str]:
-    """One path or a list of them, as a list. Raises UserError for anything else."""
+def reference_paths(value: object) -> list[str]:
+    """One path or a list of paths, as a list. Raises UserError for anything else."""
     return [_checked_path("reference", path) for path in (value if isinstance(value, list) else [value])]
 
 
-def value_of(name: str, text: str) -> object:
-    """The value that a cell of a table says. Raises UserError if it is none of the column's type."""
+def parse_cell(name: str, text: str) -> object:
+    """Parse a cell of a CSV file. Raises UserError if the text is not of the column's type."""
     kind = TYPES[name]
     if kind is bool and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
@@ -108,7 +108,7 @@ def value_of(name: str, text: str) -> object:
 
 
 def checked_value(name: str, value: object) -> object:
-    """The value, if it is of the option's type. Raises UserError otherwise."""
+    """The value, if it has the option's type. Raises UserError otherwise."""
     kind = TYPES[name]
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
@@ -121,7 +121,7 @@ def checked_value(name: str, value: object) -> object:
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
         return tuple(numbers)
     wanted: tuple[type, ...] = (int, float) if kind is float else (str if kind is Path else kind,)
-    # bool is an int to isinstance, and to nobody who writes a manifest.
+    # isinstance accepts bool as an int, and true is not a number in a manifest.
     if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool) or value == "":
         raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
     return value

@@ -1,4 +1,4 @@
-"""The last stage: a finished picture, with its record and its drawing, becomes files."""
+"""Saves a finished picture: the PNG with its metadata, and the SVG."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from analogen.types import Candidate, Request, Result
 def save_candidate(
     request: Request, result: Result, candidate: Candidate, path: Path, metadata: bool = True, make_folder: bool = True
 ) -> None:
-    """Write the PNG, and the SVG beside it if there is one; each appears whole or not at all.
+    """Write the PNG, and the SVG beside it if the candidate has one; each file is written whole or not at all.
 
-    Raises RunError if it cannot be written.
+    metadata: write the settings into the PNG. make_folder: make missing folders. Raises RunError if a file cannot be
+    written.
     """
     record = make_record(request, result, candidate) if metadata else None
     if candidate.svg is not None:

@@ -1,4 +1,4 @@
-"""The analogy score: relation and structure kept, the subject shown, the looks not copied."""
+"""Scores and ranks candidates: relation and structure kept, subject shown, looks of the reference not copied."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
-# Errors within this factor are taken for equal (docs/experiments.md, 11, 16 and 19).
+# Denoising errors within this factor count as equal (docs/experiments.md, 11, 16 and 19).
 ERROR_BAND_FACTOR = 2.0
 
 
 @dataclass(frozen=True)
 class ScoreWeights:
-    """total = relation * relation cosine + structure * structure cosine + subject * subject cosine
-    - copy * attribute cosine."""
+    """The weights of the score's parts.
+
+    total = relation * relation cosine + structure * structure cosine + subject * subject cosine - copy * attribute
+    cosine. recipes/choose_weights.py measures them.
+    """
 
     relation: float = 1.0
     subject: float = 0.3
@@ -38,11 +41,12 @@ def score(
     structure: Vectors | None = None,
     found_structures: Vectors | None = None,
 ) -> list[Scores]:
-    """Scores of n candidates.
+    """Score n candidates. All vectors are unit vectors.
 
-    relation, subject: (384,) what was asked for; found_*: (n, dim) what the candidates show; reference_looks:
-    (references, dim), the most copied one counts, None if there was no picture; structure: (dim,) of the one
-    reference, None if there is no such, or nothing that reads it. All unit vectors.
+    relation, subject  (384,) vectors of the request.
+    found_*            (n, dim) vectors of the candidates.
+    reference_looks    (references, dim) attribute vectors, of which the most similar counts; None without a picture.
+    structure          (dim,) of the single reference; None if there are several or none, or no structure head.
     """
     weights = weights or ScoreWeights()
     kept = found_relations @ relation
@@ -56,10 +60,11 @@ def score(
 
 
 def ranked(scores: Sequence[Scores], errors: Sequence[float] | None = None) -> list[int]:
-    """Indices, best first; equals keep their order.
+    """The indices of the candidates, best first; equal ones keep their order.
 
-    errors: how malformed each scene is (`ComposerPipeline.denoising_error`), above 0. Scenes in bands of ALIKE from the
-    best-formed one come first, band by band, and the total decides within a band; without errors the total alone.
+    errors: the denoising error of each scene (`ComposerPipeline.denoising_error`), above 0. The errors are sorted into
+    bands, each ERROR_BAND_FACTOR wide, from the lowest error on; a lower band comes first, and within a band the total
+    decides. Without errors the total alone decides.
     """
     if errors is None or not len(scores):
         return sorted(range(len(scores)), key=lambda i: -scores[i].total)

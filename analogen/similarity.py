@@ -1,4 +1,4 @@
-"""How alike pictures are, in logic and in looks, and what logic each of them shows."""
+"""Compares pictures by relation and by looks, and finds the caption of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analogen.relsim.mini.encoder import SHIPPED, Bank, CaptionMatch, MiniEncode
 
 @dataclass(frozen=True)
 class Likeness:
-    """Two pictures side by side, both cosines in [-1, 1]. relation: of their logic; attribute: of their looks."""
+    """The similarity of two pictures, as cosines in [-1, 1]. relation: of their logic; attribute: of their looks."""
 
     relation: float
     attribute: float
@@ -23,29 +23,29 @@ class Likeness:
 
 @dataclass(frozen=True)
 class Reading:
-    """What logic a picture shows: the nearest captions, best first, and how sure that is, in [0, 1]."""
+    """The logic that a picture shows: its nearest captions, best first, and the confidence in them, in [0, 1]."""
 
     captions: tuple[CaptionMatch, ...]
     confidence: float
 
 
 def compare_images(reference: Image.Image, others: Sequence[Image.Image], encoder: RelationalEncoder) -> list[Likeness]:
-    """The likeness of each of the others to the reference, in their order."""
+    """Compare each of the other pictures with the reference. Returns them in the same order."""
     first, *rest = see(encoder, [reference, *others])
     return [Likeness(float(one.relation @ first.relation), float(one.attributes @ first.attributes)) for one in rest]
 
 
 def read_logic(images: Sequence[Image.Image], encoder: RelationalEncoder, top_k: int = 1) -> list[Reading]:
-    """The `top_k` captions of the catalogue that come nearest to each picture.
+    """Find the `top_k` captions of the catalogue that are nearest to each picture.
 
-    An encoder without calibration is as sure as its nearest caption is near.
+    For an encoder without calibration the confidence is the cosine to the nearest caption.
     """
     seen = see(encoder, images)
     if isinstance(encoder, MiniEncoder):
         return [
             Reading(tuple(encoder.nearest_captions(one.relation, top_k)), encoder.confidence(one.relation, one.known))
             for one in seen
-            if one.known is not None  # mini always tells
+            if one.known is not None  # mini always has it
         ]
     bank = Bank.load(SHIPPED)
     found = [tuple(bank.nearest(one.relation, top_k)) for one in seen]

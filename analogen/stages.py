@@ -1,7 +1,7 @@
-"""The stages that every route shares, and the order in which one request goes through them.
+"""The stages of every generator, prepare -> compose -> finish, and the order in which a request goes through them.
 
-prepare -> compose -> finish: `Generator` (mini) and `Painting` (big models) say what they are; the batch and the app
-take many requests at once through the same three.
+`Generator` (mini) and `DiffusionGenerator` implement them; batches and the studio take many requests at once through
+the same three.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from PIL import Image
 from analogen.conditioning import Conditioning
 from analogen.types import Candidate, Request, Result
 
+# Called with the name of a stage, the steps done and all its steps.
 Progress = Callable[[str, int, int], None]
-# What a candidate looks like so far: the numbers of its request and of itself, a small picture.
+# Called with the numbers of a request and of its candidate, and a small picture of the candidate so far.
 Preview = Callable[[int, int, Image.Image], None]
 
 
 @dataclass
 class Stopwatch:
+    """Measures the seconds of each stage: `with watch("encode"): ...`."""
+
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -39,7 +42,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request whose files have been read. references: as large as they are needed."""
+    """A request whose references have been read. references: reduced to the size that is needed."""
 
     request: Request
     references: tuple[Image.Image, ...]
@@ -47,7 +50,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Composed:
-    """A request that only has to be finished. subject: the name of what is shown; notes: lines for the user."""
+    """A request whose candidates have been composed. subject: the name of what is shown. notes: lines for the user."""
 
     request: Request
     conditioning: Conditioning
@@ -56,14 +59,14 @@ class Composed:
 
 
 class Stages(ABC):
-    """A model, loaded once, for any number of requests."""
+    """A generator: a model that is loaded once and serves any number of requests."""
 
     model: str
 
     def run(self, request: Request, progress: Progress | None = None) -> Result:
         """Make `request.candidates` pictures and rank them.
 
-        The first `request.num_images` are drawn at the asked size; the others stay previews of PREVIEW_PX.
+        The first `request.num_images` are drawn at the requested size, the others stay small previews.
         Raises UserError for bad input.
         """
         watch = Stopwatch()
@@ -78,13 +81,13 @@ class Stages(ABC):
     ) -> Any:
         """Read the files of one request.
 
-        images: pictures read so far, for requests that share theirs; new ones are added. Raises UserError for bad
+        images: the pictures that earlier requests have read, by path; new ones are added. Raises UserError for bad
         input.
         """
 
     @abstractmethod
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
-        """What would be kept of pictures, words or both."""
+        """Embed pictures, words or both as the relation that a request with them would keep."""
 
     @abstractmethod
     def compose(
@@ -94,28 +97,28 @@ class Stages(ABC):
         watch: Stopwatch | None = None,
         preview: Preview | None = None,
     ) -> Sequence[Any]:
-        """All candidates of all requests, whatever their references, in one pass.
+        """Compose all candidates of all requests in one sampling pass.
 
-        progress, preview: called between steps; what they raise ends the pass. A model that cannot say what becomes of
-        its candidates calls no preview.
-        Raises ValueError if the requests do not agree in what `Request.pass_settings` names.
+        Each request may have references of its own. progress, preview: called between steps; an exception that they
+        raise ends the pass. A model that cannot show unfinished candidates does not call preview.
+        Raises ValueError if the requests do not agree in `Request.pass_settings`.
         """
 
     @abstractmethod
     def finish(
         self, composed: Any, progress: Progress | None = None, watch: Stopwatch | None = None
     ) -> Iterator[Candidate]:
-        """Score one request's candidates and give them, best first, each as it is asked for."""
+        """Score the candidates of one request. Yields them best first; each is finished when it is asked for."""
 
     def result(self, composed: Composed, candidates: Sequence[Candidate], seconds: dict[str, float]) -> Result:
-        """What is told of a request and of the candidates that `finish` has given."""
+        """The result of a request, from the candidates that `finish` has yielded."""
         return Result(
             self.model, composed.subject, composed.conditioning.found, tuple(candidates), composed.notes, seconds
         )
 
 
 def check_one_pass(requests: Sequence[Request]) -> None:
-    """Raises ValueError unless all can go through one pass."""
+    """Raises ValueError unless all requests can share one sampling pass."""
     settings = {request.pass_settings for request in requests}
     if len(settings) > 1:
         raise ValueError(f"requests of one pass must agree in steps and scales: {sorted(map(repr, settings))}")

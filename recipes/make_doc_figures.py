@@ -14,7 +14,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from analogen import Generator, Request
-from analogen.generator import GUIDANCE, STEPS, draw_scene, plan_candidates
+from analogen.composition import GUIDANCE, STEPS, plan_candidates
+from analogen.generator import draw_scene
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.pipeline import ComposerOutput
 

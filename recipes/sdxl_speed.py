@@ -32,7 +32,7 @@ from analogen.pipelines.diffusion.kinds import KINDS
 from analogen.pipelines.diffusion.loading import Loaded, compile_blocks
 from analogen.pipelines.diffusion.sampler import Painter, Painting
 from analogen.pipelines.diffusion.tiny import build_pipeline, euler, tokenizer
-from analogen.reference_reader import Reader
+from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_mini
 
 KIND = next(kind for kind in KINDS if kind.name == "sdxl")
@@ -123,7 +123,7 @@ def with_adapter(
         kept[:] = painter.paint(rows, steps=steps, guidance_scale=GUIDANCE)
 
     ours = clock.seconds(paint)
-    reader = Reader(load_mini("mini", str(device)))
+    reader = ReferenceReader(load_mini("mini", str(device)))
     (conditioning,) = reader.read([((), "many {subject} arranged in a circle")])
     scoring = clock.seconds(lambda: reader.score(kept, conditioning, "bicycle"))
     assert painter.attached is not None

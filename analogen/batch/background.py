@@ -1,6 +1,6 @@
-"""A batch that works in the background of a program: started, paused, gone on with, cancelled, packed up.
+"""Runs a batch in a background thread of a program: start, pause, resume, cancel, status, ZIP archive.
 
-The same runs as those of `analogen batch`, in the same folders: either can go on with what the other began.
+The runs and folders are those of `analogen batch`; each can resume what the other has started.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analogen.batch.journal import NAME as RESULTS
-from analogen.batch.manifest import Manifest, Problem
+from analogen.batch.manifest import Manifest
+from analogen.batch.manifest_rows import Problem
 from analogen.batch.runner import close_run, open_run
 from analogen.errors import RunError, UserError
 
@@ -34,8 +35,8 @@ _HALTED = "halted"
 class RunStatus:
     """How far a run is.
 
-    state: waiting (not started in this process), running, pausing, paused, cancelled, done, or stopped with `error`.
-    seconds_left: None where nothing tells yet.
+    state: waiting (not started in this process), running, pausing, paused, cancelled, done, or stopped by `error`.
+    seconds_left: None as long as it is not known.
     """
 
     state: str
@@ -49,7 +50,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class RunRow:
-    """The end of one row. images: as in results.jsonl, their `path` within the run's folder; error: why it failed."""
+    """A row that has ended. images: as in results.jsonl, paths relative to the run's folder. error: why it failed."""
 
     id: str
     line: int
@@ -61,8 +62,9 @@ class RunRow:
 class BatchRun:
     """One run of a manifest into a folder. Its methods may be called by any thread.
 
-    sheet: make contact sheets at the end. load: gives the model that a request asks for, None loads it anew. give_way:
-    called before each chunk, waits while others need the machine more or until its event is set.
+    sheet: make contact sheets at the end.
+    load: returns the model of a request; None loads it.
+    give_way: called before each chunk; waits while the machine is needed for something else, or until its event is set.
     Raises UserError, as `analogen batch` does, for a manifest or a folder that cannot be used.
     """
 
@@ -78,7 +80,7 @@ class BatchRun:
         load: Callable[[Request], Stages] | None = None,
         give_way: Callable[[threading.Event], None] = lambda stop: None,
     ) -> None:
-        self._again = lambda retry: open_run(manifest, output, metadata, retry_failed=retry)
+        self._reopen = lambda retry: open_run(manifest, output, metadata, retry_failed=retry)
         self._run = open_run(manifest, output, metadata, report_problem=report_problem)
         self.output, self._device, self._workers, self._load, self._give_way = (
             Path(output), device, workers, load, give_way,
@@ -91,7 +93,7 @@ class BatchRun:
         self._error: str | None = None
 
     def start(self) -> None:
-        """Work, or go on, in a thread of its own; nothing happens unless the run waits or was stopped by an error."""
+        """Start or continue in a new thread, if the run is waiting or was stopped by an error."""
         with self._changing:
             if self.status().state not in ("waiting", "stopped"):
                 return
@@ -101,7 +103,10 @@ class BatchRun:
             self._thread.start()
 
     def pause(self, wait: bool = False) -> None:
-        """Stop within a step, until `resume`, over a restart too; the pictures under way are made when it goes on."""
+        """Stop within a step until `resume`, also over a restart. Unfinished pictures are made later.
+
+        wait: return when the thread has ended.
+        """
         with self._changing:
             if self.status().state in ("done", "cancelled"):
                 return
@@ -111,7 +116,7 @@ class BatchRun:
                 self._join()
 
     def resume(self) -> None:
-        """No longer paused or stopped, but waiting; `start` goes on."""
+        """Let a paused or stopped run wait again; `start` continues it."""
         with self._changing:
             if self.status().state not in ("paused", "pausing", "stopped"):
                 return
@@ -120,7 +125,7 @@ class BatchRun:
             self._run.store.set_note(_HALTED, "")
 
     def cancel(self) -> None:
-        """End it for good; what is made stays."""
+        """End the run; finished pictures stay."""
         with self._changing:
             if self.status().state in ("done", "cancelled"):
                 return
@@ -134,11 +139,11 @@ class BatchRun:
                         store.cancel(job.id)
 
     def retry_failed(self) -> None:
-        """Try the failed rows once more."""
+        """Queue the failed rows again and start."""
         with self._changing:
             if self._is_alive() or self.status().state == "cancelled" or self._run.store.counts()["failed"] == 0:
                 return
-            before, self._run = self._run, self._again(True)
+            before, self._run = self._run, self._reopen(True)
             before.store.close()
             self.start()
 
@@ -172,9 +177,9 @@ class BatchRun:
         return found
 
     def archive(self, path: Path) -> Path:
-        """Everything that is finished as a ZIP file: the pictures, results.jsonl and contact sheets.
+        """Write the finished pictures, results.jsonl and contact sheets to a ZIP file.
 
-        Raises UserError if nothing is finished yet, RunError if the file cannot be written.
+        Raises UserError if no row is finished yet, RunError if the file cannot be written.
         """
         names = [image["path"] for job in self._run.store.ended() for image in (job.result or {}).get("images", ())]
         if not names:
@@ -183,7 +188,7 @@ class BatchRun:
         sheets = sorted(sheet.name for sheet in self.output.glob("sheet*.png"))
         temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
-            # Stored, not deflated: PNG is packed already.
+            # Stored without compression, since PNG is compressed already.
             with zipfile.ZipFile(temporary, "w") as file:
                 for name in (*names, *drawings, RESULTS, *sheets):
                     if (self.output / name).is_file():
@@ -196,7 +201,7 @@ class BatchRun:
         return path
 
     def close(self) -> None:
-        """Leave what is under way, which goes on when the folder is opened again."""
+        """Stop the thread and close the job store. Unfinished rows are continued when the folder is opened again."""
         with self._changing:
             self._stop.set()
             self._join()

@@ -1,4 +1,4 @@
-"""Rows that go through the stages together: what a worker of any engine does with a chunk of a batch."""
+"""Processes chunks: rows of a batch that go through the stages together. All engines use it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from analogen.types import Candidate, Request
 
 
 class RunStopped(Exception):
-    """The run is to end: leave the chunk where it is."""
+    """Raised to leave a chunk unfinished, because the run is being stopped."""
 
 
 class ChunkRow(NamedTuple):
-    """One row of a chunk. job: its number in the store; values: as `request_from` takes them; wanted: still to make."""
+    """One row of a chunk.
+
+    job: its id in the job store. values: for `request_from`. pending: whether its pictures still have to be made.
+    """
 
     job: int
     id: str
@@ -33,7 +36,7 @@ class ChunkRow(NamedTuple):
 
 
 class RowOutcome(NamedTuple):
-    """The end of one row: `result`, plain values for the journal, or the reason why there is none."""
+    """The result of one row as plain values for the journal, or the error why there is none."""
 
     job: int
     result: dict[str, Any] | None
@@ -42,7 +45,7 @@ class RowOutcome(NamedTuple):
 
 @dataclass(frozen=True)
 class RunLocation:
-    """Where a run reads and writes. base: the folder that references start from."""
+    """Where a run reads and writes, and on which device. base: the folder of relative references."""
 
     base: Path
     output: Path
@@ -51,16 +54,16 @@ class RunLocation:
 
 
 class ChunkProcessor:
-    """Makes chunks. Generators are loaded by `load` when they are first asked for and shared by all threads."""
+    """Takes chunks through the stages. Generators are loaded by `load` when first needed; threads share them."""
 
-    def __init__(self, place: RunLocation, load: Callable[[Request], Stages] | None = None) -> None:
-        self.place = place
+    def __init__(self, location: RunLocation, load: Callable[[Request], Stages] | None = None) -> None:
+        self.location = location
         self._load = load
         self._generators: dict[tuple[object, ...], Stages] = {}
         self._loading = threading.Lock()
 
     def generator(self, request: Request) -> Stages:
-        """The generator that a request asks for. Raises UserError for what cannot be had."""
+        """The generator for a request. Raises UserError if it cannot be loaded."""
         with self._loading:
             key = request.loaded_with
             if key not in self._generators:
@@ -68,38 +71,39 @@ class ChunkProcessor:
                 self._generators[key] = OneAtATime.where_needed(loaded, request.model)
             return self._generators[key]
 
-    def make(self, members: Sequence[ChunkRow], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[RowOutcome]:
-        """Take the rows through all stages; a row's outcome comes once its pictures are on disk.
+    def process(self, rows: Sequence[ChunkRow], is_stopped: Callable[[], bool] = lambda: False) -> Iterator[RowOutcome]:
+        """Take the rows through all stages; yields the outcome of a row when its pictures are on disk.
 
-        All rows are composed together, whether wanted or not: the numbers of a pass depend on its shape by some 1e-6,
-        and so pictures made after an interruption equal those of an undisturbed run to the bit. A row that fails is
-        told and left out. Raises RunError if a picture cannot be written, Stopped once `is_stopped` says so.
+        All rows are composed together, pending or not: numbers depend on the shape of the pass by about 1e-6, and this
+        way the pictures made after an interruption equal those of an undisturbed run to the bit. A row that fails gets
+        an outcome with its error. Raises RunError if a picture cannot be written, RunStopped when `is_stopped` returns
+        True.
         """
         prepared: list[Prepared] = []
-        owners: list[ChunkRow] = []
+        prepared_rows: list[ChunkRow] = []
         images: dict[Path, Image.Image] = {}
-        for member in members:
+        for row in rows:
             self._check(is_stopped)
             try:
-                request = request_from(member.values, self.place.base, self.place.device)
+                request = request_from(row.values, self.location.base, self.location.device)
                 prepared.append(self.generator(request).prepare(request, images))
-                owners.append(member)
+                prepared_rows.append(row)
             except RunError:
                 raise
             except Exception as error:
-                yield from _failed(member, error)
+                yield from _failed(row, error)
         images.clear()
-        for composed, member in zip(self._composed(prepared, is_stopped), owners, strict=True):
+        for composed, row in zip(self._composed(prepared, is_stopped), prepared_rows, strict=True):
             self._check(is_stopped)
             if isinstance(composed, Exception):
-                yield from _failed(member, composed)
-            elif member.pending:
+                yield from _failed(row, composed)
+            elif row.pending:
                 try:
-                    yield RowOutcome(member.job, self._finish(composed, member), None)
+                    yield RowOutcome(row.job, self._finish(composed, row), None)
                 except RunError:
                     raise
                 except Exception as error:
-                    yield from _failed(member, error)
+                    yield from _failed(row, error)
 
     def _composed(self, prepared: list[Prepared], is_stopped: Callable[[], bool]) -> list[Composed | Exception]:
         def progress(stage: str, done: int, total: int) -> None:
@@ -115,25 +119,25 @@ class ChunkProcessor:
         except Exception as error:
             if len(prepared) == 1:
                 return [error]
-            # Memory may not suffice for all at once, and one bad row must not take the others along.
-            return [one for row in prepared for one in self._composed([row], is_stopped)]
+            # Memory may be too small for all rows at once, and one bad row must not stop the others.
+            return [one for request in prepared for one in self._composed([request], is_stopped)]
 
-    def _finish(self, composed: Composed, member: ChunkRow) -> dict[str, Any]:
-        """Draw and save one row's pictures, each as soon as it exists. Returns its result in plain values."""
+    def _finish(self, composed: Composed, row: ChunkRow) -> dict[str, Any]:
+        """Draw and save the pictures of one row. Returns its result as plain values."""
         request, generator = composed.request, self.generator(composed.request)
-        told = generator.result(composed, (), {})
+        result = generator.result(composed, (), {})
         kept: list[dict[str, Any]] = []
         for candidate in generator.finish(composed):
             if candidate.rank >= request.num_images:
                 break
-            path = self.place.output / f"{member.id}-{candidate.rank}.png"
-            save_candidate(request, told, candidate, path, self.place.metadata, make_folder=False)
+            path = self.location.output / f"{row.id}-{candidate.rank}.png"
+            save_candidate(request, result, candidate, path, self.location.metadata, make_folder=False)
             kept.append(_image(path, candidate))
         return {
-            "subject": told.subject,
-            "relation": {"caption": told.relation.caption, "confidence": round(told.relation.confidence, 4)},
+            "subject": result.subject,
+            "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
             "images": kept,
-            **({"notes": list(told.notes)} if told.notes else {}),
+            **({"notes": list(result.notes)} if result.notes else {}),
         }
 
     @staticmethod
@@ -142,10 +146,10 @@ class ChunkProcessor:
             raise RunStopped
 
 
-def _failed(member: ChunkRow, error: Exception) -> Iterator[RowOutcome]:
-    if member.pending:
+def _failed(row: ChunkRow, error: Exception) -> Iterator[RowOutcome]:
+    if row.pending:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        yield RowOutcome(member.job, None, " ".join(reason.split())[:1000])
+        yield RowOutcome(row.job, None, " ".join(reason.split())[:1000])
 
 
 def _image(path: Path, candidate: Candidate) -> dict[str, Any]:

@@ -1,15 +1,12 @@
-"""The job store: work that outlives the process that does it, in one SQLite file.
+"""The job store: a queue in one SQLite file, so that work survives the process that does it.
 
-A job is a kind, a JSON payload, a state and a JSON result. Jobs of one group are claimed together. Whoever claims jobs
-holds them by a lease that heartbeats renew; those of a process that died go back to the queue.
+A job has a kind, a JSON payload, a state and a JSON result. The jobs of one group are claimed together. A process holds
+a lease on the jobs that it claims, which its heartbeats renew; the jobs of a process that died go back to the queue.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import socket
 import sqlite3
 import threading
 import time
@@ -19,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analogen.batch.process_identity import has_ended, new_identity
 from analogen.errors import RunError, UserError
 
 SCHEMA = 1
@@ -50,7 +48,14 @@ _COLUMNS = "id, kind, batch, state, payload, result, error, attempts, created, f
 
 @dataclass(frozen=True)
 class Job:
-    """One job as it stands. group: jobs that are claimed together; times: seconds since 1970; error: why it failed."""
+    """One job.
+
+    group              Number of the jobs that are claimed together.
+    state              One of STATES.
+    error              Why it failed.
+    attempts           How often it was claimed.
+    created, finished  Seconds since 1970.
+    """
 
     id: int
     kind: str
@@ -65,15 +70,15 @@ class Job:
 
 
 class JobStore:
-    """One store, opened by one process; its threads may share it, other processes open their own.
+    """A job store, opened by one process. Its threads may share it; other processes open the file themselves.
 
-    Raises RunError for whatever goes wrong with the file while running, UserError for a file that is no store.
+    Raises UserError for a file that is not a job store, RunError for failures of the file later.
     """
 
     def __init__(self, path: str | Path, lease_seconds: float = LEASE_SECONDS) -> None:
         self.path = Path(path)
         self.lease_seconds = lease_seconds
-        self.worker = _identity()
+        self.worker = new_identity()
         self._lock = threading.RLock()
         self._depth = 0
         try:
@@ -83,13 +88,15 @@ class JobStore:
             raise _opening_error(self.path, error) from error
         if version != SCHEMA:
             self._base.close()
-            raise UserError(f"{self.path}: is a job store of version {version}, expected {SCHEMA}: use that analogen")
-        self._mark = _mark(self.path)
+            raise UserError(
+                f"{self.path}: is a job store of version {version}, expected {SCHEMA}: use another analogen"
+            )
+        self._file_key = _file_key(self.path)
 
     def _prepare(self) -> int:
-        """Make the tables of a new file. Returns the version of the schema."""
+        """Create the tables in a new file. Returns the version of the schema."""
         self._base.execute("PRAGMA journal_mode = WAL")
-        # A commit may be lost with the power, never torn; what must not be lost is on disk before it is told here.
+        # A power cut may lose the last commit, never a part of one; pictures are on disk before their job is finished.
         self._base.execute("PRAGMA synchronous = NORMAL")
         self._base.execute("BEGIN IMMEDIATE")
         try:
@@ -105,7 +112,7 @@ class JobStore:
         return version
 
     def close(self) -> None:
-        """Give back what this process holds, and the file."""
+        """Release the jobs of this process and close the file."""
         with self._lock:
             with suppress(RunError):
                 self.release()
@@ -120,12 +127,12 @@ class JobStore:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, and nobody else writes meanwhile; may be nested."""
+        """A write transaction: all or nothing, with other writers locked out. Transactions may be nested."""
         with self._lock:
             try:
                 if self._depth == 0:
-                    # SQLite goes on writing to a file that has been removed, where nobody will find it.
-                    if _mark(self.path) != self._mark:
+                    # SQLite would continue to write to a removed file, and the results would be lost.
+                    if _file_key(self.path) != self._file_key:
                         raise RunError(f"{self.path}: was removed while it was in use: start again in a fresh folder")
                     self._base.execute("BEGIN IMMEDIATE")
                 self._depth += 1
@@ -145,7 +152,7 @@ class JobStore:
                 raise
 
     def add(self, jobs: Iterable[tuple[str, int | None, dict[str, Any]]]) -> int:
-        """Queue jobs of (kind, group, payload), all or none; a group of None is the job's own. Returns their number."""
+        """Queue jobs of (kind, group, payload), all or none; None gives a job its own group. Returns their number."""
         added, now = 0, time.time()
         with self.transaction() as base:
             for kind, group, payload in jobs:
@@ -159,9 +166,9 @@ class JobStore:
         return added
 
     def claim(self, kind: str) -> list[Job]:
-        """Take the first group in which something waits: its jobs, those taken now as `running`.
+        """Claim the first group with queued jobs that no process holds; the claimed jobs become `running`.
 
-        Empty if nothing waits that nobody else holds. Jobs of the group that were done before come along.
+        Returns all jobs of the group, also those that were finished before; an empty list if nothing is queued.
         """
         with self.transaction() as base:
             self._requeue_lost()
@@ -180,17 +187,17 @@ class JobStore:
             return self._select("WHERE batch = ? ORDER BY id", (row[0],))
 
     def heartbeat(self) -> None:
-        """Renew the lease of all that this process holds; call it several times per `lease_seconds`."""
+        """Renew the lease of all jobs of this process. Call it several times per `lease_seconds`."""
         with self.transaction() as base:
             lease = time.time() + self.lease_seconds
             base.execute("UPDATE jobs SET lease = ? WHERE state = 'running' AND worker = ?", (lease, self.worker))
 
     def finish(self, job: int, result: dict[str, Any]) -> bool:
-        """Done. False if this process no longer holds the job: then whoever holds it tells its end."""
+        """Mark a job as done. Returns False if this process no longer holds it; its new holder will finish it."""
         return self._end(job, "done", json.dumps(result, separators=(",", ":")), None)
 
     def fail(self, job: int, error: str) -> bool:
-        """Failed, and why. False as for `finish`."""
+        """Mark a job as failed, with the reason. Returns False as `finish` does."""
         return self._end(job, "failed", None, error)
 
     def _end(self, job: int, state: str, result: str | None, error: str | None) -> bool:
@@ -205,12 +212,12 @@ class JobStore:
             )
 
     def release(self) -> None:
-        """Put back into the queue what this process holds."""
+        """Put the jobs that this process holds back into the queue."""
         with self.transaction() as base:
             base.execute(_REQUEUE + "worker = ?", (self.worker,))
 
     def cancel(self, job: int) -> bool:
-        """End a job that has not ended yet; its holder sees by `holds` that it is gone. False if ended."""
+        """Cancel a queued or running job; its holder notices by `holds`. Returns False if the job has ended."""
         with self.transaction() as base:
             return bool(
                 base.execute(
@@ -230,16 +237,16 @@ class JobStore:
             )
 
     def counts(self) -> dict[str, int]:
-        """How many jobs are in which state."""
+        """The number of jobs in each state."""
         found = dict(self._query("SELECT state, count(*) FROM jobs GROUP BY state"))
         return {state: int(found.get(state, 0)) for state in STATES}
 
     def get(self, job: int) -> Job | None:
-        """A job by its number."""
+        """The job with this id, None if there is none."""
         return next(iter(self._select("WHERE id = ?", (job,))), None)
 
     def holds(self, job: int) -> bool:
-        """Whether this process still runs the job: not if it was cancelled, or taken over after too long a pause."""
+        """Whether this process still holds the job. It does not if the job was cancelled, or its lease ran out."""
         return bool(
             self._query("SELECT 1 FROM jobs WHERE id = ? AND state = 'running' AND worker = ?", (job, self.worker))
         )
@@ -249,7 +256,7 @@ class JobStore:
         return self._select("WHERE batch = ? ORDER BY id", (group,))
 
     def groups_ahead(self, group: int, kind: str) -> int:
-        """How many groups of a kind run, or are to run before this one."""
+        """The number of groups of a kind that are running, or queued before this one."""
         found = self._query(
             "SELECT count(DISTINCT batch) FROM jobs WHERE kind = ? AND (state = 'running' OR state = 'queued' AND "
             "batch < ?) AND batch <> ?",
@@ -258,7 +265,7 @@ class JobStore:
         return int(found[0][0])
 
     def unfinished(self, kind: str | None = None) -> list[Job]:
-        """All that is queued or running, oldest first."""
+        """All queued and running jobs, oldest first."""
         only = " AND kind = ?" if kind else ""
         return self._select(f"WHERE state IN ('queued', 'running'){only} ORDER BY id", (kind,) if kind else ())
 
@@ -270,9 +277,9 @@ class JobStore:
         kind: str | None = None,
         text: str | None = None,
     ) -> list[Job]:
-        """The newest jobs first; `before` a number goes on from an earlier page.
+        """Jobs, newest first. before: only jobs with a smaller id, for the next page.
 
-        text: words, all of which stand somewhere in payload or result, in letters of any case.
+        text: words that must all occur in payload or result, in upper or lower case.
         """
         where = ["id < ?"]
         values: list[Any] = [before]
@@ -282,13 +289,13 @@ class JobStore:
                 values.append(value)
         for word in (text or "").split():
             where.append("(payload || ' ' || coalesce(result, '')) LIKE ? ESCAPE '!'")
-            # The columns hold JSON, which writes letters beyond ASCII as escapes.
+            # The columns hold JSON, which escapes letters outside of ASCII.
             escaped = json.dumps(word)[1:-1]
             values.append("%" + "".join("!" + letter if letter in "!%_" else letter for letter in escaped) + "%")
         return self._select(f"WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?", (*values, limit))
 
     def ended(self, in_order_of_ending: bool = True) -> Iterator[Job]:
-        """All done and failed jobs: first ended first, or in the order in which they were added."""
+        """All done and failed jobs, in the order in which they ended or in which they were added."""
         order, page = ("place" if in_order_of_ending else "id"), 500
         last = 0
         while jobs := self._query(
@@ -300,7 +307,7 @@ class JobStore:
             yield from (_job(row[:-1]) for row in jobs)
 
     def others_run(self) -> bool:
-        """Whether another living process holds jobs."""
+        """Whether another running process holds jobs."""
         with self.transaction() as base:
             self._requeue_lost()
             return bool(
@@ -310,23 +317,24 @@ class JobStore:
             )
 
     def next_group(self) -> int:
-        """A group number that is not in use."""
+        """A group number that is not used yet."""
         return int(self._query("SELECT coalesce(max(batch), 0) + 1 FROM jobs")[0][0])
 
     def note(self, name: str) -> str | None:
-        """What was written under a name, such as the hash of what the jobs came from."""
+        """A text that `set_note` has stored under a name, such as the hash of the manifest; None if there is none."""
         rows = self._query("SELECT value FROM notes WHERE name = ?", (name,))
         return rows[0][0] if rows else None
 
     def set_note(self, name: str, value: str) -> None:
+        """Store a text under a name."""
         with self.transaction() as base:
             base.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
     def _requeue_lost(self) -> None:
-        """Back into the queue with jobs whose holder let the lease run out, or is known to be dead."""
+        """Put jobs back into the queue whose lease has run out, or whose holder is known to have ended."""
         workers = [row[0] for row in self._base.execute("SELECT DISTINCT worker FROM jobs WHERE state = 'running'")]
         for worker in workers:
-            if worker != self.worker and _is_dead(worker):
+            if worker != self.worker and _has_ended(worker):
                 self._base.execute(_REQUEUE + "worker = ?", (worker,))
         if workers:
             self._base.execute(_REQUEUE + "lease < ? AND worker <> ?", (time.time(), self.worker))
@@ -342,8 +350,13 @@ class JobStore:
                 raise RunError(f"{self.path}: cannot be read ({error}): check the disk") from error
 
 
-# Stores that this process has closed: on a full disk they could not give back what they held.
+# Identities of stores that this process has closed: on a full disk they could not release their jobs.
 _closed: set[str] = set()
+
+
+def _has_ended(worker: str) -> bool:
+    return worker in _closed or has_ended(worker)
+
 
 _REQUEUE = "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL WHERE state = 'running' AND "
 
@@ -354,8 +367,8 @@ def _job(row: tuple[Any, ...]) -> Job:
     return Job(number, kind, group, state, json.loads(payload), parsed, error, attempts, created, finished)
 
 
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Which file lies at the path, None if there is none."""
+def _file_key(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file, None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -366,41 +379,4 @@ def _mark(path: Path) -> tuple[int, int] | None:
 def _opening_error(path: Path, error: sqlite3.DatabaseError) -> Exception:
     if isinstance(error, sqlite3.OperationalError):
         return RunError(f"{path}: cannot be opened ({error}): check the disk and its permissions")
-    return UserError(f"{path}: is no job store ({error}): move it away, or name another folder")
-
-
-def _identity() -> str:
-    """This process in a form by which others can tell whether it lives; unique for every opened store."""
-    found: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
-    with suppress(OSError, IndexError):
-        found |= {"system": _system(), "started": _started(os.getpid())}
-    return json.dumps(found, sort_keys=True)
-
-
-def _is_dead(worker: str) -> bool:
-    """Whether a process is known to have ended; False where nothing tells, then its lease decides."""
-    if worker in _closed:
-        return True
-    try:
-        found = json.loads(worker)
-        if found["system"] != _system():
-            return False
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    try:
-        return bool(_started(found["pid"]) != found["started"])
-    except (OSError, IndexError):
-        return True
-
-
-def _system() -> str:
-    """This boot of this kernel and this space of process numbers: within them a number and a start name a process."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + f" {os.stat('/proc/self/ns/pid').st_ino}"
-
-
-def _started(pid: int) -> str:
-    """When a process started, in ticks since the boot; a zombie counts as ended. Raises OSError if there is none."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if fields[0] in ("Z", "X"):
-        raise ProcessLookupError(pid)
-    return fields[19]
+    return UserError(f"{path}: is not a job store ({error}): move it away, or name another folder")

@@ -1,7 +1,7 @@
-"""results.jsonl: one line per finished row, in step with the job store whatever dies when.
+"""The journal, results.jsonl: one line per finished row. It agrees with the job store even after a crash.
 
-A line is appended inside the transaction that ends the job, and the store notes how long the file then is. What lies
-beyond that length is of a process that died before its commit: it is cut off before the next line is written.
+A line is appended inside the transaction that ends the job, and the store records the new length of the file. Bytes
+beyond that length were written by a process that died before its commit; they are cut off before the next line.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _LENGTH = "results_bytes"
 
 
 class Journal:
-    """The results of one store, beside it. Its methods raise RunError if they cannot write."""
+    """The results of one job store, in the same folder. Its methods raise RunError if they cannot write."""
 
     def __init__(self, store: JobStore, folder: Path) -> None:
         self.store = store
         self.path = folder / NAME
 
     def record(self, job: Job, result: dict[str, Any] | None, error: str | None) -> bool:
-        """End a job and add its line. False, and nothing is written, if this process no longer holds the job."""
+        """End a job and append its line. Returns False, and writes nothing, if this process no longer holds the job."""
         with self.store.transaction():
             ended = self.store.fail(job.id, error or "failed") if result is None else self.store.finish(job.id, result)
             if ended:
@@ -36,7 +36,7 @@ class Journal:
             return ended
 
     def rewrite(self, in_order_of_ending: bool = True) -> None:
-        """Write all lines anew from the store: before rows are tried again, and in the manifest's order at the end."""
+        """Write all lines again from the job store: before rows are retried, and in the manifest's order at the end."""
         length = 0
 
         def lines() -> Iterator[bytes]:
@@ -47,12 +47,12 @@ class Journal:
                 yield line
 
         with self.store.transaction():
-            # Renamed before the commit: should that fail, the file's length tells, and it is written again.
+            # The file is replaced before the commit. If the commit fails, the lengths differ and it is written again.
             write_atomic(self.path, lines(), make_folder=False)
             self.store.set_note(_LENGTH, str(length))
 
     def repair(self) -> None:
-        """Cut off what was never committed; write the file anew if lines are missing."""
+        """Cut off lines that were not committed; write the file again if lines are missing."""
         with self.store.transaction():
             length = self._length()
             found = self.path.stat().st_size if self.path.exists() else 0
@@ -67,7 +67,7 @@ class Journal:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             try:
                 length = self._length()
-                if os.fstat(descriptor).st_size < length:  # a rewrite that was never committed, or a stranger
+                if os.fstat(descriptor).st_size < length:  # a rewrite that was not committed, or another file
                     self.rewrite()
                     return
                 os.ftruncate(descriptor, length)
@@ -87,7 +87,7 @@ class Journal:
 
 
 def line_of(payload: dict[str, Any], result: dict[str, Any] | None, error: str | None) -> bytes:
-    """A row's line: id, line in the manifest, state, and its result or the reason of its failure."""
+    """The line of a row: id, line in the manifest, state, and its result or error."""
     head = {"id": payload["id"], "line": payload["line"], "state": "failed" if result is None else "done"}
     body = {"error": error} if result is None else result
     return json.dumps({**head, **body}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

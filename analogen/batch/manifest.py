@@ -1,10 +1,8 @@
-"""Manifests: tables of assets to make, CSV or JSONL, read as a stream and checked whole before anything is made."""
+"""Manifests: tables of assets to make, CSV or JSON lines, read as a stream and checked as a whole before the run."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import re
 import sqlite3
 import unicodedata
@@ -12,21 +10,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+from analogen.batch.manifest_rows import Problem, open_manifest, reader_of
 from analogen.errors import UserError
-from analogen.request_schema import NAMES, check_name, references_of, request_from, value_of
+from analogen.request_schema import NAMES, check_name, reference_paths, request_from
 from analogen.types import Request
 
 COLUMNS = ("id", *NAMES)
-# A line holds a name, some paths and some numbers; whatever is longer is no manifest.
-MAX_LINE_BYTES = 4 * 2**20
 MAX_ID_BYTES = 120
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 class Asset(NamedTuple):
-    """One row. values: plain and complete, paths as written; request: the same, checked, paths from the manifest."""
+    """One row.
+
+    values   Plain values with all defaults, paths as they are written.
+    request  The same as a checked request, paths relative to the manifest's folder.
+    """
 
     line: int
     id: str
@@ -34,16 +35,9 @@ class Asset(NamedTuple):
     request: Request
 
 
-class Problem(NamedTuple):
-    """Why a row cannot be used."""
-
-    line: int
-    message: str
-
-
 @dataclass(frozen=True)
 class Checked:
-    """A manifest all of whose rows can be used. sha256: of its bytes."""
+    """The totals of a manifest whose rows can all be used. sha256: of the file."""
 
     rows: int
     pictures: int
@@ -52,11 +46,14 @@ class Checked:
 
 
 class Manifest:
-    """A file of assets. `defaults`: plain values for what a row leaves out; "seed" is mixed with the row's id.
+    """A file of assets.
 
-    columns: the only ones that a row may have. file_of: where a file lies, from the manifest's folder, by its name as a
-    row writes it; it raises UserError for one that may not be read.
-    Raises UserError for a file that is no manifest and for defaults that no request takes.
+    defaults  Plain values for what a row leaves out; "seed" is mixed with the row's id.
+    columns   The columns that a row may have.
+    file_of   Maps the name of a file in a row to its path, relative to the manifest's folder. It raises UserError for a
+              file that may not be read.
+
+    Raises UserError for a file that is not a manifest, and for defaults that a request does not accept.
     """
 
     def __init__(
@@ -70,21 +67,18 @@ class Manifest:
         self.columns, self._file_of = tuple(columns), file_of
         self.defaults = {name: value for name, value in (defaults or {}).items() if value is not None}
         request_from({"num_images": 1, **self.defaults, "reference": "any", "subject": "any"}, Path())
-        suffixes = {".csv": _csv_rows, ".jsonl": _jsonl_rows, ".ndjson": _jsonl_rows}
-        if self.path.suffix.lower() not in suffixes:
-            raise UserError(f"{self.path}: a manifest ends in .csv or .jsonl: save it as one of them")
-        self._rows = suffixes[self.path.suffix.lower()]
-        _open(self.path).close()
+        self._rows = reader_of(self.path)
+        open_manifest(self.path).close()
 
     def assets(self, digest: Callable[[bytes], object] = lambda line: None) -> Iterator[Asset | Problem]:
-        """Every row in order, as an asset or as the problem with it; nothing is kept in memory.
+        """Yield each row in order, as an asset or as a problem; rows are not kept in memory.
 
-        digest: is handed every line's bytes. Raises UserError for what makes the whole file unreadable.
+        digest: called with the bytes of each line. Raises UserError if the file as a whole cannot be read.
         """
-        # References repeat; remembered for this reading only, since files come and go.
+        # References repeat. The cache is for this reading only, since files may change later.
         problem_of = lru_cache(maxsize=4096)(_file_problem)
-        # On disk once it outgrows its cache, so that memory stays flat for any number of rows.
-        with _open(self.path) as file, _Names() as names:
+        # The ids are kept on disk once there are many, so that memory does not grow with the rows.
+        with open_manifest(self.path) as file, _SeenIds() as names:
             number = -1
             for number, (line, found) in enumerate(self._rows(self.path, file, digest, self.columns)):
                 try:
@@ -97,7 +91,7 @@ class Manifest:
     def check(self, report: Callable[[Problem], None] = lambda problem: None) -> Checked:
         """Read all rows. Raises UserError, with line numbers, if any of them cannot be used.
 
-        report: is told every problem.
+        report: called with each problem.
         """
         digest = hashlib.sha256()
         rows = pictures = candidates = num_problems = 0
@@ -125,7 +119,7 @@ class Manifest:
         number: int,
         line: int,
         found: dict[str, Any] | Problem,
-        names: _Names,
+        names: _SeenIds,
         problem_of: Callable[[str], str | None],
     ) -> Asset:
         if isinstance(found, Problem):
@@ -137,13 +131,13 @@ class Manifest:
         if earlier is not None:
             raise UserError(f"id {name!r} is that of line {earlier} too: every asset needs its own")
         values = {**self.defaults, **{key: value for key, value in found.items() if value is not None}}
-        # What is kept comes out of what is made, unless the row itself says otherwise.
+        # There are at least as many candidates as pictures to keep, unless the row itself says otherwise.
         if "candidates" not in found and isinstance(values.get("num_images"), int):
             values["candidates"] = max(values["num_images"], int(values.get("candidates", Request.candidates)))
         if "seed" not in found:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
         if "reference" in values:
-            values["reference"] = [self._file_of(path) for path in references_of(values["reference"])]
+            values["reference"] = [self._file_of(path) for path in reference_paths(values["reference"])]
         if isinstance(values.get("subject_image"), str):
             values["subject_image"] = self._file_of(values["subject_image"])
         request = request_from(values, self.path.parent)
@@ -155,7 +149,7 @@ class Manifest:
 
 
 def checked_id(value: object, default: str) -> str:
-    """An asset's id, which becomes the name of its files. Raises UserError for what could leave the folder."""
+    """Check the id of an asset, which becomes the name of its files. Raises UserError if it cannot be a file name."""
     if value is None:
         return default
     if isinstance(value, int) and not isinstance(value, bool):
@@ -172,19 +166,19 @@ def checked_id(value: object, default: str) -> str:
     if len(value.encode()) > MAX_ID_BYTES:
         raise UserError(f"id {shown!r} has {len(value.encode())} bytes, at most {MAX_ID_BYTES} fit a file name")
     if _RESERVED.fullmatch(value):
-        raise UserError(f"id is {shown!r}: Windows keeps that name for itself")
+        raise UserError(f"id is {shown!r}: Windows reserves that name")
     return value
 
 
 def seed_of(name: str, base: int) -> int:
-    """The seed of a row that gives none: the same in every run of the manifest, unlike from row to row."""
+    """The seed of a row without one: the same in each run of the manifest, different for each row."""
     return int.from_bytes(hashlib.sha256(f"{base} {name}".encode()).digest()[:4], "big")
 
 
-class _Names:
-    """The ids seen so far with their lines, in a temporary database."""
+class _SeenIds:
+    """The ids that were read so far with their lines, in a temporary database."""
 
-    def __enter__(self) -> _Names:
+    def __enter__(self) -> _SeenIds:
         self._base = sqlite3.connect("", isolation_level=None)
         self._base.execute("PRAGMA journal_mode = OFF")
         self._base.execute("CREATE TABLE names (name TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
@@ -195,26 +189,15 @@ class _Names:
         self._base.close()
 
     def add(self, name: str, line: int) -> int | None:
-        """The line of an equal id, if there is one. Ids that differ in case alone are one file on some systems."""
+        """The line of an equal id, if there is one. Ids that differ in case only are the same file on some systems."""
         key = unicodedata.normalize("NFC", name).casefold()
         if self._base.execute("INSERT OR IGNORE INTO names VALUES (?, ?)", (key, line)).rowcount:
             return None
         return int(self._base.execute("SELECT line FROM names WHERE name = ?", (key,)).fetchone()[0])
 
 
-def _open(path: Path) -> BinaryIO:
-    from analogen.relsim.images import open_checked
-
-    try:
-        return open_checked(path, max_bytes=2**50)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    except FileNotFoundError as error:
-        raise UserError(str(error)) from error
-
-
 def _file_problem(path: str) -> str | None:
-    """Why a picture's file cannot be read; whether it holds a picture shows when it is."""
+    """Why a file cannot be opened, None if it can. Whether it holds a picture is checked later, when it is read."""
     from analogen.relsim.images import open_checked
 
     try:
@@ -222,122 +205,3 @@ def _file_problem(path: str) -> str | None:
     except (ValueError, FileNotFoundError) as error:
         return str(error)
     return None
-
-
-def _lines(path: Path, file: BinaryIO, digest: Callable[[bytes], object]) -> Iterator[str]:
-    """Decoded lines, without the mark that some programs put at the start of UTF-8."""
-    for number in range(1, 2**62):
-        line = file.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return
-        if len(line) > MAX_LINE_BYTES:
-            raise UserError(f"{path} line {number}: is over {MAX_LINE_BYTES // 2**20} MiB long: expected one asset")
-        digest(line)
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} line {number}: is not UTF-8 text: save the manifest as UTF-8") from error
-        if "\0" in text:
-            raise UserError(f"{path} line {number}: holds a zero byte: save the manifest as UTF-8 text")
-        yield text
-
-
-def _jsonl_rows(
-    path: Path, file: BinaryIO, digest: Callable[[bytes], object], columns: Sequence[str]
-) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    for number, line in enumerate(_lines(path, file, digest), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-        except UserError as error:
-            yield number, Problem(number, str(error))
-        except (ValueError, RecursionError) as error:
-            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-            yield number, Problem(number, f"is not JSON ({reason[:80]}): expected one object per line")
-        else:
-            if isinstance(row, dict):
-                yield number, row
-            else:
-                yield number, Problem(number, f"is {repr(row)[:40]}: expected an object, {{...}}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise UserError(f"{next(n for n in names if names.count(n) > 1)[:40]!r} comes twice: give it once")
-    return row
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _csv_rows(
-    path: Path, file: BinaryIO, digest: Callable[[bytes], object], columns: Sequence[str]
-) -> Iterator[tuple[int, dict[str, Any] | Problem]]:
-    reader = csv.reader(_lines(path, file, digest), strict=True)
-    header: list[str] | None = None
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            if "field limit" in str(error):
-                limit = csv.field_size_limit()
-                raise UserError(f"{path} line {line}: has a cell of over {limit} characters: shorten it") from error
-            # After a slip of quoting nothing tells where the next row starts.
-            raise UserError(f"{path} line {line}: is not CSV ({error}): check its quotation marks") from error
-        if not any(cell.strip() for cell in cells):
-            continue
-        if header is None:
-            header = _header(path, line, cells, columns)
-        elif len(cells) != len(header):
-            yield line, Problem(line, f"has {len(cells)} cells, and the header has {len(header)}: check its commas")
-        else:
-            try:
-                yield line, _cells(header, cells)
-            except UserError as error:
-                yield line, Problem(line, str(error))
-
-
-def _header(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> list[str]:
-    header = [cell.strip().lower() for cell in cells]
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        raise UserError(f"{path} line {line}: its columns are separated by semicolons or tabs: use commas")
-    for name in header:
-        try:
-            check_name(name, tuple(columns))
-        except UserError as error:
-            raise UserError(f"{path} line {line}: {error}") from error
-        if header.count(name) > 1:
-            raise UserError(f"{path} line {line}: column {name!r} comes twice: give it once")
-    return header
-
-
-def _cells(header: list[str], cells: list[str]) -> dict[str, Any]:
-    """The cells that hold something, as values; several references are a JSON list."""
-    row: dict[str, Any] = {}
-    for name, cell in zip(header, cells, strict=True):
-        text = cell.strip()
-        if not text:
-            continue
-        if name == "id":
-            row[name] = text
-        elif name != "reference":
-            row[name] = value_of(name, text)
-        elif text.startswith("["):
-            try:
-                row[name] = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise UserError(
-                    f'reference is {text[:40]!r}: expected a path, or several as a JSON list, ["a.png", "b.png"]'
-                ) from error
-        else:
-            row[name] = text
-    return row

@@ -1,7 +1,7 @@
-"""A manifest of assets becomes pictures: durable, resumable, many rows in one pass.
+"""Starts, resumes and ends the run of a manifest.
 
-open_run -> (an engine, see `engines`, works on chunks of the job store) -> close_run. The store says what is left to
-do, the journal tells what came out; whoever is killed at whatever point, the same command goes on from there.
+open_run -> an engine (see `engines`) works on the chunks of the job store -> close_run. The job store holds
+the work that is left, the journal the results. After a crash at any point, the same call of `open_run` resumes the run.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from typing import Any
 from analogen.batch.jobs import JobStore
 from analogen.batch.journal import NAME as RESULTS
 from analogen.batch.journal import Journal
-from analogen.batch.manifest import Asset, Manifest, Problem
+from analogen.batch.manifest import Asset, Manifest
+from analogen.batch.manifest_rows import Problem
 from analogen.errors import UserError
 from analogen.files import check_output, remove_leftovers
 from analogen.types import Request
 
 STORE = "jobs.sqlite"
 KIND = "asset"
-# Candidates of one chunk: enough to fill a pass, and few, since a kill costs the pass under way.
+# Least and most candidates of a chunk: enough to fill a pass, but few, since a killed process loses its pass.
 CHUNK_CANDIDATES = (16, 64)
 Event = dict[str, Any]
 
 
 @dataclass
 class Run:
-    """One run of a manifest into a folder. settings: what every picture depends on beside the manifest."""
+    """One run of a manifest into a folder. settings: all that its pictures depend on besides the manifest."""
 
     manifest: Manifest
     output: Path
@@ -52,9 +53,9 @@ def open_run(
     retry_failed: bool = False,
     report_problem: Callable[[Problem], None] = lambda problem: None,
 ) -> Run:
-    """Start a run, or go on with the one that the folder holds. Loads no model.
+    """Start a run, or resume the one in the folder. Loads no model.
 
-    Raises UserError, with line numbers, if the manifest has rows that cannot be used, or if the folder holds another
+    Raises UserError, with line numbers, if the manifest has rows that cannot be used; and if the folder holds another
     run or cannot be written.
     """
     folder = Path(output)
@@ -68,7 +69,7 @@ def open_run(
     if not found:
         if (folder / RESULTS).exists():
             raise UserError(f"--output {folder}: holds {RESULTS} and no {STORE}: name an empty folder")
-        # All rows are checked before anything is made, and once: what goes wrong later is a row's own failure.
+        # All rows are checked before the first is made. A row that fails later does not stop the run.
         manifest.check(report_problem)
     check_output([folder / RESULTS])
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ def _check_same(store: JobStore, manifest: Manifest, settings: dict[str, Any], f
     now = json.loads(json.dumps(settings))
     for name in sorted({*before["defaults"], *now["defaults"]}):
         was, is_now = before["defaults"].get(name), now["defaults"].get(name)
-        if (was or None) != (is_now or None):  # what says nothing, such as an empty list, is as good as left out
+        if (was or None) != (is_now or None):  # an empty value, such as an empty list, counts as not given
             flag = "--" + name.replace("_", "-")
             raise UserError(f"--output {folder}: was started with {flag} {was}, not {is_now}: name another folder")
     if before["metadata"] != now["metadata"]:
@@ -147,21 +148,22 @@ def _usable(found: Iterable[Asset | Problem], manifest: Manifest) -> Iterator[As
 
 
 def chunk_key(request: Request) -> tuple[object, ...]:
-    """What all rows of one chunk share."""
+    """The settings that all rows of a chunk share."""
     return (*request.pass_settings, request.width, request.height)
 
 
 class Chunks:
-    """Hands out group numbers: rows that share a pass, in the manifest's order, up to a chunk's size."""
+    """Assigns rows to chunks: rows that can share a pass, in the order of the manifest, up to the size of a chunk."""
 
     def __init__(self, first: int, candidates: int) -> None:
         self._next = first
         least, most = CHUNK_CANDIDATES
-        # Of the manifest alone, not of the machine, or the same run would compose otherwise elsewhere.
+        # The size depends on the manifest only: with the machine, the same run would give other pictures elsewhere.
         self._size = min(max(candidates // 8, least), most)
         self._open: dict[object, tuple[int, int]] = {}
 
     def place(self, asset: Asset) -> int:
+        """The group number of a row's chunk."""
         request = asset.request
         key = chunk_key(request)
         group, room = self._open.get(key, (0, 0))
@@ -173,7 +175,7 @@ class Chunks:
 
 
 def _retry(store: JobStore, journal: Journal, manifest: Manifest) -> None:
-    """Queue the failed rows again in chunks of their own, and take their lines out of the journal."""
+    """Queue the failed rows again in new chunks, and remove their lines from the journal."""
     from analogen.request_schema import request_from
 
     with store.transaction():
@@ -187,7 +189,7 @@ def _retry(store: JobStore, journal: Journal, manifest: Manifest) -> None:
 
 
 def close_run(run: Run, sheet: bool, seconds: float) -> Event:
-    """Order the results, make the contact sheets, and say what came out. Raises RunError if that cannot be written."""
+    """Sort the results, make the contact sheets, return the summary. Raises RunError if a file cannot be written."""
     counts = run.store.counts()
     finished = counts["done"] + counts["failed"] == run.rows
     pages: list[str] = []
@@ -207,22 +209,22 @@ def close_run(run: Run, sheet: bool, seconds: float) -> Event:
 
 
 def estimate(manifest: Manifest, rows: int, device: str = "auto", sample: int = 4) -> float:
-    """Seconds that all rows will take, the loading of the model left out: measured on the first few of them.
+    """Estimate the seconds for `rows` rows, without loading the model, from the time of the first few.
 
-    Nothing is written but into a temporary folder. Raises UserError for what cannot be had.
+    Pictures are written to a temporary folder only. Raises UserError if the model cannot be loaded.
     """
     import tempfile
 
     from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
 
-    found = (asset for asset in manifest.assets() if isinstance(asset, Asset))
-    first = next(found)
-    alike = (asset for asset in islice(found, 1000) if chunk_key(asset.request) == chunk_key(first.request))
+    assets_of_file = (asset for asset in manifest.assets() if isinstance(asset, Asset))
+    first = next(assets_of_file)
+    alike = (asset for asset in islice(assets_of_file, 1000) if chunk_key(asset.request) == chunk_key(first.request))
     assets = [first, *islice(alike, sample - 1)]
     with tempfile.TemporaryDirectory() as folder:
         processor = ChunkProcessor(RunLocation(manifest.path.parent, Path(folder), device))
-        rows_of = [ChunkRow(number, str(number), asset.values, True) for number, asset in enumerate(assets)]
-        list(processor.make(rows_of[:1]))  # what is slow only once: caches, kernels
+        chunk_rows = [ChunkRow(number, str(number), asset.values, True) for number, asset in enumerate(assets)]
+        list(processor.process(chunk_rows[:1]))  # the first call is slower: caches, kernels
         started = time.perf_counter()
-        list(processor.make(rows_of))
-        return (time.perf_counter() - started) / len(rows_of) * rows
+        list(processor.process(chunk_rows))
+        return (time.perf_counter() - started) / len(chunk_rows) * rows

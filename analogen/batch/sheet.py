@@ -1,4 +1,4 @@
-"""Contact sheets of a whole batch, page by page, read back from the disk."""
+"""Draws the contact sheets of a batch, page by page, from the pictures on disk."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from analogen.contact_sheet import CELL_PX, MAX_PER_PAGE, Cell, contact_sheets
 from analogen.files import write_atomic
 from analogen.metadata import png_bytes
 from analogen.relsim.images import read_image
-from analogen.request_schema import references_of
+from analogen.request_schema import reference_paths
 
 
 def write_sheets(store: JobStore, base: Path, output: Path) -> list[Path]:
-    """Every finished row's reference and pictures in the manifest's order. Returns the files.
+    """Write pages with the reference and pictures of each finished row, in the manifest's order. Returns the files.
 
-    base: the folder that references start from. Pictures that are gone are left out. Raises RunError if a page cannot
-    be written.
+    base: the folder of relative references. Missing pictures are left out. Raises RunError if a page cannot be written.
     """
     paths: list[Path] = []
     cells = _cells(store, base, output)
@@ -35,7 +34,7 @@ def write_sheets(store: JobStore, base: Path, output: Path) -> list[Path]:
 
 def _cells(store: JobStore, base: Path, output: Path) -> Iterator[Cell]:
     jobs = (job for job in store.ended(in_order_of_ending=False) if job.result is not None)
-    with ThreadPoolExecutor() as pool:  # reading and shrinking leave Python's lock alone
+    with ThreadPoolExecutor() as pool:  # reading and resizing release Python's lock
         while page := list(islice(jobs, MAX_PER_PAGE)):
             for cells in pool.map(lambda job: _cells_of(job, base, output), page):
                 yield from cells
@@ -43,7 +42,7 @@ def _cells(store: JobStore, base: Path, output: Path) -> Iterator[Cell]:
 
 def _cells_of(job: Job, base: Path, output: Path) -> list[Cell]:
     name, values, result = job.payload["id"], job.payload["values"], job.result or {}
-    shown = [(base / path, f"{name}\nreference", True) for path in references_of(values.get("reference") or [])]
+    shown = [(base / path, f"{name}\nreference", True) for path in reference_paths(values.get("reference") or [])]
     for image in result["images"]:
         shown.append((output / image["path"], f"{name}  {result['subject']}\n{_scores(image)}", False))
     found = ((_small(path), caption, marked) for path, caption, marked in shown)

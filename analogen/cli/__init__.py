@@ -1,6 +1,6 @@
-"""The command line: registers the commands, imports each when it is called, turns errors into one line.
+"""The command line: registers the commands, imports each when it is called, and prints errors as one line.
 
-Nothing here or at the top of a command's module imports torch, numpy or Pillow, so that help answers at once.
+Neither this file nor the top of a command's module imports torch, numpy or Pillow, so that --help is fast.
 """
 
 from __future__ import annotations
@@ -36,16 +36,19 @@ def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 def debug_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--debug on a command. ANALOGEN_DEBUG=1 does the same everywhere."""
+    """Add --debug to a command. ANALOGEN_DEBUG=1 does the same for all commands."""
     return click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks of failures."
+        "--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show the traceback of an error."
     )(command)
 
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """No garbage collection in between: torch and diffusers make some million objects that stay, and looking through
-    them again and again takes a fifth of a cold start."""
+    """Import without garbage collection.
+
+    torch and diffusers create about a million lasting objects, and checking them again and again takes a fifth of
+    a cold start.
+    """
     gc.disable()
     try:
         yield
@@ -56,7 +59,7 @@ def quick_imports() -> Iterator[None]:
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """What Pillow's decoders mutter about a damaged file says nothing to its owner; the reader's own line does."""
+    """Silence the warnings of Pillow's decoders about damaged files; the reader's own error says more."""
     log = logging.getLogger("PIL")
     level = log.level
     with warnings.catch_warnings():
@@ -68,20 +71,20 @@ def quiet_decoders() -> Iterator[None]:
             log.setLevel(level)
 
 
-def _plugged_in() -> dict[str, EntryPoint]:
-    """Commands that packages bring, our own `demo` among them: analogen imports none of them by itself."""
+def _plugins() -> dict[str, EntryPoint]:
+    """Commands of installed packages, among them our own `demo`; they are imported only when they are called."""
     return {found.name: found for found in entry_points(group="analogen.commands")}
 
 
 class LazyGroup(click.Group):
-    """A group whose commands live in analogen.cli.<name> as `command`, or are entry points of analogen.commands."""
+    """A group whose commands are analogen.cli.<name>.command, or entry points of the group analogen.commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_COMMANDS, *sorted(_plugged_in())]
+        return [*_COMMANDS, *sorted(_plugins())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
-            found = _plugged_in().get(cmd_name)
+            found = _plugins().get(cmd_name)
             return None if found is None else found.load()
         command: click.Command = importlib.import_module(f"analogen.cli.{cmd_name}").command
         return command
@@ -107,19 +110,19 @@ def program(context: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The `analogen` program. Returns the exit code: 0 done, 1 failure, 2 bad input or usage, 130 interrupted."""
+    """Run the `analogen` program. Returns the exit code: 0 done, 1 failure, 2 bad input or usage, 130 interrupted."""
     return run_command(program, "analogen", arguments)
 
 
 def generate_main(arguments: Sequence[str] | None = None) -> int:
-    """The `generate` program, the same as `analogen generate`."""
+    """Run the `generate` program, the same as `analogen generate`."""
     from analogen.cli.generate import command
 
     return run_command(command, "generate", arguments)
 
 
 def run_command(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> int:
-    """Run one command as a program of that name. Returns the exit code, as `main`."""
+    """Run a command as a program of that name. Returns the exit code, as `main` does."""
     settings = {"debug": os.environ.get("ANALOGEN_DEBUG", "") not in ("", "0")}
     try:
         with quiet_decoders():
@@ -129,11 +132,11 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
-        # The reader has gone; let the interpreter's own last flush not complain either.
+        # The reader of the pipe has ended; the interpreter's last flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, click.Abort):
-        _say(name, "interrupted")
+        _print_error(name, "interrupted")
         return 130
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
@@ -156,12 +159,12 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
 def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> int:
     if settings["debug"]:
         traceback.print_exc()
-    _say(name, message)
+    _print_error(name, message)
     return code
 
 
-def _say(name: str, message: object) -> None:
-    """One line on stderr, whatever the message holds."""
+def _print_error(name: str, message: object) -> None:
+    """Print the message on stderr as one line."""
     line = plain_line(" ".join(f"{name}: {message}".split()))
     encoding = sys.stderr.encoding or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)

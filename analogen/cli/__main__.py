@@ -1,4 +1,4 @@
-"""`python -m analogen.cli`: the `analogen` program for launchers that start modules, such as accelerate's."""
+"""`python -m analogen.cli`: the `analogen` program, for launchers of modules such as accelerate's."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`analogen batch`: a manifest of assets in, a folder of pictures out, whatever happens on the way."""
+"""`analogen batch`: makes all assets of a manifest; can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -16,32 +16,63 @@ from typing import Any
 import click
 
 from analogen.batch.jobs import JobStore
-from analogen.batch.manifest import Manifest, Problem
+from analogen.batch.manifest import Manifest
+from analogen.batch.manifest_rows import Problem
 from analogen.batch.runner import STORE, Event, close_run, estimate, open_run
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
 
-# Where nobody watches a terminal, a line now and then tells in a log that the night goes well.
+# Where stderr is not a terminal, a line of progress is logged this often.
 LOG_SECONDS = 60.0
 
 
 @click.command("batch", context_settings=HELP)
 @click.argument("manifest", type=click.Path(path_type=Path))
-@click.option("--output", metavar="DIR", required=True, help="Folder for pictures, results.jsonl and the job store.")
 @click.option(
-    "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True, help="This process, or Ray's."
+    "--output", metavar="DIR", required=True, help="Folder for the pictures, results.jsonl and the job store."
 )
-@click.option("--workers", type=click.IntRange(1, 4096), help="Chunks at the same time.")
-@click.option("--address", metavar="ADDRESS", help="Of a Ray cluster; without it a local one is started.")
-@click.option("--resume/--no-resume", default=True, show_default=True, help="Go on with the run that the folder holds.")
-@click.option("--retry-failed", is_flag=True, help="Try the rows that failed once more.")
-@click.option("--seed", type=int, default=0, show_default=True, help="For rows without one, mixed with their id.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where to work: local in this process, ray on a Ray cluster.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 4096),
+    help="How many chunks of rows are made at the same time.  [default: by the number of cores or GPUs]",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Address of the Ray cluster, for example ray://head:10001.  [default: start Ray here]",
+)
+@click.option(
+    "--resume/--no-resume",
+    default=True,
+    show_default=True,
+    help="Continue the run in the output folder, if there is one; --no-resume refuses such a folder.",
+)
+@click.option("--retry-failed", is_flag=True, help="Try the rows that failed again.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed for rows without one. It is mixed with the id of each row.",
+)
 @settings_options
-@click.option("--sheet/--no-sheet", default=True, show_default=True, help="Make contact sheets at the end.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--dry-run", is_flag=True, help="Check every row, measure a few, print how long it will take.")
+@click.option(
+    "--sheet/--no-sheet", default=True, show_default=True, help="Make contact sheets of all pictures at the end."
+)
+@format_option
+@click.option(
+    "--dry-run", is_flag=True, help="Check all rows, time a few of them, and print how long the batch would take."
+)
 @debug_option
 def command(
     manifest: Path,
@@ -58,9 +89,9 @@ def command(
     device: str,
     **defaults: Any,
 ) -> None:
-    """Make every asset of MANIFEST, a CSV or JSONL file with one (reference, subject) per row.
+    """Make all assets of MANIFEST, a CSV or JSONL file with one reference and subject in each row.
 
-    Options hold for the rows that say nothing else. The same command again goes on after an interruption.
+    Options hold for rows that do not have the setting themselves. After an interruption, the same command continues.
 
     \b
     analogen batch assets.csv --output assets
@@ -68,35 +99,35 @@ def command(
     """
     started = time.perf_counter()
     if address is not None and engine != "ray":
-        raise UserError("--address is that of a Ray cluster: add --engine ray, or leave it out")
+        raise UserError("--address is for a Ray cluster: add --engine ray, or leave it out")
     if engine == "ray" and importlib.util.find_spec("ray") is None:
         raise UserError('--engine ray needs Ray: pip install "analogen[ray]"')
-    show = _Json() if format_ == "json" else _Text()
+    reporter = _JsonReporter() if format_ == "json" else _TextReporter()
     table = Manifest(manifest, defaults)
     if dry_run:
-        _dry_run(table, Path(output), device, show)
+        _dry_run(table, Path(output), device, reporter)
         return
-    run = open_run(table, output, metadata, resume, retry_failed, show.problem)
-    with run.store, show, _terminable():
-        show.event({"event": "start", "rows": run.rows, "pictures": run.pictures, "resumed": run.resumed})
+    run = open_run(table, output, metadata, resume, retry_failed, reporter.problem)
+    with run.store, reporter, _terminable():
+        reporter.event({"event": "start", "rows": run.rows, "pictures": run.pictures, "resumed": run.resumed})
         try:
             with quick_imports():
                 import analogen.batch.chunks  # noqa: F401
             if engine == "ray":
                 from analogen.batch.engines.ray import run_on_ray
 
-                run_on_ray(run, address, device, workers, show.event)
+                run_on_ray(run, address, device, workers, reporter.event)
             else:
                 from analogen.batch.engines.local import run_local
 
-                run_local(run, device, workers, show.event)
+                run_local(run, device, workers, reporter.event)
         except KeyboardInterrupt:
             counts = run.store.counts()
             ended = counts["done"] + counts["failed"]
-            show.note(f"{ended} of {run.rows} rows are finished: the same command goes on from there")
+            reporter.note(f"{ended} of {run.rows} rows are finished: the same command continues from there")
             raise
         end = close_run(run, sheet, time.perf_counter() - started)
-        show.event(end)
+        reporter.event(end)
     if end["failed"]:
         word = "row" if end["failed"] == 1 else "rows"
         raise RunError(
@@ -104,8 +135,8 @@ def command(
         )
 
 
-def _dry_run(table: Manifest, output: Path, device: str, show: _Show) -> None:
-    checked = table.check(show.problem)
+def _dry_run(table: Manifest, output: Path, device: str, reporter: _Reporter) -> None:
+    checked = table.check(reporter.problem)
     check_output([output / "results.jsonl"])
     finished = 0
     if (output / STORE).exists():
@@ -115,7 +146,7 @@ def _dry_run(table: Manifest, output: Path, device: str, show: _Show) -> None:
     with quick_imports():
         import analogen.batch.chunks  # noqa: F401
     seconds = estimate(table, checked.rows - finished, device)
-    show.event(
+    reporter.event(
         {
             "event": "plan", "rows": checked.rows, "pictures": checked.pictures, "candidates": checked.candidates,
             "finished": finished, "seconds": round(seconds, 1),
@@ -125,7 +156,7 @@ def _dry_run(table: Manifest, output: Path, device: str, show: _Show) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """A polite end, as of a shutdown or a cluster's queue, is an interruption: finished rows are kept in step."""
+    """Treat SIGTERM, from a shutdown or a cluster's queue, as an interruption, so that finished rows are recorded."""
 
     def interrupt(signal_: int, frame: object) -> None:
         raise KeyboardInterrupt
@@ -137,21 +168,21 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Show(AbstractContextManager["_Show"]):
-    """Where events go. Used as a context, so that no line of progress stays behind."""
+class _Reporter(AbstractContextManager["_Reporter"]):
+    """Prints events. As a context manager it clears the line of progress at the end."""
 
     @abstractmethod
     def event(self, event: Event) -> None: ...
 
     @abstractmethod
     def problem(self, problem: Problem) -> None:
-        """A row that cannot be used."""
+        """Print a row that cannot be used."""
 
     def note(self, text: str) -> None:
         click.echo(plain_line(f"note: {text}"), err=True)
 
 
-class _Json(_Show):
+class _JsonReporter(_Reporter):
     """One JSON object per line on stdout."""
 
     def event(self, event: Event) -> None:
@@ -161,11 +192,11 @@ class _Json(_Show):
         self.event({"event": "problem", "line": problem.line, "message": problem.message})
 
     def __exit__(self, *_: object) -> None:
-        """Whole lines leave nothing behind."""
+        """There is no line of progress to clear."""
 
 
-class _Text(_Show):
-    """Progress on stderr, one line that is written over on a terminal; the summary on stdout."""
+class _TextReporter(_Reporter):
+    """Progress on stderr, on a terminal as one line that is overwritten; the summary on stdout."""
 
     def __init__(self) -> None:
         self.is_terminal = sys.stderr.isatty()
@@ -174,7 +205,7 @@ class _Text(_Show):
     def event(self, event: Event) -> None:
         kind = event["event"]
         if kind == "start" and event["resumed"]:
-            self.note("going on with the run that the folder holds")
+            self.note("continuing the run in the folder")
         elif kind == "progress":
             self._progress(event)
         elif kind == "row" and event["state"] == "failed":
@@ -187,7 +218,7 @@ class _Text(_Show):
             self._summary(event)
 
     def problem(self, problem: Problem) -> None:
-        """The refusal, one line, names the first."""
+        """Print nothing: the error at the end names the first problem."""
 
     def __exit__(self, *_: object) -> None:
         self._clear()

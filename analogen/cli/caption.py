@@ -1,4 +1,4 @@
-"""`analogen caption`: the anonymous captions of pictures, nearest ones of a catalogue or written by a captioner."""
+"""`analogen caption`: captions the relation of pictures, from mini's catalogue or by a captioner."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
-from analogen.cli.similarity import embed_files, find_pictures, report_unreadable, unreadable_field
+from analogen.cli.common_options import device_option, dtype_option, format_option
+from analogen.cli.image_inputs import embed_files, find_pictures, report_unreadable, unreadable_field
 from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
 
@@ -22,15 +23,24 @@ DEFAULT_TOP_K, DEFAULT_ENCODER = 3, "mini"
 
 @click.command("caption", context_settings=HELP)
 @click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--group", is_flag=True, help="The IMGs, 2 to 10, share one logic: say that one.")
-@click.option("--captioner", metavar="NAME", help="Folder or hub id of a captioner on Qwen2.5-VL, which writes freely.")
-@click.option("--sample", is_flag=True, help="Let the captioner draw its words (temperature .7, top-p .9).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of what the captioner draws.")
-@click.option("--top-k", type=int, help=f"Captions of the catalogue per picture.  [default: {DEFAULT_TOP_K}]")
-@click.option("--encoder", help=f"Whose catalogue, without a captioner.  [default: {DEFAULT_ENCODER}]")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--dtype", default="auto", show_default=True, help="Of the captioner's weights.")
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--group", is_flag=True, help="Caption the one logic that all IMGs share; 2 to 10 pictures.")
+@click.option(
+    "--captioner",
+    metavar="NAME",
+    help="Folder or hub id of a captioner on Qwen2.5-VL, which writes captions of its own.  [default: none, search "
+    "mini's catalogue]",
+)
+@click.option("--sample", is_flag=True, help="Let the captioner sample its words, with temperature 0.7 and top-p 0.9.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for --sample.")
+@click.option(
+    "--top-k",
+    type=int,
+    help=f"How many captions of the catalogue to print for each picture.  [default: {DEFAULT_TOP_K}]",
+)
+@click.option("--encoder", help=f"Encoder that searches the catalogue: mini or a folder.  [default: {DEFAULT_ENCODER}]")
+@device_option
+@dtype_option
+@format_option
 @debug_option
 def command(
     images: tuple[Path, ...],
@@ -44,15 +54,15 @@ def command(
     dtype: str,
     format_: str,
 ) -> int:
-    """Say in anonymous words what relational logic each IMG shows, or with --group the one that all share.
+    """Caption the relational logic of each IMG, or with --group the logic that all of them share.
 
-    Without --captioner: the nearest captions of mini's catalogue. A DIR stands for all pictures in it and in the
-    folders in it. Those of them that cannot be read stop nothing: they are listed last, and the exit code is 2.
+    Captions are anonymous: {subject} stands for whatever is shown. A DIR stands for all pictures in it and in its
+    subfolders. Pictures in folders that cannot be read are skipped and listed at the end; the exit code is then 2.
     """
     if top_k is not None and top_k < 1:
         raise UserError(f"--top-k is {top_k}: expected 1 or more")
     if group and not 2 <= len(images) <= 10:
-        raise UserError(f"--group came with {len(images)} pictures: expected 2 to 10 that share one logic")
+        raise UserError(f"--group was given with {len(images)} pictures: expected 2 to 10 that share one logic")
     check_device(device)
     refused: list[dict[str, str]] = []
     if captioner is None:
@@ -71,8 +81,8 @@ def command(
     failed = [row for row in answers if "problem" in row]
     if format_ == "json":
         named = encoder or DEFAULT_ENCODER if captioner is None else None
-        told = {"encoder": named, "captioner": captioner, "images": answers}
-        click.echo(json.dumps(told | unreadable_field(refused)))
+        answer = {"encoder": named, "captioner": captioner, "images": answers}
+        click.echo(json.dumps(answer | unreadable_field(refused)))
         return report_unreadable(refused) or (1 if failed else 0)
     for row in answers:
         where = ", ".join(click.format_filename(path) for path in row.get("paths", [row.get("path")]))
@@ -93,9 +103,9 @@ def command(
 def _nearest(
     images: Sequence[Path], group: bool, top_k: int, encoder: str, device: str, refused: list[dict[str, str]]
 ) -> list[dict[str, Any]]:
-    """Captions of the catalogue, nearest to each picture's relation or to the mean relation of the group.
+    """The captions of the catalogue that are nearest to each picture, or to the mean of the group.
 
-    refused: gets those that cannot be read.
+    refused: pictures that cannot be read are appended.
     """
     with quick_imports(), user_errors():
         import numpy as np
@@ -103,10 +113,10 @@ def _nearest(
         from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
-    looked = embed_files(model, images)
-    refused += looked.refused
-    relations, names = [seen.relation for seen in looked.seen], [{"path": str(path)} for path in looked.paths]
-    known = [seen.known or 0.0 for seen in looked.seen]
+    embedded = embed_files(model, images)
+    refused += embedded.refused
+    relations, names = [seen.relation for seen in embedded.seen], [{"path": str(path)} for path in embedded.paths]
+    known = [seen.known or 0.0 for seen in embedded.seen]
     if group:
         mean = np.mean(relations, axis=0)
         relations, known = [mean / max(float(np.linalg.norm(mean)), 1e-12)], [float(np.mean(known))]
@@ -134,8 +144,10 @@ def _written(
     dtype: str,
     refused: list[dict[str, str]],
 ) -> list[dict[str, Any]]:
-    """What a captioner writes; a row without a caption has `problem` and `tries`. refused: gets those that cannot be
-    read."""
+    """The captions that a captioner writes; a row without a caption has `problem` and `tries`.
+
+    refused: pictures that cannot be read are appended.
+    """
     with quick_imports(), user_errors():
         from analogen.relsim.vlm.captioner import load_captioner
         from analogen.relsim.vlm.query import GREEDY, Sampling

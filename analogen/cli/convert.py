@@ -1,4 +1,4 @@
-"""`analogen convert`: a checkpoint of the Qwen encoder from one layout to the other."""
+"""`analogen convert`: converts a checkpoint of an encoder on Qwen2.5-VL between two layouts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from analogen.errors import user_errors
 @click.command("convert", context_settings=HELP)
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST", type=click.Path(path_type=Path))
-@click.option("--layout", type=click.Choice(["analogen", "authors"]), default="analogen", show_default=True)
-@click.option("--base", metavar="ID", help="Hub id or folder of the base model, if not the one that SRC names.")
+@click.option(
+    "--layout",
+    type=click.Choice(["analogen", "authors"]),
+    default="analogen",
+    show_default=True,
+    help="analogen writes safetensors files only. authors writes the files of the paper's published checkpoint, for "
+    "the authors' own package.",
+)
+@click.option("--base", metavar="ID", help="Hub id or folder of the base model.  [default: the one that SRC names]")
 @debug_option
 def command(source: str, target: Path, layout: str, base: str | None) -> None:
-    """Write the checkpoint SRC, a folder or hub id in either layout, to the new folder DST.
-
-    analogen: safetensors throughout. authors: as published with the paper, for their own package.
-    """
+    """Convert the checkpoint SRC, a folder or hub id in either layout, and write it to the new folder DST."""
     with user_errors():
         with quick_imports():
             from analogen.relsim.vlm.checkpoint import check_target, convert

@@ -1,4 +1,4 @@
-"""`analogen env`: what a bug report needs to know about this machine."""
+"""`analogen env`: prints versions, devices and memory, for bug reports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option
+from analogen.cli.common_options import format_option
 
 _PACKAGES = (
     "analogen", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow",
@@ -21,10 +22,10 @@ _WEIGHTS = (("relsim", "mini/weights"), ("pipelines", "composer/weights"))
 
 
 @click.command("env", context_settings=HELP)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option
 @debug_option
 def command(format_: str) -> None:
-    """Show versions, devices, memory and the weights that were found."""
+    """Show versions, devices, memory and installed weights, for bug reports."""
     facts: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform()}
     facts |= {name: _version(name) for name in _PACKAGES}
     facts |= {"cores": os.cpu_count(), "memory": _memory(), "devices": _devices()}
@@ -51,7 +52,7 @@ def _memory() -> str:
 
 
 def _devices() -> list[str]:
-    """The devices that torch sees. A torch that does not load is itself the answer that a bug report needs."""
+    """The devices that torch sees; if torch cannot be imported, the error, which a bug report needs."""
     try:
         import torch
     except (ImportError, OSError) as error:

@@ -1,4 +1,4 @@
-"""`analogen evaluate`: the figures of the results tables, and the same measures over pictures of your own."""
+"""`analogen evaluate`: measures retrieval, triplets and analogies, on the relational world or on your own pictures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from analogen.cli.evaluate_options import (
     JUDGE,
     MODEL,
     check_positive,
-    counter,
     load_judge,
+    progress_counter,
     report_unreadable_rows,
     run_errors,
 )
-from analogen.cli.evaluate_people import space, study, tally
+from analogen.cli.evaluate_space import space
+from analogen.cli.evaluate_study import study, tally
 from analogen.errors import UserError, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
@@ -28,7 +29,7 @@ from analogen.models import check_device, pick_device
 
 @click.group("evaluate", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Measure the encoder, the whole way from picture to picture, or anybody's pictures."""
+    """Measure encoders, analogies and any pictures of your own."""
 
 
 @command.command("retrieval", context_settings=HELP)
@@ -36,19 +37,27 @@ def command() -> None:
     "--gallery",
     metavar="DIR",
     type=FILE,
-    help="Search pictures of your own: folders or tar shards.",
+    help="Search your own pictures: a folder with subfolders, or tar shards.  [default: the relational world]",
 )
-@click.option("--query-dir", metavar="DIR", type=FILE, help="Pictures to search with.  [default: those of the gallery]")
+@click.option(
+    "--query-dir", metavar="DIR", type=FILE, help="Pictures to search with.  [default: the pictures of the gallery]"
+)
 @click.option(
     "--groups",
     metavar="folders|FILE",
-    help="What belongs together: each folder, or by a table.",
+    help="Which pictures belong together: folders, for one group per folder, or a table.",
 )
 @BY
-@click.option("--queries", type=int, default=1000, show_default=True, help="Queries per split, or at most of a folder.")
+@click.option(
+    "--queries",
+    type=int,
+    default=1000,
+    show_default=True,
+    help="How many queries per split of the world, or at most for your own pictures.",
+)
 @MODEL
 @JUDGE
-@click.option("--output", metavar="FILE.jsonl", type=FILE, help="Also write what every query finds first.")
+@click.option("--output", metavar="FILE.jsonl", type=FILE, help="Also write what each query finds to this file.")
 @debug_option
 def retrieval(
     gallery: Path | None,
@@ -67,11 +76,12 @@ def retrieval(
     judge_workers: int,
     output: Path | None,
 ) -> int:
-    """R@k, and with --judge a score of what is found first; one JSON line per way of comparing.
+    """Measure retrieval: R@k, and with --judge a score of the first picture found; one JSON line per --by.
 
-    Without --gallery: galleries of the relational world with attribute traps. With it, R@k counts by --groups: the
-    folders, or a table of `path`, `image_hash` or url with `relation`, `group` or `caption`, such as data.jsonl. Exit
-    code 2 if some pictures could not be read; they are listed last.
+    R@k is how often one of the first k pictures found belongs to the query's group. Without --gallery, pictures of the
+    relational world are searched, among others that share subject or colours but not the relation. With --gallery,
+    --groups names the groups: folders, or a table with path, image_hash or url, and relation, group or caption, such as
+    the data.jsonl of `analogen world`. Pictures that cannot be read are listed at the end; the exit code is then 2.
     """
     check_positive("queries", queries)
     check_device(device)
@@ -84,10 +94,10 @@ def retrieval(
             ("output", output),
         ):
             if value:
-                raise UserError(f"--{name} is for pictures of your own: name them with --gallery")
+                raise UserError(f"--{name} is for your own pictures: name them with --gallery")
         return _world_retrieval(encoder, queries, seed, device)
     if groups is None and judge is None:
-        raise UserError("--gallery alone leaves nothing to count: add --groups for R@k, or --judge for a judged score")
+        raise UserError("--gallery needs --groups for R@k, or --judge for a judged score: add one of them")
     if output is not None:
         check_output([output])
     with quick_imports(), user_errors():
@@ -98,11 +108,11 @@ def retrieval(
 
         check_ways(by)
         search = prepare_search(gallery, query_dir, groups, queries, seed)
-        asked = load_judge(judge, judge_model, judge_key_env, judge_workers, device, dtype)
+        loaded_judge = load_judge(judge, judge_model, judge_key_env, judge_workers, device, dtype)
         ways = load_ways(by or ("relation",), encoder, pick_device(device), dtype, search=True)
     found: list[dict[str, Any]] = []
     with run_errors():
-        for row, hits in run_search(search, ways, asked, AnswerCache(judge_cache), seed, counter()):
+        for row, hits in run_search(search, ways, loaded_judge, AnswerCache(judge_cache), seed, progress_counter()):
             click.echo(json.dumps(row))
             found += hits
     if output is not None:
@@ -115,7 +125,7 @@ def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
         from analogen.relsim.encoder import load_encoder
         from analogen.relsim.evaluation.world_retrieval import run_retrieval
 
-        # Always on the CPU unless told otherwise: the figures of the results table come from there.
+        # On the CPU by default, as the figures of the results table.
         place = "cpu" if device == "auto" else pick_device(device)
         load_encoder(encoder, place)
     for row in run_retrieval(encoder=encoder, queries=queries, seed=seed, device=place):
@@ -129,10 +139,10 @@ def _world_retrieval(encoder: str, queries: int, seed: int, device: str) -> int:
 @MODEL
 @debug_option
 def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: str, dtype: str) -> int:
-    """How often the anchor is nearer to the positive than to the negative, per group, with 95 % intervals.
+    """Measure how often the anchor is nearer to the positive than to the negative, with 95 % intervals.
 
-    FILE is CSV or JSON lines with anchor, positive, negative and group. Exit code 2 if some pictures could not be
-    read; they are listed last.
+    FILE is CSV or JSON lines with anchor, positive, negative and group; results are for each group and for all.
+    Pictures that cannot be read are listed at the end; the exit code is then 2.
     """
     check_device(device)
     with quick_imports(), user_errors():
@@ -154,23 +164,44 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
     "--table",
     metavar="FILE",
     type=FILE,
-    help="Pictures of your own: CSV or JSON lines.",
+    help="Measure pictures that any generator made: CSV or JSON lines with input, instruction, output and optionally "
+    "model.",
 )
 @BY
 @MODEL
-@click.option("--rows", "num_rows", type=int, default=200, show_default=True, help="References of the world to try.")
-@click.option("--candidates", type=int, default=4, show_default=True)
-@click.option("--judges", metavar="DIR", type=FILE, help="Folder of the classifiers' weights.")
-@click.option("--references", metavar="FILE.csv", type=FILE, help="References of your own: path, relation, manner.")
-@click.option("--words", metavar="FILE.csv", type=FILE, help="Paraphrases of relations: relation, text.")
-@click.option("--baselines", is_flag=True, help="The same rows by cheaper ways too: caption bridge, copies, ...")
+@click.option(
+    "--rows",
+    "num_rows",
+    type=int,
+    default=200,
+    show_default=True,
+    help="How many references of the relational world to try.",
+)
+@click.option(
+    "--candidates", type=int, default=4, show_default=True, help="How many candidates to make for each reference."
+)
+@click.option(
+    "--judges",
+    metavar="DIR",
+    type=FILE,
+    help="Folder with classifiers that judge the pictures, for example benchmarks/judges.",
+)
+@click.option(
+    "--references", metavar="FILE.csv", type=FILE, help="Use your own references: a table of path, relation and manner."
+)
+@click.option(
+    "--words", metavar="FILE.csv", type=FILE, help="Use words instead of references: a table of relation and text."
+)
+@click.option(
+    "--baselines", is_flag=True, help="Also measure simpler baselines on the same rows, such as the caption bridge."
+)
 @click.option(
     "--output",
     metavar="DIR",
     type=FILE,
     default=Path("out/analogy"),
     show_default=True,
-    help="Folder of the contact sheets.",
+    help="Folder for the contact sheets.",
 )
 @debug_option
 def analogy(
@@ -188,22 +219,23 @@ def analogy(
     baselines: bool,
     output: Path,
 ) -> int:
-    """Relation, subject and structure kept by mini, by judges apart from the reranker; a JSON line per way of choosing.
+    """Measure analogies: how often mini keeps relation and structure, and shows the subject; one JSON line per choice.
 
-    With --table, rows of input, instruction, output and optionally model: what any generator made, by relation, clip-i
-    and lpips unless --by says otherwise. Exit code 2 if some pictures could not be read; they are listed last.
+    The judges are not part of the score that ranks the candidates. With --table, pictures that any generator made are
+    measured instead, by relation, clip-i and lpips or by --by. Pictures that cannot be read are listed at the end; the
+    exit code is then 2.
     """
     check_positive("rows", num_rows)
     check_positive("candidates", candidates)
     check_device(device)
-    asked = {"table": table, "references": references, "words": words, "baselines": baselines or None}
-    ways = [f"--{name}" for name, given in asked.items() if given is not None]
+    sources = {"table": table, "references": references, "words": words, "baselines": baselines or None}
+    ways = [f"--{name}" for name, given in sources.items() if given is not None]
     if len(ways) > 1:
-        raise UserError(f"{' and '.join(ways)} are measured apart: ask for one of them")
+        raise UserError(f"{' and '.join(ways)} are measured separately: give one of them")
     if table is not None:
         return _table_analogy(table, by, encoder, seed, device, dtype)
     if by:
-        raise UserError("--by is for pictures of your own: name them with --table")
+        raise UserError("--by is for your own pictures: name them with --table")
     check_output([output / "sheet.png"])
     with user_errors():
         from analogen.evaluation.analogy import run_analogy

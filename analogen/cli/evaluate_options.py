@@ -1,4 +1,4 @@
-"""What the commands of `analogen evaluate` share: their options, the judge, and what could not be read."""
+"""What the commands of `analogen evaluate` share: options, the judge, errors and progress."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from analogen.cli.common_options import combined, device_option, dtype_option, encoder_option
 from analogen.errors import RunError, UserError, plain_line
 from analogen.models import pick_device
 
@@ -21,43 +22,57 @@ FILE = click.Path(path_type=Path)
 KEY_VARIABLE = "ANALOGEN_JUDGE_KEY"
 
 
-def options(*given: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(given):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-MODEL = options(
-    click.option("--encoder", default="mini", show_default=True, help="Name, folder or hub id."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-    click.option("--device", default="auto", show_default=True),
-    click.option("--dtype", default="auto", show_default=True, help="Of a big encoder's weights."),
+MODEL = combined(
+    encoder_option,
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Seed of everything that is drawn at random, such as samples and intervals.",
+    ),
+    device_option,
+    dtype_option,
 )
 BY = click.option(
     "--by",
     metavar="NAME[=SOURCE]",
     multiple=True,
-    help="How pictures are compared, may be repeated: relation, subject, attributes, histogram, pixels, clip-i, "
-    "clip-t, dino, lpips, dreamsim, qwen-t. SOURCE: folder or hub id of other weights.",
+    help="How to compare pictures: relation, subject, attributes, histogram, pixels, clip-i, clip-t, dino, lpips, "
+    "dreamsim or qwen-t. May be given several times. SOURCE is the folder or hub id of other weights, for example "
+    "dino=my-dino.",
 )
-JUDGE = options(
-    click.option("--judge", metavar="URL|NAME", help="OpenAI-compatible endpoint, or a VLM by folder or hub id."),
-    click.option("--judge-model", metavar="NAME", default="", help="The endpoint's model."),
+JUDGE = combined(
     click.option(
-        "--judge-key-env", metavar="NAME", default=KEY_VARIABLE, show_default=True, help="Variable with its key."
+        "--judge",
+        metavar="URL|NAME",
+        help="Vision-language model that scores the results: the URL of an OpenAI-compatible endpoint, or a folder or "
+        "hub id.",
+    ),
+    click.option("--judge-model", metavar="NAME", default="", help="Model to ask for at the endpoint."),
+    click.option(
+        "--judge-key-env",
+        metavar="NAME",
+        default=KEY_VARIABLE,
+        show_default=True,
+        help="Environment variable that holds the key of the endpoint.",
     ),
     click.option(
-        "--judge-cache", metavar="DIR", type=FILE, default=Path("out/judge"), show_default=True, help="For its answers."
+        "--judge-cache",
+        metavar="DIR",
+        type=FILE,
+        default=Path("out/judge"),
+        show_default=True,
+        help="Folder where the judge's answers are kept, so that nothing is asked twice.",
     ),
-    click.option("--judge-workers", type=int, default=4, show_default=True, help="Questions at a time."),
+    click.option(
+        "--judge-workers", type=int, default=4, show_default=True, help="How many questions to ask at the same time."
+    ),
 )
 
 
 def load_judge(name: str | None, model: str, variable: str, workers: int, device: str, dtype: str) -> Judge | None:
-    """The judge that the options name, asked whether it is there. Raises UserError."""
+    """Load the judge that the options name, and check that it answers. Raises UserError if it does not."""
     if name is None:
         return None
     check_positive("judge-workers", workers)
@@ -77,7 +92,7 @@ def load_judge(name: str | None, model: str, variable: str, workers: int, device
 
 @contextmanager
 def run_errors() -> Iterator[None]:
-    """Failures while measuring that the user can mend, as one line."""
+    """Turn errors of an evaluation that the user can fix into UserError and RunError."""
     from analogen.relsim.evaluation.endpoint_judge import EndpointError
     from analogen.relsim.evaluation.similarity_measures import NothingLeft
 
@@ -86,11 +101,11 @@ def run_errors() -> Iterator[None]:
     except NothingLeft as error:
         raise UserError(str(error)) from error
     except EndpointError as error:
-        raise RunError(f"{error}; what was answered is kept, run the same again") from error
+        raise RunError(f"{error}; the answers so far are kept, run the same command again") from error
 
 
 def report_unreadable_rows(refused: Sequence[dict[str, str]]) -> int:
-    """Say what could not be read, on both streams. Returns the exit code."""
+    """Print pictures that could not be read, on stdout as JSON and on stderr. Returns the exit code."""
     if refused:
         click.echo(json.dumps({"refused": list(refused)}))
         for row in refused:
@@ -98,15 +113,15 @@ def report_unreadable_rows(refused: Sequence[dict[str, str]]) -> int:
     return 2 if refused else 0
 
 
-def counter() -> Callable[[str, int, int], None] | None:
-    """What is done so far, on one line of a terminal."""
+def progress_counter() -> Callable[[str, int, int], None] | None:
+    """A callback that shows progress on one line of the terminal; None if stderr is not a terminal."""
     if not sys.stderr.isatty():
         return None
 
-    def say(what: str, done: int, total: int) -> None:
+    def show(what: str, done: int, total: int) -> None:
         click.echo(f"\r{what} {done}/{total}", err=True, nl=done == total)
 
-    return say
+    return show
 
 
 def check_positive(name: str, value: int) -> None:

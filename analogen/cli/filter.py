@@ -1,4 +1,4 @@
-"""`analogen filter`: which pictures of a folder carry a logic that could be transferred."""
+"""`analogen filter`: finds the pictures in a folder that have a transferable logic."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.common_options import device_option, dtype_option, format_option
 from analogen.errors import RunError, UserError, plain_line, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
@@ -21,15 +22,17 @@ from analogen.models import check_device, pick_device
     "name",
     default="Qwen/Qwen2.5-VL-7B-Instruct",
     show_default=True,
-    help="Folder or hub id of a filter on Qwen2.5-VL, or of the plain model.",
+    help="Folder or hub id of a filter on Qwen2.5-VL, or of the model without an adapter.",
 )
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Least probability of what is kept.")
-@click.option("--output", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Also write what is found, line "
-              "by line; an existing file is gone on with.")  # fmt: skip
-@click.option("--batch-size", type=int, default=16, show_default=True)
-@click.option("--device", default="auto", show_default=True)
-@click.option("--dtype", default="auto", show_default=True)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--threshold", type=float, default=0.5, show_default=True, help="Keep pictures with at least this probability."
+)
+@click.option("--output", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Also write one line "
+              "for each picture to this file. If it exists, only pictures that it lacks are judged.")  # fmt: skip
+@click.option("--batch-size", type=int, default=16, show_default=True, help="How many pictures to judge at once.")
+@device_option
+@dtype_option
+@format_option
 @debug_option
 def command(
     folder: Path,
@@ -41,9 +44,9 @@ def command(
     dtype: str,
     format_: str,
 ) -> int:
-    """List the pictures in DIR, and in the folders in it, that carry a transferable logic, with its probability.
+    """List the pictures in DIR and its subfolders that have a transferable logic, with the probability.
 
-    Nothing is copied or moved. Exit code 2 if some pictures could not be read; they are listed last.
+    Files are not copied or moved. Pictures that cannot be read are listed at the end; the exit code is then 2.
     """
     check_device(device)
     if batch_size < 1:
@@ -59,7 +62,7 @@ def command(
         ledger = None if output is None else FoundFile(output, name, threshold)
         done = {} if ledger is None else dict(ledger.done)
         left = [path for path in paths if str(path) not in done]
-        # All may be done already, and then nothing needs to be loaded.
+        # If all pictures are judged already, no model is needed.
         model = load_filter(name, pick_device(device), dtype) if left else None
     if done:
         click.echo(f"{len(paths) - len(left)} of {len(paths)} pictures are in {output} already", err=True)
@@ -70,7 +73,9 @@ def command(
                 ledger.add(batch)
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
-                raise RunError(f"{output}: cannot be written ({reason}): mend it and run the same again") from error
+                raise RunError(
+                    f"{output}: cannot be written ({reason}): check the disk and run the same command again"
+                ) from error
         for found in batch:
             if found.probability is None:
                 refused.append({"path": found.path, "reason": found.reason})

@@ -1,4 +1,4 @@
-"""`generate`: reference and subject in, pictures out."""
+"""`generate`: makes pictures from a reference and a subject."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
 from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
@@ -32,7 +33,7 @@ _FILE = click.Path(path_type=Path)
     metavar="IMG",
     multiple=True,
     type=_FILE,
-    help="Picture whose relational logic is kept; may be given several times.",
+    help="Picture whose relational logic is kept. May be given several times; then what the pictures share is kept.",
 )
 @click.option(
     "--reference-weight",
@@ -40,31 +41,59 @@ _FILE = click.Path(path_type=Path)
     metavar="F",
     multiple=True,
     type=float,
-    help="How much each --reference counts, in their order; a negative one steers away.",
+    help="How much each --reference counts, once for each and in the same order. A negative weight steers away from "
+    "the picture, for example: --reference-weight 1 --reference-weight -0.5.",
 )
-@click.option("--relation", metavar="TEXT", help="The logic in words, alone or added to the references.")
+@click.option(
+    "--relation",
+    metavar="TEXT",
+    help="The logic in words, alone or added to the references. {subject} stands for the subject, for example: "
+    '"{subject} stacked into a pyramid".',
+)
 @click.option("--subject", metavar="TEXT", help="What the new picture shows, for example: bicycle.")
 @click.option(
     "--subject-image",
     metavar="FILE",
     type=_FILE,
-    help="Your own art of the subject: PNG with alpha, picture on a plain ground, or SVG.",
+    help="Your own picture of the subject, for example logo.svg: a PNG with transparency, a picture on a plain "
+    "background, or an SVG.",
 )
-@click.option("--other", metavar="TEXT", help="The second thing, where the logic has two; else a fitting one.")
-@click.option("--seed", type=int, help="Of the first candidate; random and reported if left out.")
+@click.option(
+    "--other",
+    metavar="TEXT",
+    help="The second thing, in relations that have two. For example, where one stands out among many, --subject tulip "
+    "--other ladybug draws one ladybug among tulips.  [default: chosen at random to contrast with the subject]",
+)
+@click.option(
+    "--seed",
+    type=int,
+    help="Seed of the first candidate; the others count up from it. The same seed gives the same pictures.  [default: "
+    "random, and printed]",
+)
 @settings_options
 @click.option(
-    "--output", metavar="PATH", default="out", show_default=True, help="Folder (0000.png, 0001.png, ...) or .png file."
+    "--output",
+    metavar="PATH",
+    default="out",
+    show_default=True,
+    help="Folder for 0000.png, 0001.png, ..., or the name of a .png file.",
 )
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--sheet", is_flag=True, help="Write a contact sheet of references and pictures.")
+@format_option
+@click.option(
+    "--sheet", is_flag=True, help="Also write a contact sheet: one page with the references and the new pictures."
+)
 @click.option(
     "--recall",
     metavar="PNG",
     type=_FILE,
-    help="Make this picture again from its own record; give its --reference too. Other options change what they name.",
+    help="Make a picture again from the settings in its PNG; give its --reference again too. Other options change "
+    "single settings, for example: --width 2048 --height 2048.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything and print the plan; load and write nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check all options and print what would be made, without loading a model or writing files.",
+)
 @debug_option
 def command(
     output: str,
@@ -75,7 +104,7 @@ def command(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Make pictures that keep the relational logic of REFERENCES and show a new SUBJECT.
+    """Make pictures that keep the relational logic of a reference and show a new subject.
 
     \b
     generate --reference ring_of_owls.png --subject bicycle --output out
@@ -84,7 +113,7 @@ def command(
     """
     started = time.perf_counter()
     if recall is not None:
-        options = _recalled(recall, options)
+        options = _recalled_options(recall, options)
     if options["candidates"] < options["num_images"]:
         _note(f"--candidates raised from {options['candidates']} to --num-images {options['num_images']}")
         options["candidates"] = options["num_images"]
@@ -125,19 +154,19 @@ def command(
     _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_)
 
 
-def _recalled(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of the picture's own record, but for those that the command line names itself."""
-    from analogen.reproduce import recall
+def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
+    """The options from the picture's record; options given on the command line replace them."""
+    from analogen.reproduce import request_fields
 
     with user_errors():
-        recorded = recall(picture, options["references"], options["subject_image"])
+        recorded = request_fields(picture, options["references"], options["subject_image"])
     context = click.get_current_context()
-    said = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    return {**options, **{name: value for name, value in recorded.items() if name not in said}}
+    given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {**options, **{name: value for name, value in recorded.items() if name not in given}}
 
 
 def _read_inputs(request: Request) -> list[Picture]:
-    """Open and check every picture before torch is imported; the references are handed back for the sheet."""
+    """Read and check all pictures before torch is imported. Returns the references, for the contact sheet."""
     from analogen.relsim.images import open_checked, read_image
 
     pictures = []
@@ -221,7 +250,7 @@ def _note(text: str) -> None:
 
 
 class _Progress:
-    """One line on a terminal that says what is going on; nothing where stderr is a file or a pipe."""
+    """Shows the progress on one line of a terminal; nothing if stderr is a file or a pipe."""
 
     def __init__(self) -> None:
         self.is_terminal = sys.stderr.isatty()

@@ -1,66 +1,148 @@
-"""Options that `generate` and `batch` share: how pictures are made, whatever of."""
+"""The options of `generate` and `batch` that say how pictures are made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
 
+from analogen.cli.common_options import DEVICE_HELP, DTYPE_HELP, combined
 from analogen.models import MODELS
 from analogen.pipelines.diffusion.runtime import ATTENTION, OFFLOADS, QUANTIZATIONS
 from analogen.types import CONTROLS, DTYPES, NATIVE
 
-_OPTIONS = (
-    click.option("--style", metavar="NAME", help="Art family; for big models words that end the prompt."),
-    click.option("--svg/--no-svg", default=False, help="Write a layered SVG beside each PNG."),
-    click.option("--num-images", type=int, default=1, show_default=True, help="Pictures to keep, 1 to 256."),
+settings_options = combined(
     click.option(
-        "--candidates", type=int, default=4, show_default=True, help="Pictures to make and score; the best are kept."
+        "--style",
+        metavar="NAME",
+        help="Art family of the drawings: noto, fluent-flat or fluent-color; without it, each candidate's seed chooses "
+        'noto or fluent-flat. For diffusion models any words, such as "watercolour", which are added to the prompt.',
+    ),
+    click.option("--svg/--no-svg", default=False, help="Also write a layered SVG beside each PNG. Only with mini."),
+    click.option(
+        "--num-images",
+        type=int,
+        default=1,
+        show_default=True,
+        help="How many pictures to keep, 1 to 256: the best of the candidates.",
+    ),
+    click.option(
+        "--candidates",
+        type=int,
+        default=4,
+        show_default=True,
+        help="How many pictures to make and score. The best of them are kept.",
     ),
     click.option(
         "--model",
         metavar="NAME",
         default="mini",
         show_default=True,
-        help=f"One of {', '.join(model.name for model in MODELS)}; a folder of a diffusers pipeline; or a hub id.",
+        help=f"Model that makes the pictures: {', '.join(model.name for model in MODELS)}; or the folder or hub id of "
+        "a diffusers pipeline. `analogen models` lists them.",
     ),
-    click.option("--steps", type=int, help="Sampling steps."),
-    click.option("--guidance-scale", type=float, help="How strictly to follow the relation."),
+    click.option("--steps", type=int, help="How many sampling steps to take.  [default: the model's own]"),
     click.option(
-        "--relation-scale", type=float, default=1.0, show_default=True, help="Strength of the relation; 0 = none."
+        "--guidance-scale",
+        type=float,
+        help="How strictly to follow the relation, or the prompt with a diffusion model.  [default: the model's own]",
     ),
-    click.option("--negative-prompt", metavar="TEXT", help="What to keep away from."),
-    click.option("--width", type=int, default=NATIVE, show_default="the model's own", help="Pixels, 64 to 4096."),
-    click.option("--height", type=int, default=NATIVE, show_default="the model's own", help="Pixels, 64 to 4096."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
-    click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True),
     click.option(
-        "--metadata/--no-metadata", default=True, show_default=True, help="Record settings, scores and seed in the PNG."
+        "--relation-scale",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="How strongly the relation of the reference counts. 0 ignores it.",
     ),
-    # Big models
-    click.option("--encoder", metavar="NAME", help="Who reads relations: mini, a folder or hub id."),
-    click.option("--captioner", metavar="NAME", help="Who puts them in words: mini, a folder or hub id."),
-    click.option("--adapter", metavar="DIR", help="Relational adapter for the model, see docs/big_models.md."),
+    click.option(
+        "--negative-prompt",
+        metavar="TEXT",
+        help='What a diffusion model should avoid, for example "text, frame". mini does not use it.',
+    ),
+    click.option(
+        "--width", type=int, default=NATIVE, show_default="the model's own", help="Width in pixels, 64 to 4096."
+    ),
+    click.option(
+        "--height", type=int, default=NATIVE, show_default="the model's own", help="Height in pixels, 64 to 4096."
+    ),
+    click.option("--device", default="auto", show_default=True, help=DEVICE_HELP),
+    click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True, help=DTYPE_HELP),
+    click.option(
+        "--metadata/--no-metadata",
+        default=True,
+        show_default=True,
+        help="Write settings, scores and seed into the PNG, so that --recall can make the picture again.",
+    ),
+    # For diffusion models only
+    click.option(
+        "--encoder",
+        metavar="NAME",
+        help="For diffusion models: encoder that reads the reference, as mini, a folder or a hub id.  [default: mini "
+        "on a CPU, else the published one]",
+    ),
+    click.option(
+        "--captioner",
+        metavar="NAME",
+        help="For diffusion models: captioner that puts the relation into words, as mini, a folder or a hub id.  "
+        "[default: mini on a CPU, else the published one]",
+    ),
+    click.option(
+        "--adapter",
+        metavar="DIR",
+        help="For diffusion models: folder of a relational adapter that was trained for the model, see "
+        "docs/big_models.md.",
+    ),
     click.option(
         "--adapter-strength",
         metavar="TEXT",
-        help="When and where it acts: start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0.",
+        help="When and in which blocks the adapter acts, for example "
+        "start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0. See docs/big_models.md.",
     ),
-    click.option("--layout/--no-layout", default=False, help="Let mini's scene guide a big model."),
-    click.option("--control", type=click.Choice(CONTROLS), help="The scene is such a control image, not the start."),
-    click.option("--control-model", metavar="NAME", help="ControlNet for --control, if not a known one."),
-    click.option("--strength", type=float, help="How far the scene is painted over, or followed, 0 to 1."),
-    click.option("--lora", metavar="PATH[:SCALE]", multiple=True, help="LoRA of the model; may be repeated."),
-    click.option("--quantize", type=click.Choice(QUANTIZATIONS), help="Large weights in fewer bits, by bitsandbytes."),
-    click.option("--attention-backend", type=click.Choice(ATTENTION), help="Another kernel than PyTorch's own."),
-    click.option("--cpu-offload", type=click.Choice(OFFLOADS), help="On the GPU one model, or one layer, at a time."),
-    click.option("--compile/--no-compile", default=False, help="Slow to start, faster for many pictures."),
+    click.option(
+        "--layout/--no-layout",
+        default=False,
+        help="For diffusion models: let mini compose a scene, and use it as the starting picture, or as a control "
+        "image with --control.",
+    ),
+    click.option(
+        "--control",
+        type=click.Choice(CONTROLS),
+        help="With --layout: turn the scene into a control image of this kind, for a ControlNet.",
+    ),
+    click.option(
+        "--control-model",
+        metavar="NAME",
+        help="With --control: folder or hub id of the ControlNet.  [default: a known one for the model]",
+    ),
+    click.option(
+        "--strength",
+        type=float,
+        help="With --layout: how much of the starting picture is painted over, or how strictly the control image is "
+        "followed, 0 to 1.  [default: 0.75, with --control 0.8]",
+    ),
+    click.option(
+        "--lora",
+        metavar="PATH[:SCALE]",
+        multiple=True,
+        help="For diffusion models: a LoRA and its scale, for example my-style:0.8. May be given several times.",
+    ),
+    click.option(
+        "--quantize",
+        type=click.Choice(QUANTIZATIONS),
+        help="For diffusion models: keep large weights in 8 or 4 bits, which saves memory. Needs bitsandbytes.",
+    ),
+    click.option(
+        "--attention-backend",
+        type=click.Choice(ATTENTION),
+        help="For diffusion models: attention kernel.  [default: PyTorch's own]",
+    ),
+    click.option(
+        "--cpu-offload",
+        type=click.Choice(OFFLOADS),
+        help="For diffusion models: keep one model on the GPU at a time, or with sequential one layer, which is very "
+        "slow. Saves memory.",
+    ),
+    click.option(
+        "--compile/--no-compile",
+        default=False,
+        help="For diffusion models: compile the model first. Slow to start, faster for many pictures.",
+    ),
 )
-
-
-def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """All of them on a command, in this order of its help."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command

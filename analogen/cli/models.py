@@ -1,4 +1,4 @@
-"""`analogen models`: what --model can name."""
+"""`analogen models`: lists the models for --model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import json
 import click
 
 from analogen.cli import HELP, debug_option
+from analogen.cli.common_options import format_option
 from analogen.models import MODELS
 
 
 @click.command("models", context_settings=HELP)
-@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@format_option
 @debug_option
 def command(format_: str) -> None:
-    """List the models that --model can name."""
+    """List the models for --model, with their sizes, licences and whether they are downloaded."""
     from analogen.relsim.hub import is_cached
 
     cached = {model.name: model.is_mini or is_cached(model.base) for model in MODELS}
@@ -40,6 +41,8 @@ def command(format_: str) -> None:
     for row in rows:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     click.echo(
-        "\nMemory is that of the weights; a running model needs some 3 GB beside them. One at a time: what moves"
+        "\nMemory is that of the weights; a running model needs about 3 GB more. One at a time: the largest part, if"
     )
-    click.echo("to the GPU in turn where not all fit. Folders and hub ids of other diffusers pipelines work too.")
+    click.echo(
+        "the parts take turns on the GPU. --model also takes the folder or hub id of any other diffusers pipeline."
+    )

@@ -1,4 +1,4 @@
-"""`analogen train`: the trainings of what mini is made of, of Qwen2.5-VL's adapters, of relational adapters."""
+"""`analogen train`: trains mini's parts, adapters of Qwen2.5-VL, and relational adapters of diffusion models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from analogen.models import MODELS
 
 @click.group("train", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Train the encoder or the composer of mini, an adapter of Qwen2.5-VL, or a relational adapter."""
+    """Train a part of mini, an adapter of Qwen2.5-VL, or a relational adapter of a diffusion model."""
     log = logging.getLogger("analogen")
     if not log.handlers:
         log.addHandler(_Echo())
@@ -26,14 +26,14 @@ def command() -> None:
 
 
 class _Echo(logging.Handler):
-    """Progress, on stderr as it is at that moment."""
+    """Logs progress to the current stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(self.format(record), err=True)
 
 
-def _present(_: click.Context, __: click.Parameter, config: Path | None) -> Path | None:
-    """The preset, also by the path that it had in 0.2.0."""
+def _preset_path(_: click.Context, __: click.Parameter, config: Path | None) -> Path | None:
+    """The path of the preset; paths of 0.2.0 are translated."""
     from analogen.relsim.old_paths import present_path
 
     return None if config is None else present_path(config)
@@ -46,11 +46,15 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="FILE",
             required=True,
             type=click.Path(path_type=Path),
-            callback=_present,
-            help="TOML preset.",
+            callback=_preset_path,
+            help="Preset with the settings, a TOML file.",
         ),
         click.option(
-            "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a setting, e.g. lr=3e-4."
+            "--set",
+            "overrides",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="Replace a setting of the preset, for example lr=3e-4. May be given several times.",
         ),
         debug_option,
     ):
@@ -61,11 +65,13 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 @command.command("encoder", context_settings=HELP)
 @_shared
 def encoder(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train relsim-mini, or with a `base` in FILE the encoder on Qwen2.5-VL; a run that was stopped goes on where it
-    was."""
+    """Train relsim-mini, or an encoder on Qwen2.5-VL if the preset has a `base`.
+
+    If the training is stopped, the same command continues it.
+    """
     settings = _check(config, overrides)
     if _names("base", config, settings):
-        return _tune("encoder", config, settings)
+        return _train_vlm("encoder", config, settings)
     if _names("trunk", config, settings):
         training = import_module("analogen.relsim.mini.trunk_training")
         with user_errors():
@@ -83,7 +89,7 @@ def encoder(config: Path, overrides: tuple[str, ...]) -> None:
 @command.command("composer", context_settings=HELP)
 @_shared
 def composer(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train the composer; a run that was stopped goes on where it was."""
+    """Train the composer. If the training is stopped, the same command continues it."""
     settings = _check(config, overrides)
     from analogen.pipelines.composer.train import ComposerSettings, run
     from analogen.relsim.config import read_settings
@@ -94,16 +100,32 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @command.command("adapter", context_settings=HELP)
-@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), callback=_present, help="TOML preset.")
-@click.option("--base", metavar="NAME", help="Folder or hub id of the frozen pipeline, or a name of `analogen models`.")
-@click.option("--data", metavar="PATH", help="Index of `analogen corpus`, or folder of `analogen world`.")
-@click.option("--output", metavar="DIR", help="Folder of the training's saves.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Override a setting, e.g. lr=3e-4.")
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    callback=_preset_path,
+    help="Preset with the settings, a TOML file.",
+)
+@click.option(
+    "--base", metavar="NAME", help="Frozen diffusion model: a folder, a hub id, or a name of `analogen models`."
+)
+@click.option(
+    "--data", metavar="PATH", help="Training data: an index of `analogen corpus`, or a folder of `analogen world`."
+)
+@click.option("--output", metavar="DIR", help="Folder for checkpoints and samples.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Replace a setting of the preset, for example lr=3e-4. May be given several times.",
+)
 @debug_option
 def adapter(
     config: Path | None, base: str | None, data: str | None, output: str | None, overrides: tuple[str, ...]
 ) -> None:
-    """Train a relational adapter on a frozen base; a run that was stopped goes on where it was."""
+    """Train a relational adapter for a frozen diffusion model. If it is stopped, the same command continues it."""
     settings = _check(config, overrides)
     if base is not None:
         settings["base"] = next((model.base for model in MODELS if model.name == base and not model.is_mini), base)
@@ -116,21 +138,21 @@ def adapter(
 @command.command("captioner", context_settings=HELP)
 @_shared
 def captioner(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train the anonymous captioner on Qwen2.5-VL; a run that was stopped goes on where it was."""
-    _tune("captioner", config, _check(config, overrides))
+    """Train the anonymous captioner on Qwen2.5-VL. If it is stopped, the same command continues it."""
+    _train_vlm("captioner", config, _check(config, overrides))
 
 
 @command.command("filter", context_settings=HELP)
 @_shared
 def image_filter(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train the image filter on Qwen2.5-VL; a run that was stopped goes on where it was."""
-    _tune("filter", config, _check(config, overrides))
+    """Train the image filter on Qwen2.5-VL. If it is stopped, the same command continues it."""
+    _train_vlm("filter", config, _check(config, overrides))
 
 
 @command.command("judge", context_settings=HELP)
 @_shared
 def judge(config: Path, overrides: tuple[str, ...]) -> None:
-    """Train a classifier of relations or subjects, which only evaluation uses."""
+    """Train a classifier of relations or subjects, which is used for evaluation only."""
     settings = _check(config, overrides)
     from analogen.relsim.config import read_settings
     from analogen.relsim.evaluation.judge_classifiers import JudgeSettings, run
@@ -141,30 +163,32 @@ def judge(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 def _names(key: str, config: Path, settings: dict[str, str]) -> bool:
-    """Whether the settings have this key: `base` means a training of Qwen2.5-VL, `trunk` one of mini with a trunk."""
+    """Whether the settings have a key: `base` for a training of Qwen2.5-VL, `trunk` for mini with a pretrained trunk."""
     try:
         return key in settings or key in tomllib.loads(config.read_text())
-    except ValueError:  # the training that reads it says what is wrong
+    except ValueError:  # reported later, by the training that reads it
         return False
 
 
-def _tune(kind: str, config: Path, settings: dict[str, str]) -> None:
+def _train_vlm(kind: str, config: Path, settings: dict[str, str]) -> None:
     with quick_imports(), user_errors():
-        tuning = import_module(f"analogen.relsim.vlm.training.{kind}").prepare(config, settings)
-    _run(tuning)
+        training = import_module(f"analogen.relsim.vlm.training.{kind}").prepare(config, settings)
+    _run(training)
 
 
 def _run(training: Any) -> None:
     try:
         last = training.run()
     except (FloatingPointError, MemoryError, OSError) as error:
-        raise RunError(f"{error}; what was saved is kept, and the same command goes on from there") from error
+        raise RunError(
+            f"{error}; saved checkpoints are kept, and the same command continues from the last one"
+        ) from error
     if training.accelerator.is_main_process:
         click.echo(click.format_filename(last))
 
 
 def _check(config: Path | None, overrides: tuple[str, ...]) -> dict[str, str]:
-    """The overrides as a dict, once the preset is known to be there; names and types are the training's own."""
+    """Check that the preset exists, and parse the overrides. Names and types are checked by the training."""
     from analogen.relsim.images import open_checked
 
     settings = {}

@@ -1,4 +1,4 @@
-"""`analogen world`: pictures with known relations, in the layout of the paper's data."""
+"""`analogen world`: draws pictures with known relations, for training and tests."""
 
 from __future__ import annotations
 
@@ -17,16 +17,24 @@ from analogen.types import MAX_SEED
 
 @click.group("world", context_settings=HELP, no_args_is_help=False)
 def command() -> None:
-    """Draw pictures with known relations."""
+    """Draw pictures with known relations, for training and tests."""
 
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("folder", metavar="DIR", type=click.Path(path_type=Path)),
-        click.option("--size", type=int, default=256, show_default=True, help="Side in pixels, 64 to 4096."),
-        click.option("--seed", type=int, default=0, show_default=True),
         click.option(
-            "--relation", "relations", metavar="ID", multiple=True, help="Only these; else the whole catalogue."
+            "--size", type=int, default=256, show_default=True, help="Width and height in pixels, 64 to 4096."
+        ),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="Seed: the same one draws the same pictures."
+        ),
+        click.option(
+            "--relation",
+            "relations",
+            metavar="ID",
+            multiple=True,
+            help="Draw this relation only, for example ring. May be given several times.  [default: all relations]",
         ),
         debug_option,
     ):
@@ -35,11 +43,17 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command("draw", context_settings=HELP)
-@click.option("--count", type=int, default=100, show_default=True, help="Pictures to draw.")
-@click.option("--hard/--plain", default=True, show_default=True, help="Hard references, or well-composed drawings.")
+@click.option("--count", type=int, default=100, show_default=True, help="How many pictures to draw.")
+@click.option(
+    "--hard/--plain",
+    default=True,
+    show_default=True,
+    help="--hard draws difficult references: moved, shrunk and turned, on busy grounds. "
+    "--plain draws well-composed scenes.",
+)
 @_shared
 def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, ...], hard: bool) -> None:
-    """Draw pictures into DIR, with one JSON line each in DIR/data.jsonl."""
+    """Draw pictures into DIR, and write one JSON line for each to DIR/data.jsonl."""
     _check(folder, count, size, seed, relations)
     from analogen.relsim.world.dataset import write_draw
 
@@ -49,11 +63,11 @@ def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, .
 
 
 @command.command("groups", context_settings=HELP)
-@click.option("--count", type=int, default=100, show_default=True, help="Groups to draw.")
-@click.option("--members", type=int, default=4, show_default=True, help="Pictures of one relation in a group, 2 to 16.")
+@click.option("--count", type=int, default=100, show_default=True, help="How many groups to draw.")
+@click.option("--members", type=int, default=4, show_default=True, help="How many pictures each group has, 2 to 16.")
 @_shared
 def groups(folder: Path, count: int, members: int, size: int, seed: int, relations: tuple[str, ...]) -> None:
-    """Draw groups of pictures that share one relation and nothing else."""
+    """Draw groups of pictures into DIR; the pictures of a group share one relation and nothing else."""
     _check(folder, count, size, seed, relations)
     if not 2 <= members <= 16:
         raise UserError(f"--members is {members}: expected 2 to 16")

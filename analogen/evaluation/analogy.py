@@ -1,4 +1,4 @@
-"""Analogical generation, measured: hard references of held-out subjects, another held-out subject, judges apart."""
+"""Evaluates analogies: hard references of held-out subjects, redrawn with other held-out subjects, then judged."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from analogen.composition import CandidatePlan, compose_scenes, scene_errors
 from analogen.conditioning import Conditioning, encode_relations
 from analogen.contact_sheet import Cell, contact_sheets
-from analogen.generator import PREVIEW_PX, CandidatePlan, Generator, compose_scenes, draw_scene, scene_errors
+from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.relsim.evaluation.judge_classifiers import Judge
 from analogen.relsim.world.dataset import (
     Selection,
@@ -35,11 +36,11 @@ SHEET_ROWS = 36
 
 @dataclass(frozen=True)
 class Task:
-    """One reference and the new subject."""
+    """One row of the evaluation: a reference and the new subject."""
 
     relation: str
     reference: Image.Image
-    shown: str  # what the reference shows
+    reference_subject: str
     subject: str
     other: str
     style: str
@@ -48,10 +49,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One candidate, judged: does the relation hold by the scene (checker), by the picture (seen); the subject?
+    """One candidate and its judgements.
 
-    kept: what the reference has beyond its caption, as (kind, kept); looks: the candidate's attributes (dim,);
-    error: how malformed its scene is.
+    checker  Whether the relation holds, by the exact checker of the scene.
+    seen     Whether the relation holds, by the judge of pictures; None without that judge.
+    subject  Whether the subject is shown, by the judge of pictures; None without that judge.
+    kept     (kind, kept) of each fact of the reference that its caption does not say.
+    looks    (dim,) attributes of the candidate.
+    error    Denoising error of its scene.
     """
 
     picture: Image.Image
@@ -64,11 +69,13 @@ class Attempt:
     error: float = 1.0
 
 
-Understand = Callable[[Sequence[Task]], list[Conditioning]]
+# Gives the conditioning of each task.
+ConditionTasks = Callable[[Sequence[Task]], list[Conditioning]]
 Judges = dict[str, Judge]
 
 
 def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, seed: int) -> list[Task]:
+    """Draw `count` hard references, each with another subject to redraw it with."""
     rng = np.random.default_rng([seed, 40])
     tasks = []
     for number in range(count):
@@ -83,18 +90,18 @@ def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, 
     return tasks
 
 
-def condition_on_pictures(generator: Generator) -> Understand:
-    """The relation of each task as its picture says it."""
+def condition_on_pictures(generator: Generator) -> ConditionTasks:
+    """Condition on the reference, as `generate` does."""
 
-    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
-        asked = [((task.reference,), None) for task in tasks]
-        return encode_relations(asked, generator.encoder, patches=generator.composer.takes_patches)
+    def condition(tasks: Sequence[Task]) -> list[Conditioning]:
+        queries = [((task.reference,), None) for task in tasks]
+        return encode_relations(queries, generator.encoder, patches=generator.composer.takes_patches)
 
-    return understand
+    return condition
 
 
 def load_judges(folder: Path | None) -> Judges:
-    """Raises FileNotFoundError if the folder lacks one."""
+    """The judges of pictures in a folder, none for None. Raises FileNotFoundError if the folder lacks one."""
     return {} if folder is None else {what: Judge.load(folder / what) for what in ("relation", "subject")}
 
 
@@ -105,21 +112,21 @@ def attempt(
     seed: int,
     relation_scale: float,
     judges: Judges,
-    understand: Understand | None = None,
+    condition: ConditionTasks | None = None,
 ) -> list[list[Attempt]]:
     """`candidates` attempts at each task, many tasks in one pass of the composer."""
-    understand = understand or condition_on_pictures(generator)
+    condition = condition or condition_on_pictures(generator)
     results: list[list[Attempt]] = []
     for start in range(0, len(tasks), ROWS_PER_PASS):
         chunk = tasks[start : start + ROWS_PER_PASS]
-        conditioning = understand(chunk)
-        rows: list[CandidatePlan] = []
-        for number, (task, found) in enumerate(zip(chunk, conditioning, strict=True)):
+        conditionings = condition(chunk)
+        plans: list[CandidatePlan] = []
+        for number, (task, found) in enumerate(zip(chunk, conditionings, strict=True)):
             first = seed + (start + number) * candidates
-            rows += [candidate_plan(task, found, first + i, generator) for i in range(candidates)]
-        scenes = compose_scenes(rows, generator.composer, relation_scale=relation_scale)
-        errors = scene_errors(scenes, rows, generator.composer, relation_scale)
-        for number, (task, found) in enumerate(zip(chunk, conditioning, strict=True)):
+            plans += [candidate_plan(task, found, first + i, generator) for i in range(candidates)]
+        scenes = compose_scenes(plans, generator.composer, relation_scale=relation_scale)
+        errors = scene_errors(scenes, plans, generator.composer, relation_scale)
+        for number, (task, found) in enumerate(zip(chunk, conditionings, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
             results.append(judge_scenes(task, found, scenes[part], generator, judges, errors[part]))
     return results
@@ -133,7 +140,7 @@ def judge_scenes(
     judges: Judges,
     errors: Sequence[float] | None = None,
 ) -> list[Attempt]:
-    """The scenes drawn for the task, scored and judged."""
+    """Draw the scenes of a task, score and judge them."""
     cast = Cast(generator.library)
     drawn = [draw_scene(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
     looked = generator.encoder.look(drawn)
@@ -160,6 +167,7 @@ def judge_scenes(
 
 
 def candidate_plan(task: Task, conditioning: Conditioning, seed: int, generator: Generator) -> CandidatePlan:
+    """The plan of one candidate for a task; the seed decides palette and background."""
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
     scene = Scene(
@@ -177,10 +185,11 @@ def run_analogy(
     judges: Path | None = None,
     output: Path = Path("out/analogy"),
 ) -> Iterator[dict[str, object]]:
-    """Success rates by the checkers and, with `judges` (a folder with relation/ and subject/), by pixels.
+    """Success rates by the checkers and, with `judges` (a folder with relation/ and subject/), by pictures.
 
-    For trained and held-out relations: one sample, a random pick, the best of `candidates` by our score and by parts of
-    it, the best by the checker (what a perfect score could reach), and scale 0 on the same rows. Writes contact sheets.
+    For trained and for held-out relations, on the same rows: one sample, a random pick, the best of `candidates` by our
+    score and by parts of it, the best by the checker (the upper bound of a score), and relation scale 0. Writes contact
+    sheets.
     """
     loaded = load_judges(judges)
     generator = Generator(device=device)
@@ -213,13 +222,16 @@ def run_analogy(
 
 
 def best(tries: Sequence[Attempt]) -> Attempt:
-    """As `Generator` picks."""
+    """The attempt that `Generator` would pick."""
     return tries[ranked([a.scores for a in tries], [a.error for a in tries])[0]]
 
 
 def rates(chosen: Sequence[Attempt]) -> dict[str, object]:
-    """Shares of the attempts that succeed; joint: relation by checker and subject by judge; structure: of the facts
-    that the references have beyond their captions, by kind."""
+    """Success rates of the attempts.
+
+    joint: relation by checker and subject by judge. structure: of the facts of the references that their captions do
+    not say, in all and by kind.
+    """
     found: dict[str, object] = {"relation_checker": _share([a.checker for a in chosen])}
     if chosen and chosen[0].seen is not None:
         found["relation_judge"] = _share([bool(a.seen) for a in chosen])
@@ -237,7 +249,7 @@ def rates(chosen: Sequence[Attempt]) -> dict[str, object]:
 
 
 def repeats(chosen: Sequence[Attempt], looks: Vectors) -> float:
-    """How often a result looks more like its own reference than like any other row's (chance: 1 / rows).
+    """How often a result looks more like its own reference than like that of any other row (chance: 1 / rows).
 
     looks: (rows, dim), the references' attributes.
     """
@@ -250,9 +262,10 @@ def _share(values: Sequence[bool]) -> float:
 
 
 def write_sheets(tasks: Sequence[Task], chosen: Sequence[Attempt], output: Path, name: str) -> None:
+    """Contact sheets of the references and the chosen attempts."""
     cells = []
-    for task, best in list(zip(tasks, chosen, strict=True))[:SHEET_ROWS]:
-        cells.append(Cell(task.reference, f"{task.relation}\n{task.shown}", marked=True))
-        cells.append(Cell(best.picture, f"{task.subject}\n{'holds' if best.checker else 'broken'}"))
+    for task, picked in list(zip(tasks, chosen, strict=True))[:SHEET_ROWS]:
+        cells.append(Cell(task.reference, f"{task.relation}\n{task.reference_subject}", marked=True))
+        cells.append(Cell(picked.picture, f"{task.subject}\n{'holds' if picked.checker else 'broken'}"))
     for page, sheet in enumerate(contact_sheets(cells)):
         sheet.save(output / f"{name}-{page}.png")

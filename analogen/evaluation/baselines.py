@@ -1,4 +1,4 @@
-"""The sceptic's table: the whole way from picture to picture against cheaper ways, on the same rows and seeds."""
+"""Compares analogies with simpler baselines on the same rows and seeds: caption bridge, nearest scenes and others."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from analogen.conditioning import Conditioning, encode_relations
 from analogen.evaluation.analogy import (
     REFERENCE_PX,
     Attempt,
+    ConditionTasks,
     Judges,
     Task,
-    Understand,
     attempt,
     best,
     condition_on_pictures,
@@ -40,65 +40,68 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import ScoreWeights
 
-# Scenes of each relation among which a copyist finds the nearest.
-SHELF = 16
+# Training scenes of each relation, among which the baseline finds the nearest.
+SCENES_PER_RELATION = 16
 
 
-def condition_on_nearest_caption(generator: Generator) -> Understand:
-    """The caption bridge: the picture as the words of its nearest caption, which is all that is passed on."""
+def condition_on_nearest_caption(generator: Generator) -> ConditionTasks:
+    """The caption bridge: condition on the words of the nearest caption only."""
 
-    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
+    def condition(tasks: Sequence[Task]) -> list[Conditioning]:
         relations = generator.encoder.embed([task.reference for task in tasks])
         words = [generator.encoder.nearest_captions(relation, 1)[0].caption for relation in relations]
         return encode_relations([((), text) for text in words], generator.encoder)
 
-    return understand
+    return condition
 
 
-def condition_on_vector(generator: Generator) -> Understand:
-    """The relation vector alone, also where the composer would take what the encoder saw of each patch."""
+def condition_on_vector(generator: Generator) -> ConditionTasks:
+    """Condition on the relation vector only, without patch features."""
 
-    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
+    def condition(tasks: Sequence[Task]) -> list[Conditioning]:
         return encode_relations([((task.reference,), None) for task in tasks], generator.encoder)
 
-    return understand
+    return condition
 
 
-def condition_on_true_caption(generator: Generator) -> Understand:
-    """What nobody knows outside of the world: the caption that the reference was drawn from."""
+def condition_on_true_caption(generator: Generator) -> ConditionTasks:
+    """Condition on the caption that the reference was drawn from, which is known in the relational world only."""
 
-    def understand(tasks: Sequence[Task]) -> list[Conditioning]:
+    def condition(tasks: Sequence[Task]) -> list[Conditioning]:
         return encode_relations([((), RELATIONS[task.relation].caption) for task in tasks], generator.encoder)
 
-    return understand
+    return condition
 
 
 class NearestSceneBaseline:
-    """Copies a training scene: that of the predicted relation whose picture is nearest to the reference, by relation
-    and structure as the score weighs them."""
+    """Copies the training scene of the predicted relation whose picture is nearest to the reference.
+
+    Nearest by relation and structure, weighted as in the score.
+    """
 
     def __init__(self, generator: Generator, seed: int) -> None:
         self.generator, self.seed = generator, seed
-        self._shelves: dict[str, tuple[list[Scene], Looked]] = {}
+        self._scenes: dict[str, tuple[list[Scene], Looked]] = {}
 
-    def shelf(self, relation: str) -> tuple[list[Scene], Looked]:
-        """SHELF finished scenes of training subjects, and what the encoder says of their pictures."""
-        if relation not in self._shelves:
+    def training_scenes(self, relation: str) -> tuple[list[Scene], Looked]:
+        """SCENES_PER_RELATION scenes with training subjects, and the embeddings of their pictures."""
+        if relation not in self._scenes:
             rng = np.random.default_rng([self.seed, 42, list(RELATIONS).index(relation)])
             drawn = [
-                draw_sample(RELATIONS[relation], training_selection(), rng, hard=False).scene for _ in range(SHELF)
+                draw_sample(RELATIONS[relation], training_selection(), rng, hard=False).scene
+                for _ in range(SCENES_PER_RELATION)
             ]
             pictures = [Image.fromarray(render(scene, REFERENCE_PX)) for scene in drawn]
-            self._shelves[relation] = drawn, self.generator.encoder.look(pictures)
-        return self._shelves[relation]
+            self._scenes[relation] = drawn, self.generator.encoder.look(pictures)
+        return self._scenes[relation]
 
     def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:
-        """The `candidates` nearest scenes with the new subject, nearest first."""
+        """The nearest `candidates` scenes with the new subject, nearest first."""
         found = condition_on_pictures(self.generator)(tasks)
         results = []
         for task, conditioning in zip(tasks, found, strict=True):
             relation = self.generator.encoder.nearest_captions(conditioning.relation, 1)[0].relation
-            scenes, seen = self.shelf(relation)
+            scenes, seen = self.training_scenes(relation)
             assert conditioning.structure is not None, "every task has one reference"
             alike = seen.relation @ conditioning.relation + ScoreWeights().structure * (
                 seen.structure @ conditioning.structure
@@ -118,13 +121,13 @@ def run_baselines(
     seed: int = 0,
     device: str = "auto",
     judges: Path | None = None,
-    output: Path = Path("out/sceptic"),
+    output: Path = Path("out/baselines"),
     relations: Sequence[Relation] | None = None,
 ) -> Iterator[dict[str, object]]:
-    """One line per way, for trained and for held-out relations (or the given ones). Writes sheets of each way."""
+    """One result per baseline, for trained and for held-out relations, or for the given ones. Writes contact sheets."""
     loaded = load_judges(judges)
     generator = Generator(device=device)
-    copyist = NearestSceneBaseline(generator, seed)
+    nearest_scenes = NearestSceneBaseline(generator, seed)
     output.mkdir(parents=True, exist_ok=True)
     splits: dict[str, Sequence[Relation]] = {"chosen relations": relations or ()}
     if relations is None:
@@ -132,15 +135,15 @@ def run_baselines(
     for split, kinds in splits.items():
         tasks = draw_tasks(kinds, held_out_selection(), rows, seed)
         looks = generator.encoder.attributes([task.reference for task in tasks])
-        for name, chosen in _ways(tasks, generator, copyist, candidates, seed, loaded):
+        for name, chosen in _baselines(tasks, generator, nearest_scenes, candidates, seed, loaded):
             write_sheets(tasks, chosen, output, f"{split.split()[0]}-{name[1]}")
             yield {"split": split, "way": name, "rows": len(chosen), **rates(chosen), "repeats": repeats(chosen, looks)}
 
 
-def _ways(
+def _baselines(
     tasks: Sequence[Task],
     generator: Generator,
-    copyist: NearestSceneBaseline,
+    nearest_scenes: NearestSceneBaseline,
     candidates: int,
     seed: int,
     judges: Judges,
@@ -159,5 +162,5 @@ def _ways(
         yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
     told = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator))
     yield f"(f) true caption, {of_n}", [best(tries) for tries in told]
-    copied = copyist.attempt(tasks, candidates, judges)
+    copied = nearest_scenes.attempt(tasks, candidates, judges)
     yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

@@ -1,4 +1,4 @@
-"""References by somebody else's hand: read right, and turned into pictures that keep the relation."""
+"""Evaluates analogies on references drawn by other people: reading accuracy and relation success."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from analogen.relsim.world.dataset import held_out_selection
 
 
 @dataclass(frozen=True)
-class Named:
-    """A picture whose relation somebody named. manner: how it was made, "" if nobody said."""
+class LabelledImage:
+    """A picture with its true relation. manner: how it was made, such as charcoal; "" if unknown."""
 
     image: Image.Image
     relation: str
     manner: str
 
 
-def read_labelled_images(table: Path) -> list[Named]:
-    """Rows of path, relation and optionally manner; paths relative to the table. Raises UserError."""
+def read_labelled_images(table: Path) -> list[LabelledImage]:
+    """Read a table of path, relation and optionally manner; paths are relative to the table. Raises UserError."""
     return [
-        Named(read_image(table.parent / row["path"]).image, row["relation"], row["manner"])
+        LabelledImage(read_image(table.parent / row["path"]).image, row["relation"], row["manner"])
         for row in read_labelled(table, ("path",), optional=("manner",))
     ]
 
@@ -39,34 +39,37 @@ def run_external_references(
     seed: int = 0,
     device: str = "auto",
     judges: Path | None = None,
-    output: Path = Path("out/foreign"),
+    output: Path = Path("out/external_references"),
 ) -> Iterator[dict[str, object]]:
-    """How the encoder reads the pictures, and the results for a held-out subject each: all, and manner by manner."""
-    named = read_labelled_images(table)
+    """Read each picture and redraw it with a held-out subject; results over all pictures and for each manner.
+
+    Writes contact sheets. The last result lists the pictures that were read as another relation.
+    """
+    images = read_labelled_images(table)
     loaded: Judges = load_judges(judges)
     generator = Generator(device=device)
     output.mkdir(parents=True, exist_ok=True)
     rng, nouns = np.random.default_rng([seed, 43]), held_out_selection().subjects
     tasks = []
-    for row in named:
+    for row in images:
         subject, other = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
         style = str(rng.choice(held_out_selection().styles))
         tasks.append(Task(row.relation, row.image, row.manner, subject, other, style))
-    looked = generator.encoder.look([row.image for row in named])
-    read = [generator.encoder.nearest_captions(r, 1)[0].relation for r in looked.relation]
-    sure = [generator.encoder.confidence(r, float(k)) for r, k in zip(looked.relation, looked.known, strict=True)]
+    embedded = generator.encoder.look([row.image for row in images])
+    read = [generator.encoder.nearest_captions(r, 1)[0].relation for r in embedded.relation]
+    sure = [generator.encoder.confidence(r, float(k)) for r, k in zip(embedded.relation, embedded.known, strict=True)]
     tried = attempt(tasks, generator, candidates, seed, 1.0, loaded)
-    yield {"manner": "all", **_line(range(len(named)), named, read, sure, tried)}
-    for manner in sorted({row.manner for row in named} - {""}):
-        own = [i for i, row in enumerate(named) if row.manner == manner]
-        yield {"manner": manner, **_line(own, named, read, sure, tried)}
+    yield {"manner": "all", **_line(range(len(images)), images, read, sure, tried)}
+    for manner in sorted({row.manner for row in images} - {""}):
+        own = [i for i, row in enumerate(images) if row.manner == manner]
+        yield {"manner": manner, **_line(own, images, read, sure, tried)}
     write_sheets(tasks, [best(tries) for tries in tried], output, "foreign")
-    wrong = {f"{n.relation} ({n.manner})": r for n, r in zip(named, read, strict=True) if r != n.relation}
+    wrong = {f"{n.relation} ({n.manner})": r for n, r in zip(images, read, strict=True) if r != n.relation}
     yield {"misread": wrong}
 
 
 def _line(
-    own: Sequence[int], named: Sequence[Named], read: Sequence[str], sure: Sequence[float],
+    own: Sequence[int], images: Sequence[LabelledImage], read: Sequence[str], sure: Sequence[float],
     tried: Sequence[Sequence[Attempt]],
 ) -> dict[str, object]:  # fmt: skip
     picked = {"one_sample": [tried[i][0] for i in own], "best_of_n": [best(tried[i]) for i in own]}
@@ -74,7 +77,7 @@ def _line(
     found = {name: {k: v for k, v in rates(chosen).items() if k in keys} for name, chosen in picked.items()}
     return {
         "pictures": len(own),
-        "read_right": round(float(np.mean([read[i] == named[i].relation for i in own])), 4),
+        "read_right": round(float(np.mean([read[i] == images[i].relation for i in own])), 4),
         "confidence": round(float(np.mean([sure[i] for i in own])), 4),
         **found,
         "by_checker": round(float(np.mean([any(a.checker for a in tried[i]) for i in own])), 4),

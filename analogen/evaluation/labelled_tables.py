@@ -1,4 +1,4 @@
-"""Tables whose rows name a relation of the catalogue."""
+"""Reads tables whose rows name a relation of the catalogue."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from analogen.relsim.world.relations import RELATIONS
 
 
 def read_labelled(table: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Rows of a CSV or JSON lines with `relation` and the named columns. Raises UserError."""
+    """Read a CSV or JSON lines file with the column `relation` and the named columns.
+
+    Raises UserError for missing columns and unknown relations.
+    """
     try:
         rows = read_table(table, ("relation", *columns), optional)
     except (OSError, ValueError) as error:

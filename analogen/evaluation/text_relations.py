@@ -1,4 +1,4 @@
-"""Relations said in words, and relations added to, taken from and blended with each other, measured by the checkers."""
+"""Evaluates relations given as words, and relations that are added, blended and subtracted, by the checkers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
+from analogen.composition import compose_scenes
 from analogen.conditioning import Conditioning, encode_relations
 from analogen.contact_sheet import Cell, contact_sheets
 from analogen.evaluation.analogy import REFERENCE_PX, ROWS_PER_PASS, SHEET_ROWS, Task, candidate_plan, draw_tasks
 from analogen.evaluation.labelled_tables import read_labelled
-from analogen.generator import PREVIEW_PX, Generator, compose_scenes, draw_scene
+from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
@@ -26,7 +27,11 @@ from analogen.scoring import Vectors
 
 @dataclass(frozen=True)
 class Mixture:
-    """What one picture is made from. first, second: relation ids, the second "" if there is none; shown: for sheets."""
+    """What one picture is made from.
+
+    first, second  Ids of the relations; second is "" if there is one only.
+    shown          The inputs, for the contact sheet.
+    """
 
     task: Task
     first: str
@@ -36,31 +41,31 @@ class Mixture:
 
 
 def read_paraphrases(table: Path) -> list[tuple[str, str]]:
-    """(relation, text) per row. Raises UserError."""
+    """Read (relation, text) pairs from a table. Raises UserError."""
     return [(row["relation"], row["text"]) for row in read_labelled(table, ("text",))]
 
 
 def run_text_relations(
     table: Path, rows: int = 200, seed: int = 0, device: str = "auto", output: Path = Path("out/words")
 ) -> Iterator[dict[str, object]]:
-    """One sample each: words alone, a picture and words, two pictures, a picture less the words of its own logic.
+    """One sample each of: words alone, a picture and words, two pictures, a picture minus the words of its relation.
 
-    table: paraphrases that nobody trained on. Writes a contact sheet of each.
+    table: paraphrases that were not used in training. Writes a contact sheet of each.
     """
-    said = read_paraphrases(table)
+    paraphrases = read_paraphrases(table)
     generator = Generator(device=device)
     output.mkdir(parents=True, exist_ok=True)
-    # In steps of a prime, so that few rows, too, go through all relations.
-    said = [said[(37 * i) % len(said)] for i in range(min(rows, len(said)))]
+    # In steps of a prime, so that a few rows also cover many relations.
+    paraphrases = [paraphrases[(37 * i) % len(paraphrases)] for i in range(min(rows, len(paraphrases)))]
     first = draw_tasks(trained_relations(), held_out_selection(), rows, seed)
     second = draw_tasks(trained_relations()[::-1], held_out_selection(), rows, seed + 1)
-    ways: dict[str, Callable[[], list[Mixture]]] = {
-        "words": lambda: _words(said, generator, seed),
+    inputs: dict[str, Callable[[], list[Mixture]]] = {
+        "words": lambda: _from_words(paraphrases, generator, seed),
         "picture and words": lambda: _added(first, second, generator),
         "two pictures": lambda: _blended(first, second, generator),
-        "picture less its words": lambda: _taken(first, generator),
+        "picture less its words": lambda: _subtracted(first, generator),
     }
-    for name, make in ways.items():
+    for name, make in inputs.items():
         mixtures = make()
         scenes = _compose(mixtures, generator, seed)
         hold = [(_holds(m.first, s), _holds(m.second, s)) for m, s in zip(mixtures, scenes, strict=True)]
@@ -75,11 +80,11 @@ def run_text_relations(
         _write_sheet(mixtures, scenes, generator, output / f"{name.replace(' ', '-')}.png")
 
 
-def _words(said: Sequence[tuple[str, str]], generator: Generator, seed: int) -> list[Mixture]:
+def _from_words(paraphrases: Sequence[tuple[str, str]], generator: Generator, seed: int) -> list[Mixture]:
     rng, nouns = np.random.default_rng([seed, 44]), held_out_selection().subjects
-    found = encode_relations([((), text) for _, text in said], generator.encoder)
+    found = encode_relations([((), text) for _, text in paraphrases], generator.encoder)
     mixtures = []
-    for (relation, text), conditioning in zip(said, found, strict=True):
+    for (relation, text), conditioning in zip(paraphrases, found, strict=True):
         subject, other = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
         card = text_card(text)
         task = Task(relation, card, "", subject, other, str(rng.choice(held_out_selection().styles)))
@@ -89,22 +94,22 @@ def _words(said: Sequence[tuple[str, str]], generator: Generator, seed: int) -> 
 
 def _added(first: Sequence[Task], second: Sequence[Task], generator: Generator) -> list[Mixture]:
     words = [RELATIONS[b.relation].caption for b in second]
-    asked = [((a.reference,), text) for a, text in zip(first, words, strict=True)]
+    queries = [((a.reference,), text) for a, text in zip(first, words, strict=True)]
     return [
         Mixture(a, a.relation, b.relation, found, (a.reference, text_card(text)))
-        for a, b, text, found in zip(first, second, words, encode_relations(asked, generator.encoder), strict=True)
+        for a, b, text, found in zip(first, second, words, encode_relations(queries, generator.encoder), strict=True)
     ]
 
 
 def _blended(first: Sequence[Task], second: Sequence[Task], generator: Generator) -> list[Mixture]:
-    asked = [((a.reference, b.reference), None) for a, b in zip(first, second, strict=True)]
+    queries = [((a.reference, b.reference), None) for a, b in zip(first, second, strict=True)]
     return [
         Mixture(a, a.relation, b.relation, found, (a.reference, b.reference))
-        for a, b, found in zip(first, second, encode_relations(asked, generator.encoder), strict=True)
+        for a, b, found in zip(first, second, encode_relations(queries, generator.encoder), strict=True)
     ]
 
 
-def _taken(first: Sequence[Task], generator: Generator) -> list[Mixture]:
+def _subtracted(first: Sequence[Task], generator: Generator) -> list[Mixture]:
     words = [RELATIONS[a.relation].caption for a in first]
     pictured = encode_relations([((a.reference,), None) for a in first], generator.encoder)
     mixtures = []
@@ -132,6 +137,7 @@ def _share(values: ArrayLike) -> float:
 
 
 def text_card(text: str) -> Image.Image:
+    """A picture of the text, for contact sheets."""
     card = Image.new("RGB", (REFERENCE_PX, REFERENCE_PX), "#f1f4f7")
     lines = "\n".join(textwrap.wrap(text, 20))
     ImageDraw.Draw(card).multiline_text(

@@ -61,7 +61,7 @@ def test_threads_of_a_batch_never_enter_a_big_model_at_once(tmp_path: Path, wrap
 
     def work(first: int) -> None:
         for number in range(first, first + 5):
-            (end,) = processor.make([ChunkRow(number, f"row{number}", values, True)])
+            (end,) = processor.process([ChunkRow(number, f"row{number}", values, True)])
             if end.error is not None:
                 failed.append(end.error)
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
 from analogen.cli import main
-from analogen.diffusion_generator import Painting
+from analogen.diffusion_generator import DiffusionGenerator
 from analogen.errors import UserError
 from analogen.loading import load_generator
 from analogen.metadata import _diffusion_settings, read_metadata
@@ -113,7 +113,7 @@ def test_chunks_of_a_batch_take_big_models(models: dict[str, str], tmp_path: Pat
         for subject, reference in zip(("cat", "key", "cup"), references, strict=False)
     ]  # fmt: skip
     processor = ChunkProcessor(RunLocation(tmp_path, tmp_path, "cpu"))
-    ends = list(processor.make([ChunkRow(n, str(n), value, True) for n, value in enumerate(values)]))
+    ends = list(processor.process([ChunkRow(n, str(n), value, True) for n, value in enumerate(values)]))
     assert [end.error for end in ends] == [None] * 3
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["0-0.png", "1-0.png", "2-0.png"]
 
@@ -251,7 +251,7 @@ def test_out_of_memory_names_what_would_help(
     models: dict[str, str], monkeypatch: pytest.MonkeyPatch, references: list[Path]
 ) -> None:
     stages = load_generator(request(models["sd15"], references[0]))
-    assert isinstance(stages, Painting)
+    assert isinstance(stages, DiffusionGenerator)
 
     def full(*args: Any, **settings: Any) -> Any:
         raise MemoryError("a row does not fit in memory even alone")

@@ -15,9 +15,11 @@ import pytest
 from PIL import Image, ImageDraw
 from scenes import assert_same_scene
 
+from analogen.art_selection import contrasting_names, select_art
+from analogen.composition import plan_candidates
 from analogen.conditioning import LOW_CONFIDENCE, encode_relations
 from analogen.errors import UserError
-from analogen.generator import PREVIEW_PX, Generator, draw_scene, fitting_others, plan_candidates, select_art
+from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.composer import pipeline as composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
@@ -63,7 +65,7 @@ def test_ranked_candidates_of_the_asked_size_come_out(generator: Generator, pict
     result = generator.run(request(references=(picture,), candidates=4, num_images=2))
     assert [c.rank for c in result.candidates] == [0, 1, 2, 3]
     composed = generator.compose([generator.prepare(request(references=(picture,), candidates=4, num_images=2))])[0]
-    form = dict(zip((row.seed for row in composed.rows), composed.errors, strict=True))
+    form = dict(zip((row.seed for row in composed.plans), composed.errors, strict=True))
     assert len(set(form.values())) == 4
     best = min(form.values())
     bands = [math.floor(math.log(form[c.seed] / best) / math.log(ERROR_BAND_FACTOR)) for c in result.candidates]
@@ -154,7 +156,7 @@ def test_unknown_subject_is_drawn_by_its_neighbour_and_noted(generator: Generato
 
 def test_negative_prompt_without_effect_is_noted(generator: Generator) -> None:
     result = generator.run(request(negative_prompt="dark"))
-    assert any("mini reads no --negative-prompt" in note for note in result.notes)
+    assert any("mini does not use --negative-prompt" in note for note in result.notes)
 
 
 def test_known_names_need_no_note_whatever_their_number(generator: Generator) -> None:
@@ -166,10 +168,10 @@ def test_known_names_need_no_note_whatever_their_number(generator: Generator) ->
 
 def test_second_thing_is_of_another_kind(generator: Generator) -> None:
     library = generator.library
-    others = fitting_others("apple", library)
+    others = contrasting_names("apple", library)
     assert others
     assert library.category("apple") not in {library.category(name) for name in others}
-    assert fitting_others(None, library) == library.nouns(stock=True)
+    assert contrasting_names(None, library) == library.nouns(stock=True)
 
 
 def test_asked_style_is_used_and_an_unknown_one_refused(generator: Generator) -> None:
@@ -228,7 +230,7 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
         np.testing.assert_allclose(alone.conditioning.relation, composed.conditioning.relation, atol=1e-5)
         for mine, other in zip(alone.scenes, composed.scenes, strict=True):
             assert_same_scene(mine, other)
-            pictures = [draw_scene(s, composed.rows[0].cast, 96, 96) for s in (mine, other)]
+            pictures = [draw_scene(s, composed.plans[0].cast, 96, 96) for s in (mine, other)]
             apart = np.abs(np.asarray(pictures[0], np.int16) - np.asarray(pictures[1], np.int16))
             assert (apart > 8).mean() < 0.01
 
@@ -293,7 +295,7 @@ def test_relation_scale_zero_ignores_the_relation(generator: Generator) -> None:
     ("options", "message"),
     [
         ({"model": "maxi"}, "unknown model 'maxi'"),
-        ({"model": "sdxl"}, "is mini alone, and 'sdxl' came"),
+        ({"model": "sdxl"}, "runs mini only, and 'sdxl' came"),
         ({"device": "abacus"}, "--device is 'abacus'"),
         ({"dtype": "int8"}, "dtype is 'int8': expected one of"),
     ],

@@ -79,7 +79,7 @@ def test_pictures_added_later_are_found_and_removed_ones_are_not(tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "nothing says what to look for"),
+        ({}, "the query is empty"),
         ({"words": ["  "]}, "expected 1 to 1000"),
         ({"words": ["ring"], "top_k": 0}, "expected 1 to 10000"),
         ({"words": ["ring"], "looks": 2}, "expected 0 to 1"),

@@ -24,7 +24,7 @@ from analogen.metadata import make_record, png_bytes, read_metadata
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.scene import from_json, to_json
 from analogen.relsim.world.svg import to_svg
-from analogen.reproduce import recall
+from analogen.reproduce import request_fields
 from analogen.types import MAX_SEED, Candidate, FoundRelation, Request, Result, Scores
 
 FOLDER = Path(tempfile.mkdtemp(prefix="analogen-properties-"))
@@ -187,7 +187,7 @@ def test_record_makes_the_request_again(
     path.write_bytes(png_bytes(candidate.image, record))
     found = read_metadata(path)
     assert found == record
-    again = Request(**recall(path, [PICTURE], None))
+    again = Request(**request_fields(path, [PICTURE], None))
     for name in OPTIONS:
         if name not in ("svg", "seed"):  # a picture has no svg, and the candidate's own seed
             assert getattr(again, name) == getattr(request, name), name

@@ -15,7 +15,7 @@ from PIL import Image
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.metadata import png_bytes, read_metadata
-from analogen.reproduce import recall
+from analogen.reproduce import request_fields
 from analogen.types import Request
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
@@ -99,10 +99,10 @@ def test_own_picture_of_the_subject_is_asked_for(picture: Path, tmp_path: Path) 
     image.paste((200, 30, 60, 255), (8, 8, 30, 34))
     image.save(logo)
     assert generate("--reference", picture, "--subject-image", logo, *SMALL, "--output", tmp_path / "a.png") == 0
-    fields = recall(tmp_path / "a.png", [picture], logo)
+    fields = request_fields(tmp_path / "a.png", [picture], logo)
     assert Request(**fields).subject_image == logo
     with pytest.raises(UserError, match=r"was made with --subject-image logo\.png, and 0 came"):
-        recall(tmp_path / "a.png", [picture], None)
+        request_fields(tmp_path / "a.png", [picture], None)
 
 
 def test_other_files_are_refused_in_one_line(
@@ -154,7 +154,7 @@ def test_any_record_makes_a_request_or_one_line(
         return  # no record that could have been written
     told = ""
     try:
-        assert Request(**recall(path, [], None)).candidates == 1
+        assert Request(**request_fields(path, [], None)).candidates == 1
     except (UserError, FileNotFoundError) as error:
         told = str(error)
     assert len(told.splitlines()) <= 1

@@ -12,7 +12,7 @@ from analogen import Generator, Request
 from analogen.cli import main
 from analogen.errors import UserError
 from analogen.metadata import read_metadata
-from analogen.request_schema import request_from, value_of
+from analogen.request_schema import parse_cell, request_from
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))[:2]
 SMALL: dict[str, Any] = {"subject": "cat", "width": 64, "height": 64, "candidates": 1, "seed": 3, "steps": 2}
@@ -42,10 +42,10 @@ def test_picture_records_its_weights_and_is_recalled_with_them(tmp_path: Path) -
 def test_manifests_take_them_as_list_or_cell() -> None:
     values = {"reference": [str(path) for path in EXAMPLES], "subject": "cat", "reference_weights": [1, -1]}
     assert request_from(values, Path()).reference_weights == (1.0, -1.0)
-    assert value_of("reference_weights", "1; -0.5") == [1.0, -0.5]
+    assert parse_cell("reference_weights", "1; -0.5") == [1.0, -0.5]
     for wrong in ("1;high", ""):
         with pytest.raises(UserError, match="expected a list of numbers"):
-            value_of("reference_weights", wrong)
+            parse_cell("reference_weights", wrong)
     with pytest.raises(UserError, match="expected a list of numbers"):
         request_from({**values, "reference_weights": ["1"]}, Path())
 

@@ -111,7 +111,7 @@ def metadata(data: bytes) -> None:
     """A record within a PNG, and the request that it makes."""
     from analogen.errors import UserError
     from analogen.metadata import read_metadata
-    from analogen.reproduce import recall
+    from analogen.reproduce import request_fields
     from analogen.types import Request
 
     path = _FOLDER / "made.png"
@@ -123,7 +123,7 @@ def metadata(data: bytes) -> None:
         return
     assert type(record["seed"]) is int
     try:
-        Request(**recall(path, [], None))
+        Request(**request_fields(path, [], None))
     except (UserError, FileNotFoundError) as error:
         _one_line(error)
 
@@ -195,7 +195,8 @@ TARGETS = {
                                          "analogen.relsim.world.subject_image")),
     "manifest": Target(manifest, manifest_seeds, ("analogen.batch.manifest", "analogen.request_schema",
                                                   "analogen.types", "csv")),
-    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.reproduce", "analogen.request_schema")),
+    "metadata": Target(metadata, metadata_seeds, ("analogen.metadata", "analogen.reproduce",
+                                                  "analogen.request_schema")),
     "record": Target(record, record_seeds, ("analogen.metadata", "analogen.reproduce", "analogen.request_schema",
                                             "analogen.types")),
     "scene": Target(scene, scene_seeds, ("analogen.relsim.world",)),

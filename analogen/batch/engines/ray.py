@@ -1,8 +1,8 @@
-"""The engine for a cluster: chunks go to stateful workers of Ray Data, one per device, over the same stage functions.
+"""The engine for a cluster: stateful workers of Ray Data, one per device, run the same stages.
 
-The process that started the run alone opens the job store; workers get plain rows, write pictures to storage that all
-machines share, and hand back how each row ended. A worker that dies costs the chunk it was at: Ray starts another one
-and gives it the chunk again.
+Only the process that started the run opens the job store. Workers get plain rows, write pictures to storage that all
+machines share, and return the outcome of each row. If a worker dies, Ray starts another one and gives it the same chunk
+again.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analogen.batch.chunks import ChunkProcessor, ChunkRow, RowOutcome, RunLocation, RunStopped
-from analogen.batch.engines.local import Report, chunk_rows, location_of, run_threads
+from analogen.batch.engines.workers import Report, chunk_rows, location_of, run_threads
 from analogen.batch.jobs import Job
 from analogen.batch.runner import KIND, Run
 from analogen.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from analogen.batch.engines.local import OutcomeQueue
+    from analogen.batch.engines.workers import OutcomeQueue
 
-TRIES = 3  # of a chunk whose worker dies
-WAVE = 32  # chunks per worker that are handed to Ray at once: the queue in its memory stays short
+TRIES = 3  # how often a chunk is tried if its workers die
+WAVE = 32  # chunks per worker that Ray gets at once; its queue is in memory and stays short
 
 
 def run_on_ray(
@@ -39,10 +39,10 @@ def run_on_ray(
     workers: int | None = None,
     report: Report = lambda event: None,
 ) -> None:
-    """Work off a run on the cluster at `address`, or on a local one that is started for it.
+    """Work on a run with the Ray cluster at `address`, or with a local one that is started for it.
 
-    workers: None takes one per GPU of the cluster, or one per two cores where there is none. Raises UserError or
-    RunError if the run cannot go on; what is finished stays.
+    workers: None takes one for each GPU of the cluster, or one for each two cores without a GPU. Raises UserError or
+    RunError if the run cannot continue; finished rows stay.
     """
     import ray
 
@@ -55,15 +55,15 @@ def run_on_ray(
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        context.max_errored_blocks = -1  # a chunk that kills its worker every time must not take the others along
+        context.max_errored_blocks = -1  # a chunk that always kills its worker must not stop the others
         resources, workers = _share(workers, device)
         output = run.output.resolve()
         base = run.manifest.path.parent.resolve()
-        place = RunLocation(base, output, device, location_of(run, device).metadata)
+        location = RunLocation(base, output, device, location_of(run, device).metadata)
 
         def work(outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
             while not stop.is_set() and (claimed := _claim(run, WAVE * workers)):
-                _run_wave(claimed, place, workers, resources, outcome_queue, stop)
+                _run_wave(claimed, location, workers, resources, outcome_queue, stop)
 
         run_threads(run, [work], report)
     finally:
@@ -76,8 +76,8 @@ def _connect(address: str | None) -> None:
 
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        # Ray puts the driver's folder first on its workers' import path. In a checkout of analogen that folder holds
-        # half the package (the build maps the other folders in), which would hide the installed one.
+        # Ray puts the current folder first on the import path of its workers. In a checkout of analogen that folder
+        # holds only a part of the package (the build adds the others), and would hide the installed package.
         with contextlib.chdir(sys.prefix):
             ray.init(address=address or "local", **settings)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
@@ -86,7 +86,7 @@ def _connect(address: str | None) -> None:
 
 
 def _share(workers: int | None, device: str) -> tuple[dict[str, Any], int]:
-    """What each worker reserves, and how many there are."""
+    """The resources of each worker, and the number of workers."""
     import ray
 
     found = ray.cluster_resources()
@@ -101,7 +101,7 @@ def _share(workers: int | None, device: str) -> tuple[dict[str, Any], int]:
 
 
 def _claim(run: Run, most: int) -> list[list[Job]]:
-    """Up to `most` chunks off the queue."""
+    """Claim up to `most` chunks."""
     claimed: list[list[Job]] = []
     while len(claimed) < most and (jobs := run.store.claim(KIND)):
         claimed.append(jobs)
@@ -110,7 +110,7 @@ def _claim(run: Run, most: int) -> list[list[Job]]:
 
 def _run_wave(
     claimed: list[list[Job]],
-    place: RunLocation,
+    location: RunLocation,
     workers: int,
     resources: dict[str, Any],
     outcome_queue: OutcomeQueue,
@@ -120,11 +120,11 @@ def _run_wave(
 
     rows = [{"chunk": json.dumps([member._asdict() for member in chunk_rows(jobs)])} for jobs in claimed]
     waiting = {job.id: job for jobs in claimed for job in jobs if job.state == "running"}
-    told = {**asdict(place), "base": str(place.base), "output": str(place.output)}
-    # One chunk per block, or Ray would hand several to a worker at once, and lose as many with it.
+    told = {**asdict(location), "base": str(location.base), "output": str(location.output)}
+    # One chunk per block: with several, a worker that dies would lose all of them.
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
     with warnings.catch_warnings():
-        # Ray wants to drop these two arguments in 2.64 and has no others that say it yet.
+        # Ray will remove these two arguments in 2.64, and offers no replacement yet.
         warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
         made = blocks.map_batches(
             Worker,
@@ -147,7 +147,7 @@ def _run_wave(
 
 
 def _outcomes(answer: str) -> list[RowOutcome]:
-    """What a worker said of its chunk. Raises UserError or RunError if the run cannot go on."""
+    """The outcomes in the answer of a worker. Raises UserError or RunError if the run cannot continue."""
     found = json.loads(answer)
     if "broken" in found:
         raise (UserError if found["user"] else RunError)(found["broken"])
@@ -155,25 +155,25 @@ def _outcomes(answer: str) -> list[RowOutcome]:
 
 
 class Worker:
-    """What Ray keeps alive on a device: the models, loaded once, and the stages."""
+    """An actor of Ray on a device, with its models loaded once."""
 
-    def __init__(self, place: str) -> None:
-        values = json.loads(place)
-        self.place = RunLocation(Path(values["base"]), Path(values["output"]), values["device"], values["metadata"])
-        self.processor = ChunkProcessor(self.place)
+    def __init__(self, location: str) -> None:
+        values = json.loads(location)
+        self.location = RunLocation(Path(values["base"]), Path(values["output"]), values["device"], values["metadata"])
+        self.processor = ChunkProcessor(self.location)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[dict[str, list[str]]]:
         for chunk in batch["chunk"]:
             yield {"outcomes": [json.dumps(self._made([ChunkRow(**row) for row in json.loads(str(chunk))]))]}
 
     def _made(self, rows: list[ChunkRow]) -> dict[str, Any]:
-        if not self.place.output.is_dir():
-            seen = f"{self.place.output}: is not seen by the Ray worker on {socket.gethostname()}"
+        if not self.location.output.is_dir():
+            seen = f"{self.location.output}: is not seen by the Ray worker on {socket.gethostname()}"
             return {
                 "broken": f"{seen}: put --output and the references on storage that all machines share",
                 "user": True,
             }
         try:
-            return {"ends": [outcome._asdict() for outcome in self.processor.make(rows)]}
+            return {"ends": [outcome._asdict() for outcome in self.processor.process(rows)]}
         except (RunError, UserError) as error:
             return {"broken": str(error), "user": isinstance(error, UserError)}

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from analogen.batch import jobs
 from analogen.batch.jobs import JobStore
+from analogen.batch.process_identity import has_ended
 from analogen.errors import RunError, UserError
 
 
@@ -116,6 +117,7 @@ def test_jobs_of_a_killed_process_are_free_at_once(store: JobStore) -> None:
     code = """
 import os, signal, sys
 from analogen.batch.jobs import JobStore
+from analogen.batch.process_identity import has_ended
 store = JobStore(sys.argv[1])
 store.claim("draw")
 os.kill(os.getpid(), signal.SIGKILL)
@@ -127,7 +129,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_jobs_of_a_silent_holder_are_free_after_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Where nothing tells whether a process lives, on another machine say, the lease alone decides.
-    monkeypatch.setattr(jobs, "_is_dead", lambda worker: False)
+    monkeypatch.setattr(jobs, "_has_ended", lambda worker: False)
     with JobStore(tmp_path / "a", lease_seconds=0.3) as silent, JobStore(tmp_path / "a", lease_seconds=0.3) as other:
         add(silent, None)
         (job,) = silent.claim("draw")
@@ -144,13 +146,13 @@ def test_jobs_of_a_silent_holder_are_free_after_the_lease(tmp_path: Path, monkey
 
 
 def test_living_process_is_never_taken_for_dead(store: JobStore) -> None:
-    assert not jobs._is_dead(store.worker)
+    assert not has_ended(store.worker)
     for worker in ("", "null", "{}", json.dumps({"system": "another machine", "pid": 1, "started": "0"})):
-        assert not jobs._is_dead(worker)
+        assert not has_ended(worker)
     if Path("/proc/self/stat").exists():
         found = json.loads(store.worker)
-        assert jobs._is_dead(json.dumps({**found, "started": "1"}))
-        assert jobs._is_dead(json.dumps({**found, "pid": 2**22 + 5}))
+        assert has_ended(json.dumps({**found, "started": "1"}))
+        assert has_ended(json.dumps({**found, "pid": 2**22 + 5}))
 
 
 def test_processes_and_threads_share_the_work_without_doing_any_twice(store: JobStore) -> None:
@@ -158,6 +160,7 @@ def test_processes_and_threads_share_the_work_without_doing_any_twice(store: Job
     code = """
 import sys, threading
 from analogen.batch.jobs import JobStore
+from analogen.batch.process_identity import has_ended
 store = JobStore(sys.argv[1])
 def work():
     while claimed := store.claim("draw"):
@@ -246,7 +249,7 @@ def test_store_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_file_that_is_no_store_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     path.write_bytes(b"something of the user's" * 400)
-    with pytest.raises(UserError, match="is no job store"):
+    with pytest.raises(UserError, match="is not a job store"):
         JobStore(path)
     assert path.read_bytes().startswith(b"something")
     with sqlite3.connect(tmp_path / "other.sqlite") as base:

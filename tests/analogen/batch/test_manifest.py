@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analogen.batch.manifest import MAX_LINE_BYTES, Asset, Manifest, Problem, checked_id, seed_of
+from analogen.batch.manifest import Asset, Manifest, checked_id, seed_of
+from analogen.batch.manifest_rows import MAX_LINE_BYTES, Problem
 from analogen.errors import UserError
 
 ROW = {"reference": "picture.png", "subject": "apple"}
@@ -118,7 +119,7 @@ def test_many_bad_rows_still_make_one_short_line(picture: Path) -> None:
     [
         ('{"reference": "picture.png", "subject"', "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ('{"subject": "a", "seed": NaN}', "NaN is no number of JSON"),
+        ('{"subject": "a", "seed": NaN}', "NaN is not a number in JSON"),
         ('{"subject": "a", "subject": "b"}', "'subject' comes twice"),
         ("[1, 2]", "expected an object"),
         ({**ROW, "subjct": "a"}, r"unknown column 'subjct' \(did you mean 'subject'\?\)"),

@@ -218,12 +218,12 @@ def test_interrupted_run_goes_on_and_ends_as_an_undisturbed_one(
     with monkeypatch.context() as patch, heard(signal.SIGINT):
         saving = Saving(patch, {8: interrupt})
         assert run(manifest, tmp_path / "out") == 130
-    assert "rows are finished: the same command goes on from there" in capsys.readouterr().err
+    assert "rows are finished: the same command continues from there" in capsys.readouterr().err
     before = results(tmp_path / "out")
     assert 0 < len(before) < 12
     again = Saving(monkeypatch)
     assert run(manifest, tmp_path / "out") == 0
-    assert "going on with the run that the folder holds" in capsys.readouterr().err
+    assert "continuing the run in the folder" in capsys.readouterr().err
     whole = {image["path"] for line in before for image in line["images"]}
     assert not whole & set(again.saved)
     assert whole <= set(saving.saved)

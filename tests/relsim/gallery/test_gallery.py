@@ -423,7 +423,7 @@ def test_everyday_commands(filled: Path, folder: Path, tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("search", "--gallery", "G"), "nothing says what to look for"),
+        (("search", "--gallery", "G"), "the query is empty"),
         (("search", "--relation", "x", "--gallery", "gone"), "holds no gallery"),
         (("search", "--relation", " ", "--gallery", "G"), "expected 1 to 1000"),
         (("search", "--relation", "x", "--gallery", "G", "--top-k", "0"), "--top-k is 0"),

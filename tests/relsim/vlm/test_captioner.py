@@ -263,7 +263,7 @@ def test_group_of_mini_is_the_mean_relation(
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--group"], "--group came with 1 pictures: expected 2 to 10"),
+        (["--group"], "--group was given with 1 pictures: expected 2 to 10"),
         (["--sample"], "--sample is for captioners"),
         (["--captioner", "x", "--top-k", "2"], "--top-k is for catalogues"),
         (["--captioner", "x", "--encoder", "mini"], "--encoder is for catalogues"),

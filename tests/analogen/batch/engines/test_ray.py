@@ -129,12 +129,12 @@ def test_broken_disk_under_a_worker_ends_the_run(tmp_path: Path) -> None:
     place = {"base": str(tmp_path), "output": str(tmp_path / "out"), "device": "cpu", "metadata": True}
     (tmp_path / "out").mkdir()
     worker = Worker(json.dumps(place))
-    assert worker.place == RunLocation(tmp_path, tmp_path / "out", "cpu", True)
+    assert worker.location == RunLocation(tmp_path, tmp_path / "out", "cpu", True)
 
     def full(members: list[ChunkRow]) -> None:
         raise RunError("out/r0-0.png: cannot be written (no space left on device): free some space")
 
-    worker.processor.make = full  # type: ignore[method-assign, assignment]
+    worker.processor.process = full  # type: ignore[method-assign, assignment]
     chunk = {"chunk": [json.dumps([ChunkRow(1, "r0", {}, True)._asdict()])]}
     (answer,) = worker(chunk)
     with pytest.raises(RunError, match=r"r0-0.png: cannot be written \(no space left on device\): free some space"):

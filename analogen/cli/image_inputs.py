@@ -1,0 +1,81 @@
+"""Reads the pictures that a command names, embeds them, and reports those that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analogen.errors import RunError, UserError, plain_line, user_errors
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from analogen.relsim.embedding import LookedOver
+    from analogen.relsim.encoder import RelationalEncoder
+
+
+def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
+    """The paths of the named pictures, and of the pictures in the named folders.
+
+    Named pictures are read at once, before a model is loaded. Raises UserError if one of them cannot be read.
+    Pictures in folders are checked later.
+    """
+    from analogen.relsim.images import picture_files
+
+    found: list[Path] = []
+    for name in names:
+        if folders and name.is_dir():
+            with user_errors():
+                found += picture_files(name)
+        else:
+            _read(name)  # not kept: thousands of pictures do not fit into memory
+            found.append(name)
+    return found
+
+
+def embed_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOver:
+    """Embed all pictures that can be read, with a progress bar on a terminal.
+
+    Raises UserError if none can be read, RunError if memory runs out.
+    """
+    from analogen.relsim.embedding import look_over
+
+    try:
+        looked = look_over(model, paths, progress=True)
+    except MemoryError as error:
+        raise RunError(str(error)) from error
+    if not looked.seen:
+        more = f" (and {len(looked.refused) - 1} more that cannot be read)" if len(looked.refused) > 1 else ""
+        raise UserError(looked.refused[0]["reason"] + more)
+    return looked
+
+
+def unreadable_field(refused: Sequence[dict[str, str]]) -> dict[str, Any]:
+    """The JSON field of pictures that could not be read; empty if all could be."""
+    return {"refused": list(refused)} if refused else {}
+
+
+def report_unreadable(refused: Sequence[dict[str, str]]) -> int:
+    """List pictures that could not be read on stderr. Returns the exit code."""
+    for bad in refused:
+        where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
+        click.echo(plain_line(f"not read: {where}{bad['reason']}"), err=True)
+    return 2 if refused else 0
+
+
+def read_pictures(paths: Sequence[Path]) -> list[Image]:
+    """Read pictures as RGB, before a model is loaded. Notes on converted pictures go to stderr."""
+    return [_read(path) for path in paths]
+
+
+def _read(path: Path) -> Image:
+    from analogen.relsim.images import read_image
+
+    with user_errors():
+        picture = read_image(path)
+    for note in picture.notes:
+        click.echo(plain_line(f"note: {click.format_filename(path)}: {note}"), err=True)
+    return picture.image

@@ -1,0 +1,134 @@
+"""Composes candidates with mini: one plan for each candidate, one sampling pass for all of their scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from analogen.art_selection import ArtSelection
+from analogen.conditioning import Conditioning
+from analogen.pipelines.composer.features import decode
+from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.palette import PALETTES, flattering_background
+from analogen.relsim.world.render import Cast
+from analogen.relsim.world.scene import Scene
+from analogen.scoring import Vectors
+from analogen.stages import Progress
+from analogen.types import Request
+
+STEPS, GUIDANCE = 24, 1.0  # more guidance takes twice the time and kept no more relations (docs/experiments.md, 8)
+PREVIEW_SECONDS = 0.4  # previews are at least this far apart, so that drawing them costs little beside a step
+
+
+@dataclass(frozen=True)
+class CandidatePlan:
+    """Everything that decides one candidate's picture.
+
+    relation  (384,) unit vector.
+    scene     The scene with its background, palette and names, still without elements.
+    patches   (P, dim) patch features of the reference, for a composer that takes them; None without.
+    """
+
+    seed: int
+    relation: Vectors
+    scene: Scene
+    cast: Cast
+    patches: Vectors | None = None
+
+
+def plan_candidates(
+    request: Request, conditioning: Conditioning, selection: ArtSelection, library: ArtLibrary
+) -> list[CandidatePlan]:
+    """One plan for each candidate; its seed alone decides its palette, background, art family and second thing."""
+    plans = []
+    for seed in request.candidate_seeds:
+        rng = np.random.default_rng(seed)
+        palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
+        background = flattering_background(palette, rng)
+        style = selection.style or library.styles[int(rng.integers(2))]
+        other = selection.others[int(rng.integers(len(selection.others)))]
+        scene = Scene(
+            (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
+        )
+        cast = Cast(library, subject=selection.art)
+        plans.append(CandidatePlan(seed, conditioning.relation, scene, cast, conditioning.patches))
+    return plans
+
+
+def compose_scenes(
+    plans: Sequence[CandidatePlan],
+    composer: ComposerPipeline,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    relation_scale: float = 1.0,
+    report: Progress | None = None,
+    preview: Callable[[int, Scene], None] | None = None,
+) -> list[Scene]:
+    """Compose the scenes of all plans in one sampling pass; each plan may have a relation of its own.
+
+    report: called after each step. preview: called from time to time with each plan's index and the scene that it is
+    becoming.
+    """
+    steps = steps or STEPS
+    steps_done = 0  # plans times steps: the composer takes plans of different length one group after the other
+    previewed_at = 0.0
+
+    def on_step(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
+        nonlocal steps_done, previewed_at
+        steps_done += len(values["latents"])
+        if report is not None:
+            report("compose", steps_done // len(plans), steps)
+        if preview is not None and (step == 0 or time.monotonic() - previewed_at >= PREVIEW_SECONDS):
+            for place, index in enumerate(values["rows"]):
+                mask = values["mask"][place].cpu()
+                elements = decode(values["tokens"][place].cpu()[mask], values["clean"][place].float().cpu()[mask])
+                preview(index, dataclasses.replace(plans[index].scene, elements=tuple(elements)))
+            previewed_at = time.monotonic()
+        return {}
+
+    composed = composer(
+        torch.from_numpy(np.stack([plan.relation for plan in plans])),
+        _patches(plans),
+        generator=[torch.Generator().manual_seed(_torch_seed(plan.seed)) for plan in plans],
+        num_inference_steps=steps,
+        guidance_scale=GUIDANCE if guidance_scale is None else guidance_scale,
+        relation_scale=relation_scale,
+        callback_on_step_end=on_step,
+    )
+    assert isinstance(composed, ComposerOutput), "return_dict is the default"
+    pairs = zip(plans, composed.scenes, strict=True)
+    return [dataclasses.replace(plan.scene, elements=tuple(elements)) for plan, elements in pairs]
+
+
+def scene_errors(
+    scenes: Sequence[Scene], plans: Sequence[CandidatePlan], composer: ComposerPipeline, relation_scale: float = 1.0
+) -> list[float]:
+    """The composer's denoising error of each scene under its plan's relation, above 0: large for malformed scenes.
+
+    `scoring.ranked` takes these as `errors`.
+    """
+    relation = torch.from_numpy(np.stack([plan.relation for plan in plans]))
+    errors = composer.denoising_error([s.elements for s in scenes], relation, _patches(plans), relation_scale)
+    return [max(float(error), 1e-9) for error in errors]
+
+
+def _patches(plans: Sequence[CandidatePlan]) -> torch.Tensor | None:
+    """(plans, P, dim), zeros for a plan without patches; None if no plan has any."""
+    first = next((plan.patches for plan in plans if plan.patches is not None), None)
+    if first is None:
+        return None
+    none = np.zeros_like(first)
+    return torch.from_numpy(np.stack([none if plan.patches is None else plan.patches for plan in plans]))
+
+
+def _torch_seed(seed: int) -> int:
+    """A seed for torch, whose generator gives related first draws for neighbouring seeds."""
+    return random.Random(seed).getrandbits(63)
