@@ -163,7 +163,7 @@ def judge(config: Path, overrides: tuple[str, ...]) -> None:
 
 
 def _names(key: str, config: Path, settings: dict[str, str]) -> bool:
-    """Whether the settings have a key: `base` for a training of Qwen2.5-VL, `trunk` for mini with a pretrained trunk."""
+    """Whether the settings have a key: `base` for a training of Qwen2.5-VL, `trunk` for mini on a trunk."""
     try:
         return key in settings or key in tomllib.loads(config.read_text())
     except ValueError:  # reported later, by the training that reads it
