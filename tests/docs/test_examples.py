@@ -32,7 +32,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from analogen import generator, models
+from analogen import composition, models
 from analogen.cli import generate_main, main
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.relations.base import REGISTRY
@@ -143,7 +143,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     small = tuple(dataclasses.replace(row, side_px=SIDE_PX) if row.is_mini else row for row in models.MODELS)
     monkeypatch.setattr(models, "MODELS", small)
-    monkeypatch.setattr(generator, "STEPS", STEPS)
+    monkeypatch.setattr(composition, "STEPS", STEPS)
     models.find_model.cache_clear()
     before = dict(RELATIONS), dict(REGISTRY)
     yield tmp_path
