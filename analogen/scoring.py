@@ -21,7 +21,7 @@ class ScoreWeights:
     """The weights of the score's parts.
 
     total = relation * relation cosine + structure * structure cosine + subject * subject cosine - copy * attribute
-    cosine. recipes/choose_weights.py measures them.
+    cosine. recipes/choose_score_weights.py measures them.
     """
 
     relation: float = 1.0
