@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from analogen.relsim.data.corpus import Corpus
-from analogen.relsim.training.checkpoints import Saves
+from analogen.relsim.training.accelerator import make_accelerator
+from analogen.relsim.training.checkpoints import Checkpoints
 from analogen.relsim.training.joint_batches import Share
 from analogen.relsim.vlm.captioner import Captioner
 from analogen.relsim.vlm.checkpoint import read_checkpoint
@@ -205,7 +205,7 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
     batch_size = 64 if device.on_gpu else 8
     write_draw(folder / "world", batch_size, size=side)
     corpus = Corpus.build(folder / "world" / "data.jsonl", folder / "world")
-    accelerator = Accelerator(cpu=not device.on_gpu, mixed_precision="no")
+    accelerator = make_accelerator(cpu=not device.on_gpu)
     found: dict[str, dict[str, float]] = {}
     ways = [(4, False), (8, False), (16, True)] if device.on_gpu else [(2, False), (4, False), (4, True)]
     for micro_batch, checkpointing in ways:
@@ -215,7 +215,8 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
         )  # fmt: skip
         vlm = Vlm(random_model(SIZES[size], 0, getattr(torch, dtype), device.name), build_processor(), "a random base")
         base = Base("a random base", None, processor)
-        task = EncoderTask(settings, Start(corpus, accelerator, Saves("encoder", settings, {"data": "0"}), base, vlm))
+        checkpoints = Checkpoints("encoder", settings, {"data": "0"})
+        task = EncoderTask(settings, Start(corpus, accelerator, checkpoints, base, vlm))
         rows = np.arange(batch_size)
         items = [task.load(Place(0, 0, number, number)) for number in range(batch_size)]
         share = Share(accelerator, 0, rows, items, micro_batch, 0)

@@ -7,7 +7,6 @@ all of them (`backward_jointly`). Dropout hangs on the step and a chunk's place 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -156,15 +155,15 @@ def backward_in_turn(
     return share.total(loss) / weight, share.total(right) / weight
 
 
-def sum_gradients(accelerator: Accelerator, parameters: Sequence[nn.Parameter], max_norm: float) -> float:
-    """Add up the gradients of all processes in one message, and clip them; returns their norm before.
+def sum_gradients(accelerator: Accelerator, parameters: Sequence[nn.Parameter]) -> None:
+    """Add up the gradients of all processes in one message, in place.
 
-    Adapters are some 20 MB: this is done in a blink beside the pass of a 7B, and needs no wrapper around the model.
+    The adapters that are trained in several processes are some 20 MB: one message costs nothing beside the pass of a
+    7B, and it needs no wrapper around the model.
     """
+    if accelerator.num_processes == 1:
+        return
     parts = [p.new_zeros(p.shape) if p.grad is None else p.grad for p in parameters]
     flat = accelerator.reduce(torch.cat([part.reshape(-1) for part in parts]), "sum")
-    norm = float(flat.norm())
-    scale = min(1.0, max_norm / (norm + 1e-6)) if math.isfinite(norm) else 1.0
-    for parameter, piece in zip(parameters, flat.split([part.numel() for part in parts]), strict=True):
-        parameter.grad = (piece * scale).view_as(parameter)
-    return norm
+    for parameter, own in zip(parameters, flat.split([part.numel() for part in parts]), strict=True):
+        parameter.grad = own.view_as(parameter)

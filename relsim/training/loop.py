@@ -1,8 +1,11 @@
-"""The training loop that the encoder, the judges and the composer share: schedule, precision, averaging, resume."""
+"""The training loop of all networks and adapters: schedule, clipping, averaging, logs, saves and exact resumes.
+
+`Trainer` is the loop, on accelerate. `train_loop` calls it for networks that are trained whole in one process;
+`fine_tuning.FineTuning` for adapters on a frozen base, in any number of processes.
+"""
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -10,23 +13,101 @@ from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from analogen.relsim.tensors import read_tensors
+from analogen.relsim.training.accelerator import SafetensorsAccelerator, own_accelerator
+from analogen.relsim.training.averaging import WeightAverage
+from analogen.relsim.training.joint_batches import sum_gradients
+from analogen.relsim.training.optimization import CosineSchedule, make_optimizer
 
 log = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=nn.Module)
 LOG_EVERY = 50  # steps
 
+Values = dict[str, Any]  # scalars by name, floats or tensors
+Backward = Callable[[int], Values]  # step -> its `loss` and what else the log shows; leaves this process's gradients
+
+
+class Trainer(Generic[Model]):
+    """Trains `model` in place by gradients that the caller leaves, one step after another.
+
+    A step is: `backward`, the sum of the gradients of all processes, clipping to `max_norm`, the optimizer, the
+    average. ema: decay of the averaged weights, None for no average. Gradients of several passes are accumulated
+    inside `backward`; they are summed over processes once, in one message, which DistributedDataParallel's wrapper
+    could not do for the two passes of `joint_batches.backward_jointly`.
+    """
+
+    def __init__(
+        self, accelerator: SafetensorsAccelerator, model: Model, optimizer: torch.optim.Optimizer, *, steps: int,
+        warmup: int, max_norm: float, ema: float | None = None,
+    ) -> None:  # fmt: skip
+        self.accelerator, self.model, self.steps, self.max_norm = accelerator, model, steps, max_norm
+        accelerator.prepare_model(model, evaluation_mode=True)  # without the wrapper for several processes
+        self.average = None if ema is None else WeightAverage(model, ema)
+        if self.average is not None:
+            accelerator.register_for_checkpointing(self.average)
+        self.optimizer, self.scheduler = accelerator.prepare(optimizer, CosineSchedule(optimizer, steps, warmup))
+        self.start = 0
+        self.last: Path | None = None
+
+    def resume(self, folder: Path) -> None:
+        """Go on from the state in `folder`, if there is one. Raises ValueError if it is of another model."""
+        self.start = self.accelerator.load_state(folder)
+        self.last = folder if self.start else None
+
+    def run(
+        self, backward: Backward, *, batch_size: int, log_every: int, on_log: Callable[[int, Values], None],
+        save_every: int, on_save: Callable[[int, Values], Path | None],
+        on_step: Callable[[int, Values], None] | None = None, after_step: Callable[[int], None] | None = None,
+        check_every: int = 1,
+    ) -> None:  # fmt: skip
+        """Train to the end. The last step is always logged and saved.
+
+        on_step: called after each step with its values; on_log: with `rows_per_second` among them; on_save: with the
+        number of steps that are done, returns the folder that it wrote; after_step: called when a step is logged and
+        saved. check_every: steps between checks that loss and gradient are finite, each of which waits for the
+        device. Raises FloatingPointError if they are not.
+        """
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        since = time.perf_counter(), self.start
+        for step in range(self.start, self.steps):
+            self.optimizer.zero_grad(set_to_none=True)
+            values = backward(step)
+            sum_gradients(self.accelerator, parameters)
+            values["gradient"] = self.accelerator.clip_grad_norm_(parameters, self.max_norm)
+            ends = step + 1 == self.steps
+            logs, saves = ends or step % log_every == 0, ends or (step + 1) % save_every == 0
+            if step % check_every == 0 or saves:
+                values["gradient"] = float(values["gradient"])
+                if not math.isfinite(float(values["loss"]) + values["gradient"]):
+                    raise FloatingPointError(
+                        f"the loss is no longer a number in step {step}: lower lr, or go on from {self.last or 'anew'}"
+                    )
+            self.optimizer.step()
+            self.scheduler.step()
+            if self.average is not None:
+                self.average.update(step)
+            if on_step is not None:
+                on_step(step, values)
+            if logs:
+                now = time.perf_counter(), step + 1
+                values["rows_per_second"] = (now[1] - since[1]) * batch_size / (now[0] - since[0])
+                since = now
+                on_log(step, values)
+            if saves:
+                self.last = on_save(step + 1, values) or self.last
+            if after_step is not None:
+                after_step(step)
+        self.start = self.steps
+
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What every training has. ema: decay of the averaged weights, which are what a training returns."""
+    """Settings of every network that is trained whole. ema: decay of the averaged weights, which are what a training
+    returns; device: "cpu", "cuda" ...; save_every: steps between saves of the state."""
 
     steps: int = 4000
     batch_size: int = 128
@@ -57,111 +138,48 @@ def train_loop(
 
     lr_shares: share of the learning rate for the parameters whose names start with a key.
 
-    With `state`, saves there every `save_every` steps (then calls `on_save` with the average) and resumes from
-    there exactly: batches and noise must hang on the step and the given generator alone.
+    With `state`, a folder, saves there every `save_every` steps (then calls `on_save` with the average) and resumes
+    from there exactly: batches and noise must depend on the step and the given generator alone. Raises ValueError if
+    `state` is of another model, or if it was launched in several processes.
     """
     model.train()
-    averaged = copy.deepcopy(model).requires_grad_(False)
     optimizer = make_optimizer(model, settings.lr, settings.weight_decay, lr_shares)
-    start = load_state(state, model, optimizer, averaged=averaged) if state else 0
-    began = time.perf_counter()
-    for step in range(start, settings.steps):
-        set_lr(optimizer, settings.lr * cosine_schedule(step, settings.steps, settings.warmup))
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        loss, shown = loss_of(step, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        _average(averaged, model, min(settings.ema, (step + 1) / (step + 10)))
-        if step % LOG_EVERY == 0:
-            speed = (step - start + 1) * settings.batch_size / (time.perf_counter() - began)
-            values = " ".join(f"{name} {value.item():.3f}" for name, value in {"loss": loss, **shown}.items())
-            log.info("step %d %s, %.1f rows/s", step, values, speed)
-        if state and (step + 1) % settings.save_every == 0:
-            save_state(state, model, optimizer, step + 1, averaged=averaged)
-            if on_save:
-                on_save(averaged)
+    with own_accelerator(torch.device(settings.device)) as accelerator:
+        trainer = Trainer(
+            accelerator, model, optimizer, steps=settings.steps, warmup=settings.warmup, max_norm=1.0,
+            ema=settings.ema,
+        )  # fmt: skip
+        assert trainer.average is not None
+        averaged = trainer.average.averaged
+        if state is not None:
+            trainer.resume(state)
+
+        def backward(step: int) -> Values:
+            loss, shown = loss_of(step, torch.Generator().manual_seed(settings.seed * 1_000_003 + step))
+            accelerator.backward(loss)
+            return {"loss": loss.detach(), **shown}
+
+        def save(step: int, values: Values) -> Path | None:
+            if state is not None:
+                accelerator.save_state(state)
+                if on_save:
+                    on_save(averaged)
+            return state
+
+        trainer.run(
+            backward, batch_size=settings.batch_size, log_every=LOG_EVERY, on_log=_log, check_every=LOG_EVERY,
+            save_every=settings.save_every, on_save=save,
+        )  # fmt: skip
     return averaged.eval()
 
 
-@torch.no_grad()
-def _average(averaged: nn.Module, model: nn.Module, decay: float) -> None:
-    torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
-    for kept, new in zip(averaged.buffers(), model.buffers(), strict=True):
-        kept.copy_(new)
+def _log(step: int, values: Values) -> None:
+    shown = " ".join(
+        f"{name} {value.item():.3f}" for name, value in values.items() if name not in ("gradient", "rows_per_second")
+    )
+    log.info("step %d %s, %.1f rows/s", step, shown, values["rows_per_second"])
 
 
 def autocast(device: torch.device, bf16: bool) -> Any:
+    """A context in which the passes of a model are in bfloat16, or nothing changes."""
     return torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext()
-
-
-def make_optimizer(
-    model: nn.Module, lr: float, weight_decay: float, lr_shares: Mapping[str, float] | None = None
-) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels only, not norms, biases and embeddings of single vectors.
-
-    lr_shares: as of `train_loop`.
-    """
-    shares = lr_shares or {}
-    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            share = next((share for start, share in shares.items() if name.startswith(start)), 1.0)
-            groups.setdefault((share, parameter.ndim >= 2), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": own, "weight_decay": weight_decay if decays else 0.0, "share": share}
-            for (share, decays), own in sorted(groups.items(), key=lambda item: (-item[0][0], not item[0][1]))
-        ],
-        lr=lr, betas=(0.9, 0.98),
-    )  # fmt: skip
-
-
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group["share"]
-
-
-def cosine_schedule(step: int, steps: int, warmup: int) -> float:
-    """Linear warm-up, then a cosine to 2 % of the peak; a factor in (0, 1]."""
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = (step - warmup) / max(1, steps - warmup)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW, step: int, **more: nn.Module) -> None:
-    """Everything that a resume needs, as one safetensors file that appears whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    for name, extra in more.items():
-        tensors |= {f"{name}.{k}": v for k, v in extra.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{k}": v for k, v in slots.items()}
-    temporary = folder / "state.tmp"
-    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, str(temporary), metadata={"step": str(step)})
-    temporary.rename(folder / "state.safetensors")
-
-
-def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.AdamW, **more: nn.Module) -> int:
-    """Restore `save_state`; returns the step to go on with, 0 if there is nothing saved."""
-    path = folder / "state.safetensors"
-    if not path.is_file():
-        return 0
-    tensors = read_tensors(path)
-    with safe_open(str(path), "pt") as file:
-        step = int(file.metadata()["step"])
-
-    def part(name: str) -> dict[str, Tensor]:
-        return {k[len(name) + 1 :]: v for k, v in tensors.items() if k.startswith(name + ".")}
-
-    model.load_state_dict(part("model"))
-    for name, extra in more.items():
-        extra.load_state_dict(part(name))
-    slots: dict[int, dict[str, Tensor]] = {}
-    for key, value in part("optimizer").items():
-        index, _, slot = key.partition(".")
-        slots.setdefault(int(index), {})[slot] = value
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return step

@@ -206,13 +206,15 @@ def test_composer(
 
 
 def test_state_of_a_training(payload: bytes, tmp_path: Path, no_trap: None) -> None:
-    from analogen.relsim.training.loop import load_state, make_optimizer
+    from analogen.relsim.training.loop import LoopSettings, train_loop
 
-    model = torch.nn.Linear(2, 2)
+    def no_step(step: int, generator: torch.Generator) -> Any:
+        raise AssertionError("the state was taken")
+
     (tmp_path / "state.safetensors").write_bytes(payload)
     for name in ("optimizer.bin", "optimizer.pt", "pytorch_model.bin", "random_states_0.pkl"):
         (tmp_path / name).write_bytes(payload)  # where accelerate keeps them: nobody looks there
-    refused(lambda: load_state(tmp_path, model, make_optimizer(model, 1e-3, 0.0)))
+    refused(lambda: train_loop(torch.nn.Linear(2, 2), LoopSettings(), no_step, tmp_path))
 
 
 def test_judge(payload: bytes, tmp_path: Path, no_trap: None) -> None:

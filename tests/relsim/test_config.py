@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analogen.pipelines.adapter_training.train import AdapterSettings
+from analogen.pipelines.adapter_training.settings import AdapterSettings
 from analogen.pipelines.composer.train import ComposerSettings
 from analogen.pipelines.mini_pixel.train import PixelSettings
 from analogen.relsim.config import read_settings

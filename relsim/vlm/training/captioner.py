@@ -14,12 +14,11 @@ import numpy as np
 import torch.nn.functional as F
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
+from analogen.relsim.training.joint_batches import Summed
 from analogen.relsim.vlm.captioner import MAX_GROUP, MIN_GROUP, question_for
-from analogen.relsim.vlm.checkpoint import write_adapter
 from analogen.relsim.vlm.model import Pixels, Turn
 from analogen.relsim.vlm.preprocessing import load_pixels
-from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.loop import AnswerTask, Place, Start, Tuning, make_start
 from analogen.relsim.vlm.training.settings import TuningSettings
 
 
@@ -48,7 +47,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tu
     """A training of the captioner, new or resumed. Raises ValueError, FileNotFoundError or ImportError, one line."""
     settings = read_settings(CaptionerTuning, path, overrides)
     start = make_start("captioner", settings)
-    return Tuning(CaptionerTask(settings, start), start.saves)
+    return Tuning(CaptionerTask(settings, start), start.checkpoints)
 
 
 class Shown(NamedTuple):
@@ -58,7 +57,7 @@ class Shown(NamedTuple):
     caption: str
 
 
-class CaptionerTask(Task):
+class CaptionerTask(AnswerTask):
     """Cross entropy of the caption's tokens and of the one that ends it; question and pictures are given.
 
     The mean is over all tokens of the joint batch, not over rows, so that no cut of it changes the gradient.
@@ -67,7 +66,6 @@ class CaptionerTask(Task):
     def __init__(self, settings: CaptionerTuning, start: Start) -> None:
         super().__init__(settings, start)
         self.group_share, self.max_group = settings.group_share, settings.max_group
-        self.vlm.add_hat(HAT, self.adapter_config, trainable=True)
         self.mates = {row: rows for rows in self.corpus.members() for row in rows}
 
     def load(self, place: Place) -> Shown:
@@ -87,16 +85,11 @@ class CaptionerTask(Task):
         draw.shuffle(together)
         return together
 
-    def backward(self, share: Share) -> dict[str, float]:
-        kept = share.kept()
-        loss, right = backward_in_turn(share, lambda item: len(self.vlm.answer_ids(item.caption)), self._run)
-        return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
+    def weigh(self, item: Shown) -> int:
+        return len(self.vlm.answer_ids(item.caption))
 
-    def _run(self, items: list[Shown]) -> Summed:
+    def answer(self, items: list[Shown]) -> Summed:
         with self.autocast():
             inputs = self.vlm.inputs([item.turn for item in items], answers=[item.caption for item in items])
             logits, tokens = self.vlm.answer_logits(inputs)  # (tokens, vocabulary), (tokens,)
         return Summed(F.cross_entropy(logits, tokens, reduction="sum"), (logits.detach().argmax(-1) == tokens).sum())
-
-    def write(self, folder: Path) -> None:
-        write_adapter(folder, self.adapter_config, self.vlm.hat_state(HAT))

@@ -25,6 +25,7 @@ from analogen.relsim.config import read_settings
 from analogen.relsim.losses import contrastive_loss, spread_temperature
 from analogen.relsim.text import TEXT_DIM, load_text_tower
 from analogen.relsim.training.joint_batches import Share, backward_jointly
+from analogen.relsim.training.loop import Values
 from analogen.relsim.vlm.checkpoint import PROCESSOR_FILES, Checkpoint, write_checkpoint
 from analogen.relsim.vlm.model import Pixels, Turn
 from analogen.relsim.vlm.preprocessing import load_pixels
@@ -52,7 +53,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tu
     """A training of the encoder, new or resumed. Raises ValueError, FileNotFoundError or ImportError with one line."""
     settings = read_settings(EncoderTuning, path, overrides)
     start = make_start("encoder", settings)
-    return Tuning(EncoderTask(settings, start), start.saves)
+    return Tuning(EncoderTask(settings, start), start.checkpoints)
 
 
 class EncoderTask(Task):
@@ -91,7 +92,7 @@ class EncoderTask(Task):
         weight, bias = self.head["projection.weight"], self.head["projection.bias"]
         return F.normalize(F.linear(hidden.float(), weight, bias), dim=-1)
 
-    def backward(self, share: Share) -> dict[str, float]:
+    def backward(self, share: Share) -> Values:
         kept, rows = share.kept(), torch.from_numpy(share.rows)
         device = kept.device
         text = self.texts[self.caption_of[rows]].to(device)[kept]

@@ -15,13 +15,12 @@ import torch.nn.functional as F
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import LABELS, Corpus
-from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn
-from analogen.relsim.vlm.checkpoint import write_adapter
+from analogen.relsim.training.joint_batches import Summed
 from analogen.relsim.vlm.filter import QUESTION
 from analogen.relsim.vlm.model import Pixels, Turn
 from analogen.relsim.vlm.preprocessing import load_pixels
 from analogen.relsim.vlm.query import YesNo
-from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.loop import HAT, AnswerTask, Place, Start, Tuning, make_start
 from analogen.relsim.vlm.training.settings import TuningSettings
 
 
@@ -36,7 +35,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tu
     """A training of the filter, new or resumed. Raises ValueError, FileNotFoundError or ImportError with one line."""
     settings = read_settings(FilterTuning, path, overrides)
     start = make_start("filter", settings, check_labels)
-    return Tuning(FilterTask(settings, start), start.saves)
+    return Tuning(FilterTask(settings, start), start.checkpoints)
 
 
 def check_labels(corpus: Corpus) -> None:
@@ -53,30 +52,24 @@ class Labelled(NamedTuple):
     label: bool
 
 
-class FilterTask(Task):
+class FilterTask(AnswerTask):
     """Cross entropy of yes against no, over all spellings of each: exactly what the filter reads."""
 
     def __init__(self, settings: FilterTuning, start: Start) -> None:
         super().__init__(settings, start)
-        self.vlm.add_hat(HAT, self.adapter_config, trainable=True)
         self.yes_no = YesNo(self.vlm, HAT)
 
     def load(self, place: Place) -> Labelled:
         example = self.corpus[place.row]
         return Labelled(load_pixels(example.picture, self.fitting, self.vlm.side_unit), example.caption == LABELS[True])
 
-    def backward(self, share: Share) -> dict[str, float]:
-        kept = share.kept()
-        loss, right = backward_in_turn(share, lambda item: 1, self._run)
-        return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
+    def weigh(self, item: Labelled) -> int:
+        return 1
 
-    def _run(self, items: list[Labelled]) -> Summed:
+    def answer(self, items: list[Labelled]) -> Summed:
         with self.autocast():
             logits = self.vlm.next_token_logits(self.vlm.inputs([Turn([item.pixels], QUESTION) for item in items]))
         odds = self.yes_no.log_odds(logits)  # (n,)
         truth = torch.tensor([float(item.label) for item in items], device=odds.device)
         loss = F.binary_cross_entropy_with_logits(odds, truth, reduction="sum")
         return Summed(loss, ((odds.detach() > 0) == (truth > 0)).sum())
-
-    def write(self, folder: Path) -> None:
-        write_adapter(folder, self.adapter_config, self.vlm.hat_state(HAT))

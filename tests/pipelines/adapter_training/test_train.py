@@ -75,11 +75,11 @@ def test_adapter_learns_a_batch_and_the_base_stays_as_it_is(
     batch = [(number, number) for number in range(4)]
     losses = []
     for _ in range(12):
-        run.optimizer.zero_grad()
+        run.trainer.optimizer.zero_grad()
         loss = run.loss(0, batch)
         loss.backward()
         assert all(parameter.grad is not None for parameter in run.trained.values())
-        run.optimizer.step()
+        run.trainer.optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] - 1e-4 * abs(losses[0])
     after = weights(run)
@@ -136,7 +136,7 @@ def test_resumed_run_repeats_the_undisturbed_one(bases: dict[str, Path], world: 
     with pytest.raises(Stop):
         training(bases["sdxl"], world, tmp_path / "parts").run(stop)
     again = training(bases["sdxl"], world, tmp_path / "parts", micro_batch="3")
-    assert again.start == 3
+    assert again.trainer.start == 3
     ended = again.run(lambda step, shown: interrupted.update({step: shown["loss"]}))
     assert interrupted == undisturbed
     ours, theirs = (load_adapter(folder).weights for folder in (ended, last))
@@ -149,7 +149,7 @@ def test_resumed_run_repeats_the_undisturbed_one(bases: dict[str, Path], world: 
 def test_gradient_does_not_hang_on_how_a_batch_is_cut(bases: dict[str, Path], world: Path, tmp_path: Path) -> None:
     def gradients(micro_batch: str) -> dict[str, torch.Tensor]:
         run = training(bases["sd15"], world, tmp_path / "out", micro_batch=micro_batch)
-        run._backward(0)
+        run.backward_share(0)
         return {name: p.grad.clone() for name, p in run.trained.items() if p.grad is not None}
 
     whole, parts = gradients("4"), gradients("1")
@@ -158,7 +158,7 @@ def test_gradient_does_not_hang_on_how_a_batch_is_cut(bases: dict[str, Path], wo
     losses = []
     for index in range(2):
         run.accelerator = SimpleNamespace(process_index=index, num_processes=2, device=torch.device("cpu"))
-        losses.append(run._backward(0))
+        losses.append(run.backward_share(0))
     shared = {name: p.grad.clone() for name, p in run.trained.items() if p.grad is not None}
     assert all(loss > 0 for loss in losses)
     assert whole.keys() == parts.keys() == shared.keys()
@@ -258,7 +258,7 @@ def test_index_of_a_corpus_keeps_subjects_and_prompts(world: Path, tmp_path: Pat
         ({"pictured": "1.5"}, r"pictured=1\.5 must be from 0 to 1"),
         ({"drop_both": "0.95"}, "leave no row to learn from"),
         ({"steps": "0"}, "steps=0 must be 1 or more"),
-        ({"dtype": "float16"}, "dtype='float16' must be one of"),
+        ({"dtype": "float16"}, "dtype='float16' must be bfloat16 or float32"),
         ({"size": "60"}, "try --width 64"),
         ({"rank": "4"}, "unknown setting 'rank'"),
         ({"data": "nowhere"}, "no such index"),
@@ -298,7 +298,7 @@ def test_command_line_trains_and_shows(
 
 
 def test_presets_are_proper_settings() -> None:
-    from analogen.pipelines.adapter_training.train import AdapterSettings
+    from analogen.pipelines.adapter_training.settings import AdapterSettings
     from analogen.pipelines.mini_pixel.train import PixelSettings
     from analogen.relsim.config import read_settings
 

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from analogen.relsim.training.loop import (
-    LoopSettings,
-    cosine_schedule,
-    load_state,
-    make_optimizer,
-    save_state,
-    train_loop,
-)
+from analogen.relsim.training.accelerator import make_accelerator
+from analogen.relsim.training.loop import LoopSettings, Trainer, train_loop
+from analogen.relsim.training.optimization import CosineSchedule, cosine_schedule, make_optimizer
 
 SETTINGS = LoopSettings(steps=6, lr=1e-2, warmup=2, ema=0.5, save_every=2)
 
@@ -83,27 +80,126 @@ def test_only_matrices_decay() -> None:
     assert len(decayed["params"]) + len(kept["params"]) == len(list(model.parameters()))
 
 
-def test_state_round_trip_restores_model_optimizer_and_extras(tmp_path: Path) -> None:
-    def parts() -> tuple[nn.Linear, torch.optim.AdamW, nn.Linear]:
-        model = nn.Linear(3, 2)
-        return model, make_optimizer(model, 1e-2, 0.1), nn.Linear(3, 2)
+def test_scheduler_follows_the_schedule_and_resumes_in_it() -> None:
+    def make() -> tuple[torch.optim.AdamW, CosineSchedule]:
+        optimizer = make_optimizer(net(), 1e-2, 0.1, {"0.": 0.5})
+        return optimizer, CosineSchedule(optimizer, 20, 3)
 
-    model, optimizer, extra = parts()
-    model(torch.ones(1, 3)).sum().backward()
-    optimizer.step()
-    save_state(tmp_path, model, optimizer, 17, averaged=extra)
+    def rates(optimizer: torch.optim.Optimizer) -> list[float]:
+        return [group["lr"] for group in optimizer.param_groups]
+
+    optimizer, schedule = make()
+    seen = []
+    for step in range(20):
+        seen.append(rates(optimizer))
+        assert max(seen[-1]) == pytest.approx(1e-2 * cosine_schedule(step, 20, 3))
+        assert max(seen[-1]) == 2 * min(seen[-1])
+        optimizer.step()
+        schedule.step()
+    again, resumed = make()
+    resumed.load_state_dict({"step": 7})
+    assert rates(again) == seen[7]
+    again.step()
+    resumed.step()
+    assert rates(again) == seen[8]
+
+
+# Saved states
+
+
+def trainer_of(model: nn.Module) -> Trainer[nn.Module]:
+    optimizer = make_optimizer(model, 1e-2, 0.1)
+    return Trainer(make_accelerator(cpu=True), model, optimizer, steps=20, warmup=2, max_norm=1.0, ema=0.5)
+
+
+def test_state_round_trip_restores_model_optimizer_average_and_schedule(tmp_path: Path) -> None:
+    def one_step(trainer: Trainer[nn.Module]) -> None:
+        trainer.model(torch.ones(4, 3)).sum().backward()
+        trainer.optimizer.step()
+        trainer.scheduler.step()
+        trainer.average.update(0)  # type: ignore[union-attr]
+
+    first = trainer_of(net())
+    one_step(first)
+    first.accelerator.save_state(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
-    model2, optimizer2, extra2 = parts()
-    assert load_state(tmp_path, model2, optimizer2, averaged=extra2) == 17
-    assert torch.equal(model2.weight, model.weight)
-    assert torch.equal(extra2.weight, extra.weight)
-    for index, slots in optimizer.state_dict()["state"].items():
+    rate = first.optimizer.param_groups[0]["lr"]
+    second = trainer_of(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)))
+    second.resume(tmp_path)
+    assert (second.start, second.last) == (1, tmp_path)
+    assert second.optimizer.param_groups[0]["lr"] == rate
+    for restored, saved in (
+        (second.model.state_dict(), first.model.state_dict()),
+        (second.average.state_dict(), first.average.state_dict()),  # type: ignore[union-attr]
+    ):
+        assert all(torch.equal(restored[name], value) for name, value in saved.items())
+    for index, slots in first.optimizer.state_dict()["state"].items():
         for name, value in slots.items():
-            assert torch.equal(optimizer2.state_dict()["state"][index][name], value)
+            assert torch.equal(second.optimizer.state_dict()["state"][index][name], value)
 
 
 def test_nothing_saved_starts_from_zero(tmp_path: Path) -> None:
-    model = nn.Linear(3, 2)
-    before = model.weight.clone()
-    assert load_state(tmp_path / "none", model, make_optimizer(model, 1e-3, 0.0)) == 0
-    assert torch.equal(model.weight, before)
+    model = net()
+    before = model[0].weight.detach().clone()
+    trainer = trainer_of(model)
+    trainer.resume(tmp_path / "none")
+    assert (trainer.start, trainer.last) == (0, None)
+    assert torch.equal(model[0].weight, before)
+
+
+def test_state_of_release_0_2_0_is_resumed(tmp_path: Path) -> None:
+    """Its files, as its code wrote them, after two of six steps."""
+    model = net()
+    whole = train_loop(model, SETTINGS, loss_of(model))
+    broken = net()
+    with pytest.raises(KeyboardInterrupt):
+        train_loop(broken, SETTINGS, loss_of(broken, stop=2), tmp_path)
+    with safe_open(str(tmp_path / "state.safetensors"), "pt") as file:
+        assert file.metadata() == {"step": "2"}
+        names = set(file.keys())
+    weights = {f"{part}.{name}" for part in ("model", "averaged") for name in model.state_dict()}
+    moments = {f"optimizer.{i}.{slot}" for i in range(6) for slot in ("step", "exp_avg", "exp_avg_sq")}
+    assert names == weights | moments
+    again = net()
+    resumed = train_loop(again, SETTINGS, loss_of(again), tmp_path)
+    assert all(torch.equal(resumed.state_dict()[name], value) for name, value in whole.state_dict().items())
+
+
+@pytest.mark.parametrize("missing", ["averaged.0.weight", "model.2.bias", "step"])
+def test_state_of_another_training_is_refused_in_one_line(missing: str, tmp_path: Path) -> None:
+    model = net()
+    train_loop(model, SETTINGS, loss_of(model), tmp_path)
+    path = tmp_path / "state.safetensors"
+    tensors = load_file(str(path))
+    tensors.pop(missing, None)
+    save_file(tensors, str(path), metadata=None if missing == "step" else {"step": "6"})
+    with pytest.raises(ValueError, match=r"state.safetensors: (is the state of another model|holds no step)") as caught:
+        trainer_of(net()).resume(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_state_of_a_model_of_other_sizes_is_refused(tmp_path: Path) -> None:
+    model = net()
+    train_loop(model, SETTINGS, loss_of(model), tmp_path)
+    with pytest.raises(ValueError, match=r"is the state of another model .*: remove it, or name another output"):
+        train_loop(nn.Linear(3, 1), SETTINGS, loss_of(model), tmp_path)
+
+
+def test_loss_that_is_no_number_stops_the_training() -> None:
+    trainer = trainer_of(net())
+
+    def backward(step: int) -> dict[str, Tensor]:
+        loss = trainer.model(torch.full((4, 3), torch.nan if step == 2 else 1.0)).sum()
+        loss.backward()
+        return {"loss": loss.detach()}
+
+    with pytest.raises(FloatingPointError, match="in step 2: lower lr, or go on from anew"):
+        trainer.run(backward, batch_size=4, log_every=9, on_log=lambda *_: None, save_every=9, on_save=lambda *_: None)
+
+
+def test_training_leaves_accelerate_as_it_was_found() -> None:
+    from accelerate.state import is_initialized
+
+    found, model = is_initialized(), net()
+    train_loop(model, SETTINGS, loss_of(model))
+    assert is_initialized() == found
