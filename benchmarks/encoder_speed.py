@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
 import machine_peaks
+import numpy as np
 from machine import describe
 from PIL import Image
 from table import Row, as_text, side_by_side
