@@ -11,7 +11,7 @@ import tempfile
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ACCELERATE_USE_CPU"] = "true"
-# Each worker's own, as `use_own_upload_folder` gives each studio: the end of one server deletes what all in a folder uploaded.
+# One folder a worker, as `use_own_upload_folder` gives each studio: a server that ends deletes all uploads of its folder.
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="analogen-tests-")
 
 from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +21,15 @@ from analogen.relsim.world.dataset import (
     trained_relations,
     trap_of,
 )
-from analogen.relsim.world.relations import RELATIONS, Relation
+from analogen.relsim.world.grammar import Composition, draw_composition, neighbours, parse
+from analogen.relsim.world.relations import Relation
 from analogen.relsim.world.render import render
 
 PICTURE_PX = 128
 # Every query competes with its own traps: the same subject, second thing, style, palette, ground and placement
 # under other relations.
 TRAPS = 2
+COMPOSITIONS = 60  # of each split of the grammar
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,17 @@ class Galleries:
 
 
 def draw_galleries(
-    relations: Sequence[Relation], selection: Selection, queries: int, seed: int, distractors: Sequence[Relation] = ()
+    relations: Sequence[Relation],
+    selection: Selection,
+    queries: int,
+    seed: int,
+    distractors: Sequence[Relation] = (),
+    rivals_of: Mapping[str, Sequence[Relation]] | None = None,
 ) -> Galleries:
     """Hard references of the relations, all alike often; `distractors` only fill the gallery.
 
-    For every query one other drawing of its relation with another subject is in the gallery, and TRAPS traps.
+    For every query one other drawing of its relation with another subject is in the gallery, and TRAPS traps, drawn by
+    `rivals_of` its relation, by default by any other one.
     """
     rng = np.random.default_rng([seed, 20])
     names = [r.id for r in relations]
@@ -65,7 +73,7 @@ def draw_galleries(
             match = draw_sample(relation, selection, rng)
         asked.append(query)
         stored.append(match)
-        rivals = [kind for kind in kinds if kind.id != relation.id]
+        rivals = rivals_of[relation.id] if rivals_of else [kind for kind in kinds if kind.id != relation.id]
         stored += [trap_of(query, rivals[int(i)], rng) for i in rng.choice(len(rivals), TRAPS, replace=False)]
     index = {kind.id: i for i, kind in enumerate(kinds)}
     return Galleries(
@@ -77,20 +85,42 @@ def draw_galleries(
     )
 
 
+def draw_composition_galleries(split: str, selection: Selection, queries: int, seed: int) -> Galleries:
+    """As `draw_galleries`, of compositions of a split of the grammar: "train", "held_out" or "held_out_atoms".
+
+    COMPOSITIONS of them. The traps of each are drawn by its neighbours, which differ from it in one part: a query is
+    answered only by a picture that has all of its parts.
+    """
+    rng = np.random.default_rng([seed, 21])
+    asked: dict[str, list[Composition]] = {}
+    while len(asked) < COMPOSITIONS:
+        composition = draw_composition(rng, split)
+        near = neighbours(composition)
+        asked[composition.id] = [near[int(i)] for i in rng.choice(len(near), 3 * TRAPS, replace=False)]
+    relations = [parse(name).relation() for name in asked]
+    rivals = {name: [one.relation() for one in near] for name, near in asked.items()}
+    others = {one.id: one for near in rivals.values() for one in near if one.id not in asked}
+    return draw_galleries(relations, selection, queries, seed, list(others.values()), rivals)
+
+
 def run_retrieval(
     encoder: str = "mini", queries: int = 1000, seed: int = 0, device: str = "auto"
 ) -> Iterator[dict[str, object]]:
     """One row per split and way of comparing: recall at 1 and 5, the encoder beside the attribute baselines."""
     mini = load_encoder(encoder, "cpu" if device == "auto" else device)
-    everything = list(RELATIONS.values())
-    splits = {
-        "held-out subjects": (trained_relations(), held_out_selection(), ()),
-        "held-out art": (trained_relations(), held_out_selection(held_out_style=True), ()),
-        "held-out relations": (held_out_relations(), held_out_selection(), trained_relations()),
+    trained = trained_relations()
+    subjects, art = held_out_selection(), held_out_selection(held_out_style=True)
+    splits: dict[str, Callable[[], Galleries]] = {
+        "held-out subjects": lambda: draw_galleries(trained_relations(), subjects, queries, seed),
+        "held-out art": lambda: draw_galleries(trained_relations(), art, queries, seed),
+        "held-out relations": lambda: draw_galleries(
+            held_out_relations(), subjects, queries, seed, trained_relations()
+        ),
+        "held-out compositions": lambda: draw_composition_galleries("held_out", subjects, queries, seed),
+        "held-out atoms": lambda: draw_composition_galleries("held_out_atoms", subjects, queries, seed),
     }
-    assert len(everything) == len(trained_relations()) + len(held_out_relations())
-    for split, (relations, selection, distractors) in splits.items():
-        drawn = draw_galleries(relations, selection, queries, seed, distractors)
+    for split, draw in splits.items():
+        drawn = draw()
         same = drawn.query_relation[:, None] == drawn.gallery_relation[None]
         for name, embed in encoder_ways(mini).items():
             asked, stored = embed(drawn.queries), embed(drawn.gallery)

@@ -12,9 +12,16 @@ from analogen.relsim.evaluation import world_retrieval
 from analogen.relsim.evaluation.baselines import pixel_vectors
 from analogen.relsim.evaluation.metrics import recall_at
 from analogen.relsim.evaluation.similarity_measures import encoder_ways
-from analogen.relsim.evaluation.world_retrieval import TRAPS, Galleries, draw_galleries, run_retrieval
+from analogen.relsim.evaluation.world_retrieval import (
+    TRAPS,
+    Galleries,
+    draw_composition_galleries,
+    draw_galleries,
+    run_retrieval,
+)
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.dataset import Sample, Selection, draw_sample, trap_of
+from analogen.relsim.world.grammar import parse
 from analogen.relsim.world.relations import RELATIONS, Relation
 
 KINDS = [RELATIONS[name] for name in ("ring", "grid", "before_after", "peeking")]
@@ -99,10 +106,33 @@ def rows(tiny_encoder_folder: Path) -> list[dict[str, object]]:
 
 
 def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], tiny_encoder_folder: Path) -> None:
-    splits = ("held-out subjects", "held-out art", "held-out relations")
+    splits = (
+        "held-out subjects", "held-out art", "held-out relations", "held-out compositions", "held-out atoms",
+    )  # fmt: skip
     names = list(encoder_ways(MiniEncoder(tiny_encoder_folder)))
     assert [(row["split"], row["by"]) for row in rows] == [(split, name) for split in splits for name in names]
     for row in rows:
         shares = [row[name] for name in ("r_at_1", "r_at_5", "chance")]
         assert all(isinstance(share, float) and 0 <= share <= 1 for share in shares)
         assert (row["queries"], row["gallery"]) == (3, 9)
+
+
+@pytest.mark.parametrize("split", ["held_out", "held_out_atoms"])
+def test_traps_of_compositions_differ_in_one_part(
+    monkeypatch: pytest.MonkeyPatch, few_selection: Selection, split: str
+) -> None:
+    trapped: list[tuple[str, str]] = []
+
+    def spy(sample: Sample, relation: Relation, rng: Generator) -> Sample:
+        trapped.append((sample.relation, relation.id))
+        return trap_of(sample, relation, rng)
+
+    monkeypatch.setattr(world_retrieval, "trap_of", spy)
+    monkeypatch.setattr(world_retrieval, "COMPOSITIONS", 5)
+    drawn = draw_composition_galleries(split, few_selection, 5, seed=2)
+    assert all(parse(name).split == split for name in drawn.relations)
+    for first, second in trapped:
+        assert sum(a != b for a, b in zip(first.split("/"), second.split("/"), strict=True)) == 1
+    stored = drawn.gallery_relation.reshape(5, 1 + TRAPS)
+    assert (stored[:, 0] == drawn.query_relation).all()
+    assert (stored[:, 1:] != drawn.query_relation[:, None]).all()
