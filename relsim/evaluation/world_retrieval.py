@@ -111,11 +111,9 @@ def run_retrieval(
     trained = trained_relations()
     subjects, art = held_out_selection(), held_out_selection(held_out_style=True)
     splits: dict[str, Callable[[], Galleries]] = {
-        "held-out subjects": lambda: draw_galleries(trained_relations(), subjects, queries, seed),
-        "held-out art": lambda: draw_galleries(trained_relations(), art, queries, seed),
-        "held-out relations": lambda: draw_galleries(
-            held_out_relations(), subjects, queries, seed, trained_relations()
-        ),
+        "held-out subjects": lambda: draw_galleries(trained, subjects, queries, seed),
+        "held-out art": lambda: draw_galleries(trained, art, queries, seed),
+        "held-out relations": lambda: draw_galleries(held_out_relations(), subjects, queries, seed, trained),
         "held-out compositions": lambda: draw_composition_galleries("held_out", subjects, queries, seed),
         "held-out atoms": lambda: draw_composition_galleries("held_out_atoms", subjects, queries, seed),
     }
