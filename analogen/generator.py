@@ -77,7 +77,7 @@ class Generator(Stages):
     def __init__(self, model: str = "mini", device: str = "auto", dtype: str = "auto") -> None:
         if not find_model(model).is_mini:
             raise UserError(
-                f"Generator runs mini only, and {model!r} came: analogen.load_generator(Request(...)) loads all"
+                f"Generator runs mini only, and {model!r} was given: analogen.load_generator(Request(...)) loads all"
             )
         self.model = model
         self.device = pick_device(device)

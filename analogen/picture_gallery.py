@@ -111,7 +111,7 @@ class PictureGallery:
             raise UserError(f"weight is {weight} and looks {looks}: expected 0 to 1")
         for text in words:
             if not text.strip() or len(text) > 1000:
-                raise UserError(f"words of {len(text)} characters came: expected 1 to 1000")
+                raise UserError(f"a text of {len(text)} characters was given: expected 1 to 1000")
         if not references and not words:
             raise UserError("the query is empty: give a picture, words or both")
         with user_errors():

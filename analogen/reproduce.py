@@ -57,7 +57,7 @@ def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Seque
     names = ", ".join(mark["name"][:80] for mark in marks) or "none"
     if len(given) != len(marks):
         raise UserError(
-            f"{path}: was made with --{flag} {names!s}, and {len(given)} came: give the same, in this order"
+            f"{path}: was made with --{flag} {names!s}, and {len(given)} were given: give the same, in this order"
         )
     for file, mark in zip(given, marks, strict=True):
         if not file.is_file():

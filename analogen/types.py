@@ -1,4 +1,4 @@
-"""The plain values that the stages of a call hand to each other. Imports neither torch nor Pillow."""
+"""Requests and results: the plain values that go into a generator and come out. Imports neither torch nor Pillow."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 MAX_SEED = 2**63 - 1
 MAX_IMAGES = 256
 MAX_REFERENCES = 64
-NATIVE = -1  # as width or height: what the model makes best
+NATIVE = -1  # as width or height: the default size of the model
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-# Longest texts, in characters. A subject is a name; the others are sentences.
+# The longest texts, in characters.
 MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt": 1000, "style": 100}
-# What a big model takes and mini does not, with the values that say nothing.
+# Fields for diffusion models only, with their values when they are not given.
 DIFFUSION_ONLY = {
     "layout": False, "encoder": None, "captioner": None, "adapter": None, "adapter_strength": None,
     "lora": (), "control": None, "control_model": None, "strength": None, "quantize": None, "attention_backend": None,
@@ -33,39 +33,42 @@ CONTROLS = ("scribble", "canny", "depth")
 
 
 def random_seed() -> int:
-    """A fresh seed, small enough to type and to survive tools that keep numbers as doubles."""
+    """A random seed, small enough to type, and for tools that store numbers as doubles."""
     return secrets.randbelow(2**32)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One asset to make. Every field is checked when the request is made.
+    """One asset to make. All fields are checked when the request is created.
 
-    references       Pictures whose relational logic is kept; with `relation` (words) at least one is needed.
-    reference_weights  One for each reference, [-10, 10]; negative ones steer away. Empty: all the same.
-    subject          What the picture is to show; with `subject_image` (PNG with alpha, picture, SVG) its name.
-    other            The second thing of two-thing relations; None picks a fitting one.
-    style            Art family, None picks one; for big models words that end the prompt.
-    num_images       How many of the `candidates` are kept, the best ones. 1 <= num_images <= candidates <= 256.
-    seed             Of the first candidate, [0, 2**63 - 1]; drawn at random if not given.
-    steps            [1, 1000], guidance_scale [0, 100]: None means the model's own defaults.
-    relation_scale   [0, 10]; 0 makes the picture as if no relation had been given.
-    width, height    Pixels, within what the model can make (64 to 4096 for mini); NATIVE for its own.
-    model            A name of `analogen models`, a folder of a diffusers pipeline, or a hub id.
-    device           "auto", "cpu", "cuda", "cuda:N" or "mps"; dtype: one of DTYPES.
+    references         Pictures whose relational logic is kept. At least one reference or `relation` is needed.
+    reference_weights  One for each reference, [-10, 10]; negative weights steer away. Empty: all count the same.
+    relation           The logic in words; {subject} stands for the subject.
+    subject            Name of what the picture shows, or of what is in `subject_image`.
+    subject_image      The user's own picture of the subject: PNG with alpha, picture or SVG.
+    other              The second thing, in relations that have two; None chooses one.
+    style              Art family, None chooses one; for diffusion models words at the end of the prompt.
+    num_images         How many of the `candidates` are kept, the best. 1 <= num_images <= candidates <= 256.
+    seed               Seed of the first candidate, [0, 2**63 - 1]; random if not given.
+    steps              [1, 1000]; guidance_scale: [0, 100]. None for the defaults of the model.
+    relation_scale     [0, 10]; 0 makes the picture as if no relation had been given.
+    width, height      Pixels, within what the model can make (64 to 4096 for mini); NATIVE for its default.
+    model              A name of `analogen models`, the folder of a diffusers pipeline, or a hub id.
+    device             "auto", "cpu", "cuda", "cuda:N" or "mps". dtype: one of DTYPES.
 
-    For big models alone, None or empty where not wanted:
-    encoder, captioner  Who reads the references: "mini", a folder or a hub id; None picks by the device.
-    adapter          Folder of a relational adapter for the model.
-    adapter_strength  When and in which blocks it acts, see analogen.pipelines.adapter.strength.Strength.parse;
-                     how strongly in all is relation_scale.
-    layout           mini's scene is the starting picture, or the control image that `control` names.
-    control          One of CONTROLS; control_model: folder or hub id of a ControlNet, None for a known one.
-    strength         How far a start is painted over, or how strictly a control is followed, (0, 1].
-    lora             PATH or PATH:SCALE each, at most eight.
-    quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.diffusion.runtime.Running.
+    For diffusion models only:
+    encoder, captioner  Models that read the references: "mini", a folder or a hub id; None chooses by the device.
+    adapter            Folder of a relational adapter for the model.
+    adapter_strength   When and in which blocks the adapter acts, see `Strength.parse` in
+                       analogen.pipelines.adapter.strength; relation_scale is its strength as a whole.
+    layout             Use a scene by mini as the starting picture, or as the control image for `control`.
+    control            One of CONTROLS. control_model: folder or hub id of a ControlNet, None for a known one.
+    strength           How much of the starting picture is painted over, or how strictly the control image is
+                       followed, (0, 1].
+    lora               PATH or PATH:SCALE each, at most eight.
+    quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.diffusion.runtime.
 
-    Raises UserError for anything else.
+    Raises UserError for invalid values.
     """
 
     references: tuple[Path, ...] = ()
@@ -106,15 +109,15 @@ class Request:
         for name in MAX_LENGTH:
             object.__setattr__(self, name, _checked_text(name, getattr(self, name)))
         if not self.references and self.relation is None:
-            raise UserError(
-                "nothing says which relation to keep: give a picture with --reference, or words with --relation"
-            )
+            raise UserError("no relation was given: name a picture with --reference, or words with --relation")
         if len(self.references) > MAX_REFERENCES:
-            raise UserError(f"{len(self.references)} references came, at most {MAX_REFERENCES} are read: give fewer")
+            raise UserError(
+                f"{len(self.references)} references were given, at most {MAX_REFERENCES} are allowed: give fewer"
+            )
         object.__setattr__(self, "reference_weights", tuple(self.reference_weights))
         _check_weights(self)
         if self.subject is None and self.subject_image is None:
-            raise UserError("no subject came: name one with --subject, or give its picture with --subject-image")
+            raise UserError("no subject was given: name one with --subject, or give its picture with --subject-image")
         model = find_model(self.model)
         _check_range("num-images", self.num_images, 1, MAX_IMAGES)
         _check_range("candidates", self.candidates, self.num_images, MAX_IMAGES)
@@ -134,7 +137,7 @@ class Request:
 
     @property
     def loaded_with(self) -> tuple[object, ...]:
-        """What decides which models are loaded, and how: requests that agree in it share them."""
+        """The settings that decide which models are loaded, and how. Requests with equal ones share their models."""
         return (
             self.model, self.dtype, self.encoder, self.captioner, self.adapter, self.lora, self.quantize,
             self.attention_backend, self.cpu_offload, self.compile, self.layout, self.control, self.control_model,
@@ -142,7 +145,7 @@ class Request:
 
     @property
     def pass_settings(self) -> tuple[object, ...]:
-        """What all rows of one sampling pass share."""
+        """The settings that all rows of one sampling pass must share."""
         return (
             *self.loaded_with,
             self.steps,
@@ -154,12 +157,12 @@ class Request:
 
     @property
     def candidate_seeds(self) -> tuple[int, ...]:
-        """One seed per candidate: `seed` itself for the first, so that any of them alone makes its picture again."""
+        """One seed per candidate, counted up from `seed`; each of them makes its picture again."""
         return tuple((self.seed + number) % (MAX_SEED + 1) for number in range(self.candidates))
 
 
 def _checked_text(name: str, text: str | None) -> str | None:
-    """The text with runs of white space made one space; None stays None."""
+    """The text with single spaces, after all checks; None stays None."""
     if text is None:
         return None
     flag, limit = "--" + name.replace("_", "-"), MAX_LENGTH[name]
@@ -167,8 +170,8 @@ def _checked_text(name: str, text: str | None) -> str | None:
     if not text:
         raise UserError(f"{flag} is empty: give 1 to {limit} characters, or leave it out")
     if len(text) > limit:
-        raise UserError(f"{flag} has {len(text)} characters, at most {limit} are read: shorten it")
-    # Undecodable bytes of a command line arrive as lone surrogates, which no file or terminal takes.
+        raise UserError(f"{flag} has {len(text)} characters, at most {limit} are allowed: shorten it")
+    # Bytes of the command line that cannot be decoded become lone surrogates, which cannot be written to files.
     if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise UserError(f"{flag} holds characters that cannot be shown: give plain text in UTF-8")
     return text
@@ -185,47 +188,47 @@ def _check_weights(request: Request) -> None:
         return
     if len(weights) != len(request.references):
         raise UserError(
-            f"{len(weights)} weights came for {len(request.references)} references: give --reference-weight once for "
-            "each, in their order, or not at all"
+            f"{len(weights)} weights were given for {len(request.references)} references: give --reference-weight once "
+            "for each, in the same order, or not at all"
         )
     for weight in weights:
         _check_range("reference-weight", weight, -10, 10)
     if max(weights) <= 0 and request.relation is None:
-        raise UserError("--reference-weight: all steer away, and nothing says what to keep: give one above 0")
+        raise UserError("--reference-weight: all weights steer away, and no relation is left to keep: give one above 0")
 
 
 def _check_for_mini(request: Request) -> None:
     for name, nothing in DIFFUSION_ONLY.items():
         if getattr(request, name) != nothing:
             raise UserError(
-                f"--{name.replace('_', '-')} is for big models, and --model is mini: leave it out, or name a model of "
-                "`analogen models`"
+                f"--{name.replace('_', '-')} is for diffusion models, and --model is mini: leave it out, or name a "
+                "model of `analogen models`"
             )
 
 
 def _check_for_diffusion(request: Request, model: Model) -> None:
     if request.svg:
-        raise UserError(f"--svg: {model.name} paints pixels: leave it out, or take --model mini")
+        raise UserError(f"--svg needs --model mini, and {model.name} was given: leave one of them out")
     if request.subject_image is not None and not request.layout:
         raise UserError(
             "--subject-image is drawn by mini: add --layout, so that its scene guides the model, or name the subject "
             "with --subject"
         )
     if model.edits and not request.references:
-        raise UserError(f"{model.name} edits a reference, and none came: give a picture with --reference")
+        raise UserError(f"{model.name} edits a reference, and none was given: name a picture with --reference")
     if model.edits and request.layout:
         raise UserError(f"--layout: {model.name} edits the reference itself: leave it out")
     if request.control is not None and request.control not in CONTROLS:
         raise UserError(f"--control is {request.control!r}: expected one of {', '.join(CONTROLS)}")
     for name in ("control", "control_model", "strength"):
         if getattr(request, name) is not None and not request.layout:
-            raise UserError(f"--{name.replace('_', '-')} says how mini's scene is used: add --layout")
+            raise UserError(f"--{name.replace('_', '-')} needs a layout: add --layout")
     if request.control_model is not None and request.control is None:
         raise UserError(f"--control-model: add --control, one of {', '.join(CONTROLS)}, to say what it was trained on")
     if request.strength is not None and not 0 < request.strength <= 1:
         raise UserError(f"--strength is {request.strength}: expected more than 0, at most 1")
     if request.adapter_strength is not None and request.adapter is None:
-        raise UserError("--adapter-strength says when and where an adapter acts, and none came: add --adapter")
+        raise UserError("--adapter-strength needs an adapter: add --adapter")
     from analogen.pipelines.adapter.strength import Strength
     from analogen.pipelines.diffusion.runtime import Lora, Running
 
@@ -239,8 +242,14 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
 
 @dataclass(frozen=True)
 class Scores:
-    """Relation kept, subject shown and structure kept (higher is better), looks copied (lower is better), and their
-    weighed sum. structure: counts, directions and the like of the one reference; 0 where it is not read."""
+    """The scores of a candidate, as cosines, and their weighted sum.
+
+    relation   How much of the relation is kept.
+    subject    How well the subject is recognised.
+    copy       How much it looks like the reference; lower is better.
+    total      The weighted sum, see `analogen.scoring.ScoreWeights`.
+    structure  How much of counts, directions and the like is kept; 0 without a single reference.
+    """
 
     relation: float
     subject: float
@@ -249,13 +258,13 @@ class Scores:
     structure: float = 0.0
 
     def rounded(self) -> dict[str, float]:
-        """As records and answers give them."""
+        """The scores by name, rounded, for records and JSON."""
         return {name: round(value, 4) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One generated picture. `rank`: 0 is the best; `svg`: the layered drawing, if it was asked for."""
+    """One generated picture. rank: 0 is the best. svg: the layered drawing, None if it was not requested."""
 
     image: Image
     seed: int
@@ -267,7 +276,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class FoundRelation:
-    """What was understood: the nearest anonymous caption, and how near ([0, 1]) to what the encoder knows."""
+    """The relation that was found: the nearest anonymous caption, and the confidence in it, [0, 1]."""
 
     caption: str
     confidence: float
@@ -275,10 +284,11 @@ class FoundRelation:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run gives back. All `candidates` stand in rank order; the first `num_images` are the ones to keep.
+    """The result of a request. `candidates` are in order of rank; the first `num_images` are those to keep.
 
-    subject  The name that was drawn (the near icon's, if the library has no art of the very word).
-    notes    Lines for the user, such as a low confidence. seconds: per stage, and "total".
+    subject  The name of what was drawn; another than the request's, if the library does not have that.
+    notes    Lines for the user, such as a low confidence.
+    seconds  Of each stage, and "total".
     """
 
     model: str

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from analogen.batch.journal import NAME as RESULTS
 from analogen.batch.manifest import Manifest
 from analogen.batch.manifest_rows import Problem
-from analogen.batch.runner import close_run, open_run
+from analogen.batch.resume import close_run, open_run
 from analogen.errors import RunError, UserError
 
 if TYPE_CHECKING:

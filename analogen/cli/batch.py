@@ -18,7 +18,7 @@ import click
 from analogen.batch.jobs import JobStore
 from analogen.batch.manifest import Manifest
 from analogen.batch.manifest_rows import Problem
-from analogen.batch.runner import STORE, Event, close_run, estimate, open_run
+from analogen.batch.resume import STORE, Event, close_run, open_run
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
@@ -144,7 +144,7 @@ def _dry_run(table: Manifest, output: Path, device: str, reporter: _Reporter) ->
             counts = store.counts()
             finished = counts["done"] + counts["failed"]
     with quick_imports():
-        import analogen.batch.chunks  # noqa: F401
+        from analogen.batch.estimate import estimate
     seconds = estimate(table, checked.rows - finished, device)
     reporter.event(
         {

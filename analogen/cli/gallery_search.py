@@ -105,7 +105,7 @@ def search(
         raise UserError("the query is empty: give --reference, --relation or both")
     for text in (*words, *negative_words):
         if not text.strip() or len(text) > 1000:
-            raise UserError(f"words of {len(text)} characters came: expected 1 to 1000")
+            raise UserError(f"a text of {len(text)} characters was given: expected 1 to 1000")
     pictures, away = read_pictures(references), read_pictures(negatives)
     if page is not None:
         check_output([page])

@@ -160,7 +160,7 @@ def test_the_strength_of_an_adapter_is_recorded_and_needs_one(models: dict[str, 
         request(models["sdxl"], references[0], adapter_strength="start=0.2")
     with pytest.raises(UserError, match="expected parts such as"):
         request(models["sdxl"], references[0], adapter="a", adapter_strength="strong")
-    with pytest.raises(UserError, match="--adapter-strength is for big models"):
+    with pytest.raises(UserError, match="--adapter-strength is for diffusion models"):
         Request(references=tuple(references[:1]), subject="cat", adapter_strength="start=0.2")
     told = request(models["sdxl"], references[0], adapter="a", adapter_strength="start=0.2,mid_block=0")
     assert _diffusion_settings(told)["adapter_strength"] == "start=0.2,mid_block=0"
@@ -223,7 +223,7 @@ def test_edit_models_want_a_reference(models: dict[str, str]) -> None:
 
 
 def test_mini_refuses_what_only_big_models_take(references: list[Path]) -> None:
-    with pytest.raises(UserError, match="--lora is for big models"):
+    with pytest.raises(UserError, match="--lora is for diffusion models"):
         Request(references=(references[0],), subject="cat", lora=("a.safetensors",))
 
 

@@ -295,7 +295,7 @@ def test_relation_scale_zero_ignores_the_relation(generator: Generator) -> None:
     ("options", "message"),
     [
         ({"model": "maxi"}, "unknown model 'maxi'"),
-        ({"model": "sdxl"}, "runs mini only, and 'sdxl' came"),
+        ({"model": "sdxl"}, "runs mini only, and 'sdxl' was given"),
         ({"device": "abacus"}, "--device is 'abacus'"),
         ({"dtype": "int8"}, "dtype is 'int8': expected one of"),
     ],

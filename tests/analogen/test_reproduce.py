@@ -101,7 +101,7 @@ def test_own_picture_of_the_subject_is_asked_for(picture: Path, tmp_path: Path) 
     assert generate("--reference", picture, "--subject-image", logo, *SMALL, "--output", tmp_path / "a.png") == 0
     fields = request_fields(tmp_path / "a.png", [picture], logo)
     assert Request(**fields).subject_image == logo
-    with pytest.raises(UserError, match=r"was made with --subject-image logo\.png, and 0 came"):
+    with pytest.raises(UserError, match=r"was made with --subject-image logo\.png, and 0 were given"):
         request_fields(tmp_path / "a.png", [picture], None)
 
 
@@ -111,7 +111,7 @@ def test_other_files_are_refused_in_one_line(
     other = tmp_path / "other.png"
     Image.new("RGB", (8, 8)).save(other)
     for files, message in (
-        ((), "was made with --reference picture.png, and 0 came"),
+        ((), "was made with --reference picture.png, and 0 were given"),
         (("--reference", other), "is not the file that 0002.png was made of ('picture.png'"),
         (("--reference", tmp_path / "gone.png"), "no such file"),
     ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analogen.batch.engines.workers import Report, chunk_rows, location_of, run_threads
 from analogen.batch.jobs import JobStore
-from analogen.batch.runner import KIND, Run
+from analogen.batch.resume import KIND, Run
 
 if TYPE_CHECKING:
     from analogen.batch.chunks import ChunkProcessor

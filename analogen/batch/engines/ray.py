@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from analogen.batch.chunks import ChunkProcessor, ChunkRow, RowOutcome, RunLocation, RunStopped
 from analogen.batch.engines.workers import Report, chunk_rows, location_of, run_threads
 from analogen.batch.jobs import Job
-from analogen.batch.runner import KIND, Run
+from analogen.batch.resume import KIND, Run
 from analogen.errors import RunError, UserError
 
 if TYPE_CHECKING:

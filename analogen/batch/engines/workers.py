@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from analogen.batch.jobs import Job, JobStore
-from analogen.batch.runner import Event, Run
+from analogen.batch.resume import Event, Run
 from analogen.errors import RunError
 
 if TYPE_CHECKING:

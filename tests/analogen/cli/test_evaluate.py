@@ -139,7 +139,7 @@ def test_wrong_key_and_absent_server_are_found_before_anything_is_loaded(
     ("command", "text"),
     [
         (["retrieval", "--by", "pixels"], "name them with --gallery"),
-        (["retrieval", "--gallery", "pictures"], "nothing to count"),
+        (["retrieval", "--gallery", "pictures"], "needs --groups for R@k"),
         (["retrieval", "--gallery", "absent", "--groups", "folders"], "no such folder"),
         (["retrieval", "--encoder", "absent"], "unknown encoder 'absent'"),
         (["retrieval", "--seed", "-1"], "--seed"),

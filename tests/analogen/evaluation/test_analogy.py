@@ -22,8 +22,8 @@ def test_tasks_ask_for_another_held_out_subject() -> None:
     tasks = draw_tasks(TWO, selection, 6, seed=1)
     assert [task.relation for task in tasks] == ["ring", "caged"] * 3
     for task in tasks:
-        assert len({task.shown, task.subject, task.other}) == 3
-        assert {task.shown, task.subject} <= set(selection.subjects)
+        assert len({task.reference_subject, task.subject, task.other}) == 3
+        assert {task.reference_subject, task.subject} <= set(selection.subjects)
 
 
 def test_attempts_do_not_depend_on_their_pass(tiny_shipped: None) -> None:

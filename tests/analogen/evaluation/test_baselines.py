@@ -75,4 +75,4 @@ def test_plus_tokens_are_a_way_of_their_own_beside_the_vector_alone(
 def test_two_measures_at_once_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, ["analogy", "--table", str(tmp_path / "made.csv"), "--baselines"])
     assert result.exit_code != 0
-    assert "ask for one of them" in str(result.exception or result.output)
+    assert "give one of them" in str(result.exception or result.output)

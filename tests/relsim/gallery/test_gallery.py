@@ -431,7 +431,7 @@ def test_everyday_commands(filled: Path, folder: Path, tmp_path: Path, capsys: p
         (("search", "--relation", "x", "--unlike-looks", "--gallery", "G"), "needs the looks of a picture"),
         (("add", "empty", "--gallery", "G"), "holds no pictures"),
         (("add", "pictures", "--gallery", "G", "--encoder", "gone"), "unknown encoder 'gone'"),
-        (("remove", "--gallery", "G"), "nothing says what to remove"),
+        (("remove", "--gallery", "G"), "nothing to remove was named"),
         (("export", "rows.txt", "--gallery", "G"), "ends in .jsonl, .npz or .parquet"),
         (("groups", "--gallery", "G", "--threshold", "7"), "expected a cosine between 0 and 1"),
         (("index", "--gallery", "G"), "below 4096 an index slows searches"),

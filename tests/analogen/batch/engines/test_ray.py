@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from analogen.batch import runner as batch
+from analogen.batch import chunking
+from analogen.batch import resume as batch
 from analogen.batch.chunks import ChunkRow, RunLocation
 from analogen.batch.engines import ray as engine_ray
 from analogen.batch.engines.local import run_local
@@ -69,7 +70,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_worker_that_is_killed_costs_its_chunk_only(
     cluster: Any, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "CHUNK_CANDIDATES", (4, 4))  # four chunks
+    monkeypatch.setattr(chunking, "CHUNK_CANDIDATES", (4, 4))  # four chunks
     events: list[dict[str, Any]] = []
     killed: list[int] = []
 

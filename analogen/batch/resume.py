@@ -1,20 +1,19 @@
-"""Starts, resumes and ends the run of a manifest.
+"""Opens the run of a manifest, as a new run or to resume one, and closes it.
 
-open_run -> an engine (see `engines`) works on the chunks of the job store -> close_run. The job store holds
-the work that is left, the journal the results. After a crash at any point, the same call of `open_run` resumes the run.
+open_run -> an engine (see `engines`) works on the chunks of the job store -> close_run. The job store holds the work
+that is left, the journal the results. After a crash at any point, the same call of `open_run` resumes the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from analogen.batch.chunking import Chunks
 from analogen.batch.jobs import JobStore
 from analogen.batch.journal import NAME as RESULTS
 from analogen.batch.journal import Journal
@@ -22,12 +21,9 @@ from analogen.batch.manifest import Asset, Manifest
 from analogen.batch.manifest_rows import Problem
 from analogen.errors import UserError
 from analogen.files import check_output, remove_leftovers
-from analogen.types import Request
 
 STORE = "jobs.sqlite"
 KIND = "asset"
-# Least and most candidates of a chunk: enough to fill a pass, but few, since a killed process loses its pass.
-CHUNK_CANDIDATES = (16, 64)
 Event = dict[str, Any]
 
 
@@ -147,33 +143,6 @@ def _usable(found: Iterable[Asset | Problem], manifest: Manifest) -> Iterator[As
         yield asset
 
 
-def chunk_key(request: Request) -> tuple[object, ...]:
-    """The settings that all rows of a chunk share."""
-    return (*request.pass_settings, request.width, request.height)
-
-
-class Chunks:
-    """Assigns rows to chunks: rows that can share a pass, in the order of the manifest, up to the size of a chunk."""
-
-    def __init__(self, first: int, candidates: int) -> None:
-        self._next = first
-        least, most = CHUNK_CANDIDATES
-        # The size depends on the manifest only: with the machine, the same run would give other pictures elsewhere.
-        self._size = min(max(candidates // 8, least), most)
-        self._open: dict[object, tuple[int, int]] = {}
-
-    def place(self, asset: Asset) -> int:
-        """The group number of a row's chunk."""
-        request = asset.request
-        key = chunk_key(request)
-        group, room = self._open.get(key, (0, 0))
-        if room < request.candidates:
-            group, room = self._next, self._size
-            self._next += 1
-        self._open[key] = (group, room - request.candidates)
-        return group
-
-
 def _retry(store: JobStore, journal: Journal, manifest: Manifest) -> None:
     """Queue the failed rows again in new chunks, and remove their lines from the journal."""
     from analogen.request_schema import request_from
@@ -206,25 +175,3 @@ def close_run(run: Run, sheet: bool, seconds: float) -> Event:
         "output": str(run.output), "sheets": pages,
         "failures": [{"id": j.payload["id"], "line": j.payload["line"], "error": j.error} for j in reversed(failures)],
     }  # fmt: skip
-
-
-def estimate(manifest: Manifest, rows: int, device: str = "auto", sample: int = 4) -> float:
-    """Estimate the seconds for `rows` rows, without loading the model, from the time of the first few.
-
-    Pictures are written to a temporary folder only. Raises UserError if the model cannot be loaded.
-    """
-    import tempfile
-
-    from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
-
-    assets_of_file = (asset for asset in manifest.assets() if isinstance(asset, Asset))
-    first = next(assets_of_file)
-    alike = (asset for asset in islice(assets_of_file, 1000) if chunk_key(asset.request) == chunk_key(first.request))
-    assets = [first, *islice(alike, sample - 1)]
-    with tempfile.TemporaryDirectory() as folder:
-        processor = ChunkProcessor(RunLocation(manifest.path.parent, Path(folder), device))
-        chunk_rows = [ChunkRow(number, str(number), asset.values, True) for number, asset in enumerate(assets)]
-        list(processor.process(chunk_rows[:1]))  # the first call is slower: caches, kernels
-        started = time.perf_counter()
-        list(processor.process(chunk_rows))
-        return (time.perf_counter() - started) / len(chunk_rows) * rows

@@ -23,8 +23,8 @@ import torch
 from PIL import Image
 
 from analogen import files, generator
-from analogen.batch import chunks
-from analogen.batch import runner as batch
+from analogen.batch import chunking, chunks
+from analogen.batch import resume as batch
 from analogen.batch.engines import local as engine
 from analogen.batch.jobs import JobStore
 from analogen.batch.manifest import Manifest
@@ -271,7 +271,7 @@ def test_two_processes_share_a_run_and_make_nothing_twice(
     manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(manifest, tmp_path / "calm")
-    monkeypatch.setattr(batch, "CHUNK_CANDIDATES", (4, 4))
+    monkeypatch.setattr(chunking, "CHUNK_CANDIDATES", (4, 4))
     saving = Saving(monkeypatch)
     defaults = {"steps": 2, "candidates": 2, "width": 64, "height": 64}
     runs = [batch.open_run(Manifest(manifest, defaults), tmp_path / "out") for _ in range(2)]
