@@ -17,8 +17,8 @@ from analogen.conditioning import Conditioning
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.palette import PALETTES, flattering_background
-from analogen.relsim.world.render import Cast
+from analogen.relsim.world.palette import PALETTES, harmonious_background
+from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import Vectors
 from analogen.stages import Progress
@@ -40,7 +40,7 @@ class CandidatePlan:
     seed: int
     relation: Vectors
     scene: Scene
-    cast: Cast
+    cast: SceneArt
     patches: Vectors | None = None
 
 
@@ -52,13 +52,13 @@ def plan_candidates(
     for seed in request.candidate_seeds:
         rng = np.random.default_rng(seed)
         palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
-        background = flattering_background(palette, rng)
+        background = harmonious_background(palette, rng)
         style = selection.style or library.styles[int(rng.integers(2))]
         other = selection.others[int(rng.integers(len(selection.others)))]
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        cast = Cast(library, subject=selection.art)
+        cast = SceneArt(library, subject=selection.art)
         plans.append(CandidatePlan(seed, conditioning.relation, scene, cast, conditioning.patches))
     return plans
 

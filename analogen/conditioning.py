@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.pipelines.relation_arithmetic import combine_relations
-from analogen.relsim.mini.encoder import Looked, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import EncoderOutput, MiniEncoder, Vectors
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
@@ -57,13 +57,13 @@ def encode_relations(
     """
     pictures = {id(image): image for references, _ in queries for image in references}
     places = {key: place for place, key in enumerate(pictures)}
-    seen = encoder.look(list(pictures.values()), patches=patches)
+    seen = encoder.encode_all(list(pictures.values()), patches=patches)
     texts = [words for _, words in queries if words is not None]
     embedded_texts = iter(encoder.embed_text(texts)) if texts else iter(())
     conditionings = []
     for number, (references, words) in enumerate(queries):
         own = [places[id(image)] for image in references]
-        pictured = seen.of(own) if own else None
+        pictured = seen.select(own) if own else None
         text = None if words is None else next(embedded_texts)
         conditioning = build_conditioning(pictured, text, encoder, weights[number] if weights else ())
         if patches and words is None and pictured is not None and len(own) == 1:
@@ -73,7 +73,7 @@ def encode_relations(
 
 
 def build_conditioning(
-    pictured: Looked | None, text: Vectors | None, encoder: MiniEncoder, weights: Sequence[float] = ()
+    pictured: EncoderOutput | None, text: Vectors | None, encoder: MiniEncoder, weights: Sequence[float] = ()
 ) -> Conditioning:
     """Combine the embedded pictures and words of one request.
 

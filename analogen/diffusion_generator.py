@@ -35,7 +35,7 @@ from analogen.relsim.images import read_image
 from analogen.relsim.vlm.loading import pick_dtype
 from analogen.relsim.vlm.prompts import instruct
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.render import Cast
+from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import ranked
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
@@ -258,8 +258,8 @@ class _LayoutComposer:
         for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
             yield scene if selection.drawable else with_stand_ins(scene)
 
-    def cast_of(self, selection: ArtSelection) -> Cast:
-        return Cast(self.library, subject=selection.art)
+    def cast_of(self, selection: ArtSelection) -> SceneArt:
+        return SceneArt(self.library, subject=selection.art)
 
 
 def _control_of(request: Request, loaded: Loaded, dtype: torch.dtype) -> torch.nn.Module | None:

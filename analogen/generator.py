@@ -29,7 +29,7 @@ from analogen.relsim.encoder import load_mini
 from analogen.relsim.images import read_image
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
 from analogen.scoring import ScoreWeights, ranked, score
@@ -101,13 +101,13 @@ class Generator(Stages):
         with (watch or Stopwatch())("read"), user_errors():
             for path in request.references:
                 if path not in images:
-                    images[path] = self.encoder.reduced(read_image(path).image)
+                    images[path] = self.encoder.preprocess(read_image(path).image)
             references = tuple(images[path] for path in request.references)
             return PreparedRequest(request, references, select_art(request, self.library, self.encoder))
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         """Embed pictures, words or both as the relation that a request with them would keep."""
-        reduced = [self.encoder.reduced(image) for image in references]
+        reduced = [self.encoder.preprocess(image) for image in references]
         return encode_relations([(reduced, words)], self.encoder)[0]
 
     def compose(
@@ -191,7 +191,7 @@ class Generator(Stages):
             yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing)
 
 
-def draw_scene(scene: Scene, cast: Cast, width: int, height: int) -> Image.Image:
+def draw_scene(scene: Scene, cast: SceneArt, width: int, height: int) -> Image.Image:
     return Image.fromarray(render(scene, width, height, art=cast))
 
 
@@ -203,7 +203,7 @@ def score_pictures(
     weights: ScoreWeights | None = None,
 ) -> list[Scores]:
     """Scores of finished pictures, see `analogen.scoring.score`."""
-    seen = encoder.look(list(pictures))
+    seen = encoder.encode_all(list(pictures))
     return score(
         conditioning.relation, seen.relation, selection.subject_vector, seen.subject, conditioning.looks,
         seen.attributes, weights, conditioning.structure, seen.structure,

@@ -63,25 +63,25 @@ class PictureGallery:
     def open(cls, uri: str | Path, device: str = "auto") -> PictureGallery:
         """Open an existing gallery, with the encoder that made it."""
         with user_errors():
-            from analogen.relsim.gallery.indexing import about_of
+            from analogen.relsim.gallery.indexing import gallery_info
             from analogen.relsim.gallery.store import Gallery
 
             gallery = Gallery.open(uri)
             name = gallery.about.encoder
             encoder = load_encoder(name, pick_device(device))
-            gallery.require_encoder(name, about_of(encoder, name).weights)
+            gallery.require_encoder(name, gallery_info(encoder, name).weights)
         return cls(str(uri), encoder)
 
     @classmethod
     def make(cls, uri: str | Path, folders: Sequence[Path], device: str = "auto") -> tuple[PictureGallery, Indexed]:
         """Make a gallery of all pictures in the folders, or update it; unchanged pictures are not read again."""
         with user_errors():
-            from analogen.relsim.gallery.indexing import about_of, add
+            from analogen.relsim.gallery.indexing import add, gallery_info
             from analogen.relsim.gallery.store import Gallery
 
             encoder = load_encoder("mini", pick_device(device))
-            gallery = Gallery.open_or_create(uri, about_of(encoder, "mini"))
-            with gallery.writing():
+            gallery = Gallery.open_or_create(uri, gallery_info(encoder, "mini"))
+            with gallery.write_lock():
                 from analogen.relsim.gallery.indexing import missing
 
                 told = add(gallery, folders, encoder)
@@ -118,10 +118,10 @@ class PictureGallery:
             from analogen.relsim.gallery.ann import search_index
             from analogen.relsim.gallery.search import make_query
 
-            query = make_query(self.encoder, references, words, weight=weight, alike=looks)
+            query = make_query(self.encoder, references, words, weight=weight, attribute_weight=looks)
             with self._lock:
                 self._load()
-                by_index = self._gallery.about.index is not None and not query.alike
+                by_index = self._gallery.about.index is not None and not query.attribute_weight
                 found = search_index(self._gallery, query, top_k) if by_index else self._searcher.search(query, top_k)
                 thumbnails = self._gallery.thumbnails([one.row_id for one in found])
         return [

@@ -14,7 +14,7 @@ from PIL import Image
 from analogen.conditioning import Conditioning, encode_relations, normalized, weighted_sum
 from analogen.pipelines.diffusion.device_placement import Residency
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
-from analogen.relsim.mini.encoder import SHIPPED, Bank, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import SHIPPED, CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.vlm.captioner import MAX_GROUP, Captioner, load_captioner
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.prompts import PromptWriter, fill
@@ -44,7 +44,7 @@ class ReferenceReader:
         self.encoder, self.captioner, self._move_to_device = encoder, captioner, move_to_device
         self._writer = PromptWriter(captioner.vlm) if captioner else None
         self._check = SubjectCheck(captioner.vlm) if captioner else None
-        self._bank = Bank.load(SHIPPED)
+        self._bank = CaptionBank.load(SHIPPED)
 
     def read(self, queries: Queries, weights: Sequence[Sequence[float]] | None = None) -> list[Conditioning]:
         """Embed several requests at once, each with pictures, words or both.
@@ -103,7 +103,7 @@ class ReferenceReader:
     def _look(self, pictures: list[Image.Image]) -> tuple[Vectors, Vectors]:
         """Relations (n, 384) and looks (n, dim)."""
         if isinstance(self.encoder, MiniEncoder):
-            looked = self.encoder.look(pictures)
+            looked = self.encoder.encode_all(pictures)
             return looked.relation, looked.attributes
         return self.encoder.embed(pictures), self.encoder.attributes(pictures)
 

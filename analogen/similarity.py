@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.embedding import see
+from analogen.relsim.embedding import embed_images
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.mini.encoder import SHIPPED, Bank, CaptionMatch, MiniEncoder
+from analogen.relsim.mini.encoder import SHIPPED, CaptionBank, CaptionMatch, MiniEncoder
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Reading:
 
 def compare_images(reference: Image.Image, others: Sequence[Image.Image], encoder: RelationalEncoder) -> list[Likeness]:
     """Compare each of the other pictures with the reference. Returns them in the same order."""
-    first, *rest = see(encoder, [reference, *others])
+    first, *rest = embed_images(encoder, [reference, *others])
     return [Likeness(float(one.relation @ first.relation), float(one.attributes @ first.attributes)) for one in rest]
 
 
@@ -40,13 +40,13 @@ def read_logic(images: Sequence[Image.Image], encoder: RelationalEncoder, top_k:
 
     For an encoder without calibration the confidence is the cosine to the nearest caption.
     """
-    seen = see(encoder, images)
+    seen = embed_images(encoder, images)
     if isinstance(encoder, MiniEncoder):
         return [
             Reading(tuple(encoder.nearest_captions(one.relation, top_k)), encoder.confidence(one.relation, one.known))
             for one in seen
             if one.known is not None  # mini always has it
         ]
-    bank = Bank.load(SHIPPED)
+    bank = CaptionBank.load(SHIPPED)
     found = [tuple(bank.nearest(one.relation, top_k)) for one in seen]
     return [Reading(captions, float(np.clip(captions[0].score, 0, 1))) for captions in found]

@@ -50,11 +50,11 @@ def loop(rows: list[tuple[Path, str]], folder: Path, size: int) -> float:
 
 def measure(rows: int = 64, commands: int = 4, repeats: int = 1, size: int = 1024) -> list[Row]:
     """The whole batch beside a loop of calls, and beside separate commands; both for `rows` rows."""
-    from analogen.relsim.world.dataset import write_draw
+    from analogen.relsim.world.dataset import write_samples
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        write_draw(folder / "world", count=rows, size=256, seed=5)
+        write_samples(folder / "world", count=rows, size=256, seed=5)
         references = sorted((folder / "world").glob("*.png"))
         asked = [(path, SUBJECTS[number % len(SUBJECTS)]) for number, path in enumerate(references)]
         manifest = folder / "rows.jsonl"

@@ -22,7 +22,7 @@ from PIL import Image
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.gallery import indexing
 from analogen.relsim.gallery.store import Gallery
-from analogen.relsim.world.dataset import write_draw
+from analogen.relsim.world.dataset import write_samples
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -41,24 +41,24 @@ def main() -> None:
     encoder = load_mini()
     with tempfile.TemporaryDirectory() as made:
         world, photos = Path(made) / "world", Path(made) / "photos"
-        write_draw(world, count=min(200, given.pictures), size=given.size, seed=9)
+        write_samples(world, count=min(200, given.pictures), size=given.size, seed=9)
         drawings = sorted(world.glob("*.png"))
         photos.mkdir()
         for number in range(given.pictures):
             with Image.open(drawings[number % len(drawings)]) as image:
                 image.convert("RGB").save(photos / f"{number:06d}.jpg", quality=88 + number % 5)
         paths = sorted(photos.glob("*.jpg"))
-        encoder.look([Image.new("RGB", (64, 64))])
+        encoder.encode_all([Image.new("RGB", (64, 64))])
 
         table: list[np.ndarray] = []
 
         def one_by_one() -> None:
             for path in paths:
-                table.append(np.concatenate([np.ravel(part) for part in encoder.look([path])[:3:2]]))
+                table.append(np.concatenate([np.ravel(part) for part in encoder.encode_all([path])[:3:2]]))
 
         loop, loop_worked = timed(one_by_one)
 
-        gallery = Gallery.create(Path(made) / "gallery", indexing.about_of(encoder, "mini"))
+        gallery = Gallery.create(Path(made) / "gallery", indexing.gallery_info(encoder, "mini"))
         added, added_worked = timed(lambda: indexing.add(gallery, [photos], encoder))
         assert len(gallery) == given.pictures
         again, _ = timed(lambda: indexing.add(gallery, [photos], encoder))

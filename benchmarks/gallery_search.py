@@ -22,8 +22,8 @@ from table import Row
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.gallery import ann
 from analogen.relsim.gallery.search import Query, Searcher
-from analogen.relsim.gallery.store import About, Entry, Gallery, Loaded
-from analogen.relsim.world.dataset import write_draw
+from analogen.relsim.gallery.store import Entry, Gallery, GalleryInfo, LoadedGallery
+from analogen.relsim.world.dataset import write_samples
 
 NOISE = 0.35  # of a row, in lengths of a vector: cosines of about .94 to the picture that it is made of
 
@@ -40,9 +40,11 @@ def vectors(rows: int, kinds: np.ndarray, seed: int) -> np.ndarray:
     return found
 
 
-def loaded(relation: np.ndarray) -> Loaded:
+def loaded(relation: np.ndarray) -> LoadedGallery:
     rows = {"path": np.arange(len(relation))}
-    return Loaded(relation, np.zeros((len(relation), 1), np.float32), rows, np.arange(len(relation), dtype=np.uint64))
+    return LoadedGallery(
+        relation, np.zeros((len(relation), 1), np.float32), rows, np.arange(len(relation), dtype=np.uint64)
+    )
 
 
 def numpy_search(relation: np.ndarray, query: np.ndarray, top_k: int) -> np.ndarray:
@@ -64,7 +66,7 @@ def milliseconds(run: Callable[[np.ndarray], object], queries: np.ndarray) -> fl
 def measure(rows: int = 100_000, queries: int = 50) -> list[Row]:
     """Seconds of one exact search among `rows`, beside plain NumPy in float32."""
     with tempfile.TemporaryDirectory() as made:
-        write_draw(Path(made), count=min(200, rows), size=224, seed=1)
+        write_samples(Path(made), count=min(200, rows), size=224, seed=1)
         kinds = load_mini().embed(sorted(Path(made).glob("*.png")))
     relation, asked = vectors(rows, kinds, 1), vectors(queries, kinds, 2)
     searcher = Searcher(loaded(relation))
@@ -81,7 +83,7 @@ def main() -> None:
     given = parser.parse_args()
     print(describe("torch", "numpy", "lancedb"), f"{torch.get_num_threads()} threads", sep=", ")
     with tempfile.TemporaryDirectory() as made:
-        write_draw(Path(made) / "world", count=1000, size=128, seed=9)
+        write_samples(Path(made) / "world", count=1000, size=128, seed=9)
         kinds = load_mini().embed(sorted((Path(made) / "world").glob("*.png")))
         for rows in given.rows:
             relation = vectors(rows, kinds, 1)
@@ -105,12 +107,12 @@ def main() -> None:
 
 
 def _indexed(folder: Path, relation: np.ndarray, queries: np.ndarray, plain: float) -> None:
-    gallery = Gallery.create(folder, About("mini", relation.shape[1], 1))
+    gallery = Gallery.create(folder, GalleryInfo("mini", relation.shape[1], 1))
     none = np.ones(1, np.float32)
     for start in range(0, len(relation), 50_000):
         rows = enumerate(relation[start : start + 50_000], start)
-        gallery.put([Entry(f"{n}.png", "", 0, 0, 1, 1, 0.0, vector, none, b"") for n, vector in rows])
-    gallery.tidy()
+        gallery.upsert([Entry(f"{n}.png", "", 0, 0, 1, 1, 0.0, vector, none, b"") for n, vector in rows])
+    gallery.compact()
     started = time.perf_counter()
     index = ann.build(gallery)
     seconds = time.perf_counter() - started

@@ -35,7 +35,7 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
     import torch
     from peft import get_peft_model  # noqa: F401 - so that its import is not counted
 
-    from analogen.relsim.vlm.model import Turn, Vlm
+    from analogen.relsim.vlm.model import UserMessage, Vlm
     from analogen.relsim.vlm.tiny import SEVEN_B, SMALL, build_processor, random_adapter, random_model
 
     size = {"small": SMALL, "7b": SEVEN_B}[size_name]
@@ -50,7 +50,7 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
         vlm = Vlm(random_model(size, 0, dtype, device), build_processor(), "a random base")
         for role in roles:
             if role:
-                vlm.add_hat(role, *adapters[role])
+                vlm.add_adapter(role, *adapters[role])
         return vlm
 
     picture = np.random.default_rng(0).integers(0, 256, (448, 448, 3), dtype=np.uint8)
@@ -64,8 +64,8 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
     said: list[list[float]] = []
     for _ in range(2):
         for role, vlm in models.items():
-            with torch.inference_mode(), vlm.wearing(role):
-                said.append(vlm.next_token_logits(vlm.inputs([Turn([picture], "What is it?")]))[0, :4].tolist())
+            with torch.inference_mode(), vlm.using_adapter(role):
+                said.append(vlm.next_token_logits(vlm.inputs([UserMessage([picture], "What is it?")]))[0, :4].tolist())
     stores = {
         weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes()
         for vlm in models.values()

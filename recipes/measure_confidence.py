@@ -15,7 +15,7 @@ from PIL import Image
 
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.mini.out_of_distribution import aimless_pictures, spoil
+from analogen.relsim.mini.out_of_distribution import destroy_relation, pictures_without_relation
 from analogen.relsim.world.dataset import (
     draw_sample,
     held_out_relations,
@@ -36,7 +36,7 @@ def draw(kinds: list[Relation], count: int, rng: np.random.Generator) -> tuple[N
 
 def confidences(encoder: MiniEncoder, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], list[str]]:
     """The confidence in each picture, and the relation that it is taken for."""
-    looked = encoder.look([Image.fromarray(p) for p in pictures])
+    looked = encoder.encode_all([Image.fromarray(p) for p in pictures])
     sure = [encoder.confidence(r, float(k)) for r, k in zip(looked.relation, looked.known, strict=True)]
     return np.array(sure), [encoder.nearest_captions(r, 1)[0].relation for r in looked.relation]
 
@@ -66,8 +66,10 @@ def main() -> None:
     raw = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     strangers = {
         "held-out relations": draw(held_out_relations(), options.pictures // 2, rng)[0],
-        "aimless scenes": np.stack(list(aimless_pictures(options.pictures // 2, held_out_selection(), rng, SIDE_PX))),
-        "spoilt pictures": spoil(raw, options.pictures // 2, generator).permute(0, 2, 3, 1).numpy(),
+        "aimless scenes": np.stack(
+            list(pictures_without_relation(options.pictures // 2, held_out_selection(), rng, SIDE_PX))
+        ),
+        "spoilt pictures": destroy_relation(raw, options.pictures // 2, generator).permute(0, 2, 3, 1).numpy(),
     }
     for name, strange in strangers.items():
         found = confidences(encoder, strange)[0]

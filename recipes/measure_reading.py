@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.evaluation.external_references import read_labelled_images
-from analogen.relsim.mini.augmentation import by_another_hand
+from analogen.relsim.mini.augmentation import restyle
 from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
 from analogen.relsim.world.render import render
@@ -30,7 +30,7 @@ def pictures() -> dict[str, tuple[list[Image.Image], list[str]]]:
     drawn = [render(sample.scene, SIDE_PX) for sample in hard]
     truth = [sample.relation for sample in hard]
     redrawn = [
-        by_another_hand(pixels, relation, np.random.default_rng([5, i]))
+        restyle(pixels, relation, np.random.default_rng([5, i]))
         for i, (pixels, relation) in enumerate(zip(drawn, truth, strict=True))
     ]
     foreign = read_labelled_images(FOREIGN)

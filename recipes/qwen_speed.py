@@ -33,8 +33,8 @@ from analogen.relsim.vlm.captioner import Captioner
 from analogen.relsim.vlm.checkpoint import read_checkpoint
 from analogen.relsim.vlm.encoder import QwenEncoder
 from analogen.relsim.vlm.loading import Base
-from analogen.relsim.vlm.model import Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.model import UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.query import Sampling
 from analogen.relsim.vlm.tiny import (
     SEVEN_B,
@@ -48,7 +48,7 @@ from analogen.relsim.vlm.tiny import (
 )
 from analogen.relsim.vlm.training.encoder import EncoderTask, EncoderTuning
 from analogen.relsim.vlm.training.loop import HAT, Place, Start
-from analogen.relsim.world.dataset import write_draw
+from analogen.relsim.world.dataset import write_samples
 
 SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}
 RANK = 16
@@ -158,7 +158,7 @@ def measure_encoder(
 ) -> dict[str, Any]:
     """Images per second by batch size, beside the counted ceiling."""
     checkpoint = save_checkpoint(folder / "checkpoint", "a random base", SIZES[size], rank=RANK)
-    encoder = QwenEncoder(vlm, read_checkpoint(checkpoint), fitting=Fitting(size=side))
+    encoder = QwenEncoder(vlm, read_checkpoint(checkpoint), preprocessing=Preprocessing(size=side))
     images = blots(side, count)
     with FlopCounterMode(display=False) as counter:
         encoder.embed(images[:2])
@@ -181,14 +181,14 @@ def measure_encoder(
 def measure_shared_base(device: Device, vlm: Vlm, size: str, side: int, before: float) -> dict[str, float]:
     """Encoder, captioner and plain model on one base, each used: memory beside that of a base for each."""
     base = sum(p.numel() * p.element_size() for n, p in vlm.model.named_parameters() if ".lora_" not in n) / 2**20
-    vlm.add_hat("captioner", *random_adapter(SIZES[size], 5, RANK))
+    vlm.add_adapter("captioner", *random_adapter(SIZES[size], 5, RANK))
     device.forget_peak()
     image = blots(side, 1)
-    for hat in ("captioner", None):
-        captioner = Captioner(vlm, hat, fitting=Fitting(size=side))
+    for adapter in ("captioner", None):
+        captioner = Captioner(vlm, adapter, preprocessing=Preprocessing(size=side))
         captioner.caption(image, Sampling(temperature=0.0, max_new_tokens=8), tries=1)
-    with vlm.wearing("encoder"), torch.inference_mode():
-        vlm.last_hidden(vlm.inputs([Turn([np.asarray(image[0])], "what is it?")]))
+    with vlm.using_adapter("encoder"), torch.inference_mode():
+        vlm.last_hidden(vlm.inputs([UserMessage([np.asarray(image[0])], "what is it?")]))
     adapters = sum(p.numel() * p.element_size() for n, p in vlm.model.named_parameters() if ".lora_" in n) / 2**20
     return {
         "one_base_counted_mib": base + adapters, "three_bases_counted_mib": 3 * base + adapters,
@@ -203,7 +203,7 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
     processor.mkdir()
     save_processor(build_processor(), processor)
     batch_size = 64 if device.on_gpu else 8
-    write_draw(folder / "world", batch_size, size=side)
+    write_samples(folder / "world", batch_size, size=side)
     corpus = Corpus.build(folder / "world" / "data.jsonl", folder / "world")
     accelerator = make_accelerator(cpu=not device.on_gpu)
     found: dict[str, dict[str, float]] = {}
@@ -221,8 +221,8 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
         items = [task.load(Place(0, 0, number, number)) for number in range(batch_size)]
         share = Share(accelerator, 0, rows, items, micro_batch, 0)
         if checkpointing:
-            vlm.checkpoint_activations()
-        with vlm.wearing(HAT):
+            vlm.enable_gradient_checkpointing()
+        with vlm.using_adapter(HAT):
             vlm.model.train()
             task.backward(share)
             device.forget_peak()

@@ -82,7 +82,7 @@ def relsim(
 
     from analogen.relsim.hub import fetch
     from analogen.relsim.vlm.encoder import load_qwen
-    from analogen.relsim.vlm.preprocessing import Fitting
+    from analogen.relsim.vlm.preprocessing import Preprocessing
 
     cache = None if cache_dir is None else str(cache_dir)
     folder = Path(checkpoint_dir)
@@ -90,7 +90,7 @@ def relsim(
         folder = fetch(str(checkpoint_dir), cache_dir=cache)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    whole = Fitting(size=None, min_pixels=AUTHORS_MIN_PIXELS, max_pixels=AUTHORS_MAX_PIXELS)
-    fitting = None if square else whole
-    encoder = load_qwen(folder, device, dtype, name=str(checkpoint_dir), fitting=fitting, cache_dir=cache)
+    whole = Preprocessing(size=None, min_pixels=AUTHORS_MIN_PIXELS, max_pixels=AUTHORS_MAX_PIXELS)
+    preprocessing = None if square else whole
+    encoder = load_qwen(folder, device, dtype, name=str(checkpoint_dir), preprocessing=preprocessing, cache_dir=cache)
     return RelationalSimilarity(encoder), preprocess_image

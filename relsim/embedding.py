@@ -1,4 +1,4 @@
-"""Many files through an encoder: those that can be read are embedded, the others are listed."""
+"""Embeds many picture files with an encoder; files that cannot be read are listed with the reason."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from analogen.relsim.mini.encoder import MiniEncoder
 Vectors = NDArray[np.float32]
 
 
-class Seen(NamedTuple):
-    """What an encoder says of one picture. known: as `mini.encoder.Looked.known`, None where the encoder has none."""
+class ImageEmbedding(NamedTuple):
+    """The embeddings of one picture. known: see `mini.encoder.EncoderOutput`; None if the encoder does not give it."""
 
     relation: Vectors  # (384,)
     attributes: Vectors  # (dim,)
     known: float | None = None
 
 
-class LookedOver(NamedTuple):
-    """seen: one per path of `paths`, those that could be read, in the order given; refused: path and reason of the
-    others; notes: path and what was changed in reading it."""
+class FileEmbeddings(NamedTuple):
+    """Embeddings of files. embeddings: one for each of `paths`, the files that could be read, in the order given;
+    refused: path and reason of the others; notes: path and what was changed when the file was read."""
 
-    seen: list[Seen]
+    embeddings: list[ImageEmbedding]
     paths: list[Path]
     refused: list[dict[str, str]]
     notes: list[tuple[Path, str]]
 
 
-def look_over(
+def embed_files(
     encoder: RelationalEncoder, paths: Sequence[Path], batch_size: int = 32, progress: bool = False
-) -> LookedOver:
-    """Relations and looks of many files, decoded ahead by threads; a batch is halved when memory runs out."""
-    reduce = encoder.reduced if isinstance(encoder, MiniEncoder) else (lambda image: image)
-    found: dict[int, Seen] = {}
+) -> FileEmbeddings:
+    """Embeds relations and attributes of many files. Threads decode ahead; a batch is halved when memory runs out."""
+    preprocess = encoder.preprocess if isinstance(encoder, MiniEncoder) else (lambda image: image)
+    found: dict[int, ImageEmbedding] = {}
     refused: dict[int, str] = {}
     notes: list[tuple[Path, str]] = []
     lock = threading.Lock()
@@ -51,12 +51,14 @@ def look_over(
         picture = read_image(path)
         with lock:
             notes.extend((path, note) for note in picture.notes)
-        return reduce(picture.image)
+        return preprocess(picture.image)
 
-    for pairs in run_all(paths, load, lambda images: see(encoder, images), batch_size, refused.__setitem__, progress):
+    for pairs in run_all(
+        paths, load, lambda images: embed_images(encoder, images), batch_size, refused.__setitem__, progress
+    ):
         found.update(pairs)
     kept = sorted(found)
-    return LookedOver(
+    return FileEmbeddings(
         [found[index] for index in kept],
         [paths[index] for index in kept],
         [{"path": str(paths[index]), "reason": refused[index]} for index in sorted(refused)],
@@ -64,10 +66,10 @@ def look_over(
     )
 
 
-def see(encoder: RelationalEncoder, images: Sequence[Image.Image]) -> list[Seen]:
-    """Relations and looks of pictures, in one pass where the encoder can."""
+def embed_images(encoder: RelationalEncoder, images: Sequence[Image.Image]) -> list[ImageEmbedding]:
+    """Embeds relations and attributes of pictures, in one pass if the encoder can."""
     if isinstance(encoder, MiniEncoder):
-        looked = encoder.look(images)
-        known = [float(one) for one in looked.known]
-        return [Seen(*row) for row in zip(looked.relation, looked.attributes, known, strict=True)]
-    return [Seen(*row) for row in zip(encoder.embed(images), encoder.attributes(images), strict=True)]
+        output = encoder.encode_all(images)
+        known = [float(one) for one in output.known]
+        return [ImageEmbedding(*row) for row in zip(output.relation, output.attributes, known, strict=True)]
+    return [ImageEmbedding(*row) for row in zip(encoder.embed(images), encoder.attributes(images), strict=True)]

@@ -58,12 +58,12 @@ def load_encoder(
     if (folder / "adapter_config.json").is_file():
         from analogen.relsim.vlm.encoder import load_qwen
 
-        fitting = None
+        preprocessing = None
         if unresized:
-            from analogen.relsim.vlm.preprocessing import Fitting
+            from analogen.relsim.vlm.preprocessing import Preprocessing
 
-            fitting = Fitting(size=None)
-        return load_qwen(folder, device, dtype, name=name_or_path, fitting=fitting)
+            preprocessing = Preprocessing(size=None)
+        return load_qwen(folder, device, dtype, name=name_or_path, preprocessing=preprocessing)
     return _mini(folder, device, unresized)
 
 

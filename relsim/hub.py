@@ -48,7 +48,7 @@ def fetch(
     """
     repo, _, named = name.partition("@")
     revision = revision or named or None
-    with explained(repo, revision):
+    with translate_hub_errors(repo, revision):
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache_dir))
 
 
@@ -58,7 +58,7 @@ def is_cached(base: str) -> bool:
 
 
 @contextmanager
-def explained(repo: str, revision: str | None = None) -> Iterator[None]:
+def translate_hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
     """Around a library's own download of `repo`: HubError with one line for whatever stands in the way."""
     try:
         yield

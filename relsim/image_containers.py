@@ -17,7 +17,7 @@ MAX_HEADER_BYTES = 64 * 1024  # of a PPM, comments included
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-def costly(file: BinaryIO) -> str | None:
+def why_too_costly(file: BinaryIO) -> str | None:
     """Why this picture would take a decoder unreasonably long, or None. Reads from the start, and goes back there."""
     head = file.read(3)
     file.seek(0)

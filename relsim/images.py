@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from analogen.relsim.image_containers import MAX_COUNTED, costly, count_frames
+from analogen.relsim.image_containers import MAX_COUNTED, count_frames, why_too_costly
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20
@@ -51,18 +51,18 @@ def read_image(path: str | Path) -> Picture:
         return read_image_from(file, path)
 
 
-def read_image_from(file: BinaryIO, name: str | Path, least_px: int | None = None) -> Picture:
+def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None) -> Picture:
     """`read_image` of an open file or of bytes in memory, such as a member of an archive; `name` is for messages.
 
-    least_px: what the longer side has to keep. A large JPEG is then decoded at a half, a quarter or an eighth, which
+    min_px: what the longer side has to keep. A large JPEG is then decoded at a half, a quarter or an eighth, which
     is several times as fast.
     """
     path = Path(name)
     image = _open(path, file)
     width, height = image.size
     try:
-        if least_px is not None and max(width, height) > least_px and isinstance(image, JpegImageFile):
-            shrink = max(width, height) / least_px
+        if min_px is not None and max(width, height) > min_px and isinstance(image, JpegImageFile):
+            shrink = max(width, height) / min_px
             image.draft(None, (max(1, int(width / shrink)), max(1, int(height / shrink))))
         notes = _decode(image, file)
         if image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
@@ -142,7 +142,7 @@ def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
 def _open(path: Path, file: BinaryIO) -> Image.Image:
     """The picture with its header read and its size checked, nothing decoded yet."""
     Image.init()
-    reason = costly(file)
+    reason = why_too_costly(file)
     if reason is not None:
         raise ValueError(f"{path}: {reason}: save it anew")
     try:

@@ -8,4 +8,4 @@ from __future__ import annotations
 
 import threading
 
-one_load = threading.RLock()
+loading_lock = threading.RLock()

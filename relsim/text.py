@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from analogen.relsim.loading_lock import one_load
+from analogen.relsim.loading_lock import loading_lock
 
 TEXT_DIM = 384
 # The published file's hash: any other weights would silently move every relation.
@@ -32,7 +32,7 @@ class TextTower:
         from transformers import AutoModel, AutoTokenizer
 
         source = str(installed_minilm()) if name_or_path == "minilm" else name_or_path
-        with one_load, quiet_transformers():
+        with loading_lock, quiet_transformers():
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
             self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device

@@ -11,7 +11,7 @@ import tempfile
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["ACCELERATE_USE_CPU"] = "true"
-# One folder a worker, as `use_own_upload_folder` gives each studio: a server that ends deletes all uploads of its folder.
+# A folder a worker, as `use_own_upload_folder` gives each studio: a server that ends deletes all that it holds.
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="analogen-tests-")
 
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def tiny_net() -> MiniNet:
 @pytest.fixture(scope="session")
 def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that MiniEncoder loads: the tiny network and a catalogue of a few relations."""
-    from analogen.relsim.mini.encoder import Bank
+    from analogen.relsim.mini.encoder import CaptionBank
     from analogen.relsim.text import load_text_tower
     from analogen.relsim.world.relations import RELATIONS
 
@@ -83,7 +83,7 @@ def tiny_encoder_folder(tiny_net: MiniNet, tmp_path_factory: pytest.TempPathFact
     captions = [caption for name in FEW_RELATIONS for caption in RELATIONS[name].captions]
     owners = [name for name in FEW_RELATIONS for _ in RELATIONS[name].captions]
     vectors = load_text_tower().embed(captions)
-    Bank(captions, owners, vectors, temperature=0.05).save(folder)
+    CaptionBank(captions, owners, vectors, temperature=0.05).save(folder)
     return folder
 
 
@@ -158,7 +158,7 @@ def tiny_qwen_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_adapter_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random LoRA adapter for that base, as captioners and filters are."""
     from analogen.relsim.vlm.tiny import save_adapter
 
@@ -169,10 +169,10 @@ def tiny_hat_folder(tiny_vlm_folder: Path, tmp_path_factory: pytest.TempPathFact
 def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of 64 pictures of the relational world, each of another relation, as `analogen corpus` writes it."""
     from analogen.relsim.data.corpus import Corpus
-    from analogen.relsim.world.dataset import write_draw
+    from analogen.relsim.world.dataset import write_samples
 
     folder = tmp_path_factory.mktemp("world")
-    Corpus.build(write_draw(folder, 64, size=112), folder).save(folder / "index.json")
+    Corpus.build(write_samples(folder, 64, size=112), folder).save(folder / "index.json")
     return folder / "index.json"
 
 

@@ -115,8 +115,8 @@ def _nearest(
         model = load_mini(encoder, pick_device(device))
     embedded = embed_files(model, images)
     refused += embedded.refused
-    relations, names = [seen.relation for seen in embedded.seen], [{"path": str(path)} for path in embedded.paths]
-    known = [seen.known or 0.0 for seen in embedded.seen]
+    relations, names = [seen.relation for seen in embedded.embeddings], [{"path": str(path)} for path in embedded.paths]
+    known = [seen.known or 0.0 for seen in embedded.embeddings]
     if group:
         mean = np.mean(relations, axis=0)
         relations, known = [mean / max(float(np.linalg.norm(mean)), 1e-12)], [float(np.mean(known))]
@@ -158,7 +158,7 @@ def _written(
     try:
         if group:
             return [_row(_named(images), answer) for answer in model.caption_groups([images], sampling)]
-        answers = model.caption(images, sampling, progress=True, refuse=bad.__setitem__)
+        answers = model.caption(images, sampling, progress=True, on_refused=bad.__setitem__)
     except MemoryError as error:
         raise RunError(str(error)) from error
     refused += [{"path": str(images[index]), "reason": bad[index]} for index in sorted(bad)]

@@ -101,18 +101,20 @@ def retrieval(
     if output is not None:
         check_output([output])
     with quick_imports(), user_errors():
-        from analogen.relsim.evaluation.folder_retrieval import prepare_search, run_search
+        from analogen.relsim.evaluation.folder_retrieval import prepare_retrieval, run_folder_retrieval
         from analogen.relsim.evaluation.judging import AnswerCache
-        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
+        from analogen.relsim.evaluation.similarity_measures import check_measures, load_measures
         from analogen.relsim.evaluation.tables import write_rows
 
-        check_ways(by)
-        search = prepare_search(gallery, query_dir, groups, queries, seed)
+        check_measures(by)
+        search = prepare_retrieval(gallery, query_dir, groups, queries, seed)
         loaded_judge = load_judge(judge, judge_model, judge_key_env, judge_workers, device, dtype)
-        ways = load_ways(by or ("relation",), encoder, pick_device(device), dtype, search=True)
+        measures = load_measures(by or ("relation",), encoder, pick_device(device), dtype, search=True)
     found: list[dict[str, Any]] = []
     with run_errors():
-        for row, hits in run_search(search, ways, loaded_judge, AnswerCache(judge_cache), seed, progress_counter()):
+        for row, hits in run_folder_retrieval(
+            search, measures, loaded_judge, AnswerCache(judge_cache), seed, progress_counter()
+        ):
             click.echo(json.dumps(row))
             found += hits
     if output is not None:
@@ -146,15 +148,15 @@ def triplets(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: 
     """
     check_device(device)
     with quick_imports(), user_errors():
-        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
+        from analogen.relsim.evaluation.similarity_measures import check_measures, load_measures
         from analogen.relsim.evaluation.triplets import read_triplets, run_triplets
 
-        check_ways(by)
+        check_measures(by)
         rows = read_triplets(table)
-        ways = load_ways(by or ("relation",), encoder, pick_device(device), dtype)
+        measures = load_measures(by or ("relation",), encoder, pick_device(device), dtype)
     refused: list[dict[str, str]] = []
     with run_errors():
-        for row in run_triplets(rows, ways, refused, seed):
+        for row in run_triplets(rows, measures, refused, seed):
             click.echo(json.dumps(row))
     return report_unreadable_rows(refused)
 
@@ -258,15 +260,15 @@ def analogy(
 
 def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, device: str, dtype: str) -> int:
     with quick_imports(), user_errors():
-        from analogen.relsim.evaluation.analogies import WAYS, read_analogies, run_analogies
-        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
+        from analogen.relsim.evaluation.analogies import MEASURES, read_analogies, run_analogies
+        from analogen.relsim.evaluation.similarity_measures import check_measures, load_measures
 
-        check_ways(by or WAYS)
+        check_measures(by or MEASURES)
         made = read_analogies(table)
-        ways = load_ways(by or WAYS, encoder, pick_device(device), dtype)
+        measures = load_measures(by or MEASURES, encoder, pick_device(device), dtype)
     refused: list[dict[str, str]] = []
     with run_errors():
-        for row in run_analogies(made, ways, refused, seed):
+        for row in run_analogies(made, measures, refused, seed):
             click.echo(json.dumps(row))
     return report_unreadable_rows(refused)
 

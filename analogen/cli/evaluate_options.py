@@ -94,11 +94,11 @@ def load_judge(name: str | None, model: str, variable: str, workers: int, device
 def run_errors() -> Iterator[None]:
     """Turn errors of an evaluation that the user can fix into UserError and RunError."""
     from analogen.relsim.evaluation.endpoint_judge import EndpointError
-    from analogen.relsim.evaluation.similarity_measures import NothingLeft
+    from analogen.relsim.evaluation.similarity_measures import NothingToMeasure
 
     try:
         yield
-    except NothingLeft as error:
+    except NothingToMeasure as error:
         raise UserError(str(error)) from error
     except EndpointError as error:
         raise RunError(f"{error}; the answers so far are kept, run the same command again") from error

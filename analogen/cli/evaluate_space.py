@@ -67,25 +67,25 @@ def space(
     check_output([output])
     with quick_imports(), user_errors():
         from analogen.relsim.data.shards import find_pictures
-        from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways, rows_of
-        from analogen.relsim.evaluation.similarity_space import Point, draw_space
+        from analogen.relsim.evaluation.similarity_measures import check_measures, compute_rows, load_measures
+        from analogen.relsim.evaluation.similarity_space import Point, plot_similarity_space
         from analogen.relsim.images import read_image
 
-        check_ways((attribute,))
+        check_measures((attribute,))
         if attribute == "relation":
             raise UserError("--attribute is 'relation', which is on the y axis: expected another measure")
         center = read_image(reference).image
         pictures = [p for p in find_pictures(folder).pictures if p.path.resolve() != reference.resolve()][:count]
-        ways = load_ways(("relation", attribute), encoder, pick_device(device), dtype, search=True)
+        measures = load_measures(("relation", attribute), encoder, pick_device(device), dtype, search=True)
     with run_errors():
-        found = rows_of(pictures, ways, "stored")
-    logic, looks = (way.nearness(way.asked([center]), found.rows[way.name])[0] for way in ways)
+        found = compute_rows(pictures, measures, "gallery")
+    logic, looks = (m.similarity(m.embed_queries([center]), found.rows[m.name])[0] for m in measures)
     points = [
         Point(pictures[place].read().image, float(x), float(y))
         for place, x, y in zip(found.kept, looks, logic, strict=True)
     ]
     with io.BytesIO() as file:
-        draw_space(center, points, size).save(file, "PNG")
+        plot_similarity_space(center, points, size).save(file, "PNG")
         write_atomic(output, file.getvalue())
     click.echo(json.dumps({"output": str(output), "reference": str(reference), "pictures": len(points)}))
     return report_unreadable_rows(found.refused)

@@ -53,13 +53,13 @@ def command(
         raise UserError(f"--batch-size is {batch_size}: expected 1 or more")
     with quick_imports(), user_errors():
         from analogen.relsim.images import picture_files
-        from analogen.relsim.vlm.filter import FoundFile, check_threshold, load_filter
+        from analogen.relsim.vlm.filter import ResultsFile, check_threshold, load_filter
 
         check_threshold(threshold)
         paths = picture_files(folder)
         if output is not None:
             check_output([output])
-        ledger = None if output is None else FoundFile(output, name, threshold)
+        ledger = None if output is None else ResultsFile(output, name, threshold)
         done = {} if ledger is None else dict(ledger.done)
         left = [path for path in paths if str(path) not in done]
         # If all pictures are judged already, no model is needed.

@@ -41,16 +41,16 @@ def add(
     """
     check_device(device)
     with quick_imports(), user_errors():
-        from analogen.relsim.gallery.indexing import about_of, find_files
         from analogen.relsim.gallery.indexing import add as add_to
+        from analogen.relsim.gallery.indexing import find_files, gallery_info
         from analogen.relsim.gallery.store import Gallery
 
         if next(find_files(folders), None) is None:
             raise UserError(f"{', '.join(map(str, folders))}: holds no pictures: name another folder")
         name = encoder or _encoder_of(uri) or "mini"
         model = load_gallery_encoder(name, device, dtype)
-        gallery = Gallery.open_or_create(uri, about_of(model, name))
-        with write_errors(uri), gallery.writing():
+        gallery = Gallery.open_or_create(uri, gallery_info(model, name))
+        with write_errors(uri), gallery.write_lock():
             report = add_to(gallery, folders, model, progress=True)
         rows = len(gallery)
     if format_ == "json":
@@ -99,7 +99,7 @@ def remove(paths: tuple[str, ...], gone: bool, uri: str, format_: str) -> None:
     """Remove pictures from a gallery: files, folders, or patterns with * and ?. Files on the disk are not deleted."""
     if not paths and not gone:
         raise UserError("nothing to remove was named: name files or folders, or give --gone")
-    with opened_gallery(uri) as gallery, gallery.writing():
+    with opened_gallery(uri) as gallery, gallery.write_lock():
         from analogen.relsim.gallery.indexing import matching, missing
 
         known = gallery.known()
@@ -108,7 +108,7 @@ def remove(paths: tuple[str, ...], gone: bool, uri: str, format_: str) -> None:
             chosen |= set(missing(known))
         with write_errors(uri):
             removed = gallery.remove(sorted(chosen))
-            gallery.tidy()
+            gallery.compact()
         left = len(gallery)
     if format_ == "json":
         click.echo(json.dumps({"gallery": uri, "removed": removed, "rows": left}))
@@ -125,9 +125,9 @@ def export(output: Path, uri: str, format_: str) -> None:
         raise UserError(f"{output}: expected a name that ends in .jsonl, .npz or .parquet")
     check_output([output])
     with opened_gallery(uri) as gallery:
-        from analogen.relsim.gallery.export import exported
+        from analogen.relsim.gallery.export import export_rows
 
-        data, rows = exported(gallery, output.suffix)
+        data, rows = export_rows(gallery, output.suffix)
     write_atomic(output, data)
     if format_ == "json":
         click.echo(json.dumps({"gallery": uri, "output": str(output), "rows": rows}))
@@ -139,7 +139,7 @@ def export(output: Path, uri: str, format_: str) -> None:
 @gallery_options
 def index(uri: str, format_: str) -> None:
     """Build an index for fast searches of large galleries, and measure its recall."""
-    with opened_gallery(uri) as gallery, gallery.writing():
+    with opened_gallery(uri) as gallery, gallery.write_lock():
         from analogen.relsim.gallery.ann import build
 
         with write_errors(uri), user_errors():

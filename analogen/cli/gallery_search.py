@@ -20,7 +20,7 @@ from analogen.models import check_device
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from analogen.relsim.gallery.search import Found
+    from analogen.relsim.gallery.search import SearchResult
     from analogen.relsim.gallery.store import Gallery
 
 
@@ -110,7 +110,7 @@ def search(
     if page is not None:
         check_output([page])
     with quick_imports(), user_errors():
-        from analogen.relsim.gallery.indexing import about_of
+        from analogen.relsim.gallery.indexing import gallery_info
         from analogen.relsim.gallery.search import Filters, make_query
         from analogen.relsim.gallery.search import search as search_in
         from analogen.relsim.gallery.store import Gallery
@@ -118,7 +118,7 @@ def search(
         gallery = Gallery.open(uri)
         name = gallery.about.encoder
         model = load_gallery_encoder(name, device, "auto")
-        gallery.require_encoder(name, about_of(model, name).weights)
+        gallery.require_encoder(name, gallery_info(model, name).weights)
         query = make_query(model, pictures, words, away, negative_words, weight, unlike_looks)
         found = search_in(gallery, query, top_k, Filters(pattern, min_width, min_height, aspect, newer_than))
     if page is not None:
@@ -155,16 +155,16 @@ def groups(threshold: float, min_size: int, top_k: int, page: Path | None, uri: 
         check_output([page])
     with opened_gallery(uri) as gallery:
         from analogen.relsim.gallery.groups import find_groups
-        from analogen.relsim.mini.encoder import SHIPPED, Bank
+        from analogen.relsim.mini.encoder import SHIPPED, CaptionBank
 
         loaded = gallery.load()
-        bank = Bank.load(SHIPPED)
+        bank = CaptionBank.load(SHIPPED)
         found = find_groups(loaded, threshold, min_size)
         paths = loaded.rows["path"]
     shown_groups: list[dict[str, Any]] = [
         {
             "caption": bank.captions[int((bank.vectors @ group.centre).argmax())], "size": len(group.rows),
-            "closeness": round(group.closeness, 4), "alike_looks": round(group.alikeness, 4),
+            "closeness": round(group.relation_similarity, 4), "alike_looks": round(group.attribute_similarity, 4),
             "paths": [str(paths[row]) for row in group.rows],
         }
         for group in found[:top_k]
@@ -187,18 +187,18 @@ def _write_search(
     pictures: Sequence[Image],
     references: Sequence[Path],
     words: Sequence[str],
-    found: Sequence[Found],
+    found: Sequence[SearchResult],
 ) -> None:
-    from analogen.relsim.gallery.html_page import Shown, write_page
+    from analogen.relsim.gallery.html_page import PageImage, write_page
     from analogen.relsim.gallery.indexing import thumbnail_of
 
     asked = [
-        Shown(thumbnail_of(image), path.name, "reference") for image, path in zip(pictures, references, strict=True)
+        PageImage(thumbnail_of(image), path.name, "reference") for image, path in zip(pictures, references, strict=True)
     ]
     shown = []
     for one, thumbnail in zip(found, gallery.thumbnails([one.row_id for one in found]), strict=True):
         looks = "" if one.attribute is None else f", looks {one.attribute:.2f}"
-        shown.append(Shown(thumbnail, one.path, f"relation {one.relation:.2f}{looks}", one.relation))
+        shown.append(PageImage(thumbnail, one.path, f"relation {one.relation:.2f}{looks}", one.relation))
     about = "; ".join([*words, f"{len(found)} of {len(gallery)} pictures"])
     write_atomic(page, write_page("Found by relation", about, asked, [("", shown)]).encode())
 
@@ -206,11 +206,11 @@ def _write_search(
 def _write_groups(
     page: Path, gallery: Gallery, row_ids: Any, found: Sequence[Any], shown_groups: Sequence[Any]
 ) -> None:
-    from analogen.relsim.gallery.html_page import Shown, write_page
+    from analogen.relsim.gallery.html_page import PageImage, write_page
 
     sections = []
     for group, row in zip(found, shown_groups, strict=True):
         thumbnails = gallery.thumbnails([int(row_ids[i]) for i in group.rows[:24]])
-        shown = [Shown(data, path) for data, path in zip(thumbnails, row["paths"], strict=False)]
+        shown = [PageImage(data, path) for data, path in zip(thumbnails, row["paths"], strict=False)]
         sections.append((f"{row['caption']} - {row['size']} pictures", shown))
     write_atomic(page, write_page("Groups that share one logic", f"{len(shown_groups)} groups", [], sections).encode())

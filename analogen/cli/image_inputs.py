@@ -13,7 +13,7 @@ from analogen.errors import RunError, UserError, plain_line, user_errors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from analogen.relsim.embedding import LookedOver
+    from analogen.relsim.embedding import FileEmbeddings
     from analogen.relsim.encoder import RelationalEncoder
 
 
@@ -36,18 +36,18 @@ def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
     return found
 
 
-def embed_files(model: RelationalEncoder, paths: Sequence[Path]) -> LookedOver:
+def embed_files(model: RelationalEncoder, paths: Sequence[Path]) -> FileEmbeddings:
     """Embed all pictures that can be read, with a progress bar on a terminal.
 
     Raises UserError if none can be read, RunError if memory runs out.
     """
-    from analogen.relsim.embedding import look_over
+    from analogen.relsim import embedding
 
     try:
-        looked = look_over(model, paths, progress=True)
+        looked = embedding.embed_files(model, paths, progress=True)
     except MemoryError as error:
         raise RunError(str(error)) from error
-    if not looked.seen:
+    if not looked.embeddings:
         more = f" (and {len(looked.refused) - 1} more that cannot be read)" if len(looked.refused) > 1 else ""
         raise UserError(looked.refused[0]["reason"] + more)
     return looked

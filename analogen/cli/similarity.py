@@ -43,13 +43,13 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
 
         model = load_encoder(encoder, pick_device(device), dtype, unresized)
     embedded = embed_files(model, paths)
-    first = embedded.seen[0]
+    first = embedded.embeddings[0]
     rows = [
         {
             "path": str(path), "relation": round(float(seen.relation @ first.relation), 4),
             "attribute": round(float(seen.attributes @ first.attributes), 4),
         }
-        for path, seen in zip(embedded.paths[1:], embedded.seen[1:], strict=True)
+        for path, seen in zip(embedded.paths[1:], embedded.embeddings[1:], strict=True)
     ]  # fmt: skip
     if format_ == "json":
         answer: dict[str, Any] = {"encoder": encoder, "reference": str(images[0]), "scores": rows}

@@ -55,10 +55,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
 def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, ...], hard: bool) -> None:
     """Draw pictures into DIR, and write one JSON line for each to DIR/data.jsonl."""
     _check(folder, count, size, seed, relations)
-    from analogen.relsim.world.dataset import write_draw
+    from analogen.relsim.world.dataset import write_samples
 
     with user_errors():
-        write_draw(folder, count=count, size=size, seed=seed, relations=relations, hard=hard)
+        write_samples(folder, count=count, size=size, seed=seed, relations=relations, hard=hard)
     click.echo(click.format_filename(folder))
 
 

@@ -21,9 +21,9 @@ from analogen.relsim.world.dataset import (
     held_out_selection,
     trained_relations,
 )
-from analogen.relsim.world.palette import PALETTES, flattering_background
+from analogen.relsim.world.palette import PALETTES, harmonious_background
 from analogen.relsim.world.relations import RELATIONS, Relation
-from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.structure import kept_facts
 from analogen.scoring import Vectors, ranked, score
@@ -141,9 +141,9 @@ def judge_scenes(
     errors: Sequence[float] | None = None,
 ) -> list[Attempt]:
     """Draw the scenes of a task, score and judge them."""
-    cast = Cast(generator.library)
+    cast = SceneArt(generator.library)
     drawn = [draw_scene(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
-    looked = generator.encoder.look(drawn)
+    looked = generator.encoder.encode_all(drawn)
     meaning = generator.library.meaning(task.subject)
     scores = score(
         found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
@@ -171,10 +171,10 @@ def candidate_plan(task: Task, conditioning: Conditioning, seed: int, generator:
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
     scene = Scene(
-        (), background=flattering_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
+        (), background=harmonious_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
         palette=palette, shadow=0.4,
     )  # fmt: skip
-    return CandidatePlan(seed, conditioning.relation, scene, Cast(generator.library), conditioning.patches)
+    return CandidatePlan(seed, conditioning.relation, scene, SceneArt(generator.library), conditioning.patches)
 
 
 def run_analogy(

@@ -27,7 +27,7 @@ from analogen.evaluation.analogy import (
     write_sheets,
 )
 from analogen.generator import Generator
-from analogen.relsim.mini.encoder import Looked
+from analogen.relsim.mini.encoder import EncoderOutput
 from analogen.relsim.world.dataset import (
     draw_sample,
     held_out_relations,
@@ -81,9 +81,9 @@ class NearestSceneBaseline:
 
     def __init__(self, generator: Generator, seed: int) -> None:
         self.generator, self.seed = generator, seed
-        self._scenes: dict[str, tuple[list[Scene], Looked]] = {}
+        self._scenes: dict[str, tuple[list[Scene], EncoderOutput]] = {}
 
-    def training_scenes(self, relation: str) -> tuple[list[Scene], Looked]:
+    def training_scenes(self, relation: str) -> tuple[list[Scene], EncoderOutput]:
         """SCENES_PER_RELATION scenes with training subjects, and the embeddings of their pictures."""
         if relation not in self._scenes:
             rng = np.random.default_rng([self.seed, 42, list(RELATIONS).index(relation)])
@@ -92,7 +92,7 @@ class NearestSceneBaseline:
                 for _ in range(SCENES_PER_RELATION)
             ]
             pictures = [Image.fromarray(render(scene, REFERENCE_PX)) for scene in drawn]
-            self._scenes[relation] = drawn, self.generator.encoder.look(pictures)
+            self._scenes[relation] = drawn, self.generator.encoder.encode_all(pictures)
         return self._scenes[relation]
 
     def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:

@@ -20,7 +20,7 @@ from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
-from analogen.relsim.world.render import Cast
+from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene
 from analogen.scoring import Vectors
 
@@ -151,7 +151,7 @@ def _write_sheet(mixtures: Sequence[Mixture], scenes: Sequence[Scene], generator
     for mixture, scene in list(zip(mixtures, scenes, strict=True))[: SHEET_ROWS // 2]:
         cells += [Cell(image, "", marked=True) for image in mixture.shown]
         held = [name for name in (mixture.first, mixture.second) if _holds(name, scene)]
-        picture = draw_scene(scene, Cast(generator.library), PREVIEW_PX, PREVIEW_PX)
+        picture = draw_scene(scene, SceneArt(generator.library), PREVIEW_PX, PREVIEW_PX)
         cells.append(Cell(picture, f"{mixture.task.subject}\n{', '.join(held) or 'neither'}"))
     for sheet in contact_sheets(cells)[:1]:
         sheet.save(path)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter.families import FAMILIES, Family
 from analogen.pipelines.adapter.model import AdapterConfig, RelationalAdapter, check_fits, weights_of
 from analogen.pipelines.adapter.strength import Strength
-from analogen.relsim.loading_lock import one_load
+from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.text import TEXT_DIM
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Sites:
         self._kept_type = getattr(denoiser.config, "encoder_hid_dim_type", _ABSENT)
         meta = next(denoiser.parameters()).is_meta
         state: Any = {part: dict(weights) for part, weights in adapter.weights.items()}
-        with one_load, _quiet_loading(), torch.device("meta") if meta else torch.no_grad():
+        with loading_lock, _quiet_loading(), torch.device("meta") if meta else torch.no_grad():
             # Meta weights cannot be moved, which the thrifty way of loading does.
             denoiser._load_ip_adapter_weights(state if family.name == "sd3" else [state], low_cpu_mem_usage=not meta)
         self.set_strength(Strength())

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from analogen.pipelines.adapter.families import FAMILIES, Family, attention_at, family_of, fresh
 from analogen.relsim.text import TEXT_DIM
-from analogen.relsim.vlm.checkpoint import new_folder
+from analogen.relsim.vlm.checkpoint import atomic_folder
 
 KIND = "relational-adapter"
 FORMAT = 1
@@ -130,7 +130,7 @@ def save_adapter(adapter: RelationalAdapter, folder: str | Path) -> None:
 
     Raises ValueError if the folder exists and holds anything, or cannot be written.
     """
-    with new_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         write_adapter(adapter, temporary)
 
 

@@ -15,9 +15,15 @@ from PIL import Image
 from torch import Tensor
 
 from analogen.pipelines.composer.features import Batch, SceneTensors, collate, encode
-from analogen.relsim.mini.augmentation import reference_of
+from analogen.relsim.mini.augmentation import render_reference
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.world.dataset import Selection, draw_sample, harden, trained_relations, training_selection
+from analogen.relsim.world.dataset import (
+    Selection,
+    draw_sample,
+    make_hard_reference,
+    trained_relations,
+    training_selection,
+)
 from analogen.relsim.world.relations import RELATIONS
 
 CHUNK = 2000  # scenes drawn from one seed
@@ -132,8 +138,8 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
         relation.append(index)
         if looking is not None:
             # Not mirrored: the reference's direction is to be kept.
-            hard = harden(sample.scene, rng, mirror=False)
-            pictures.append(Image.fromarray(reference_of(hard, relations[index], rng)))
+            hard = make_hard_reference(sample.scene, rng, mirror=False)
+            pictures.append(Image.fromarray(render_reference(hard, relations[index], rng)))
             if len(pictures) == 128:
                 seen.append(_look(looking, pictures, bf16, patches))
                 pictures = []
@@ -154,7 +160,7 @@ def _look(
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     """Relations (n, 384), and patches (n, P, dim) or nothing of them."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        looked = encoder.look(pictures, len(pictures), patches=patches)
+        looked = encoder.encode_all(pictures, len(pictures), patches=patches)
     return looked.relation, looked.patches[: len(pictures) if patches else 0].astype(np.float16)
 
 

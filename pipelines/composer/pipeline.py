@@ -20,7 +20,7 @@ from analogen.pipelines.composer.features import NUM_FEATURES, WEIGHT, collate, 
 from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.prior import SkeletonPrior
 from analogen.pipelines.composer.settle import settle
-from analogen.relsim.loading_lock import one_load
+from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.old_paths import present_path
 from analogen.relsim.world.scene import Element
 
@@ -277,7 +277,7 @@ def load_composer(folder: str | Path | None = None, device: str = "cpu") -> Comp
     # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
     source = str(present_path(folder or SHIPPED))
     try:
-        with one_load:
+        with loading_lock:
             pipeline = ComposerPipeline(
                 SkeletonPrior.from_pretrained(source, subfolder="prior", use_safetensors=True),
                 SceneDenoiser.from_pretrained(source, subfolder="denoiser", use_safetensors=True),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Background, Scene
 
 CONTROLS = ("scribble", "canny", "depth")
@@ -49,12 +49,12 @@ def known_control(kind: str, control: str) -> str:
     return KNOWN[kind, control]
 
 
-def start_picture(scene: Scene, cast: Cast | None, width: int, height: int) -> Image.Image:
+def start_picture(scene: Scene, cast: SceneArt | None, width: int, height: int) -> Image.Image:
     """The scene as mini draws it, for image to image."""
     return Image.fromarray(render(scene, width, height, art=cast))
 
 
-def control_picture(scene: Scene, cast: Cast | None, width: int, height: int, control: str) -> Image.Image:
+def control_picture(scene: Scene, cast: SceneArt | None, width: int, height: int, control: str) -> Image.Image:
     """The scene as a control image, RGB: white lines or nearness on black.
 
     scribble: the outlines of the elements. canny: all edges of the drawing. depth: later elements are nearer.
@@ -92,7 +92,7 @@ def with_stand_ins(scene: Scene) -> Scene:
     return dataclasses.replace(scene, elements=tuple(plain))
 
 
-def _order(scene: Scene, cast: Cast | None, width: int, height: int) -> NDArray[np.int32]:
+def _order(scene: Scene, cast: SceneArt | None, width: int, height: int) -> NDArray[np.int32]:
     """(height, width): the number of the element that is seen, from 1; 0 = the ground."""
     order = np.zeros((height, width), np.int32)
     for number, element in enumerate(scene.elements, start=1):

@@ -18,8 +18,8 @@ from torch import nn
 from analogen.pipelines.diffusion.device_placement import Residency
 from analogen.pipelines.diffusion.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
 from analogen.pipelines.diffusion.runtime import FewSteps, Lora, Running, few_steps
-from analogen.relsim.hub import explained, fetch, is_hub_id
-from analogen.relsim.loading_lock import one_load
+from analogen.relsim.hub import fetch, is_hub_id, translate_hub_errors
+from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.vlm.processor import load_processor
 
 # Larger pictures are decoded in tiles: an autoencoder's memory grows with the area.
@@ -123,7 +123,7 @@ def _download(source: str, dtype: torch.dtype, cache_dir: str | None) -> Path:
         raise FileNotFoundError(f"model {source!r}: no such folder and no hub id: expected a name of `analogen models`")
     repo, _, revision = source.partition("@")
     settings = {"revision": revision or None, "cache_dir": cache_dir, "use_safetensors": True}
-    with explained(repo, revision or None):
+    with translate_hub_errors(repo, revision or None):
         if dtype != torch.float32:
             # Half the bytes, where the repository holds them.
             try:
@@ -143,7 +143,7 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
 def _refused_clearly(load: Callable[[], Any], source: str) -> Any:
     """diffusers and transformers raise what they please for a folder that is not whole."""
     try:
-        with one_load:
+        with loading_lock:
             return load()
     except (
         OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError, SafetensorError
@@ -207,7 +207,7 @@ def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
         raise FileNotFoundError(f"--lora {lora.path}: no such file or folder, and no hub id: check the path")
     folder = Path(lora.path) if local else fetch(lora.path, files=("*.safetensors", "*.json"))
     try:
-        with one_load:
+        with loading_lock:
             pipeline.load_lora_weights(str(folder), adapter_name=name, use_safetensors=True, local_files_only=True)
     except (
         OSError, ValueError, RuntimeError, KeyError, AttributeError, TypeError, IndexError, SafetensorError

@@ -30,7 +30,7 @@ from analogen.relsim.english import with_article
 from analogen.relsim.text import TEXT_DIM, installed_minilm, quiet_transformers
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.vlm.prompts import fill
-from analogen.relsim.world.dataset import Selection, trained_relations, training_selection, write_draw
+from analogen.relsim.world.dataset import Selection, trained_relations, training_selection, write_samples
 
 log = logging.getLogger(__name__)
 LATENTS = 4
@@ -113,7 +113,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     torch.set_num_threads(settings.threads)
     folder, output = Path(settings.data), Path(settings.output)
     if not (folder / "data.jsonl").is_file():
-        write_draw(
+        write_samples(
             folder, settings.count, seed=settings.seed, size=settings.size, relations=settings.kinds,
             hard=False, selection=settings.selection,
         )  # fmt: skip
@@ -135,7 +135,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
 
 
 def read_drawings(folder: Path) -> Drawings:
-    """What `write_draw` wrote, in the order of its lines. Raises ValueError or FileNotFoundError."""
+    """What `write_samples` wrote, in the order of its lines. Raises ValueError or FileNotFoundError."""
     pictures, worded, bare = [], [], []
     for where, row in read_rows(folder / "data.jsonl"):
         if isinstance(row, str):

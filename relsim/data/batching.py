@@ -43,11 +43,11 @@ def in_batches(
     items: Iterable[Item],
     run: Callable[[list[Item]], Result],
     size: BatchSize,
-    hopeless: Callable[[Item, BaseException], None] | None = None,
+    on_oversized: Callable[[Item, BaseException], None] | None = None,
 ) -> Iterator[tuple[list[Item], Result]]:
     """`run` over batches of the items, in their order; a batch that is out of memory is run again as halves.
 
-    An item that does not fit alone goes to `hopeless`, or raises MemoryError if there is none.
+    An item that does not fit alone goes to `on_oversized`, or raises MemoryError if there is none.
     """
     source, waiting = iter(items), deque[Item]()
     while True:
@@ -71,10 +71,10 @@ def in_batches(
         if len(taken) > 1:
             size.shrink(len(taken))
             waiting.extendleft(reversed(taken))
-        elif hopeless is None:
+        elif on_oversized is None:
             raise MemoryError(f"not enough memory for one picture alone: choose a smaller size ({failure})")
         else:
-            hopeless(taken[0], MemoryError("not enough memory for it, even alone: shrink it"))
+            on_oversized(taken[0], MemoryError("not enough memory for it, even alone: shrink it"))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -123,23 +123,23 @@ def run_all(
     load: Callable[[Item], Loaded],
     run: Callable[[list[Loaded]], Sequence[Found]],
     batch_size: int,
-    refuse: Callable[[int, str], None] | None = None,
+    on_refused: Callable[[int, str], None] | None = None,
     progress: bool = False,
     workers: int | None = None,
 ) -> Iterator[list[tuple[int, Found]]]:
     """Index and finding of every item, batch by batch and in order; a batch is halved when memory runs out.
 
-    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `refuse` with
-    the reason in one line; without `refuse` its error is raised.
+    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `on_refused` with
+    the reason in one line; without `on_refused` its error is raised.
     """
     # tqdm itself stays silent where stderr is no terminal.
     with tqdm(total=len(items), unit="img", disable=None if progress else True) as bar:
 
         def give_up(index: int, error: BaseException) -> None:
-            if refuse is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
+            if on_refused is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
                 raise error
             bar.update()
-            refuse(index, " ".join(str(error).split()) or type(error).__name__)
+            on_refused(index, " ".join(str(error).split()) or type(error).__name__)
 
         def readable() -> Iterator[tuple[int, Loaded]]:
             loaded = decode_ahead(items, load, ahead=2 * batch_size + 8, workers=workers)

@@ -22,7 +22,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from analogen.relsim.data.batching import decode_ahead
-from analogen.relsim.data.shards import Stored, find_pictures, keys_of_row
+from analogen.relsim.data.shards import StoredPicture, find_pictures, keys_of_row
 
 MIN_SIDE_PX = 64
 LABELS = {True: "yes", False: "no"}  # the words of a row that has a label instead of a caption
@@ -52,7 +52,7 @@ class Entry:
     """A checked row of a corpus, without its pixels. subject, prompt: what the picture shows, where its row says it;
     trainings of adapters read them."""
 
-    stored: Stored
+    stored: StoredPicture
     caption: str
     group: int
     subject: str = ""
@@ -201,7 +201,7 @@ class Corpus(Dataset[Example]):
             report = Report(told["rows"], told["kept"], [Refused(**row) for row in told["refused"]])
             entries = [
                 Entry(
-                    Stored(Path(row["path"]), row["member"], row["offset"], row["size"]),
+                    StoredPicture(Path(row["path"]), row["member"], row["offset"], row["size"]),
                     row["caption"],
                     row["group"],
                     row.get("subject", ""),
@@ -254,7 +254,7 @@ class _Tiny(ValueError):
     """A picture too small, or too narrow, to show a logic."""
 
 
-def _check_size(stored: Stored, image: Image.Image, min_side_px: int) -> None:
+def _check_size(stored: StoredPicture, image: Image.Image, min_side_px: int) -> None:
     shape = f"{image.width} x {image.height} pixels"
     if min(image.size) < min_side_px:
         raise _Tiny(f"{stored.name}: is {shape}, expected sides of {min_side_px} or more")

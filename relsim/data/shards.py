@@ -25,7 +25,7 @@ _MAX_SIDECAR_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredPicture:
     """One picture: a file, or with `member` a part of the tar `path`, `size` bytes from `offset`."""
 
     path: Path
@@ -51,15 +51,15 @@ class Stored:
             return read_image_from(io.BytesIO(file.read(self.size)), self.name)
 
 
-class Found(NamedTuple):
+class PictureIndex(NamedTuple):
     """All pictures below a folder. damaged: shards that end early or are no tar, each with its reason."""
 
-    pictures: list[Stored]
-    by_key: dict[str, Stored]  # by url, hash or path below the folder; see `keys_of_row`
+    pictures: list[StoredPicture]
+    by_key: dict[str, StoredPicture]  # by url, hash or path below the folder; see `keys_of_row`
     damaged: list[tuple[str, str]]
 
 
-def find_pictures(root: str | Path) -> Found:
+def find_pictures(root: str | Path) -> PictureIndex:
     """Every picture in the folder, its folders and its tar shards, in the order of their paths.
 
     Hidden files and folders are left out. Of two pictures that answer to one key the first is indexed.
@@ -70,8 +70,8 @@ def find_pictures(root: str | Path) -> Found:
         if root.exists():
             raise ValueError(f"{root}: is no folder: name the folder that holds the pictures or shards")
         raise FileNotFoundError(f"{root}: no such folder: check the name")
-    pictures: list[Stored] = []
-    index: dict[str, Stored] = {}
+    pictures: list[StoredPicture] = []
+    index: dict[str, StoredPicture] = {}
     damaged: list[tuple[str, str]] = []
     for path in _files(root):
         if path.suffix.lower() == ".tar":
@@ -82,12 +82,12 @@ def find_pictures(root: str | Path) -> Found:
             except (tarfile.TarError, OSError, EOFError) as error:
                 damaged.append((str(path), f"{path}: the shard is damaged or cut short ({_one_line(error)})"))
         elif path.suffix.lower() in SUFFIXES:
-            stored = Stored(path)
+            stored = StoredPicture(path)
             pictures.append(stored)
             _enter(index, stored, path.relative_to(root), _sidecar(path.with_suffix(".json")))
     if not pictures and not damaged:
         raise ValueError(f"{root}: holds no pictures: expected files such as .png or .jpg, or .tar shards")
-    return Found(pictures, index, damaged)
+    return PictureIndex(pictures, index, damaged)
 
 
 def keys_of_row(row: Mapping[str, Any], url: str | None = None) -> Iterator[str]:
@@ -116,9 +116,9 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _members(path: Path) -> Iterator[tuple[Stored, dict[str, Any]]]:
+def _members(path: Path) -> Iterator[tuple[StoredPicture, dict[str, Any]]]:
     """The pictures of a shard, each with what the .json of the same key says. Never unpacked, only looked up."""
-    seen: list[Stored] = []
+    seen: list[StoredPicture] = []
     abouts: dict[str, dict[str, Any]] = {}
     failure: Exception | None = None
     try:
@@ -128,7 +128,7 @@ def _members(path: Path) -> Iterator[tuple[Stored, dict[str, Any]]]:
                 if not member.isfile():
                     continue
                 if f".{suffix.lower()}" in SUFFIXES:
-                    seen.append(Stored(path, member.name, member.offset_data, member.size))
+                    seen.append(StoredPicture(path, member.name, member.offset_data, member.size))
                 elif suffix == "json" and member.size <= _MAX_SIDECAR_BYTES:
                     file = shard.extractfile(member)
                     abouts[key] = _object(file.read()) if file else {}
@@ -140,7 +140,7 @@ def _members(path: Path) -> Iterator[tuple[Stored, dict[str, Any]]]:
         raise failure
 
 
-def _enter(index: dict[str, Stored], stored: Stored, below: Path, about: Mapping[str, Any]) -> None:
+def _enter(index: dict[str, StoredPicture], stored: StoredPicture, below: Path, about: Mapping[str, Any]) -> None:
     keys = [about[field] for field in ("url", "url_link", *_HASH_FIELDS) if isinstance(about.get(field), str)]
     if _HASH.fullmatch(below.stem.lower()):
         keys.append(below.stem.lower())

@@ -1,6 +1,7 @@
-"""Other people's measures, through their own libraries: CLIP, DINOv2, LPIPS, DreamSim, and captions by a VLM.
+"""Similarity measures of published models: CLIP, DINOv2, LPIPS, DreamSim, and captions by a VLM.
 
-Weights come from the hub, or from a folder; LPIPS and DreamSim fetch their own. Nothing is loaded before it is asked.
+Weights come from the hub, or from a folder; LPIPS and DreamSim fetch their own. A model is loaded when it is first
+used.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.evaluation.similarity_measures import Cosine, Rows, Vectors, Way
+from analogen.relsim.evaluation.similarity_measures import Cosine, Rows, SimilarityMeasure, Vectors
 from analogen.relsim.hub import BASE_FILES, fetch, is_hub_id
 from analogen.relsim.text import quiet_transformers
 
@@ -25,11 +26,13 @@ LPIPS_PX, LPIPS_SEARCH_PX = 256, 64
 Describe = Callable[[list[Image.Image]], list[str]]
 
 
-def load_peer(
+def load_external_measure(
     name: str, source: str | None, device: str = "cpu", *, search: bool = False, describe: Describe | None = None
-) -> Way:
-    """One of `similarity_measures.PEERS`. source: a folder or hub id instead of the paper's model; LPIPS: the net
-    (alex, vgg, squeeze); DreamSim: the type of model; Qwen-T: the VLM that describes, unless `describe` does.
+) -> SimilarityMeasure:
+    """Loads one of `similarity_measures.EXTERNAL_MEASURES` by name.
+
+    source: a folder or hub id to use instead of the paper's model; for LPIPS the net (alex, vgg, squeeze), for
+    DreamSim the type of model, for qwen-t the VLM that describes the pictures, unless `describe` does.
 
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """
@@ -126,27 +129,27 @@ class Lpips:
     A row is the picture itself, a square of size_px, (3 * size_px * size_px,) uint8.
     """
 
-    name, symmetric, higher = "lpips", True, False
+    name, symmetric, higher_is_closer = "lpips", True, False
 
     def __init__(self, net: str = LPIPS_NET, device: str = "cpu", size_px: int = LPIPS_PX) -> None:
         self.device, self.size_px = device, size_px
         self.model: Any = _library("lpips").LPIPS(net=net, verbose=False).to(device).eval()
 
-    def asked(self, images: list[Image.Image]) -> Rows:
+    def embed_queries(self, images: list[Image.Image]) -> Rows:
         size = (self.size_px, self.size_px)
         small = [np.asarray(i.convert("RGB").resize(size, Image.Resampling.BICUBIC)) for i in images]
         return np.stack(small).transpose(0, 3, 1, 2).reshape(len(images), -1)
 
-    stored = asked
+    embed_gallery = embed_queries
 
-    def nearness(self, asked: Rows, stored: Rows) -> Vectors:
-        return np.stack([-self.pairs(np.broadcast_to(row, stored.shape), stored) for row in asked])
+    def similarity(self, queries: Rows, gallery: Rows) -> Vectors:
+        return np.stack([-self.similarity_pairwise(np.broadcast_to(row, gallery.shape), gallery) for row in queries])
 
     @torch.inference_mode()
-    def pairs(self, asked: Rows, stored: Rows, batch_size: int = 64) -> Vectors:
+    def similarity_pairwise(self, queries: Rows, gallery: Rows, batch_size: int = 64) -> Vectors:
         found = [np.zeros(0, np.float32)]
-        for start in range(0, len(asked), batch_size):
-            first, second = (self._pixels(side[start : start + batch_size]) for side in (asked, stored))
+        for start in range(0, len(queries), batch_size):
+            first, second = (self._pixels(side[start : start + batch_size]) for side in (queries, gallery))
             found.append(self.model(first, second).reshape(-1).float().cpu().numpy())
         return np.concatenate(found)
 

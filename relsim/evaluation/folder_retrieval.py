@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.data.shards import Found, Stored, find_pictures, keys_of_row
+from analogen.relsim.data.shards import PictureIndex, StoredPicture, find_pictures, keys_of_row
 from analogen.relsim.evaluation.judging import AnswerCache, Judge, judge_pairs
 from analogen.relsim.evaluation.metrics import Vectors, bootstrap_mean, nearest, recall, rounded
-from analogen.relsim.evaluation.similarity_measures import NothingLeft, Rows, Way, rows_of
+from analogen.relsim.evaluation.similarity_measures import NothingToMeasure, Rows, SimilarityMeasure, compute_rows
 from analogen.relsim.evaluation.tables import table_rows
 
 RECALLS = (1, 5, 10)
@@ -21,25 +21,27 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Search:
+class RetrievalTask:
     """Queries and what is searched, with their groups ("" where unknown); refused: what could not be read."""
 
-    queries: list[Stored]
-    gallery: list[Stored]
+    queries: list[StoredPicture]
+    gallery: list[StoredPicture]
     groups: dict[str, str]  # by the name of a picture
     refused: list[dict[str, str]]
 
 
 class Hit(NamedTuple):
-    """What a way finds first for a query."""
+    """What a measure finds first for a query."""
 
     by: str
-    query: Stored
-    found: Stored
-    nearness: float
+    query: StoredPicture
+    found: StoredPicture
+    similarity: float
 
 
-def prepare_search(gallery: Path, queries: Path | None, groups: str | None, max_queries: int, seed: int) -> Search:
+def prepare_retrieval(
+    gallery: Path, queries: Path | None, groups: str | None, max_queries: int, seed: int
+) -> RetrievalTask:
     """Find the pictures. queries: None to search the gallery with its own pictures, each without itself.
 
     groups: "folders", where pictures in one folder share a group; or a table with a picture's `path`, `image_hash` or
@@ -63,54 +65,58 @@ def prepare_search(gallery: Path, queries: Path | None, groups: str | None, max_
     if len(chosen) > max_queries:
         rng = np.random.default_rng([seed, 51])
         chosen = [chosen[i] for i in sorted(rng.choice(len(chosen), max_queries, replace=False))]
-    return Search(chosen, stored.pictures, named, refused)
+    return RetrievalTask(chosen, stored.pictures, named, refused)
 
 
-def run_search(
-    search: Search,
-    ways: Sequence[Way],
+def run_folder_retrieval(
+    search: RetrievalTask,
+    measures: Sequence[SimilarityMeasure],
     judge: Judge | None = None,
     cache: AnswerCache | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """For each way a row of figures, and a row for every query: what it finds first, and the judge's answer.
+    """For each measure a row of figures, and a row for every query: what it finds first, and the judge's answer.
 
     R@k counts the queries whose group has another picture in the gallery. Pictures that cannot be read are added to
-    `search.refused`. Raises NothingLeft if there is nothing to search.
+    `search.refused`. Raises NothingToMeasure if there is nothing to search.
     """
     progress = progress or (lambda what, done, total: None)
-    kept = rows_of(search.gallery, ways, "stored", progress=lambda d, t: progress("gallery", d, t))
+    kept = compute_rows(search.gallery, measures, "gallery", progress=lambda d, t: progress("gallery", d, t))
     gallery = [search.gallery[i] for i in kept.kept]
     places = {picture.name: place for place, picture in enumerate(gallery)}
     unread = {row["path"] for row in kept.refused}
     search.refused.extend(kept.refused)
-    # A query that is in the gallery too need not be looked at twice, unless a way looks at queries otherwise.
-    again = all(way.symmetric for way in ways) and all(q.name in places or q.name in unread for q in search.queries)
+    # A query that is in the gallery too need not be looked at twice, unless a measure looks at queries otherwise.
+    again = all(measure.symmetric for measure in measures) and all(
+        q.name in places or q.name in unread for q in search.queries
+    )
     asked: dict[str, Rows]
     if again:
         queries = [q for q in search.queries if q.name in places]
         own_places = [places[q.name] for q in queries]
         asked = {name: rows[own_places] for name, rows in kept.rows.items()}
     else:
-        looked = rows_of(search.queries, ways, "asked", progress=lambda d, t: progress("queries", d, t))
+        looked = compute_rows(search.queries, measures, "queries", progress=lambda d, t: progress("queries", d, t))
         queries = [search.queries[i] for i in looked.kept]
         search.refused.extend(row for row in looked.refused if row["path"] not in unread)
         asked = looked.rows
     if not queries or len(gallery) < 2:
-        raise NothingLeft(f"{len(queries)} queries and {len(gallery)} pictures to search: expected 1 and 2 or more")
+        raise NothingToMeasure(
+            f"{len(queries)} queries and {len(gallery)} pictures to search: expected 1 and 2 or more"
+        )
     own = np.array([places.get(q.name, -1) for q in queries])
     same = _same(search.groups, queries, gallery, own)
-    for way in ways:
-        nearness = way.nearness(asked[way.name], kept.rows[way.name])
-        yield _row(way, nearness, queries, gallery, own, same, judge, cache or AnswerCache(None), seed, progress)
+    for measure in measures:
+        similarity = measure.similarity(asked[measure.name], kept.rows[measure.name])
+        yield _row(measure, similarity, queries, gallery, own, same, judge, cache or AnswerCache(None), seed, progress)
 
 
 def _row(
-    way: Way,
-    nearness: Vectors,
-    queries: Sequence[Stored],
-    gallery: Sequence[Stored],
+    measure: SimilarityMeasure,
+    similarity: Vectors,
+    queries: Sequence[StoredPicture],
+    gallery: Sequence[StoredPicture],
     own: NDArray[np.int64],
     same: NDArray[np.bool_],
     judge: Judge | None,
@@ -119,9 +125,9 @@ def _row(
     progress: Progress,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     held = own >= 0
-    nearness[held, own[held]] = -np.inf  # a picture never finds itself
-    order = nearest(nearness, max(RECALLS))
-    row: dict[str, Any] = {"by": way.name, "queries": len(queries), "gallery": len(gallery)}
+    similarity[held, own[held]] = -np.inf  # a picture never finds itself
+    order = nearest(similarity, max(RECALLS))
+    row: dict[str, Any] = {"by": measure.name, "queries": len(queries), "gallery": len(gallery)}
     answerable = same.any(axis=1)
     if answerable.any():
         row["answerable"] = int(answerable.sum())
@@ -129,18 +135,18 @@ def _row(
             row[f"r_at_{top_k}"] = round(recall(order[answerable, :top_k], same[answerable]), 4)
         row["chance"] = round(float(same[answerable].mean()), 4)
     hits = [
-        Hit(way.name, query, gallery[place], float(nearness[number, place]))
+        Hit(measure.name, query, gallery[place], float(similarity[number, place]))
         for number, (query, place) in enumerate(zip(queries, order[:, 0], strict=True))
     ]
     told: list[dict[str, Any]] = [
-        {"by": h.by, "query": h.query.name, "found": h.found.name, "nearness": round(h.nearness, 4)} for h in hits
+        {"by": h.by, "query": h.query.name, "found": h.found.name, "nearness": round(h.similarity, 4)} for h in hits
     ]
     if judge is not None:
         verdicts = judge_pairs(
             judge,
             [(hit.query, hit.found) for hit in hits],
             cache,
-            progress=lambda done, total: progress(f"judging {way.name}", done, total),
+            progress=lambda done, total: progress(f"judging {measure.name}", done, total),
         )
         scores = [verdict.value for verdict in verdicts if verdict.value is not None]
         for line, verdict in zip(told, verdicts, strict=True):
@@ -151,7 +157,7 @@ def _row(
 
 
 def _same(
-    groups: dict[str, str], queries: Sequence[Stored], gallery: Sequence[Stored], own: NDArray[np.int64]
+    groups: dict[str, str], queries: Sequence[StoredPicture], gallery: Sequence[StoredPicture], own: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
     """(n, m): whether a query shares its group with a picture that is not the query itself."""
     names = sorted({group for group in groups.values() if group})
@@ -164,7 +170,7 @@ def _same(
     return np.asarray(same)
 
 
-def _groups_of(table: Path, found: Found) -> dict[str, str]:
+def _groups_of(table: Path, found: PictureIndex) -> dict[str, str]:
     by_path = {picture.path.resolve(): picture for picture in found.pictures if not picture.member}
     named: dict[str, str] = {}
     for where, row in table_rows(table):

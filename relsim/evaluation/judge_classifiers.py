@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.mini.data import PicturePool, Pool, augment, batch_rows, draw_pool
-from analogen.relsim.mini.single_subjects import draw_portraits
+from analogen.relsim.mini.single_subjects import draw_single_subjects
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
@@ -157,7 +157,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     pool, portraits = Pool(folder), None
     classes = pool.relations if settings.what == "relation" else pool.subjects
     if settings.what == "subject":
-        portraits = draw_portraits(
+        portraits = draw_single_subjects(
             folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed, settings.pool_px
         )
     torch.manual_seed(settings.seed)

@@ -17,7 +17,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from PIL import Image
 
-from analogen.relsim.evaluation.similarity_measures import Readable
+from analogen.relsim.evaluation.similarity_measures import ReadablePicture
 
 Value = TypeVar("Value")
 TRIES = 3
@@ -154,14 +154,14 @@ def ask_checked(
 
 def judge_pairs(
     judge: Judge,
-    pairs: Sequence[tuple[Readable, Readable]],
+    pairs: Sequence[tuple[ReadablePicture, ReadablePicture]],
     cache: AnswerCache,
     tries: int = TRIES,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Verdict[float]]:
     """The judged score of every pair, in their order; those without a readable answer have the value None."""
 
-    def ask(pair: tuple[Readable, Readable]) -> Verdict[float]:
+    def ask(pair: tuple[ReadablePicture, ReadablePicture]) -> Verdict[float]:
         images = [picture.read().image for picture in pair]
         return ask_checked(judge, images, SCORE_QUESTION, read_score, cache, tries)
 

@@ -18,9 +18,9 @@ class Mean(NamedTuple):
     high: float
 
 
-def nearest(nearness: Vectors, top_k: int) -> NDArray[np.int64]:
+def nearest(similarity: Vectors, top_k: int) -> NDArray[np.int64]:
     """(n, m) -> (n, top_k): the columns with the highest values, highest first; of equal ones the first."""
-    return np.argsort(-nearness, axis=1, kind="stable")[:, :top_k]
+    return np.argsort(-similarity, axis=1, kind="stable")[:, :top_k]
 
 
 def recall(found: NDArray[np.int64], same: NDArray[np.bool_]) -> float:

@@ -1,4 +1,4 @@
-"""Ways of comparing pictures: a relational encoder, its other heads, cheap features, and other people's models."""
+"""Similarity measures between pictures: a relational encoder, its other heads, cheap features, published models."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from analogen.relsim.evaluation.baselines import histogram_vectors, pixel_vector
 from analogen.relsim.images import Picture
 
 Vectors = NDArray[np.float32]
-Rows = NDArray[Any]  # one row per picture, in whatever form a way compares
+Rows = NDArray[Any]  # one row per picture, in whatever form a measure compares
 Embed = Callable[[list[Image.Image]], Vectors]
 
 
-class Way(Protocol):
-    """A way of comparing. Pictures become rows once; rows are then compared.
+class SimilarityMeasure(Protocol):
+    """A way to compare pictures: each picture becomes a row once, and rows are then compared.
 
-    symmetric: whether a picture's row is the same asked for as stored. higher: whether more of `pairs` is nearer.
+    symmetric: whether a picture has the same row as a query and in the gallery. higher_is_closer: whether larger
+    values of `similarity_pairwise` mean that pictures are more alike.
     """
 
     @property
@@ -36,49 +37,49 @@ class Way(Protocol):
     def symmetric(self) -> bool: ...
 
     @property
-    def higher(self) -> bool: ...
+    def higher_is_closer(self) -> bool: ...
 
-    def asked(self, images: list[Image.Image]) -> Rows:
-        """(n, dim), of queries."""
+    def embed_queries(self, images: list[Image.Image]) -> Rows:
+        """Rows of queries, (n, dim)."""
 
-    def stored(self, images: list[Image.Image]) -> Rows:
-        """(m, dim), of what is searched."""
+    def embed_gallery(self, images: list[Image.Image]) -> Rows:
+        """Rows of the pictures that are searched, (m, dim)."""
 
-    def nearness(self, asked: Rows, stored: Rows) -> Vectors:
-        """(n, m): of every pair, higher is nearer."""
+    def similarity(self, queries: Rows, gallery: Rows) -> Vectors:
+        """(n, m), for every pair; higher always means more alike."""
 
-    def pairs(self, asked: Rows, stored: Rows) -> Vectors:
-        """(n,): row i against row i, in the way's own unit."""
+    def similarity_pairwise(self, queries: Rows, gallery: Rows) -> Vectors:
+        """(n,), row i against row i, in the measure's own unit."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Embeddings, compared by their cosine. embed_stored: for what is searched, if another way than queries."""
+    """Compares embeddings by their cosine. embed_gallery_images: for a gallery unlike queries."""
 
     name: str
     embed: Embed
-    embed_stored: Embed | None = None
-    higher: bool = True
+    embed_gallery_images: Embed | None = None
+    higher_is_closer: bool = True
 
     @property
     def symmetric(self) -> bool:
-        return self.embed_stored is None
+        return self.embed_gallery_images is None
 
-    def asked(self, images: list[Image.Image]) -> Rows:
+    def embed_queries(self, images: list[Image.Image]) -> Rows:
         return _unit(self.embed(images))
 
-    def stored(self, images: list[Image.Image]) -> Rows:
-        return _unit((self.embed_stored or self.embed)(images))
+    def embed_gallery(self, images: list[Image.Image]) -> Rows:
+        return _unit((self.embed_gallery_images or self.embed)(images))
 
-    def nearness(self, asked: Rows, stored: Rows) -> Vectors:
-        return np.asarray(asked @ stored.T, np.float32)
+    def similarity(self, queries: Rows, gallery: Rows) -> Vectors:
+        return np.asarray(queries @ gallery.T, np.float32)
 
-    def pairs(self, asked: Rows, stored: Rows) -> Vectors:
-        return np.asarray((asked * stored).sum(axis=1), np.float32)
+    def similarity_pairwise(self, queries: Rows, gallery: Rows) -> Vectors:
+        return np.asarray((queries * gallery).sum(axis=1), np.float32)
 
 
-def encoder_ways(encoder: RelationalEncoder) -> dict[str, Embed]:
-    """The encoder's relations, its subject head (a network trained on names), and the features without training."""
+def encoder_measures(encoder: RelationalEncoder) -> dict[str, Embed]:
+    """The encoder's embeddings and the features without training, each by the name in results."""
     return {
         "relation": encoder.embed,
         "subject names": encoder.embed_subject,
@@ -88,39 +89,39 @@ def encoder_ways(encoder: RelationalEncoder) -> dict[str, Embed]:
     }
 
 
-# Names as the command line takes them. Those of other people's models are loaded by `external_models`.
-OWN = {
+# The names on the command line. External measures are loaded by `external_models`.
+ENCODER_MEASURES = {
     "relation": "relation",
     "subject": "subject names",
     "attributes": "attributes",
     "histogram": "colour histogram",
     "pixels": "pixel cosine",
 }
-PEERS = ("clip-i", "clip-t", "dino", "lpips", "dreamsim", "qwen-t")
-KNOWN = (*OWN, *PEERS)
-EXTRA = ("lpips", "dreamsim")  # through packages of the same names
+EXTERNAL_MEASURES = ("clip-i", "clip-t", "dino", "lpips", "dreamsim", "qwen-t")
+MEASURES = (*ENCODER_MEASURES, *EXTERNAL_MEASURES)
+PACKAGE_MEASURES = ("lpips", "dreamsim")  # need packages of the same names
 
 
-def check_ways(names: Sequence[str]) -> None:
+def check_measures(names: Sequence[str]) -> None:
     """Raises ValueError for a name that is unknown or comes twice, and ImportError for one whose package is missing.
     A name may be followed by =SOURCE."""
     plain = []
     for given in names:
         name, has_source, _ = given.partition("=")
-        if name not in KNOWN:
-            near = difflib.get_close_matches(name.lower(), KNOWN, n=1, cutoff=0.5)
+        if name not in MEASURES:
+            near = difflib.get_close_matches(name.lower(), MEASURES, n=1, cutoff=0.5)
             hint = f" (did you mean {near[0]!r}?)" if near else ""
-            raise ValueError(f"unknown way of comparing {name!r}{hint}: known are {', '.join(KNOWN)}")
-        if has_source and name in OWN:
+            raise ValueError(f"unknown measure of comparing {name!r}{hint}: known are {', '.join(MEASURES)}")
+        if has_source and name in ENCODER_MEASURES:
             raise ValueError(f"{given!r}: {name} is of the encoder and takes no =SOURCE: choose one with --encoder")
         if name in plain:
             raise ValueError(f"{name!r} is named twice: leave one out")
-        if name in EXTRA and name not in sys.modules and importlib.util.find_spec(name) is None:
+        if name in PACKAGE_MEASURES and name not in sys.modules and importlib.util.find_spec(name) is None:
             raise ImportError(f'{name} needs a package that is not installed: pip install "analogen[baselines]"')
         plain.append(name)
 
 
-def load_ways(
+def load_measures(
     names: Sequence[str],
     encoder: str = "mini",
     device: str = "cpu",
@@ -128,35 +129,35 @@ def load_ways(
     *,
     search: bool = False,
     describe: Callable[[list[Image.Image]], list[str]] | None = None,
-) -> list[Way]:
+) -> list[SimilarityMeasure]:
     """Ways by name, each with an optional =SOURCE, the folder or hub id of its weights.
 
-    search: everything is compared with everything, so that what cannot be embedded is compared small.
-    describe: captions for clip-t and qwen-t; by default those of the plain Qwen2.5-VL.
+    search: every query is compared with the whole gallery, so a measure without embeddings takes smaller pictures.
+    describe: writes the captions for clip-t and qwen-t; by default Qwen2.5-VL without an adapter.
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """
-    check_ways(names)
+    check_measures(names)
     own: dict[str, Embed] = {}
-    if any(name in OWN for name in names):
-        own = encoder_ways(load_encoder(encoder, device, dtype))
-    found: list[Way] = []
+    if any(name in ENCODER_MEASURES for name in names):
+        own = encoder_measures(load_encoder(encoder, device, dtype))
+    found: list[SimilarityMeasure] = []
     for given in names:
         name, _, source = given.partition("=")
-        if name in OWN:
-            found.append(Cosine(name, own[OWN[name]]))
+        if name in ENCODER_MEASURES:
+            found.append(Cosine(name, own[ENCODER_MEASURES[name]]))
         else:
-            from analogen.relsim.evaluation.external_models import load_peer
+            from analogen.relsim.evaluation.external_models import load_external_measure
 
-            found.append(load_peer(name, source or None, device, search=search, describe=describe))
+            found.append(load_external_measure(name, source or None, device, search=search, describe=describe))
     return found
 
 
-class NothingLeft(ValueError):
-    """Nothing of what was handed in can be measured: the message says why, in one line."""
+class NothingToMeasure(ValueError):
+    """None of the given pictures can be measured; the message gives the reason in one line."""
 
 
-class Readable(Protocol):
-    """A picture that can be read, such as `shards.Stored`."""
+class ReadablePicture(Protocol):
+    """A picture that can be read, such as `shards.StoredPicture`."""
 
     @property
     def name(self) -> str: ...
@@ -164,34 +165,36 @@ class Readable(Protocol):
     def read(self) -> Picture: ...
 
 
-class Compared(NamedTuple):
-    """Rows of the pictures that could be read. kept: their places among the pictures; refused: path and reason."""
+class MeasuredRows(NamedTuple):
+    """Rows of the pictures that could be read. kept: their indices; refused: path and reason of the others."""
 
     rows: dict[str, Rows]
     kept: list[int]
     refused: list[dict[str, str]]
 
 
-def rows_of(
-    pictures: Sequence[Readable],
-    ways: Sequence[Way],
+def compute_rows(
+    pictures: Sequence[ReadablePicture],
+    measures: Sequence[SimilarityMeasure],
     side: str,
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
-) -> Compared:
-    """Every picture read once and handed to all ways. side: "asked" or "stored".
+) -> MeasuredRows:
+    """Reads every picture once and computes its row for each measure. side: "queries" or "gallery".
 
-    Raises NothingLeft if no picture can be read.
+    Raises NothingToMeasure if no picture can be read.
     """
-    parts: dict[str, list[Rows]] = {way.name: [] for way in ways}
+    parts: dict[str, list[Rows]] = {measure.name: [] for measure in measures}
     kept: list[int] = []
     refused: list[dict[str, str]] = []
     batch: list[Image.Image] = []
 
     def flush() -> None:
         if batch:
-            for way in ways:
-                parts[way.name].append(way.asked(batch) if side == "asked" else way.stored(batch))
+            for measure in measures:
+                parts[measure.name].append(
+                    measure.embed_queries(batch) if side == "queries" else measure.embed_gallery(batch)
+                )
             batch.clear()
 
     loaded = decode_ahead(pictures, lambda picture: picture.read().image, ahead=2 * batch_size)
@@ -210,8 +213,8 @@ def rows_of(
     flush()
     if not kept:
         first = refused[0]["reason"] if refused else "there are none"
-        raise NothingLeft(f"none of {len(pictures)} pictures can be read; the first: {first}")
-    return Compared({name: np.concatenate(rows) for name, rows in parts.items()}, kept, refused)
+        raise NothingToMeasure(f"none of {len(pictures)} pictures can be read; the first: {first}")
+    return MeasuredRows({name: np.concatenate(rows) for name, rows in parts.items()}, kept, refused)
 
 
 def _unit(vectors: Vectors) -> Vectors:

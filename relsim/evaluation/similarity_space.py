@@ -20,7 +20,7 @@ class Point(NamedTuple):
     relation: float
 
 
-def draw_space(
+def plot_similarity_space(
     reference: Image.Image, points: Sequence[Point], size_px: int = 1200, thumbnail_px: int = 96
 ) -> Image.Image:
     """The plot as a picture of size_px: attribute similarity on x, relation on y, the reference in the corner.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from analogen.relsim.data.corpus import read_rows
-from analogen.relsim.data.shards import Stored
+from analogen.relsim.data.shards import StoredPicture
 
 
 def read_table(path: str | Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -32,9 +32,9 @@ def read_table(path: str | Path, columns: Sequence[str], optional: Sequence[str]
     return found
 
 
-def picture_at(table: str | Path, value: str) -> Stored:
+def picture_at(table: str | Path, value: str) -> StoredPicture:
     """The picture that a table's cell names, relative to the table's folder."""
-    return Stored(Path(table).parent / value)
+    return StoredPicture(Path(table).parent / value)
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

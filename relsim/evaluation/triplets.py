@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analogen.relsim.data.shards import Stored
+from analogen.relsim.data.shards import StoredPicture
 from analogen.relsim.evaluation.metrics import bootstrap_mean, rounded
-from analogen.relsim.evaluation.similarity_measures import NothingLeft, Rows, Way, rows_of
+from analogen.relsim.evaluation.similarity_measures import NothingToMeasure, Rows, SimilarityMeasure, compute_rows
 from analogen.relsim.evaluation.tables import picture_at, read_table
 
 COLUMNS = ("anchor", "positive", "negative", "group")
@@ -16,9 +16,9 @@ ALL = "all"
 
 
 class Triplet(NamedTuple):
-    anchor: Stored
-    positive: Stored
-    negative: Stored
+    anchor: StoredPicture
+    positive: StoredPicture
+    negative: StoredPicture
     group: str
 
 
@@ -40,20 +40,20 @@ def read_triplets(table: str | Path) -> list[Triplet]:
 
 def run_triplets(
     triplets: Sequence[Triplet],
-    ways: Sequence[Way],
+    measures: Sequence[SimilarityMeasure],
     refused: list[dict[str, str]],
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """A row for every way and group, and one for all: the share of triplets that are right, with its interval.
+    """A row for every measure and group, and one for all: the share of triplets that are right, with its interval.
 
     A tie is wrong. Triplets with a picture that cannot be read are left out, their pictures added to `refused`.
-    Raises NothingLeft if none is whole.
+    Raises NothingToMeasure if none is whole.
     """
     anchors = _unique([t.anchor for t in triplets])
     others = _unique([p for t in triplets for p in (t.positive, t.negative)])
-    asked = rows_of(anchors, ways, "asked", progress=progress)
-    stored = rows_of(others, ways, "stored", progress=progress)
+    asked = compute_rows(anchors, measures, "queries", progress=progress)
+    stored = compute_rows(others, measures, "gallery", progress=progress)
     refused.extend({row["path"]: row for row in (*asked.refused, *stored.refused)}.values())
     anchor_at = {anchors[i].name: place for place, i in enumerate(asked.kept)}
     other_at = {others[i].name: place for place, i in enumerate(stored.kept)}
@@ -61,21 +61,23 @@ def run_triplets(
         t for t in triplets if t.anchor.name in anchor_at and {t.positive.name, t.negative.name} <= other_at.keys()
     ]
     if not whole:
-        raise NothingLeft(f"none of {len(triplets)} triplets has all its pictures; the first: {refused[0]['reason']}")
+        raise NothingToMeasure(
+            f"none of {len(triplets)} triplets has all its pictures; the first: {refused[0]['reason']}"
+        )
     groups = [*dict.fromkeys(t.group for t in whole), ALL]
-    for way in ways:
-        rows: Rows = asked.rows[way.name][[anchor_at[t.anchor.name] for t in whole]]
+    for measure in measures:
+        rows: Rows = asked.rows[measure.name][[anchor_at[t.anchor.name] for t in whole]]
         near, far = (
-            way.pairs(rows, stored.rows[way.name][[other_at[picture.name] for picture in side]])
+            measure.similarity_pairwise(rows, stored.rows[measure.name][[other_at[picture.name] for picture in side]])
             for side in ([t.positive for t in whole], [t.negative for t in whole])
         )
-        right = near > far if way.higher else near < far
+        right = near > far if measure.higher_is_closer else near < far
         for group in groups:
             part = [bool(r) for r, t in zip(right, whole, strict=True) if group in (t.group, ALL)]
             found = rounded(bootstrap_mean([float(r) for r in part], seed))
             told = {"accuracy": found["mean"], "low": found["low"], "high": found["high"]}
-            yield {"by": way.name, "group": group, "triplets": len(part), **told}
+            yield {"by": measure.name, "group": group, "triplets": len(part), **told}
 
 
-def _unique(pictures: Sequence[Stored]) -> list[Stored]:
+def _unique(pictures: Sequence[StoredPicture]) -> list[StoredPicture]:
     return list({picture.name: picture for picture in pictures}.values())

@@ -1,6 +1,6 @@
-"""An index for galleries that are too large to be looked at as a whole for one search.
+"""Approximate nearest-neighbour index for large galleries.
 
-`build` measures what it built: recall@10 against the exact answer, for ever wider settings, until it reaches RECALL.
+`build` measures recall@10 of its index against exact search, with wider and wider settings, until it reaches RECALL.
 LanceDB's own defaults find a sixth of the ten nearest at this dimension.
 """
 
@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.gallery.search import AGAIN, Filters, Found, Query
+from analogen.relsim.gallery.search import RERANK_FACTOR, Filters, Query, SearchResult
 from analogen.relsim.gallery.store import Gallery, Vectors
 
 MIN_ROWS = 4096  # fewer are searched faster without
 RECALL = 0.95
 QUERIES = 100
 ITERATIONS = 50  # of k-means
-# Partitions asked, and how many times more rows than wanted are compared once more in full precision.
-WAYS = ((4, 4), (8, 4), (16, 8), (32, 8), (64, 16), (128, 16), (256, 32))
+# Partitions that are searched, and how many times more rows than wanted are compared again in full precision.
+SEARCH_SETTINGS = ((4, 4), (8, 4), (16, 8), (32, 8), (64, 16), (128, 16), (256, 32))
 
 
-def build(gallery: Gallery, say: Callable[[str], None] = lambda text: None, queries: int = QUERIES) -> dict[str, Any]:
-    """Build the index and find out how it has to be asked. Returns what `About.index` then holds: nprobes, refine,
-    recall. Raises ValueError for a gallery that needs none, or if RECALL is not reached."""
+def build(gallery: Gallery, log: Callable[[str], None] = lambda text: None, queries: int = QUERIES) -> dict[str, Any]:
+    """Builds the index and chooses its search settings. Returns what `GalleryInfo.index` then holds: nprobes, refine,
+    recall, rows. Raises ValueError for a gallery that is too small for an index, or if RECALL is not reached."""
     rows = len(gallery)
     if rows < MIN_ROWS:
         raise ValueError(
@@ -45,18 +45,18 @@ def build(gallery: Gallery, say: Callable[[str], None] = lambda text: None, quer
         ),
         replace=True,
     )
-    asked = _sample(gallery, queries)
-    exact = [_nearest(gallery, vector, None) for vector in asked]
+    sample = _sample(gallery, queries)
+    exact = [_nearest(gallery, vector, None) for vector in sample]
     found: dict[str, Any] = {}
-    for nprobes, refine in WAYS:
+    for nprobes, refine in SEARCH_SETTINGS:
         if nprobes > 2 * partitions and found:
             break
-        hits = [len(truth & _nearest(gallery, v, (nprobes, refine))) for v, truth in zip(asked, exact, strict=True)]
+        hits = [len(truth & _nearest(gallery, v, (nprobes, refine))) for v, truth in zip(sample, exact, strict=True)]
         recall = float(np.sum(hits)) / sum(len(truth) for truth in exact)
-        say(f"recall@10 {recall:.3f} with nprobes {nprobes}, refine {refine}")
+        log(f"recall@10 {recall:.3f} with nprobes {nprobes}, refine {refine}")
         found = {"nprobes": nprobes, "refine": refine, "recall": round(recall, 4), "rows": rows}
         if recall >= RECALL:
-            gallery.remember_index(found)
+            gallery.save_index_settings(found)
             return found
     raise ValueError(
         f"{gallery.uri}: the index finds {found['recall']:.0%} of the ten nearest, expected {RECALL:.0%}: searches "
@@ -64,12 +64,12 @@ def build(gallery: Gallery, say: Callable[[str], None] = lambda text: None, quer
     )
 
 
-def search_index(gallery: Gallery, query: Query, top_k: int, filters: Filters | None = None) -> list[Found]:
-    """As `Searcher.search`, by the index; rows added since it was built are looked at one by one."""
+def search_index(gallery: Gallery, query: Query, top_k: int, filters: Filters | None = None) -> list[SearchResult]:
+    """Like `Searcher.search`, with the index; rows added since it was built are compared one by one."""
     settings = gallery.about.index
     assert settings is not None, "the gallery has an index"
-    wide = max(AGAIN * top_k, 2000) if query.unlike else top_k
-    columns = ["path", "relation", *(["attributes"] if query.looks is not None else [])]
+    wide = max(RERANK_FACTOR * top_k, 2000) if query.attribute_penalty else top_k
+    columns = ["path", "relation", *(["attributes"] if query.attributes is not None else [])]
     asked = (
         gallery.table.search(query.relation, vector_column_name="relation")
         .distance_type("cosine")
@@ -86,18 +86,20 @@ def search_index(gallery: Gallery, query: Query, top_k: int, filters: Filters | 
     if rows.num_rows == 0:
         return []
     relation = _matrix(rows, "relation") @ query.relation
-    looks = None if query.looks is None else (_matrix(rows, "attributes") @ query.looks.T).max(axis=1)
-    total = relation if looks is None or not query.unlike else relation - query.unlike * looks
+    looks = None if query.attributes is None else (_matrix(rows, "attributes") @ query.attributes.T).max(axis=1)
+    total = relation if looks is None or not query.attribute_penalty else relation - query.attribute_penalty * looks
     order = np.argsort(-total, kind="stable")[:top_k]
     paths, ids = rows["path"].to_pylist(), rows["_rowid"].to_pylist()
     return [
-        Found(paths[i], float(total[i]), float(relation[i]), None if looks is None else float(looks[i]), int(ids[i]))
+        SearchResult(
+            paths[i], float(total[i]), float(relation[i]), None if looks is None else float(looks[i]), int(ids[i])
+        )
         for i in order
     ]
 
 
 def _sample(gallery: Gallery, count: int) -> Vectors:
-    """Relations of rows here and there, a little shaken: a query is near pictures, and none of them."""
+    """Query vectors: relations of evenly spaced rows with a little noise, because a query equals no picture exactly."""
     rng = np.random.default_rng(0)
     every = max(1, len(gallery) // count)
     rows = gallery.table.take_offsets([n * every for n in range(count)]).select(["relation"]).to_arrow()
@@ -106,10 +108,10 @@ def _sample(gallery: Gallery, count: int) -> Vectors:
     return (shaken / np.linalg.norm(shaken, axis=1, keepdims=True)).astype(np.float32)
 
 
-def _nearest(gallery: Gallery, vector: NDArray[np.float32], way: tuple[int, int] | None) -> set[int]:
-    """Row ids of the ten nearest, by the index asked in a way, or exactly."""
+def _nearest(gallery: Gallery, vector: NDArray[np.float32], settings: tuple[int, int] | None) -> set[int]:
+    """Row ids of the ten nearest, by the index with these settings, or exactly for None."""
     asked = gallery.table.search(vector, vector_column_name="relation").distance_type("cosine")
-    asked = asked.bypass_vector_index() if way is None else asked.nprobes(way[0]).refine_factor(way[1])
+    asked = asked.bypass_vector_index() if settings is None else asked.nprobes(settings[0]).refine_factor(settings[1])
     found = asked.select(["width", "_distance"]).with_row_id(True).limit(10).to_arrow()
     return set(found["_rowid"].to_pylist())
 

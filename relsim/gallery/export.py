@@ -8,20 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from analogen.relsim.gallery.store import LIGHT, Gallery
+from analogen.relsim.gallery.store import METADATA_COLUMNS, Gallery
 
 
-def exported(gallery: Gallery, suffix: str) -> tuple[bytes, int]:
+def export_rows(gallery: Gallery, suffix: str) -> tuple[bytes, int]:
     """The file's content and its number of rows, in the order of their paths.
 
     suffix: ".jsonl" (without vectors), ".npz" (arrays named as the columns) or ".parquet".
     """
     loaded = gallery.load()
     order = np.argsort(loaded.rows["path"], kind="stable")
-    columns = {name: loaded.rows[name][order] for name in LIGHT}
+    columns = {name: loaded.rows[name][order] for name in METADATA_COLUMNS}
     if suffix == ".jsonl":
         lines = (
-            dict(zip(LIGHT, row, strict=True)) for row in zip(*(columns[name].tolist() for name in LIGHT), strict=True)
+            dict(zip(METADATA_COLUMNS, row, strict=True))
+            for row in zip(*(columns[name].tolist() for name in METADATA_COLUMNS), strict=True)
         )
         return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "replace"), len(
             order
@@ -36,7 +37,7 @@ def exported(gallery: Gallery, suffix: str) -> tuple[bytes, int]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pa.table({**{name: pa.array(columns[name].tolist()) for name in LIGHT},
+        table = pa.table({**{name: pa.array(columns[name].tolist()) for name in METADATA_COLUMNS},
                           **{name: pa.array(list(rows)) for name, rows in vectors.items()}})  # fmt: skip
         pq.write_table(table, out)
     return out.getvalue(), len(order)

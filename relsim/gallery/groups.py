@@ -1,7 +1,7 @@
-"""Sets of pictures that share one logic, mined from a gallery.
+"""Finds groups of pictures that share one logic in a gallery (leader clustering).
 
-Every picture goes to the nearest leader within reach, or becomes one: as many products as pictures times logics, not
-pictures squared. Then centres are taken, centres that came close are merged, and pictures go to the nearest centre.
+Every picture joins the nearest leader within the threshold, or becomes a leader. This takes pictures times groups
+products, not pictures squared. Then centres are computed, near ones are merged, and pictures join the nearest centre.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.gallery.store import Loaded, Vectors
+from analogen.relsim.gallery.store import LoadedGallery, Vectors
 
 BLOCK = 2048
 
 
 @dataclass(frozen=True)
 class Group:
-    """rows: of the gallery, nearest to the centre first; closeness: their mean cosine to it; alikeness: the mean cosine
-    of their looks to each other's mean, low where one logic is shown by different things."""
+    """Pictures of one logic. rows: of the gallery, nearest to the centre first; relation_similarity: their mean cosine
+    to the centre; attribute_similarity: the mean cosine of their attributes to the mean of these, which is low where
+    one logic is shown by different things."""
 
     rows: NDArray[np.int64]
     centre: Vectors
-    closeness: float
-    alikeness: float
+    relation_similarity: float
+    attribute_similarity: float
 
 
-def find_groups(loaded: Loaded, threshold: float = 0.95, min_size: int = 3) -> list[Group]:
-    """Groups whose members' relations are within `threshold` (cosine) of their centre, largest first.
+def find_groups(loaded: LoadedGallery, threshold: float = 0.95, min_size: int = 3) -> list[Group]:
+    """Finds groups whose members' relations are within `threshold` (cosine) of their centre, largest first.
 
     A picture is in one group at most. Raises ValueError for a threshold outside (0, 1).
     """
@@ -56,11 +57,11 @@ def find_groups(loaded: Loaded, threshold: float = 0.95, min_size: int = 3) -> l
                 rows.numpy(), centres[number].numpy(), float(scores[rows].mean()), float(np.linalg.norm(mean))
             )
         )  # fmt: skip
-    return sorted(groups, key=lambda group: (-len(group.rows), -group.closeness))
+    return sorted(groups, key=lambda group: (-len(group.rows), -group.relation_similarity))
 
 
 def _leaders(vectors: Tensor, threshold: float) -> Tensor:
-    """(groups, dim): the first picture of every kind, in the gallery's order."""
+    """(groups, dim): the first picture of each group, in the order of the gallery."""
     leaders = vectors[:0]
     for start in range(0, len(vectors), BLOCK):
         block = vectors[start : start + BLOCK]
@@ -78,7 +79,7 @@ def _assign(vectors: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _centres(vectors: Tensor, centres: Tensor, threshold: float) -> Tensor:
-    """The means of what lies near; most members first."""
+    """New centres, the normalised means of the vectors within the threshold; most members first."""
     nearest, scores = _assign(vectors, centres)
     within = scores >= threshold
     sums = torch.zeros_like(centres).index_add_(0, nearest[within], vectors[within])
@@ -89,5 +90,5 @@ def _centres(vectors: Tensor, centres: Tensor, threshold: float) -> Tensor:
 
 
 def _merged(centres: Tensor, threshold: float) -> Tensor:
-    """Without those that are nearly the same as a larger one."""
+    """The centres without those that are within the threshold of a larger one."""
     return _leaders(centres, threshold)

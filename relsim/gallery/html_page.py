@@ -34,7 +34,7 @@ figcaption b { font-weight: 600; display: -webkit-box; -webkit-line-clamp: 2; -w
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageImage:
     """One picture of a page. thumbnail: JPEG; share: [0, 1] of the bar below, None for no bar."""
 
     thumbnail: bytes
@@ -43,7 +43,9 @@ class Shown:
     share: float | None = None
 
 
-def write_page(title: str, about: str, asked: Sequence[Shown], sections: Sequence[tuple[str, Sequence[Shown]]]) -> str:
+def write_page(
+    title: str, about: str, asked: Sequence[PageImage], sections: Sequence[tuple[str, Sequence[PageImage]]]
+) -> str:
     """The page. asked: what was looked for; sections: headline ("" for none) and pictures."""
     parts = [f"<h1>{html.escape(title)}</h1><p>{html.escape(about)}</p>"]
     if asked:
@@ -61,7 +63,7 @@ def write_page(title: str, about: str, asked: Sequence[Shown], sections: Sequenc
     )
 
 
-def _figure(shown: Shown) -> str:
+def _figure(shown: PageImage) -> str:
     data = base64.b64encode(shown.thumbnail).decode()
     name = html.escape(Path(shown.name).name.encode("utf-8", "replace").decode())
     bar = "" if shown.share is None else f'<div class="bar"><i style="width:{_percent(shown.share)}%"></i></div>'

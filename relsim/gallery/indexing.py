@@ -15,10 +15,10 @@ from typing import NamedTuple
 from PIL import Image
 
 from analogen.relsim.data.batching import run_all
-from analogen.relsim.embedding import Seen, see
+from analogen.relsim.embedding import ImageEmbedding, embed_images
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.path_patterns import path_pattern
-from analogen.relsim.gallery.store import THUMBNAIL_PX, About, Entry, Gallery, Known
+from analogen.relsim.gallery.store import THUMBNAIL_PX, Entry, FileState, Gallery, GalleryInfo
 from analogen.relsim.images import open_checked, read_image_from
 from analogen.relsim.mini.encoder import MiniEncoder
 
@@ -29,7 +29,7 @@ COMMIT = 512
 
 
 @dataclass
-class Added:
+class IndexingReport:
     """What `add` did. refused: path and reason of every file that could not be read."""
 
     found: int = 0
@@ -58,13 +58,13 @@ def add(
     progress: bool = False,
     commit: int = COMMIT,
     on_commit: Callable[[int], None] | None = None,
-) -> Added:
+) -> IndexingReport:
     """Walk the folders and embed what the gallery lacks. A run that was killed goes on where it was.
 
     A file whose size and time are known is not opened; one with another time but the same bytes is not embedded.
     Raises FileNotFoundError or ValueError for a folder that is none.
     """
-    told, known = Added(), gallery.known()
+    told, known = IndexingReport(), gallery.known()
     paths = list(find_files(folders))
     told.found = len(paths)
     waiting: list[Entry] = []
@@ -84,22 +84,22 @@ def add(
 
     work = list(fresh())
     gallery.touch(touched)
-    reduce = encoder.reduced if isinstance(encoder, MiniEncoder) else (lambda image: image)
-    least_px = max(encoder.least_px, 2 * THUMBNAIL_PX) if isinstance(encoder, MiniEncoder) else None
+    reduce = encoder.preprocess if isinstance(encoder, MiniEncoder) else (lambda image: image)
+    min_px = max(encoder.min_px, 2 * THUMBNAIL_PX) if isinstance(encoder, MiniEncoder) else None
 
-    def refuse(index: int, reason: str) -> None:
+    def on_refused(index: int, reason: str) -> None:
         told.refused.append({"path": str(work[index]), "reason": reason})
 
-    def embed(read: list[_Read]) -> list[tuple[_Read, Seen]]:
-        return list(zip(read, see(encoder, [one.image for one in read]), strict=True))
+    def embed(read: list[_Read]) -> list[tuple[_Read, ImageEmbedding]]:
+        return list(zip(read, embed_images(encoder, [one.image for one in read]), strict=True))
 
     def flush() -> None:
-        gallery.put(waiting)
+        gallery.upsert(waiting)
         waiting.clear()
         if on_commit is not None:
             on_commit(told.added + told.changed)
 
-    for batch in run_all(work, lambda path: _read(path, reduce, least_px), embed, BATCH, refuse, progress):
+    for batch in run_all(work, lambda path: _read(path, reduce, min_px), embed, BATCH, on_refused, progress):
         for _, (read, seen) in batch:
             if read.path in known:
                 told.changed += 1
@@ -116,17 +116,17 @@ def add(
             flush()
     flush()
     if told.added + told.changed:
-        gallery.tidy()
+        gallery.compact()
     return told
 
 
-def about_of(encoder: RelationalEncoder, name: str) -> About:
+def gallery_info(encoder: RelationalEncoder, name: str) -> GalleryInfo:
     """What a gallery by this encoder says of its vectors."""
     if isinstance(encoder, MiniEncoder):
         config, weights = encoder.net.config, encoder.folder / "model.safetensors"
-        return About(name, config.relation_dim, config.looks_dim, _digest(weights)[:16])
+        return GalleryInfo(name, config.relation_dim, config.looks_dim, _digest(weights)[:16])
     one = Image.new("RGB", (64, 64))
-    return About(name, encoder.embed([one]).shape[1], encoder.attributes([one]).shape[1])
+    return GalleryInfo(name, encoder.embed([one]).shape[1], encoder.attributes([one]).shape[1])
 
 
 def find_files(folders: Iterable[Path]) -> Iterator[Path]:
@@ -159,7 +159,7 @@ def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:
     return chosen
 
 
-def missing(known: dict[str, Known]) -> list[str]:
+def missing(known: dict[str, FileState]) -> list[str]:
     """Paths of rows whose files are gone."""
     return [path for path in known if not Path(path).is_file()]
 
@@ -169,10 +169,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path, reduce: Callable[[Image.Image], Image.Image], least_px: int | None = None) -> _Read:
+def _read(path: Path, reduce: Callable[[Image.Image], Image.Image], min_px: int | None = None) -> _Read:
     with open_checked(path) as file:
         data, state = file.read(), os.fstat(file.fileno())
-    picture = read_image_from(io.BytesIO(data), path, least_px)
+    picture = read_image_from(io.BytesIO(data), path, min_px)
     image, size = picture.image, picture.size
     digest = hashlib.sha256(data).hexdigest()
     return _Read(str(path), digest, len(data), state.st_mtime_ns, size, thumbnail_of(image), reduce(image))

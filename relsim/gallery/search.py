@@ -1,4 +1,4 @@
-"""Searching a gallery: what to look for as vectors, and the rows that come nearest."""
+"""Searches a gallery: builds a query vector, and finds the nearest rows."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.embedding import see
+from analogen.relsim.embedding import embed_images
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.path_patterns import path_pattern
-from analogen.relsim.gallery.store import Gallery, Loaded, Vectors
+from analogen.relsim.gallery.store import Gallery, LoadedGallery, Vectors
 
-# How many times more rows than asked for are looked at again where looks count too.
-AGAIN = 20
-UNLIKE = 0.5
+# How many times more rows than requested are ranked again where attributes count too.
+RERANK_FACTOR = 20
+ATTRIBUTE_PENALTY = 0.5
 
 
 @dataclass(frozen=True)
 class Query:
-    """relation: (384,) unit vector; looks: (references, dim) whose nearest counts, or None.
+    """A search. relation: (384,) unit vector; attributes: (references, dim), of which the nearest counts, or None.
 
-    unlike: how much of the likeness of looks is taken off the likeness of logic; 0 leaves looks out.
-    alike: share of the likeness of looks in the score, [0, 1]; what is left is the share of logic.
+    attribute_penalty: how much of the attributes' cosine is subtracted from the relation's; 0 ignores attributes.
+    attribute_weight: weight of the attributes' cosine in the score, [0, 1]; the relation has the rest.
     """
 
     relation: Vectors
-    looks: Vectors | None = None
-    unlike: float = 0.0
-    alike: float = 0.0
+    attributes: Vectors | None = None
+    attribute_penalty: float = 0.0
+    attribute_weight: float = 0.0
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What rows must be like. path: a pattern such as "*/2024/*.jpg"; aspect: landscape, portrait or square."""
+    """Conditions on rows. path: a pattern such as "*/2024/*.jpg"; aspect: landscape, portrait or square."""
 
     path: str | None = None
     min_width: int = 0
@@ -48,7 +48,7 @@ class Filters:
     newer_than_days: float | None = None
 
     def sql(self) -> str | None:
-        """The same as a condition for the table."""
+        """The conditions in SQL for the table, or None."""
         parts = []
         if self.min_width:
             parts.append(f"width >= {int(self.min_width)}")
@@ -68,7 +68,7 @@ class Filters:
         return " AND ".join(parts) or None
 
     def mask(self, rows: dict[str, NDArray[Any]]) -> NDArray[np.bool_] | None:
-        """(n,) of the rows that may be found, None for all."""
+        """(n,), the rows that fulfil the conditions; None for all rows."""
         if self == Filters():
             return None
         width, height = rows["width"].astype(np.int64), rows["height"].astype(np.int64)
@@ -88,8 +88,8 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One row that was found. score: what the order follows; relation, attribute: cosines, the latter if asked."""
+class SearchResult:
+    """A result. score: results are sorted by it; relation, attribute: cosines, the latter if it counts."""
 
     path: str
     score: float
@@ -106,25 +106,26 @@ def make_query(
     negative_words: Sequence[str] = (),
     weight: float = 0.5,
     unlike_looks: bool = False,
-    alike: float = 0.0,
+    attribute_weight: float = 0.0,
 ) -> Query:
-    """What to look for: pictures, words or both, away from others.
+    """Builds a query from pictures, words or both. Half of the mean of the negatives is subtracted.
 
-    weight: of the pictures where there are words too, [0, 1]. Half of the mean of the negatives is taken off.
-    alike: share of the pictures' looks in the score, [0, 1]. Raises ValueError if nothing is asked for.
+    weight: of the pictures if there are words too, [0, 1]; unlike_looks: whether results should look different from
+    the pictures; attribute_weight: weight of the pictures' looks in the score, [0, 1].
+    Raises ValueError if there are neither pictures nor words.
     """
     if not references and not words:
         raise ValueError("nothing says what to look for: give --reference, --relation or both")
     if unlike_looks and not references:
         raise ValueError("--unlike-looks needs the looks of a picture: give --reference")
-    if alike and not references:
+    if attribute_weight and not references:
         raise ValueError("words alone have no looks: give a picture as well, or ask for the same logic only")
     parts: list[Vectors] = []
-    looks = None
+    attributes = None
     if references:
-        seen = see(encoder, references)
-        looks = np.stack([one.attributes for one in seen])
-        parts.append((weight if words else 1.0) * _unit(np.mean([one.relation for one in seen], axis=0)))
+        embedded = embed_images(encoder, references)
+        attributes = np.stack([one.attributes for one in embedded])
+        parts.append((weight if words else 1.0) * _unit(np.mean([one.relation for one in embedded], axis=0)))
     if words:
         parts.append((1 - weight if references else 1.0) * _unit(encoder.embed_text(words).mean(axis=0)))
     away: list[Vectors] = []
@@ -135,19 +136,18 @@ def make_query(
     wanted = np.sum(parts, axis=0)
     if away:
         wanted = wanted - 0.5 * _unit(np.concatenate(away).mean(axis=0))
-    return Query(_unit(wanted), looks, UNLIKE if unlike_looks else 0.0, alike)
+    return Query(_unit(wanted), attributes, ATTRIBUTE_PENALTY if unlike_looks else 0.0, attribute_weight)
 
 
 class Searcher:
-    """A gallery held in memory for many searches, all of them exact: every row is compared in full precision, which
-    for a million of them is one pass through the memory that they fill."""
+    """A gallery in memory for many exact searches. Each search compares every row in full precision, in one pass over
+    the memory."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: LoadedGallery) -> None:
         self.loaded = loaded
 
-    def search(self, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[Found]:
-        """The best rows, best first; at most `top_k`. With `unlike` the order is of relation less looks, with `alike`
-        of their weighed sum."""
+    def search(self, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[SearchResult]:
+        """Returns at most `top_k` rows, best first. See `Query` for the score."""
         count = len(self.loaded)
         if count == 0 or top_k < 1:
             return []
@@ -156,21 +156,25 @@ class Searcher:
         mask = filters.mask(self.loaded.rows) if filters else None
         if mask is not None:
             scores.masked_fill_(~torch.from_numpy(mask), -2.0)
-        # Where looks count too, many of the nearest have to be looked at.
-        wide = max(AGAIN * top_k, 2000) if query.unlike else top_k
-        if query.alike:  # the rows nearest in looks may be anywhere
+        # Where attributes count too, more of the nearest rows are ranked again.
+        wide = max(RERANK_FACTOR * top_k, 2000) if query.attribute_penalty else top_k
+        if query.attribute_weight:  # the rows nearest in attributes may be anywhere
             wide = count
         nearest = scores.topk(min(count, wide)).indices
         nearest = nearest[scores[nearest] > -1.5]
         exact, rows = scores[nearest].numpy(), nearest.numpy()
-        attributes = None if query.looks is None else (self.loaded.attributes[rows] @ query.looks.T).max(axis=1)
+        attributes = (
+            None if query.attributes is None else (self.loaded.attributes[rows] @ query.attributes.T).max(axis=1)
+        )
         total = exact
         if attributes is not None:
-            total = (1 - query.alike) * exact + (query.alike - query.unlike) * attributes
+            total = (1 - query.attribute_weight) * exact + (
+                query.attribute_weight - query.attribute_penalty
+            ) * attributes
         order = np.argsort(-total, kind="stable")[:top_k]
         paths, ids = self.loaded.rows["path"], self.loaded.row_ids
         return [
-            Found(
+            SearchResult(
                 str(paths[rows[i]]), float(total[i]), float(exact[i]),
                 None if attributes is None else float(attributes[i]), int(ids[rows[i]]),
             )
@@ -178,9 +182,9 @@ class Searcher:
         ]  # fmt: skip
 
 
-def search(gallery: Gallery, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[Found]:
-    """One search of a gallery, by its index if it has one."""
-    if gallery.about.index is None or query.alike:  # the index knows relations only
+def search(gallery: Gallery, query: Query, top_k: int = 10, filters: Filters | None = None) -> list[SearchResult]:
+    """Searches a gallery once, with its index if it has one."""
+    if gallery.about.index is None or query.attribute_weight:  # the index holds relations only
         return Searcher(gallery.load()).search(query, top_k, filters)
     from analogen.relsim.gallery.ann import search_index
 

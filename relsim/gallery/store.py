@@ -1,12 +1,12 @@
-"""The table that a gallery is: one row per picture, in a folder or at an object store's address.
+"""A gallery as a LanceDB table with one row per picture, in a folder or in an object store.
 
     path        as it was given to `add`, absolute; the key
     relation    (384,) and attributes (looks), unit vectors by the gallery's encoder
     sha256, length (bytes), mtime_ns, width, height, added
     thumbnail   JPEG of at most THUMBNAIL_PX
 
-A second table, `about`, says what the vectors mean. Every `put` is one commit: a kill loses at most the rows of the
-batch at hand, and readers never see half of it.
+A second table, `about`, describes the vectors. Every `upsert` is one commit: if the process is killed, at most the
+rows of the current batch are lost, and readers never see half of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-# Its engine reads this as it is imported, and would tell on stderr of every table that it makes.
+# LanceDB reads this when it is imported; without it, it reports every new table on stderr.
 os.environ.setdefault("LANCEDB_LOG", "error")
 try:
     import lancedb
@@ -34,13 +34,13 @@ except ImportError as error:
 FORMAT = 1
 THUMBNAIL_PX = 192
 Vectors = NDArray[np.float32]
-LIGHT = ("path", "sha256", "length", "mtime_ns", "width", "height", "added")
+METADATA_COLUMNS = ("path", "sha256", "length", "mtime_ns", "width", "height", "added")
 
 
 @dataclass(frozen=True)
-class About:
-    """What a gallery's vectors mean. encoder: name, folder or hub id; weights: a mark of what it was then;
-    index: how the index is to be asked, None without one."""
+class GalleryInfo:
+    """How a gallery's vectors were made. encoder: name, folder or hub id; weights: a digest of its weights;
+    index: the search settings of the index, None without an index."""
 
     encoder: str
     relation_dim: int
@@ -51,7 +51,7 @@ class About:
 
 
 class Entry(NamedTuple):
-    """One picture to put. mtime_ns: of the file; thumbnail: JPEG."""
+    """A row to insert. mtime_ns: of the file; thumbnail: JPEG."""
 
     path: str
     sha256: str
@@ -65,8 +65,8 @@ class Entry(NamedTuple):
     thumbnail: bytes
 
 
-class Known(NamedTuple):
-    """What tells whether a file has changed since it was put."""
+class FileState(NamedTuple):
+    """Tells whether a file has changed since its row was written."""
 
     sha256: str
     length: int
@@ -74,8 +74,9 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """All that an exact search looks at. relation: (n, 384); attributes: (n, looks); rows: n of LIGHT, as columns."""
+class LoadedGallery:
+    """The columns that exact search needs, in memory. relation: (n, 384); attributes: (n, dim); rows: n values of each
+    of METADATA_COLUMNS."""
 
     relation: Vectors
     attributes: Vectors
@@ -89,15 +90,15 @@ class Loaded:
 class Gallery:
     """An open gallery. `open` and `create` raise FileNotFoundError or ValueError with one line."""
 
-    def __init__(self, uri: str, database: Any, about: About) -> None:
+    def __init__(self, uri: str, database: Any, about: GalleryInfo) -> None:
         self.uri, self.about, self._database = uri, about, database
         self.table = database.open_table("pictures")
 
     @classmethod
     def open(cls, uri: str | Path) -> Gallery:
-        """A gallery that exists."""
+        """Opens an existing gallery."""
         uri = str(uri)
-        with _reached(uri):
+        with _store_errors(uri):
             database = _connect(uri)
             found = [] if database is None else _tables(database)
         if database is None or "about" not in found:
@@ -107,11 +108,11 @@ class Gallery:
             raise ValueError(
                 f"{uri}: is a gallery of format {values['format']}, this version reads up to {FORMAT}: update analogen"
             )
-        return cls(uri, database, About(**values))
+        return cls(uri, database, GalleryInfo(**values))
 
     @classmethod
-    def create(cls, uri: str | Path, about: About) -> Gallery:
-        """A new, empty gallery; a folder that holds other things is refused."""
+    def create(cls, uri: str | Path, about: GalleryInfo) -> Gallery:
+        """Creates an empty gallery. Raises ValueError for a folder that holds other things."""
         uri = str(uri)
         if is_local(uri):
             folder = Path(uri)
@@ -121,16 +122,16 @@ class Gallery:
             if any(not name.endswith(".lance") for name in kept):
                 raise ValueError(f"{uri}: is a folder with other things in it: name a new folder for the gallery")
             folder.mkdir(parents=True, exist_ok=True)
-        with _reached(uri):
+        with _store_errors(uri):
             database = lancedb.connect(uri)
             database.create_table("pictures", schema=_schema(about), mode="overwrite")
-            # What the vectors mean comes last: without it there is no gallery.
+            # This table comes last: a gallery exists once it is there.
             database.create_table("about", data=[{"about": json.dumps(asdict(about))}], mode="overwrite")
         return cls(uri, database, about)
 
     @classmethod
-    def open_or_create(cls, uri: str | Path, about: About) -> Gallery:
-        """A gallery of this encoder, made if there is none. Raises ValueError if its vectors are another encoder's."""
+    def open_or_create(cls, uri: str | Path, about: GalleryInfo) -> Gallery:
+        """Opens a gallery of this encoder, or creates it. Raises ValueError if its vectors are another encoder's."""
         try:
             gallery = cls.open(uri)
         except FileNotFoundError:
@@ -139,7 +140,7 @@ class Gallery:
         return gallery
 
     def require_encoder(self, name: str, weights: str) -> None:
-        """Raises ValueError unless the vectors of such an encoder can be compared with the gallery's."""
+        """Raises ValueError unless vectors of this encoder can be compared with the gallery's."""
         if name != self.about.encoder:
             raise ValueError(
                 f"{self.uri}: is a gallery of the encoder {self.about.encoder!r}, and vectors of {name!r} cannot be "
@@ -154,18 +155,18 @@ class Gallery:
     def __len__(self) -> int:
         return int(self.table.count_rows())
 
-    def known(self) -> dict[str, Known]:
-        """What is there, by path."""
+    def known(self) -> dict[str, FileState]:
+        """The state of every file when its row was written, by path."""
         columns = self._columns("path", "sha256", "length", "mtime_ns")
         paths, *rest = (columns[name].to_pylist() for name in ("path", "sha256", "length", "mtime_ns"))
-        return {path: Known(*values) for path, *values in zip(paths, *rest, strict=True)}
+        return {path: FileState(*values) for path, *values in zip(paths, *rest, strict=True)}
 
-    def put(self, entries: Sequence[Entry]) -> None:
-        """Add rows, or replace those of the same paths, in one commit."""
+    def upsert(self, entries: Sequence[Entry]) -> None:
+        """Adds rows, or replaces those of the same paths, in one commit."""
         if not entries:
             return
         about = self.about
-        columns: list[Any] = [[getattr(e, name) for e in entries] for name in LIGHT]
+        columns: list[Any] = [[getattr(e, name) for e in entries] for name in METADATA_COLUMNS]
         for name, dim in (("relation", about.relation_dim), ("attributes", about.looks_dim)):
             flat = np.stack([getattr(e, name) for e in entries]).astype(np.float32).reshape(-1)
             columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat), dim))
@@ -175,30 +176,30 @@ class Gallery:
         merge.execute(data)
 
     def touch(self, times: dict[str, int]) -> None:
-        """New times of files whose bytes are as they were."""
+        """Updates the times of files whose bytes have not changed."""
         for path, mtime_ns in times.items():
             self.table.update(where=f"path = {_quoted(path)}", values={"mtime_ns": mtime_ns})
 
     def remove(self, paths: Sequence[str]) -> int:
-        """Take rows out; how many were there."""
+        """Removes the rows of these paths; returns how many there were."""
         before = len(self)
         for start in range(0, len(paths), 500):
             names = ", ".join(_quoted(path) for path in paths[start : start + 500])
             self.table.delete(f"path IN ({names})")
         return before - len(self)
 
-    def load(self) -> Loaded:
-        """All vectors in memory: 1 GiB for 350,000 pictures by mini."""
-        found = self.table.search().select([*LIGHT, "relation", "attributes"]).with_row_id(True).to_arrow()
+    def load(self) -> LoadedGallery:
+        """Loads all vectors into memory: 1 GiB for 350,000 pictures by mini."""
+        found = self.table.search().select([*METADATA_COLUMNS, "relation", "attributes"]).with_row_id(True).to_arrow()
         vectors = [
             np.array(found[name].combine_chunks().flatten()).reshape(-1, dim)  # a copy: torch wants to own its memory
             for name, dim in (("relation", self.about.relation_dim), ("attributes", self.about.looks_dim))
         ]
-        rows = {name: found[name].to_numpy() for name in LIGHT}
-        return Loaded(vectors[0], vectors[1], rows, found["_rowid"].to_numpy())
+        rows = {name: found[name].to_numpy() for name in METADATA_COLUMNS}
+        return LoadedGallery(vectors[0], vectors[1], rows, found["_rowid"].to_numpy())
 
     def thumbnails(self, row_ids: Sequence[int]) -> list[bytes]:
-        """JPEGs of some rows, in their order."""
+        """The JPEG thumbnails of these rows, in the given order."""
         if not len(row_ids):
             return []
         wanted = [int(i) for i in row_ids]
@@ -207,17 +208,17 @@ class Gallery:
         by_id = dict(zip(found["_rowid"].to_pylist(), found["thumbnail"].to_pylist(), strict=True))
         return [by_id[i] for i in wanted]
 
-    def remember_index(self, index: dict[str, Any]) -> None:
-        """Write down how the index is to be asked."""
-        self.about = About(**{**asdict(self.about), "index": index})
+    def save_index_settings(self, index: dict[str, Any]) -> None:
+        """Saves the search settings of the index."""
+        self.about = GalleryInfo(**{**asdict(self.about), "index": index})
         self._database.create_table("about", data=[{"about": json.dumps(asdict(self.about))}], mode="overwrite")
 
-    def tidy(self) -> None:
-        """Merge the small pieces that many commits leave."""
+    def compact(self) -> None:
+        """Merges the small fragments that many commits leave."""
         try:
             self.table.optimize()
         except RuntimeError as error:
-            # Of two processes that tidy at an object store's address one comes too late: it is tidied all the same.
+            # Of two processes that compact a table in an object store, one fails; the table is compacted all the same.
             if "conflict" not in str(error):
                 raise
 
@@ -225,8 +226,8 @@ class Gallery:
         return self.table.search().select(list(names)).to_arrow()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Held by the one process that writes. At an object store's address LanceDB itself settles who was first.
+    def write_lock(self) -> Iterator[None]:
+        """Held by the one process that writes. In an object store, LanceDB itself orders the writes.
 
         Raises ValueError at once if another process is writing.
         """
@@ -249,8 +250,8 @@ def is_local(uri: str) -> bool:
 
 
 @contextmanager
-def _reached(uri: str) -> Iterator[None]:
-    """Turns the long reports of an object store that cannot be used into ValueError with one short line."""
+def _store_errors(uri: str) -> Iterator[None]:
+    """Turns the long errors of an object store into a ValueError with one short line."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
@@ -261,7 +262,7 @@ def _reached(uri: str) -> Iterator[None]:
         raise ValueError(f"{uri}: {next(known, said[:200])}") from error
 
 
-# Words of an object store's errors, and what they mean to its user.
+# Words in an object store's errors, and the message for the user.
 STORE_ERRORS = (
     (("NoSuchBucket",), "there is no such bucket: make it first, or check the name"),
     (
@@ -277,7 +278,7 @@ STORE_ERRORS = (
 
 
 def _connect(uri: str) -> Any:
-    """The database, or None where there is no folder: lancedb would make one."""
+    """The database, or None if there is no folder, because lancedb would create it."""
     return None if is_local(uri) and not Path(uri).is_dir() else lancedb.connect(uri)
 
 
@@ -289,7 +290,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _schema(about: About) -> Any:
+def _schema(about: GalleryInfo) -> Any:
     return pa.schema(
         [
             ("path", pa.string()), ("sha256", pa.string()), ("length", pa.int64()), ("mtime_ns", pa.int64()),

@@ -1,7 +1,7 @@
-"""The same drawing by another hand: line art, paint, print, a photograph of it. For training pictures alone.
+"""Style augmentation of drawings: line art, paint, print, photograph, perspective, JPEG. For training pictures only.
 
-The world's renderer draws in one manner; people's pictures come in many. Each manner keeps where things are and
-changes how they look.
+The world's renderer draws in one manner, but people's pictures come in many. Every augmentation keeps the places of
+things and changes how they look.
 """
 
 from __future__ import annotations
@@ -18,41 +18,43 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Scene
 
 Pixels = NDArray[np.uint8]  # (h, w, 3)
-# Relations that colours, tones or the manner of drawing tell: only a photograph may be taken of these.
-TOLD_BY_LOOKS = {
+# Relations that are shown by colours, tones or the manner of drawing: they get no style but `photo_effect`.
+APPEARANCE_RELATIONS = {
     "ripening", "fading_away", "day_and_night", "camouflage", "patterned_silhouette", "pixelated", "half_drawn",
     "layers", "eclipse", "frozen", "kintsugi", "before_after", "water_reflection", "false_shadow", "in_a_bubble",
     "odd_one_out", "checkerboard", "chimera",
 }  # fmt: skip
-OTHER_HANDS = 0.5  # share of the pictures that are redrawn
+RESTYLED_SHARE = 0.5  # share of the pictures that `restyle` changes
 PICTURE_PX = 160
-PASSED_ON = 0.4  # share of references that are given to `by_another_hand`
+RESTYLED_REFERENCES = 0.4  # share of references that `render_reference` gives to `restyle`
 
 
-def reference_of(scene: Scene, relation: str, rng: Generator) -> Pixels:
-    """The scene as people's references come, (PICTURE_PX, PICTURE_PX, 3): in the world's manner or another."""
+def render_reference(scene: Scene, relation: str, rng: Generator) -> Pixels:
+    """Renders a scene as a reference, (PICTURE_PX, PICTURE_PX, 3), in the world's style or sometimes in another."""
     pixels = render(scene, PICTURE_PX)
-    return by_another_hand(pixels, relation, rng) if rng.random() < PASSED_ON else pixels
+    return restyle(pixels, relation, rng) if rng.random() < RESTYLED_REFERENCES else pixels
 
 
-def by_another_hand(pixels: Pixels, relation: str, rng: Generator) -> Pixels:
-    """The picture in a random manner, half of the time as it is. The draws depend on `rng` alone, so that two
-    pictures with equal generators come out in one manner."""
-    if rng.random() >= OTHER_HANDS:
+def restyle(pixels: Pixels, relation: str, rng: Generator) -> Pixels:
+    """Applies a random style to RESTYLED_SHARE of the pictures and returns the others unchanged.
+
+    The random draws depend on `rng` alone, so two pictures with equal generators get the same style.
+    """
+    if rng.random() >= RESTYLED_SHARE:
         return pixels
     image = Image.fromarray(pixels)
-    manner = MANNERS[int(rng.choice(len(MANNERS), p=SHARES))]
-    if relation not in TOLD_BY_LOOKS or manner is photographed:
+    manner = MANNERS[int(rng.choice(len(MANNERS), p=MANNER_SHARES))]
+    if relation not in APPEARANCE_RELATIONS or manner is photo_effect:
         image = manner(image, rng)
     if rng.random() < 0.35:
-        image = tilted(image, rng)
+        image = perspective(image, rng)
     if rng.random() < 0.35:
-        image = compressed(image, rng)
+        image = jpeg(image, rng)
     return np.asarray(image)
 
 
-def lined(image: Image.Image, rng: Generator) -> Image.Image:
-    """Dark lines on paper, or light ones on a dark ground: a difference of Gaussians over an edge, softly cut."""
+def line_art(image: Image.Image, rng: Generator) -> Image.Image:
+    """Dark lines on paper, or light lines on a dark ground, from a difference of Gaussians with a soft threshold."""
     spread = float(rng.uniform(0.4, 1.0)) * image.width / 128
     channels = np.asarray(image, np.float32)
     fine = np.asarray(image.filter(ImageFilter.GaussianBlur(spread)), np.float32)
@@ -65,8 +67,8 @@ def lined(image: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray((paper * (1 - ink) + pen * ink).astype(np.uint8))
 
 
-def toned(image: Image.Image, rng: Generator) -> Image.Image:
-    """One ink: grey, sepia, blueprint, over tones that may be turned about."""
+def monochrome(image: Image.Image, rng: Generator) -> Image.Image:
+    """One ink, such as grey, sepia or blueprint; tones are sometimes inverted."""
     grey = ImageOps.autocontrast(image.convert("L"), cutoff=1)
     if rng.random() < 0.2:
         grey = ImageOps.invert(grey)
@@ -75,21 +77,21 @@ def toned(image: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray((dark + share * (light - dark)).astype(np.uint8))
 
 
-def painted(image: Image.Image, rng: Generator) -> Image.Image:
-    """Flat patches as of a brush, on a canvas with grain."""
+def paint_strokes(image: Image.Image, rng: Generator) -> Image.Image:
+    """Flat patches like brush strokes, with canvas grain."""
     size = 2 * int(rng.integers(1, 3)) + 1
     patches = image.filter(ImageFilter.MedianFilter(size)).filter(ImageFilter.ModeFilter(size))
     grain = rng.normal(0, rng.uniform(2, 10), (image.height, image.width, 1))
     return Image.fromarray(np.clip(np.asarray(patches, np.float32) + grain, 0, 255).astype(np.uint8))
 
 
-def printed(image: Image.Image, rng: Generator) -> Image.Image:
-    """A few flat tones, as of a print."""
+def posterize(image: Image.Image, rng: Generator) -> Image.Image:
+    """A few flat tones, like a print."""
     return ImageOps.posterize(image, int(rng.integers(2, 4)))
 
 
-def photographed(image: Image.Image, rng: Generator) -> Image.Image:
-    """Light from one side, darker corners, a cloudy surface, a lens that is not quite sharp, and noise."""
+def photo_effect(image: Image.Image, rng: Generator) -> Image.Image:
+    """Light from one side, darker corners, uneven brightness, slight blur, a tint and noise."""
     height, width = image.height, image.width
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     angle = rng.uniform(0, 2 * np.pi)
@@ -104,8 +106,8 @@ def photographed(image: Image.Image, rng: Generator) -> Image.Image:
     return Image.fromarray(np.clip(blurred * light[..., None] * tint + noise, 0, 255).astype(np.uint8))
 
 
-def tilted(image: Image.Image, rng: Generator) -> Image.Image:
-    """Seen from aslant: a perspective that moves each corner by at most 9 % of the side."""
+def perspective(image: Image.Image, rng: Generator) -> Image.Image:
+    """A perspective transform that moves each corner by at most 9 % of the side."""
     width, height = image.size
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], float)
     moved = corners + rng.uniform(-0.09, 0.09, (4, 2)) * (width, height)
@@ -119,13 +121,19 @@ def tilted(image: Image.Image, rng: Generator) -> Image.Image:
     )
 
 
-def compressed(image: Image.Image, rng: Generator) -> Image.Image:
-    """Through JPEG at a quality of 12 to 60."""
+def jpeg(image: Image.Image, rng: Generator) -> Image.Image:
+    """JPEG compression at a quality of 12 to 60."""
     with io.BytesIO() as file:
         image.save(file, "JPEG", quality=int(rng.integers(12, 60)))
         with Image.open(file) as found:
             return found.convert("RGB")
 
 
-MANNERS: tuple[Callable[[Image.Image, Generator], Image.Image], ...] = (lined, toned, painted, printed, photographed)
-SHARES = (0.3, 0.15, 0.15, 0.08, 0.32)
+MANNERS: tuple[Callable[[Image.Image, Generator], Image.Image], ...] = (
+    line_art,
+    monochrome,
+    paint_strokes,
+    posterize,
+    photo_effect,
+)
+MANNER_SHARES = (0.3, 0.15, 0.15, 0.08, 0.32)

@@ -1,4 +1,4 @@
-"""What an encoder knows: the catalogue's captions in its space, and how sure their likeness to a picture makes it."""
+"""Calibrates the confidence of an encoder, and embeds the catalogue's captions for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.mini.encoder import Bank, MiniEncoder
+from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
 from analogen.relsim.world.relations import RELATIONS
@@ -18,11 +18,11 @@ PICTURE_PX = 160
 TEMPERATURES = np.geomspace(0.005, 0.5, 60)
 
 
-def calibrate(folder: Path, per_relation: int = 12, seed: int = 5) -> Bank:
-    """Write captions.json and captions.safetensors beside the encoder in `folder`; returns what was written.
+def calibrate(folder: Path, per_relation: int = 12, seed: int = 5) -> CaptionBank:
+    """Writes captions.json and captions.safetensors beside the encoder in `folder`; returns what was written.
 
-    The temperature is the one under which hard drawings of the trained relations, `per_relation` of each with
-    subjects that training never saw, are likeliest to be named right (arXiv:1706.04599).
+    The temperature maximises the likelihood of the right captions for hard references of the trained relations, with
+    `per_relation` of each and held-out subjects (temperature scaling, arXiv:1706.04599).
     """
     encoder = MiniEncoder(folder)
     rng = np.random.default_rng([seed, 60])
@@ -37,13 +37,13 @@ def calibrate(folder: Path, per_relation: int = 12, seed: int = 5) -> Bank:
         logits.append(found @ vectors.T)
         right.append(np.tile(owners == relation.id, (per_relation, 1)))
     temperature = best_temperature(np.concatenate(logits), np.concatenate(right))
-    bank = Bank([caption for caption, _ in captions], owners.tolist(), vectors, temperature)
+    bank = CaptionBank([caption for caption, _ in captions], owners.tolist(), vectors, temperature)
     bank.save(folder)
     return bank
 
 
 def best_temperature(cosines: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
-    """Of TEMPERATURES the one with the least mean -log probability of the right captions together.
+    """The one of TEMPERATURES with the smallest mean -log of the summed probability of the right captions.
 
     cosines, right: (pictures, captions), at least one caption of each row right.
     """

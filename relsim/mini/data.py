@@ -1,4 +1,4 @@
-"""Training pictures: pools drawn in advance as uint8 arrays, and their augmentation in batches."""
+"""Training pictures of the encoder: pools that are drawn in advance, and the augmentation of batches."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analogen.relsim.mini.augmentation import by_another_hand
+from analogen.relsim.mini.augmentation import restyle
 from analogen.relsim.mini.confusions import PairOdds
-from analogen.relsim.world.dataset import Selection, draw_sample, trap_of
+from analogen.relsim.world.dataset import Selection, draw_sample, hard_negative_of
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
 POOL_SIZE_PX = 128  # unless a training asks for another
 SHARD = 2048
-COMPOSED = 0.25  # share of pairs that are well composed in a pool by other hands: people's pictures fill their frame
+COMPOSED_SHARE = 0.25  # share of well-composed pairs in a restyled pool: people's pictures fill their frame
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Columns of a pool, all (n,) int32: indices into the pool's lists of relations, captions and subjects."""
+    """Labels of a pool, all (n,) int32: indices into the pool's lists of relations, captions and subjects."""
 
     relation: NDArray[np.int32]
     caption: NDArray[np.int32]
@@ -37,9 +37,9 @@ class Labels:
 
 
 class Pool:
-    """Pictures on disk, of one folder or several of the same relations, captions, subjects and size.
+    """Pictures on disk, in one folder or several of the same relations, captions, subjects and size.
 
-    Rows 2k and 2k + 1 are a pair: the same looks under two relations (an attribute trap).
+    Rows 2k and 2k + 1 are a pair: the same looks under two relations, so each is a hard negative of the other.
     """
 
     def __init__(self, *folders: Path) -> None:
@@ -66,7 +66,7 @@ class Pool:
 
 
 class PicturePool:
-    """Pictures on disk with one label each, in shards of SHARD."""
+    """Pictures on disk with one label each, in shards of SHARD pictures."""
 
     def __init__(self, folder: Path) -> None:
         paths = sorted(folder.glob("shard-?????.npy"))
@@ -77,7 +77,7 @@ class PicturePool:
     def draw(
         cls, folder: Path, shards: int, shard: Callable[[int], tuple[NDArray[np.uint8], NDArray[np.int32]]]
     ) -> PicturePool:
-        """Write what is missing of `shards` files, each from `shard` by its number."""
+        """Writes the missing ones of `shards` files; shard(number) draws the pictures and labels of one."""
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(shards):
             path = folder / f"shard-{number:05d}.npy"
@@ -115,14 +115,12 @@ def draw_pool(
     redrawn: bool = False,
     odds: PairOdds | None = None,
 ) -> None:
-    """Draw shards of SHARD pictures of side x side pixels; a shard depends on (seed, its number) alone, existing ones
-    are kept.
+    """Draws shards of SHARD pictures of side x side pixels. A shard depends on the seed and its number
+    alone; existing shards are kept.
 
-    Raises ValueError if the folder holds another pool.
-
-    finished: well-composed pictures, as the composer's are to be, instead of hard references; redrawn: half of the
-    pairs by another hand, see `augmentation`, and COMPOSED of them well composed; odds: of the pairs' relations, which
-    are else as likely as each other.
+    finished: well-composed pictures, as the composer's results, instead of hard references; redrawn: half of the pairs
+    in another style, see `augmentation.restyle`, and COMPOSED_SHARE of them well composed; odds: probabilities of the
+    pairs' relations, by default uniform. Raises ValueError if the folder holds another pool.
     """
     folder.mkdir(parents=True, exist_ok=True)
     captions = [caption for name in relations for caption in RELATIONS[name].captions]
@@ -166,14 +164,14 @@ def _draw_shard(
     columns: dict[str, list[int]] = {"relation": [], "caption": [], "subject": []}
     for row in range(0, SHARD, 2):
         first, second = _pair_of(len(relations), odds, rng)
-        hard = not finished and not (redrawn and rng.random() < COMPOSED)
+        hard = not finished and not (redrawn and rng.random() < COMPOSED_SHARE)
         sample = draw_sample(RELATIONS[relations[first]], selection, rng, hard=hard)
-        trap = trap_of(sample, RELATIONS[relations[second]], rng)
-        manner = int(rng.integers(2**32)) if redrawn else 0  # one for both, or looks would tell them apart
-        for offset, (drawn, index) in enumerate(((sample, first), (trap, second))):
+        negative = hard_negative_of(sample, RELATIONS[relations[second]], rng)
+        manner = int(rng.integers(2**32)) if redrawn else 0  # the same for both, so that style does not tell them apart
+        for offset, (drawn, index) in enumerate(((sample, first), (negative, second))):
             pixels = render(drawn.scene, side)
             if redrawn:
-                pixels = by_another_hand(pixels, drawn.relation, np.random.default_rng(manner))
+                pixels = restyle(pixels, drawn.relation, np.random.default_rng(manner))
             images[row + offset] = pixels
             columns["relation"].append(index)
             columns["caption"].append(captions.index(drawn.caption))
@@ -186,7 +184,7 @@ def _draw_shard(
 
 
 def _pair_of(count: int, odds: PairOdds | None, rng: np.random.Generator) -> tuple[int, int]:
-    """Two different relations of `count`."""
+    """Draws two different relations of `count`."""
     if odds is None:
         first, second = rng.choice(count, 2, replace=False)
     else:
@@ -196,7 +194,7 @@ def _pair_of(count: int, odds: PairOdds | None, rng: np.random.Generator) -> tup
 
 
 def batch_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Rows of the batch of this step: whole pairs, every pair once an epoch, in an order known from the seed."""
+    """Rows of the batch of this step: whole pairs, each once per epoch, in an order that depends on the seed alone."""
     pairs, per_batch = total // 2, batch_size // 2
     steps_per_epoch = max(1, pairs // per_batch)
     epoch, index = divmod(step, steps_per_epoch)
@@ -208,10 +206,10 @@ def batch_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.
 def augment(
     images: Tensor, size: int, mirror: Tensor, generator: torch.Generator, colour: float | Tensor = 1.0
 ) -> Tensor:
-    """Random views of a batch: moved, scaled, turned, sheared; colours turned; blurred, noisy, grey.
+    """Augments a batch: shift, scale, rotation, shear; changed colours; blur, noise, grey.
 
-    images: (B, 3, h, w) uint8; mirror: (B,) bool, rows that may be mirrored; colour: how much colours change, in
-    [0, 1], one for all or (B,). Returns (B, 3, size, size) in [0, 1].
+    images: (B, 3, h, w) uint8; mirror: (B,) bool, rows that may be mirrored; colour: strength of the changes
+    of colour, in [0, 1], one for all or (B,). Returns (B, 3, size, size) in [0, 1].
     """
     batch = len(images)
     strength = torch.as_tensor(colour).expand(batch)
@@ -258,8 +256,8 @@ def augment(
     return (x + noise * torch.randn(x.shape, generator=generator)).clamp_(0, 1)
 
 
-def looks_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:
-    """What the attributes head learns: colours of the picture and what it shows, each half of the unit vector.
+def attributes_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:
+    """The target of the attributes head: the picture's colours and its subject, each half of the unit vector.
 
     images: (B, 3, h, w) uint8; subject: (B, 384) unit text embeddings; projection: (384, 48).
     Returns (B, 112): a 4 x 4 x 4 colour histogram (square roots, so that its norm is 1), then the projection.
@@ -271,6 +269,6 @@ def looks_target(images: Tensor, subject: Tensor, projection: Tensor) -> Tensor:
     return torch.cat([histogram, shown], -1) / 2**0.5
 
 
-def looks_projection() -> Tensor:
-    """The fixed random projection of subjects in the looks, (384, 48)."""
+def attributes_projection() -> Tensor:
+    """The fixed random projection of subjects in the attributes, (384, 48)."""
     return torch.randn(384, 48, generator=torch.Generator().manual_seed(384)) / 48**0.5

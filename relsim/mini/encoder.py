@@ -1,4 +1,4 @@
-"""The encoder relsim-mini: pictures to relations, in the anonymous-caption space of the text tower."""
+"""The encoder relsim-mini: embeds pictures as relations, in the text tower's space of anonymous captions."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class CaptionMatch(NamedTuple):
     score: float
 
 
-class Looked(NamedTuple):
-    """The four embeddings of the same pictures from one pass. known: (n,), the probability in [0, 1] that a
-    picture has a logic of the kind that training knew, whichever it is; patches: (n, P, dim), what the trunk says of
-    each patch, where count, places and directions live, or (n, 0, dim) where nobody asked for them."""
+class EncoderOutput(NamedTuple):
+    """All outputs for n pictures, from one pass. known: (n,), the probability in [0, 1] that a picture shows any
+    relation of the kind that the encoder was trained on; patches: (n, P, dim), the trunk's features of each patch,
+    which hold counts, places and directions, or (n, 0, dim) if they were not requested."""
 
     relation: Vectors
     subject: Vectors
@@ -43,14 +43,14 @@ class Looked(NamedTuple):
     known: Vectors
     patches: Vectors
 
-    def of(self, rows: Sequence[int]) -> Looked:
-        """What it says of some of the pictures."""
-        return Looked(*(part[list(rows)] for part in self))
+    def select(self, rows: Sequence[int]) -> EncoderOutput:
+        """The outputs for these pictures alone."""
+        return EncoderOutput(*(part[list(rows)] for part in self))
 
 
 class MiniEncoder:
-    """relsim-mini. `folder` holds config.json, model.safetensors and captions.json + captions.safetensors, the
-    catalogue's captions with their embeddings and what calibrates `confidence`."""
+    """relsim-mini, a `RelationalEncoder`. `folder` holds config.json, model.safetensors, captions.json and
+    captions.safetensors: the catalogue's captions with their embeddings, and the temperature of `confidence`."""
 
     name = "mini"
 
@@ -60,8 +60,8 @@ class MiniEncoder:
         self.net = MiniNet.from_pretrained(self.folder).to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def look(self, images: Pictures, batch_size: int = 32, patches: bool = False) -> Looked:
-        """All that the network says, in one pass; files are read by the checked reader. patches: keep those too."""
+    def encode_all(self, images: Pictures, batch_size: int = 32, patches: bool = False) -> EncoderOutput:
+        """Computes all outputs in one pass. images: pictures or paths; patches: whether to return patches too."""
         size = self.net.config.image_size
         rows: list[list[Vectors]] = [[], [], [], [], [], []]
         for start in range(0, len(images), batch_size):
@@ -75,26 +75,28 @@ class MiniEncoder:
         dims = (config.relation_dim, config.subject_dim, config.looks_dim, config.structure_dim)
         tokens = (size // 16) ** 2 if patches else 0
         shapes = (*((0, dim) for dim in dims), (0,), (0, tokens, config.dim))
-        return Looked(*(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True)))
+        return EncoderOutput(
+            *(np.concatenate([np.zeros(s, np.float32), *r]) for r, s in zip(rows, shapes, strict=True))
+        )
 
     @property
-    def least_px(self) -> int:
-        """The longer side that a picture may be shrunk to by its decoder, in pixels: what it costs is under .002 of
-        the cosine to the relation of the whole picture."""
+    def min_px(self) -> int:
+        """The length in pixels to which a decoder may reduce the longer side of a picture. The relation changes by less
+        than .002 in cosine."""
         return 3 * self.net.config.image_size
 
-    def reduced(self, image: Image.Image) -> Image.Image:
-        """The picture as the network sees it: `look` says the same of either, and this one is small."""
+    def preprocess(self, image: Image.Image) -> Image.Image:
+        """The small picture that the network sees. Its outputs are the same as those of the whole picture."""
         return Image.fromarray(_square(as_rgb(image), self.net.config.image_size))
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        return self.look(images, batch_size).relation
+        return self.encode_all(images, batch_size).relation
 
     def embed_subject(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        return self.look(images, batch_size).subject
+        return self.encode_all(images, batch_size).subject
 
     def attributes(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        return self.look(images, batch_size).attributes
+        return self.encode_all(images, batch_size).attributes
 
     def embed_text(self, captions: Sequence[str]) -> Vectors:
         return load_text_tower().embed(captions)
@@ -113,8 +115,8 @@ class MiniEncoder:
     def confidence(self, relation: Vectors, known: float) -> float:
         """The probability that the nearest caption is the picture's logic, [0, 1].
 
-        relation: (384,); known: `Looked.known` of the picture. It is `known` times the share of the nearest relation
-        among all of the catalogue, a softmax whose temperature `calibrate` fitted on pictures of held-out subjects.
+        relation: (384,); known: `EncoderOutput.known` of the picture. The result is `known` times the softmax share of
+        the nearest relation in the catalogue; `calibrate` fits the temperature on pictures of held-out subjects.
         """
         bank = self._bank
         logits = (bank.vectors @ relation) / bank.temperature
@@ -125,12 +127,12 @@ class MiniEncoder:
         return float(known) * max(shares.values()) / sum(shares.values())
 
     @cached_property
-    def _bank(self) -> Bank:
-        return Bank.load(self.folder)
+    def _bank(self) -> CaptionBank:
+        return CaptionBank.load(self.folder)
 
 
-class Bank(NamedTuple):
-    """The catalogue in an encoder's space. vectors: (captions, 384); temperature: of `confidence`."""
+class CaptionBank(NamedTuple):
+    """The captions of the catalogue, embedded. vectors: (captions, 384); temperature: of `confidence`."""
 
     captions: list[str]
     relations: list[str]
@@ -138,7 +140,7 @@ class Bank(NamedTuple):
     temperature: float
 
     @classmethod
-    def load(cls, folder: Path) -> Bank:
+    def load(cls, folder: Path) -> CaptionBank:
         try:
             data: dict[str, Any] = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
             vectors = read_tensors(folder / "captions.safetensors")["vectors"].numpy()
@@ -171,7 +173,7 @@ class Bank(NamedTuple):
 
 
 def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """(size, size, 3): fitted whole, the rest filled with the mean colour of the border."""
+    """(size, size, 3): the whole picture, padded to a square with the mean colour of its border."""
     scale = size / max(image.size)
     small = image.resize(
         (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX

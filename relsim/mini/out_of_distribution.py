@@ -1,4 +1,4 @@
-"""Pictures without a logic that the catalogue knows: what `confidence` is trained and calibrated against."""
+"""Pictures without a relation of the catalogue: negatives for training and calibrating `confidence`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from analogen.relsim.world.scene import Element, Scene
 PROPS = ("rect", "ellipse", "star", "line", "cloud", "building", "triangle", "panel")
 
 
-def aimless_pictures(count: int, selection: Selection, rng: Generator, size: int) -> Iterator[NDArray[np.uint8]]:
-    """Things and props of random kinds, places, sizes and turns on any ground; each (size, size, 3)."""
+def pictures_without_relation(
+    count: int, selection: Selection, rng: Generator, size: int
+) -> Iterator[NDArray[np.uint8]]:
+    """Draws things and props of random kinds, places, sizes and rotations on any ground; each (size, size, 3)."""
     for _ in range(count):
         elements = []
         for _ in range(int(rng.integers(0, 12))):
@@ -42,48 +44,50 @@ def aimless_pictures(count: int, selection: Selection, rng: Generator, size: int
         yield render(scene, size)
 
 
-def draw_strangers(folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX) -> PicturePool:
-    """SHARD aimless pictures of side x side pixels in each of `shards` files; existing ones are kept."""
+def draw_out_of_distribution(
+    folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX
+) -> PicturePool:
+    """Draws `shards` files of SHARD pictures without a relation, side x side pixels; existing files are kept."""
 
     def shard(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         rng = np.random.default_rng([seed, number, 61])
-        drawn = np.stack(list(aimless_pictures(SHARD, selection, rng, side)))
+        drawn = np.stack(list(pictures_without_relation(SHARD, selection, rng, side)))
         return drawn, np.full(SHARD, -1, np.int32)
 
     return PicturePool.draw(folder, shards, shard)
 
 
-def spoil(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """`count` of the pictures with their logic gone: a small part enlarged, two laid over each other, or nothing
-    but the colours in a cloudy texture, whose spectrum falls as photographs' do.
+def destroy_relation(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Makes `count` pictures without a relation from scenes: a small part enlarged, several blended, or only their
+    colours in a 1/f noise texture, whose spectrum is that of photographs.
 
     images: (B, 3, h, w) uint8. Returns (count, 3, h, w) uint8.
     """
     batch, _, height, width = images.shape
     rows = torch.randint(batch, (count,), generator=generator)
-    ways = torch.randint(3, (count,), generator=generator).tolist()
-    spoilt = []
-    for row, way in zip(rows.tolist(), ways, strict=True):
+    kinds = torch.randint(3, (count,), generator=generator).tolist()
+    destroyed = []
+    for row, kind in zip(rows.tolist(), kinds, strict=True):
         picture = images[row].float()
-        if way == 0:
+        if kind == 0:
             share = 0.18 + 0.14 * torch.rand((), generator=generator).item()
             part_h, part_w = max(2, round(share * height)), max(2, round(share * width))
             top = int(torch.randint(height - part_h + 1, (), generator=generator))
             left = int(torch.randint(width - part_w + 1, (), generator=generator))
             part = picture[None, :, top : top + part_h, left : left + part_w]
             picture = F.interpolate(part, (height, width), mode="bicubic")[0]
-        elif way == 1:
+        elif kind == 1:
             second = images[int(torch.randint(batch, (), generator=generator))].float()
             third = images[int(torch.randint(batch, (), generator=generator))].float()
             picture = (picture + second.flip(-1) + third.flip(-2)) / 3
         else:
             picture = _clouds(picture, generator)
-        spoilt.append(picture.clamp(0, 255).to(torch.uint8))
-    return torch.stack(spoilt) if spoilt else images[:0]
+        destroyed.append(picture.clamp(0, 255).to(torch.uint8))
+    return torch.stack(destroyed) if destroyed else images[:0]
 
 
 def _clouds(picture: Tensor, generator: torch.Generator) -> Tensor:
-    """1/f noise with the mean and spread of the picture's channels; (3, h, w) like the picture."""
+    """1/f noise with the mean and standard deviation of the picture's channels; (3, h, w)."""
     _, height, width = picture.shape
     noise = torch.randn(picture.shape, generator=generator)
     shared = torch.rand((), generator=generator)

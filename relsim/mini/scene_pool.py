@@ -22,12 +22,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from analogen.relsim.mini.augmentation import APPEARANCE_RELATIONS, jpeg, photo_effect
 from analogen.relsim.mini.augmentation import MANNERS as DRAWN_MANNERS
-from analogen.relsim.mini.augmentation import TOLD_BY_LOOKS, compressed, photographed
 from analogen.relsim.mini.dense_head import COLUMNS, moved, placed
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut, CutOuts
-from analogen.relsim.world.dataset import Selection, draw_sample, trained_relations, training_selection, trap_of
+from analogen.relsim.world.dataset import (
+    Selection,
+    draw_sample,
+    hard_negative_of,
+    trained_relations,
+    training_selection,
+)
 from analogen.relsim.world.grammar import draw_composition, neighbours
 from analogen.relsim.world.grounds import Grounds
 from analogen.relsim.world.manners import MANNERS as MORE_MANNERS
@@ -35,7 +41,7 @@ from analogen.relsim.world.palette import PALETTES, arbitrary_background
 from analogen.relsim.world.photographs import photograph
 from analogen.relsim.world.presentation import present, squared
 from analogen.relsim.world.relations import RELATIONS, Relation
-from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import MAX_ELEMENTS, Element, Scene
 
 log = logging.getLogger(__name__)
@@ -189,7 +195,7 @@ def _logics(group: str, selection: Selection, rng: Generator, hard: bool) -> tup
         if rng.random() < 0.1:
             kinds[1] = relations[int(rng.integers(len(relations)))]
     sample = draw_sample(kinds[0], selection, rng, hard=hard)
-    trap = trap_of(sample, kinds[1], rng)
+    trap = hard_negative_of(sample, kinds[1], rng)
 
     def drawn(kind: Relation, scene: Scene, caption: str) -> Drawn:
         return Drawn(scene, "relation" if kind.id in RELATIONS else "composition", kind.id, caption, kind.mirror_ok)
@@ -265,7 +271,7 @@ class Looks:
         # The same draws for both of a pair, or the looks would tell the logics apart.
         rng = np.random.default_rng(self.seed)
         scene = drawn.scene
-        cast = Cast(ArtLibrary.shipped(), self.subject, self.other)
+        cast = SceneArt(ArtLibrary.shipped(), self.subject, self.other)
         if self.medium == "photograph":
             pixels = photograph(scene, cast, material.grounds.draw(side, rng), rng, side)
         else:
@@ -283,10 +289,10 @@ class Looks:
         if self.manner < 0:
             return pixels
         manner = [*DRAWN_MANNERS, *MORE_MANNERS][self.manner]
-        told_by_tones = drawn.logic in TOLD_BY_LOOKS or bool(TOLD_BY_TONES & set(drawn.logic.split("/")))
-        if told_by_tones and manner is not photographed:
+        told_by_tones = drawn.logic in APPEARANCE_RELATIONS or bool(TOLD_BY_TONES & set(drawn.logic.split("/")))
+        if told_by_tones and manner is not photo_effect:
             return pixels
         image = manner(Image.fromarray(pixels), rng)
         if rng.random() < 0.3:
-            image = compressed(image, rng)
+            image = jpeg(image, rng)
         return np.asarray(image)

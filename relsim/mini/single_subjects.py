@@ -1,4 +1,4 @@
-"""Pictures of one thing alone: what the subject head learns names from before it finds them in scenes."""
+"""Pictures of a single subject, from which the subject head learns names before it finds them in scenes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Element, Scene
 
 
-def draw_portraits(folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX) -> PicturePool:
-    """SHARD portraits of side x side pixels in each of `shards` files; labels are indices into the subjects.
+def draw_single_subjects(
+    folder: Path, selection: Selection, shards: int, seed: int, side: int = POOL_SIZE_PX
+) -> PicturePool:
+    """Draws `shards` files of SHARD pictures of single subjects, side x side pixels; existing files are kept.
 
-    Existing files are kept.
+    Labels are indices into the selection's subjects.
     """
 
     def shard(number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
         rng = np.random.default_rng([seed, number, 62])
         labels = rng.integers(len(selection.subjects), size=SHARD).astype(np.int32)
-        drawn = [render(_portrait(selection.subjects[label], selection, rng), side) for label in labels]
+        drawn = [render(_single_subject(selection.subjects[label], selection, rng), side) for label in labels]
         return np.stack(drawn), labels
 
     return PicturePool.draw(folder, shards, shard)
 
 
-def _portrait(subject: str, selection: Selection, rng: np.random.Generator) -> Scene:
+def _single_subject(subject: str, selection: Selection, rng: np.random.Generator) -> Scene:
     size = float(rng.uniform(0.4, 1.7))
     room = max(0.0, 1 - size / 2)
     thing = Element(

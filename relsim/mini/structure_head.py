@@ -1,7 +1,7 @@
-"""Teaching an encoder to read structure: what a reference keeps beyond its caption, such as counts and directions.
+"""Trains the structure head of an encoder: facts beyond the caption, such as counts and directions.
 
-The last step of the encoder's training, on a trunk that changes no more: a head of its own learns that a hard reference
-and a clean drawing of the same elements, with other subjects, belong together, and in part those of its relation that
+This is the last step of the encoder's training, on a frozen trunk. The head learns that a hard reference and a clean
+drawing of the same elements with other subjects belong together, and to a degree scenes of the same relation that
 agree in counts, directions and lattices (`relsim.world.structure`).
 """
 
@@ -23,13 +23,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from analogen.relsim.losses import soft_contrastive_loss
-from analogen.relsim.mini.augmentation import PICTURE_PX, reference_of
+from analogen.relsim.mini.augmentation import PICTURE_PX, render_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings, train_loop
 from analogen.relsim.world.dataset import PALETTE_NAMES, Selection, draw_sample
-from analogen.relsim.world.palette import flattering_background
+from analogen.relsim.world.palette import harmonious_background
 from analogen.relsim.world.relations import Relation
 from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Frame
@@ -39,12 +39,12 @@ log = logging.getLogger(__name__)
 SHARD = 1024  # pairs
 PER_BATCH = 12  # relations, and pairs of each
 TEMPERATURE = 0.09
-KIN = 0.5  # what a scene that agrees in all facts counts beside the very scene
+AGREEMENT_WEIGHT = 0.5  # target weight of another scene that agrees in all facts
 NOISE = 0.1
 
 
 class Pairs(NamedTuple):
-    """hard, clean: (n, P, dim) fp16, what the trunk says of the pictures; relations, values: (n,), values the facts."""
+    """hard, clean: (n, P, dim) fp16, the trunk's patches; relations, values: (n,), relation and facts."""
 
     hard: Tensor
     clean: Tensor
@@ -52,7 +52,7 @@ class Pairs(NamedTuple):
     values: list[list[Value]]
 
 
-def teach_structure(
+def train_structure_head(
     folder: Path,
     pairs_folder: Path,
     selection: Selection,
@@ -60,10 +60,10 @@ def teach_structure(
     count: int,
     settings: LoopSettings,
 ) -> None:
-    """Train the structure head of the encoder in `folder` and save it there; goes on where it was stopped.
+    """Trains the structure head of the encoder in `folder` and saves it there; an interrupted training is resumed.
 
-    count: pairs, drawn once into `pairs_folder`, about 60 kB each in memory; settings: steps, lr and so on; its
-    batch_size does not count, a batch holds PER_BATCH pairs of PER_BATCH relations.
+    count: pairs, drawn once into `pairs_folder`, about 60 kB each in memory; settings: steps, lr and so on. Its
+    batch_size is not used: a batch holds PER_BATCH pairs of PER_BATCH relations.
     """
     torch.set_num_threads(settings.threads)
     pairs = draw_pairs(MiniEncoder(folder), pairs_folder, selection, relations, count, settings.seed)
@@ -75,7 +75,7 @@ def teach_structure(
 def draw_pairs(
     encoder: MiniEncoder, folder: Path, selection: Selection, relations: Sequence[Relation], count: int, seed: int
 ) -> Pairs:
-    """`count` pairs, relations in turn, from shards in `folder`; those that are missing are drawn first."""
+    """Reads `count` pairs, relations in turn, from shards in `folder`; missing shards are drawn first."""
     folder.mkdir(parents=True, exist_ok=True)
     hard, clean, values = [], [], []
     for start in range(0, count, SHARD):
@@ -93,7 +93,7 @@ def draw_pairs(
 
 
 class Pair(NamedTuple):
-    """hard, clean: (PICTURE_PX, PICTURE_PX, 3) uint8; values: the scene's facts."""
+    """Two pictures of a scene. hard, clean: (PICTURE_PX, PICTURE_PX, 3) uint8; values: the scene's facts."""
 
     hard: NDArray[np.uint8]
     clean: NDArray[np.uint8]
@@ -101,15 +101,15 @@ class Pair(NamedTuple):
 
 
 def draw_pair(relation: Relation, selection: Selection, seed: int, number: int) -> Pair:
-    """A hard reference, by another hand now and then, and the same elements with other subjects and looks, centred."""
+    """Draws a hard reference, sometimes restyled, and the same elements centred, with other subjects and looks."""
     rng = np.random.default_rng([9 + seed, number])
     drawn = draw_sample(relation, selection, rng)
-    hard = reference_of(drawn.scene, relation.id, rng)
+    hard = render_reference(drawn.scene, relation.id, rng)
     subject, other = (str(name) for name in rng.choice(selection.subjects, 2, replace=False))
     palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
     scene = dataclasses.replace(
         drawn.scene, frame=Frame(mirror=drawn.scene.frame.mirror), subject=subject, other=other, palette=palette,
-        style=str(rng.choice(selection.styles)), background=flattering_background(palette, rng), shadow=0.4,
+        style=str(rng.choice(selection.styles)), background=harmonious_background(palette, rng), shadow=0.4,
     )  # fmt: skip
     return Pair(hard, render(scene, PICTURE_PX), [fact.value for fact in facts_of(relation.id, drawn.scene)])
 
@@ -118,14 +118,14 @@ def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair]) -> Non
     tensors = {}
     for side in ("hard", "clean"):
         pictures = [Image.fromarray(getattr(pair, side)) for pair in pairs]
-        tensors[side] = torch.from_numpy(encoder.look(pictures, patches=True).patches).half()
+        tensors[side] = torch.from_numpy(encoder.encode_all(pictures, patches=True).patches).half()
     temporary = path.with_suffix(".tmp")
     save_file(tensors, str(temporary), metadata={"values": json.dumps([pair.values for pair in pairs])})
     temporary.rename(path)
 
 
 def train_head(head: Head, pairs: Pairs, settings: LoopSettings, state: Path | None = None) -> Head:
-    """Train on the pairs; returns the averaged head. Saves and resumes in `state`."""
+    """Trains on the pairs; returns the averaged head. Saves its state in `state` and resumes from there."""
     rows: dict[str, list[int]] = {}
     for row, relation in enumerate(pairs.relations):
         rows.setdefault(relation, []).append(row)
@@ -134,9 +134,9 @@ def train_head(head: Head, pairs: Pairs, settings: LoopSettings, state: Path | N
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         chosen = torch.randperm(len(kinds), generator=generator)[:PER_BATCH].tolist()
         batch = [kinds[k][torch.randperm(len(kinds[k]), generator=generator)[:PER_BATCH]] for k in chosen]
-        weights = torch.block_diag(*(kinship([pairs.values[i] for i in own.tolist()]) for own in batch))
+        weights = torch.block_diag(*(structure_agreement([pairs.values[i] for i in own.tolist()]) for own in batch))
         index = torch.cat(batch)
-        # A little noise: the head must not learn the few pictures by heart.
+        # A little noise, so that the head does not memorise the few pictures.
         hard, clean = (
             side[index].float() + NOISE * torch.randn(side[index].shape, generator=generator)
             for side in (pairs.hard, pairs.clean)
@@ -146,14 +146,14 @@ def train_head(head: Head, pairs: Pairs, settings: LoopSettings, state: Path | N
     return train_loop(head, settings, loss_of, state)
 
 
-def kinship(values: Sequence[Sequence[Value]]) -> Tensor:
-    """(n, n), how much scenes of one relation count as the same: 1 for the very scene, for others KIN times the square
-    of the share of the first one's facts that they agree in, 0 where it has none."""
+def structure_agreement(values: Sequence[Sequence[Value]]) -> Tensor:
+    """(n, n), target weights for scenes of one relation: 1 for the scene itself; for others AGREEMENT_WEIGHT times the
+    squared share of the first scene's facts in which they agree, or 0 if it has no facts."""
     found = torch.eye(len(values))
     for i, wanted in enumerate(values):
         known = [place for place, value in enumerate(wanted) if value is not None]
         for j, others in enumerate(values):
             if i != j and known:
                 share = sum(agree(wanted[place], others[place]) for place in known) / len(known)
-                found[i, j] = KIN * share**2
+                found[i, j] = AGREEMENT_WEIGHT * share**2
     return found

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
-from analogen.relsim.mini.data import batch_rows, looks_projection, looks_target
+from analogen.relsim.mini.data import attributes_projection, attributes_target, batch_rows
 from analogen.relsim.mini.dense_head import dense_loss, split_channels, summed, targets
 from analogen.relsim.mini.model import MiniConfig, MiniNet
-from analogen.relsim.mini.out_of_distribution import spoil
+from analogen.relsim.mini.out_of_distribution import destroy_relation
 from analogen.relsim.mini.scene_pool import ScenePool, draw_scene_pool
 from analogen.relsim.mini.trunk import load_imagenet
 from analogen.relsim.mini.views import random_views
@@ -104,7 +104,7 @@ def run(settings: EncoderSettings) -> Path:
     return output
 
 
-class Bank:
+class CaptionBank:
     """Texts of a pool in the text tower's space. vectors: (texts, 384); owner: (texts,) number of each text's class;
     of: class and text by row of the pool."""
 
@@ -132,14 +132,14 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
     named_as = {composition: relation for relation, composition in NAMED.items()}
     logic = np.array([named_as.get(one, one) for one in pool.logic.tolist()])
     catalogue = [(caption, r.id) for r in RELATIONS.values() if not r.held_out for caption in r.captions]
-    logics = Bank(
+    logics = CaptionBank(
         np.concatenate([texts, [caption for caption, _ in catalogue]]),
         np.concatenate([np.where(has_logic, logic, "-"), [owner for _, owner in catalogue]]),
     )
-    subjects = Bank(pool.subject, alike)
+    subjects = CaptionBank(pool.subject, alike)
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
     names, name_owner = subjects.vectors.to(device), subjects.owner.to(device)
-    projection = looks_projection().to(device)
+    projection = attributes_projection().to(device)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.trunk.train_from(settings.train_from)
     cells = settings.image_size // 8
@@ -153,7 +153,7 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
         raw, tables = pool.images(rows), torch.from_numpy(pool.tables[rows].astype(np.float32))
         mirror = torch.from_numpy(pool.mirror_ok[rows])
         views, tables = random_views(raw, tables, settings.image_size, mirror, generator, settings.colour)
-        lost = spoil((views * 255).to(torch.uint8), settings.spoilt, generator).float() / 255
+        lost = destroy_relation((views * 255).to(torch.uint8), settings.spoilt, generator).float() / 255
         images = torch.cat([views, lost]).to(device, memory_format=torch.channels_last)
         with autocast(device, settings.bf16):
             out = model(images, dense=True)
@@ -171,7 +171,7 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
         truth = torch.cat([known_of[at], torch.zeros(len(lost))]).to(device)
         counts = torch.cat([known_counts[at], torch.ones(len(lost), dtype=torch.bool)]).to(device)
         dense = dense_loss(out.cells[:count], targets(tables.to(device), cells))
-        looks = looks_target((views[..., ::2, ::2].to(device) * 255).to(torch.uint8), name_text, projection)
+        looks = attributes_target((views[..., ::2, ::2].to(device) * 255).to(torch.uint8), name_text, projection)
         subject = out.subject[:count][named]
         parts = {
             "relation": contrastive_loss(relation, caption, temperature, label),

@@ -1,4 +1,4 @@
-"""Hats by name: the folder or hub id of a LoRA adapter, or of a plain base, on the VLM that all roles share."""
+"""Loads LoRA adapters of Qwen2.5-VL by folder or hub id, on a base model that all roles share."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from analogen.relsim.vlm.model import Vlm
 BASE = "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
-class Worn(NamedTuple):
-    """A loaded VLM and the hat to wear, None for the plain model."""
+class LoadedAdapter(NamedTuple):
+    """A loaded VLM and the name of one of its adapters; None stands for the base model alone."""
 
     vlm: Vlm
-    hat: str | None
+    adapter: str | None
 
 
-def load_hat(
+def load_adapter(
     name_or_path: str | Path,
     role: str,
     device: str = "cpu",
@@ -30,36 +30,39 @@ def load_hat(
     *,
     base: str | None = None,
     cache_dir: str | None = None,
-) -> Worn:
-    """The VLM wearing what `name_or_path` holds: a PEFT adapter on its base, or a base model, which wears nothing.
+) -> LoadedAdapter:
+    """Loads a PEFT adapter onto its base model. `name_or_path` may also name a base model, used without an adapter.
 
-    role: "captioner", "filter", ...: what the hat is for. base: id or folder of the base model, if not the adapter's
-    own. The base is loaded once per name, device and dtype in this process, and so is each adapter.
+    role: what the adapter is for, such as "captioner" or "filter"; base: id or folder of the base model, if not the
+    adapter's own. Base and adapter are each loaded once per process, for each name, device and dtype.
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """
     folder = _adapter_folder(name_or_path, role, cache_dir)
     if folder is None:
-        return Worn(_load_base(base or str(name_or_path), None, device, dtype, cache_dir), None)
+        return LoadedAdapter(_load_base(base or str(name_or_path), None, device, dtype, cache_dir), None)
     if layout_of(folder) is not None:
         raise ValueError(f"{name_or_path}: is a checkpoint of the encoder, expected one of the {role}: name another")
-    config, adapter = read_adapter(folder)
+    config, tensors = read_adapter(folder)
     vlm = _load_base(
         base or _base_of(config, folder), None if base else config.get("revision"), device, dtype, cache_dir
     )
-    # The same folder asks for the same hat, unless it was written anew.
+    # The same folder gives the same name, unless its file was written again.
     written = (folder / "adapter_model.safetensors").stat().st_mtime_ns
-    hat = f"{role}_{hashlib.sha256(f'{folder.resolve()} {written}'.encode()).hexdigest()[:12]}"
-    if hat not in vlm.hats:
+    adapter = f"{role}_{hashlib.sha256(f'{folder.resolve()} {written}'.encode()).hexdigest()[:12]}"
+    if adapter not in vlm.adapters:
         # Without a processor of its own: these roles have no tokens that the base lacks.
-        vlm.add_hat(hat, config, adapter)
-    return Worn(vlm, hat)
+        vlm.add_adapter(adapter, config, tensors)
+    return LoadedAdapter(vlm, adapter)
 
 
-def load_plain(
+def load_base_model(
     name_or_path: str | Path = BASE, device: str = "cpu", dtype: str = "auto", *, cache_dir: str | None = None
 ) -> Vlm:
-    """The plain VLM: a base by folder or hub id, or the base of an adapter or encoder. Errors as `load_hat`'s."""
-    folder = _adapter_folder(name_or_path, "plain model", cache_dir)
+    """Loads a base model by folder or hub id. The name of an adapter or encoder loads its base alone.
+
+    Raises the same errors as `load_adapter`.
+    """
+    folder = _adapter_folder(name_or_path, "base model", cache_dir)
     if folder is None:
         return _load_base(str(name_or_path), None, device, dtype, cache_dir)
     config, _ = read_adapter(folder)

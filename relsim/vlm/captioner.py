@@ -1,4 +1,4 @@
-"""Anonymous captions: the relational logic of a picture, or of a group that shares one, with {placeholders} for things.
+"""Writes anonymous captions: the logic of a picture, or of a group that shares one, with {placeholders} for things.
 
 captioner = load_captioner("thaoshibe/relsim-anonymous-caption-qwen25vl-lora", device="cuda")
 captioner.caption(["a.png", "b.png"])           # one each
@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from analogen.relsim.data.batching import run_all
-from analogen.relsim.vlm.adapters import load_hat
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.adapters import load_adapter
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_preprocessing, load_pixels
 from analogen.relsim.vlm.query import (
     GREEDY,
     Answer,
     Sampling,
-    ask_until_good,
+    ask_with_retries,
     generate,
     one_line,
 )
@@ -44,12 +44,12 @@ PLACEHOLDER = re.compile(r"\{\s*([^\W\d_][\w '-]{0,40}?)\s*\}")
 
 
 def question_for(pictures: int) -> str:
-    """The words that go with one picture, or with a group of this many."""
+    """The question for one picture, or for a group of this many."""
     return QUESTION if pictures == 1 else GROUP_QUESTION.replace("COUNT", str(pictures))
 
 
 def read_caption(answer: str) -> str:
-    """The anonymous caption in an answer. Raises ValueError with the reason if there is none."""
+    """Reads the anonymous caption from an answer. Raises ValueError with the reason if there is none."""
     text = one_line(answer).rstrip(". ")
     caption = PLACEHOLDER.sub(lambda found: "{" + " ".join(found[1].lower().split()) + "}", text)
     rest = PLACEHOLDER.sub(" ", caption)
@@ -65,12 +65,14 @@ def read_caption(answer: str) -> str:
 
 
 class Captioner:
-    """`vlm` wearing the captioner's hat; hat None is the plain model, which does it less well."""
+    """Captions pictures with `vlm` and its adapter of this name; None uses the base model, whose captions are worse."""
 
-    def __init__(self, vlm: Vlm, hat: str | None = None, name: str = "", fitting: Fitting | None = None) -> None:
-        """fitting: None for the square of 448 px that captioners are trained on."""
-        self.vlm, self.hat, self.name = vlm, hat, name or vlm.name
-        self.fitting = check_fitting(fitting or Fitting(), vlm)
+    def __init__(
+        self, vlm: Vlm, adapter: str | None = None, name: str = "", preprocessing: Preprocessing | None = None
+    ) -> None:
+        """preprocessing: None takes the square of 448 px that captioners are trained on."""
+        self.vlm, self.adapter, self.name = vlm, adapter, name or vlm.name
+        self.preprocessing = check_preprocessing(preprocessing or Preprocessing(), vlm)
 
     def caption(
         self,
@@ -79,15 +81,15 @@ class Captioner:
         tries: int = 3,
         batch_size: int = 8,
         progress: bool = False,
-        refuse: Callable[[int, str], None] | None = None,
+        on_refused: Callable[[int, str], None] | None = None,
     ) -> list[Answer]:
-        """A caption of each picture, None where no try passed the check: one line with a placeholder.
+        """Captions each picture with one line that has a placeholder; None where no try passed this check.
 
-        The first try is by `sampling`, further ones are drawn. refuse: takes the place and the reason of a picture
-        that cannot be read, which then has no answer among those given back; without it the first such picture raises
-        ValueError or FileNotFoundError.
+        The first try uses `sampling`, further ones are sampled at random. on_refused: called with the index and the
+        reason of a picture that cannot be read, which then has no answer in the result; without it the first such
+        picture raises ValueError or FileNotFoundError.
         """
-        return self._all([[image] for image in images], sampling, tries, batch_size, progress, refuse)
+        return self._all([[image] for image in images], sampling, tries, batch_size, progress, on_refused)
 
     def caption_groups(
         self,
@@ -97,7 +99,7 @@ class Captioner:
         batch_size: int = 2,
         progress: bool = False,
     ) -> list[Answer]:
-        """The caption that the 2 to 10 pictures of each group share; all of a group are shown at once."""
+        """Captions each group of 2 to 10 pictures by what they share; the model sees all of a group at once."""
         for group in groups:
             check_group(len(group))
         return self._all(groups, sampling, tries, batch_size, progress)
@@ -109,28 +111,28 @@ class Captioner:
         tries: int,
         batch_size: int,
         progress: bool,
-        refuse: Callable[[int, str], None] | None = None,
+        on_refused: Callable[[int, str], None] | None = None,
     ) -> list[Answer]:
         def load(group: Pictures) -> list[Pixels]:
-            return [load_pixels(image, self.fitting, self.vlm.side_unit) for image in group]
+            return [load_pixels(image, self.preprocessing, self.vlm.side_unit) for image in group]
 
         def ask(batch: list[list[Pixels]]) -> list[Answer]:
             return self._caption_batch(batch, sampling, tries)
 
         found: dict[int, Answer] = {}
-        for pairs in run_all(groups, load, ask, batch_size, refuse, progress):
+        for pairs in run_all(groups, load, ask, batch_size, on_refused, progress):
             found.update(pairs)
         return [found[index] for index in sorted(found)]
 
     def _caption_batch(self, batch: list[list[Pixels]], sampling: Sampling, tries: int) -> list[Answer]:
-        turns = [Turn(pictures, question_for(len(pictures))) for pictures in batch]
+        messages = [UserMessage(pictures, question_for(len(pictures))) for pictures in batch]
         keys = [_key(pictures) for pictures in batch]
 
         def ask(rows: list[int], attempt: int) -> list[str]:
-            chosen = [turns[row] for row in rows]
-            return generate(self.vlm, self.hat, chosen, sampling, attempt, [keys[row] for row in rows])
+            chosen = [messages[row] for row in rows]
+            return generate(self.vlm, self.adapter, chosen, sampling, attempt, [keys[row] for row in rows])
 
-        return ask_until_good(len(batch), ask, lambda _, answer: read_caption(answer), tries)
+        return ask_with_retries(len(batch), ask, lambda _, answer: read_caption(answer), tries)
 
 
 def check_group(pictures: int) -> None:
@@ -140,7 +142,7 @@ def check_group(pictures: int) -> None:
 
 
 def _key(pictures: Sequence[Pixels]) -> str:
-    """The pictures themselves: the same ones get the same draws, wherever they stand."""
+    """A checksum of the pictures, so that equal pictures get equal random draws at any place."""
     mark = 0
     for pixels in pictures:
         mark = zlib.crc32(pixels.tobytes(), zlib.crc32(repr(pixels.shape).encode(), mark))
@@ -153,14 +155,14 @@ def load_captioner(
     dtype: str = "auto",
     *,
     base: str | None = None,
-    fitting: Fitting | None = None,
+    preprocessing: Preprocessing | None = None,
     cache_dir: str | None = None,
 ) -> Captioner:
-    """A captioner by folder or hub id: a LoRA adapter such as the authors'
+    """Loads a captioner by folder or hub id: a LoRA adapter such as the authors'
     thaoshibe/relsim-anonymous-caption-qwen25vl-lora, one of ours, or a plain base model.
 
     The base is shared with all roles that name the same one. Raises ValueError, FileNotFoundError or ImportError with
     one line.
     """
-    worn = load_hat(name_or_path, "captioner", device, dtype, base=base, cache_dir=cache_dir)
-    return Captioner(worn.vlm, worn.hat, str(name_or_path), fitting)
+    loaded = load_adapter(name_or_path, "captioner", device, dtype, base=base, cache_dir=cache_dir)
+    return Captioner(loaded.vlm, loaded.adapter, str(name_or_path), preprocessing)

@@ -35,7 +35,7 @@ PROCESSOR_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "preprocessor_config.json", "processor_config.json", "chat_template.json", "chat_template.jinja",
 )  # fmt: skip
-PAPERS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
+DOCUMENTS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,12 @@ def write_checkpoint(checkpoint: Checkpoint, folder: str | Path, layout: Layout 
     folder = Path(folder)
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}: expected {' or '.join(LAYOUTS)}")
-    with new_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         _write(checkpoint, temporary, layout)
 
 
 @contextmanager
-def new_folder(folder: str | Path) -> Iterator[Path]:
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
     """A temporary folder to fill, which then appears as `folder`, whole or not at all.
 
     Raises ValueError if `folder` exists and holds anything, or cannot be written.
@@ -175,7 +175,7 @@ def write_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mappin
 
 
 def _write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
-    for name in (*PROCESSOR_FILES, *PAPERS):
+    for name in (*PROCESSOR_FILES, *DOCUMENTS):
         if (checkpoint.processor_folder / name).is_file():
             shutil.copyfile(checkpoint.processor_folder / name, folder / name)
     config = {**checkpoint.adapter_config, "base_model_name_or_path": checkpoint.base_model}

@@ -23,8 +23,8 @@ from analogen.relsim.data.batching import run_all
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.vlm.checkpoint import Checkpoint, read_checkpoint
 from analogen.relsim.vlm.loading import load_vlm
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_preprocessing, load_pixels
 
 Vectors = NDArray[np.float32]
 Row = TypeVar("Row")
@@ -33,14 +33,14 @@ SUBJECT_QUESTION = "Name the main thing that this picture shows, in one to four 
 
 
 class Refused(NamedTuple):
-    """A file that could not be embedded, and why, in one line."""
+    """A file that could not be embedded, and the reason in one line."""
 
     path: str
     reason: str
 
 
-class Embedded(NamedTuple):
-    """What became of many files: vectors (n, 384) row by row of `paths`, and the ones refused."""
+class EmbeddedFiles(NamedTuple):
+    """Vectors (n, 384), one row for each of `paths`, and the files that could not be embedded."""
 
     vectors: Vectors
     paths: list[str]
@@ -48,22 +48,27 @@ class Embedded(NamedTuple):
 
 
 class QwenEncoder:
-    """A RelationalEncoder: `vlm` wearing the hat `hat`, whose adapter and projection are the checkpoint's."""
+    """A RelationalEncoder: `vlm` with the adapter and the projection of a checkpoint."""
 
     def __init__(
-        self, vlm: Vlm, checkpoint: Checkpoint, hat: str = "encoder", fitting: Fitting | None = None, name: str = ""
+        self,
+        vlm: Vlm,
+        checkpoint: Checkpoint,
+        adapter: str = "encoder",
+        preprocessing: Preprocessing | None = None,
+        name: str = "",
     ) -> None:
-        """fitting: None for the square that the checkpoint was trained on. Raises ValueError if something does not
-        fit together."""
-        self.vlm, self.hat, self.name = vlm, hat, name or checkpoint.base_model
-        self.fitting = check_fitting(fitting or Fitting(size=checkpoint.image_size), vlm)
+        """preprocessing: None takes the square that the checkpoint was trained on. Raises ValueError if checkpoint,
+        base model and preprocessing do not fit together."""
+        self.vlm, self.adapter, self.name = vlm, adapter, name or checkpoint.base_model
+        self.preprocessing = check_preprocessing(preprocessing or Preprocessing(size=checkpoint.image_size), vlm)
         if checkpoint.hidden_size != vlm.hidden_size:
             raise ValueError(
                 f"the projection takes {checkpoint.hidden_size} numbers and {vlm.name} has {vlm.hidden_size}: "
                 "it was trained on another base model"
             )
-        if hat not in vlm.hats:
-            vlm.add_hat(hat, checkpoint.adapter_config, checkpoint.adapter, checkpoint.processor_folder)
+        if adapter not in vlm.adapters:
+            vlm.add_adapter(adapter, checkpoint.adapter_config, checkpoint.adapter, checkpoint.processor_folder)
         self.query_token, self.query_token_id = checkpoint.query_token, checkpoint.query_token_id
         self.relation_dim = checkpoint.relation_dim
         # In fp32 on purpose: the head is tiny, and rounding it would cost more than it saves.
@@ -77,8 +82,8 @@ class QwenEncoder:
 
     def embed_files(
         self, paths: Iterable[str | Path], batch_size: int = 16, workers: int | None = None, progress: bool = True
-    ) -> Embedded:
-        """Relations of many files: good ones are embedded, bad ones listed with the reason, in the order given.
+    ) -> EmbeddedFiles:
+        """Embeds many files, in the order given. Files that cannot be read are listed with the reason.
 
         Files are decoded ahead by `workers` threads, and a batch is halved when memory runs out.
         """
@@ -89,18 +94,18 @@ class QwenEncoder:
             rows.update(pairs)
         kept = sorted(rows)
         table = np.stack([rows[i] for i in kept]) if kept else np.zeros((0, self.relation_dim), np.float32)
-        return Embedded(table, [files[i] for i in kept], [Refused(files[i], refused[i]) for i in sorted(refused)])
+        return EmbeddedFiles(table, [files[i] for i in kept], [Refused(files[i], refused[i]) for i in sorted(refused)])
 
     def embed_text(self, captions: Sequence[str]) -> Vectors:
         return load_text_tower().embed(captions)
 
     def embed_subject(self, images: Pictures, batch_size: int = 16) -> Vectors:
-        """(n, 384): the plain model names what is shown, and the text tower embeds the name."""
+        """(n, 384): the base model names what is shown, and the text tower embeds the name."""
         names = self.name_subjects(images, batch_size)
         return load_text_tower().embed(names)
 
     def name_subjects(self, images: Pictures, batch_size: int = 16) -> list[str]:
-        """What each picture shows in a few words, by the plain model."""
+        """Names what each picture shows in a few words, by the base model."""
         names = [""] * len(images)
         for pairs in self._run(images, self._names, batch_size):
             for index, name in pairs:
@@ -108,8 +113,8 @@ class QwenEncoder:
         return names
 
     def attributes(self, images: Pictures, batch_size: int = 16) -> Vectors:
-        """(n, hidden): the mean of the vision tower's patches, which no adapter changes: looks and things shown."""
-        return self._all(images, self._looks, self.vlm.hidden_size, batch_size)
+        """(n, hidden): the mean of the vision tower's patches, which adapters do not change: looks and things shown."""
+        return self._all(images, self._attributes, self.vlm.hidden_size, batch_size)
 
     def similarity(self, first: Pictures, second: Pictures) -> Vectors:
         return self.embed(first) @ self.embed(second).T
@@ -118,19 +123,19 @@ class QwenEncoder:
 
     @torch.inference_mode()
     def _relations(self, pictures: list[Pixels]) -> list[Vectors]:
-        with self.vlm.wearing(self.hat):
-            turns = [Turn([pixels], self.query_token) for pixels in pictures]
-            hidden = self.vlm.last_hidden(self.vlm.inputs(turns, cut_after=self.query_token_id))  # (B, hidden)
+        with self.vlm.using_adapter(self.adapter):
+            messages = [UserMessage([pixels], self.query_token) for pixels in pictures]
+            hidden = self.vlm.last_hidden(self.vlm.inputs(messages, cut_after=self.query_token_id))  # (B, hidden)
         return _unit(F.linear(hidden.float(), self._weight.to(hidden.device), self._bias.to(hidden.device)))
 
     @torch.inference_mode()
-    def _looks(self, pictures: list[Pixels]) -> list[Vectors]:
-        features = self.vlm.picture_features(pictures)
+    def _attributes(self, pictures: list[Pixels]) -> list[Vectors]:
+        features = self.vlm.image_features(pictures)
         return _unit(torch.stack([patches.float().mean(0) for patches in features]))
 
     def _names(self, pictures: list[Pixels]) -> list[str]:
-        with self.vlm.wearing(None):
-            inputs = self.vlm.inputs([Turn([pixels], SUBJECT_QUESTION) for pixels in pictures])
+        with self.vlm.using_adapter(None):
+            inputs = self.vlm.inputs([UserMessage([pixels], SUBJECT_QUESTION) for pixels in pictures])
             answers = self.vlm.generate(inputs, max_new_tokens=16)
         # A model may answer nothing at all, and the text tower embeds no empty name.
         return [" ".join(answer.strip(" .\n").split()) or "thing" for answer in answers]
@@ -156,12 +161,12 @@ class QwenEncoder:
         images: Pictures,
         run: Callable[[list[Pixels]], Sequence[Row]],
         batch_size: int,
-        refuse: Callable[[int, str], None] | None = None,
+        on_refused: Callable[[int, str], None] | None = None,
         progress: bool = False,
         workers: int | None = None,
     ) -> Iterator[list[tuple[int, Row]]]:
-        load = partial(load_pixels, fitting=self.fitting, unit=self.vlm.side_unit)
-        return run_all(images, load, run, batch_size, refuse, progress, workers)
+        load = partial(load_pixels, preprocessing=self.preprocessing, unit=self.vlm.side_unit)
+        return run_all(images, load, run, batch_size, on_refused, progress, workers)
 
 
 def _unit(vectors: Tensor) -> list[Vectors]:
@@ -175,12 +180,12 @@ def load_qwen(
     *,
     name: str = "",
     base: str | None = None,
-    fitting: Fitting | None = None,
+    preprocessing: Preprocessing | None = None,
     cache_dir: str | None = None,
 ) -> QwenEncoder:
-    """The encoder of a folder in either layout. base: id or folder of the base model, if not the checkpoint's own.
+    """Loads the encoder of a folder in either layout. base: id or folder of the base model, if not the checkpoint's.
 
-    The base is shared with all others of the same name, device and dtype in this process. Raises ValueError,
+    The base is shared with all roles that use the same name, device and dtype in this process. Raises ValueError,
     FileNotFoundError or ImportError with one line.
     """
     checkpoint = read_checkpoint(folder)
@@ -188,7 +193,7 @@ def load_qwen(
         vlm = load_vlm(checkpoint.base_model, checkpoint.base_revision, device, dtype, cache_dir=cache_dir)
     else:
         vlm = load_vlm(base, None, device, dtype, cache_dir=cache_dir)
-    # A hat's name: the same folder asks for the same hat, unless it was written anew.
+    # A hat's name: the same folder asks for the same adapter, unless it was written anew.
     written = (Path(folder) / "adapter_model.safetensors").stat().st_mtime_ns
     mark = hashlib.sha256(f"{Path(folder).resolve()} {written}".encode()).hexdigest()[:12]
-    return QwenEncoder(vlm, checkpoint, f"encoder_{mark}", fitting, name or str(folder))
+    return QwenEncoder(vlm, checkpoint, f"encoder_{mark}", preprocessing, name or str(folder))

@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image
 
 from analogen.relsim.data.batching import run_all
-from analogen.relsim.vlm.adapters import load_hat
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
+from analogen.relsim.vlm.adapters import load_adapter
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_preprocessing, load_pixels
 from analogen.relsim.vlm.query import Probabilities, YesNo
 
 QUESTION = (
@@ -32,7 +32,7 @@ QUESTION = (
 )
 
 
-class Judged(NamedTuple):
+class FilterResult(NamedTuple):
     """A picture of a folder. probability: that it carries a transferable logic, None if it could not be judged, and
     then `reason` says why in one line."""
 
@@ -44,11 +44,13 @@ class Judged(NamedTuple):
 class ImageFilter:
     """`vlm` wearing the filter's hat; hat None is the plain model."""
 
-    def __init__(self, vlm: Vlm, hat: str | None = None, name: str = "", fitting: Fitting | None = None) -> None:
-        """fitting: None for the square of 448 px that filters are trained on."""
-        self.vlm, self.hat, self.name = vlm, hat, name or vlm.name
-        self.fitting = check_fitting(fitting or Fitting(), vlm)
-        self._yes_no = YesNo(vlm, hat)
+    def __init__(
+        self, vlm: Vlm, adapter: str | None = None, name: str = "", preprocessing: Preprocessing | None = None
+    ) -> None:
+        """preprocessing: None for the square of 448 px that filters are trained on."""
+        self.vlm, self.adapter, self.name = vlm, adapter, name or vlm.name
+        self.preprocessing = check_preprocessing(preprocessing or Preprocessing(), vlm)
+        self._yes_no = YesNo(vlm, adapter)
 
     def probabilities(self, images: Pictures, batch_size: int = 16) -> Probabilities:
         """(n,) in [0, 1]. Raises ValueError or FileNotFoundError for the first picture that cannot be read."""
@@ -60,24 +62,24 @@ class ImageFilter:
 
     def judge_files(
         self, paths: Sequence[str | Path], batch_size: int = 16, workers: int | None = None, progress: bool = False
-    ) -> Iterator[list[Judged]]:
+    ) -> Iterator[list[FilterResult]]:
         """Batch by batch, as they are found; every path comes once, those that cannot be judged with the reason."""
-        refused: list[Judged] = []
+        refused: list[FilterResult] = []
 
-        def refuse(index: int, reason: str) -> None:
-            refused.append(Judged(str(paths[index]), None, reason))
+        def on_refused(index: int, reason: str) -> None:
+            refused.append(FilterResult(str(paths[index]), None, reason))
 
-        for pairs in run_all(paths, self._load, self._ask, batch_size, refuse, progress, workers):
-            yield [*refused, *(Judged(str(paths[index]), probability) for index, probability in pairs)]
+        for pairs in run_all(paths, self._load, self._ask, batch_size, on_refused, progress, workers):
+            yield [*refused, *(FilterResult(str(paths[index]), probability) for index, probability in pairs)]
             refused.clear()
         if refused:
             yield refused
 
     def _load(self, image: Image.Image | str | Path) -> Pixels:
-        return load_pixels(image, self.fitting, self.vlm.side_unit)
+        return load_pixels(image, self.preprocessing, self.vlm.side_unit)
 
     def _ask(self, batch: list[Pixels]) -> list[float]:
-        return self._yes_no.probabilities([Turn([pixels], QUESTION) for pixels in batch])
+        return self._yes_no.probabilities([UserMessage([pixels], QUESTION) for pixels in batch])
 
 
 def load_filter(
@@ -86,7 +88,7 @@ def load_filter(
     dtype: str = "auto",
     *,
     base: str | None = None,
-    fitting: Fitting | None = None,
+    preprocessing: Preprocessing | None = None,
     cache_dir: str | None = None,
 ) -> ImageFilter:
     """A filter by folder or hub id: a LoRA adapter, or a plain base model.
@@ -94,14 +96,14 @@ def load_filter(
     The base is shared with all roles that name the same one. Raises ValueError, FileNotFoundError or ImportError with
     one line.
     """
-    worn = load_hat(name_or_path, "filter", device, dtype, base=base, cache_dir=cache_dir)
-    return ImageFilter(worn.vlm, worn.hat, str(name_or_path), fitting)
+    loaded = load_adapter(name_or_path, "filter", device, dtype, base=base, cache_dir=cache_dir)
+    return ImageFilter(loaded.vlm, loaded.adapter, str(name_or_path), preprocessing)
 
 
 # What was found, as JSON lines
 
 
-class FoundFile:
+class ResultsFile:
     """A JSONL file with one line per judged picture, to which batches are added as they are found.
 
     An existing one is taken up again: `done` holds its judged pictures. Pictures that could not be read are not among
@@ -123,7 +125,7 @@ class FoundFile:
             reason = (error.strerror or type(error).__name__).lower()
             raise ValueError(f"{path}: cannot be written ({reason}): choose another place") from error
 
-    def add(self, batch: Sequence[Judged]) -> None:
+    def add(self, batch: Sequence[FilterResult]) -> None:
         """Append, and have it on the disk; the file is made by the first call. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
@@ -132,7 +134,7 @@ class FoundFile:
             os.fsync(file.fileno())
         self.done |= {found.path: found.probability for found in batch if found.probability is not None}
 
-    def _line(self, found: Judged) -> str:
+    def _line(self, found: FilterResult) -> str:
         if found.probability is None:
             return json.dumps({"path": found.path, "reason": found.reason}) + "\n"
         kept = found.probability >= self.threshold
@@ -166,7 +168,7 @@ class FoundFile:
         temporary = self.path.with_name(f".{secrets.token_hex(8)}.tmp")
         try:
             with temporary.open("x", encoding="utf-8") as file:
-                file.writelines(self._line(Judged(path, probability)) for path, probability in self.done.items())
+                file.writelines(self._line(FilterResult(path, probability)) for path, probability in self.done.items())
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
-from analogen.relsim.loading_lock import one_load
+from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.text import quiet_transformers
 from analogen.relsim.vlm.lora import import_peft
 from analogen.relsim.vlm.model import Vlm
@@ -88,7 +88,7 @@ def _load_vlm(
 ) -> Vlm:
     folder = Path(base) if Path(base).is_dir() else fetch(base, revision, BASE_FILES, cache_dir)
     _check_base(folder)
-    with one_load, quiet_transformers():
+    with loading_lock, quiet_transformers():
         processor = load_processor(folder)
         try:
             model = Qwen2_5_VLForConditionalGeneration.from_pretrained(

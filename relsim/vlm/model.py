@@ -1,11 +1,11 @@
-"""One Qwen2.5-VL in memory, several hats: LoRA adapters over one loaded base, switched per call.
+"""One Qwen2.5-VL in memory with several LoRA adapters, which are switched for each call.
 
 vlm = load_vlm("Qwen/Qwen2.5-VL-7B-Instruct", device="cuda")
-vlm.add_hat("encoder", adapter_config, adapter, processor_folder)
-with vlm.wearing("encoder"):
-    hidden = vlm.last_hidden(vlm.inputs([Turn([pixels], "<|query|>")], cut_after=query_id))
-with vlm.wearing(None):  # the plain model
-    answers = vlm.generate(vlm.inputs([Turn([pixels], "What is shown?")]), max_new_tokens=20)
+vlm.add_adapter("encoder", adapter_config, adapter, processor_folder)
+with vlm.using_adapter("encoder"):
+    hidden = vlm.last_hidden(vlm.inputs([UserMessage([pixels], "<|query|>")], cut_after=query_id))
+with vlm.using_adapter(None):  # the base model alone
+    answers = vlm.generate(vlm.inputs([UserMessage([pixels], "What is shown?")]), max_new_tokens=20)
 """
 
 from __future__ import annotations
@@ -34,45 +34,45 @@ from analogen.relsim.vlm.processor import Processor, load_processor
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
 
 
-class Turn(NamedTuple):
-    """One user message: pictures, all shown before the words."""
+class UserMessage(NamedTuple):
+    """One user message: images, all shown before the text."""
 
-    pictures: Sequence[Pixels]
-    words: str
+    images: Sequence[Pixels]
+    text: str
 
 
-class Rows(NamedTuple):
-    """Rows of a weight that a hat replaces while it is worn."""
+class TokenRows(NamedTuple):
+    """Rows of a token embedding that an adapter replaces while it is active."""
 
     weight: str  # "embed_tokens" or "lm_head"
     ids: Tensor  # (k,)
-    worn: Tensor  # (k, hidden)
-    bare: Tensor  # (k, hidden), of the base
+    adapted: Tensor  # (k, hidden)
+    base: Tensor  # (k, hidden)
 
 
 @dataclass
-class Hat:
-    """What a role adds to the base: an adapter of peft by this name, its processor, and rows of tokens."""
+class Adapter:
+    """What a role adds to the base: a peft adapter of this name, its processor, and rows of token embeddings."""
 
     name: str
     processor: Processor
-    rows: list[Rows] = field(default_factory=list)
+    rows: list[TokenRows] = field(default_factory=list)
     trainable: bool = False
 
 
 class Vlm:
-    """A loaded base and its hats. Bare at first, which is the plain model.
+    """A loaded base model and its adapters; none is active at first.
 
-    `wearing` holds a lock, so that threads which wear different hats take turns.
+    `using_adapter` holds a lock, so that threads which use different adapters wait for each other.
     """
 
     def __init__(self, model: Any, processor: Processor, name: str) -> None:
         self.model = model.eval().requires_grad_(False)
         self.name = name
         self.processor = processor
-        self.hats: dict[str, Hat] = {}
-        self.peft_model: Any = None  # from the first hat on; its get_base_model() is `model`
-        self._worn: str | None = None
+        self.adapters: dict[str, Adapter] = {}
+        self.peft_model: Any = None  # from the first adapter on; its get_base_model() is `model`
+        self._active: str | None = None
         self._lock = threading.RLock()
         for block in model.model.visual.blocks:
             if type(block.attn) is Qwen2_5_VLVisionAttention:
@@ -92,42 +92,42 @@ class Vlm:
 
     @property
     def side_unit(self) -> int:
-        """What the sides of pictures must be multiples of: a patch times the merge, 28 pixels."""
+        """The unit of pictures' sides in pixels, 28: the patch size times the merge size."""
         vision = self.model.config.vision_config
         return int(vision.patch_size * vision.spatial_merge_size)
 
-    # Hats
+    # Adapters
 
-    def add_hat(
+    def add_adapter(
         self,
         name: str,
         adapter_config: Mapping[str, Any],
         adapter: Mapping[str, Tensor] | None = None,
         processor_folder: str | Path | None = None,
         trainable: bool = False,
-    ) -> Hat:
-        """Load a LoRA adapter beside the others; nothing is switched.
+    ) -> Adapter:
+        """Loads a LoRA adapter beside the others, without making it active.
 
         adapter_config: as in adapter_config.json; adapter: tensors by peft's names, None for a fresh adapter (which
         changes nothing until it is trained). embed_tokens and lm_head, whole or as trained rows, may be among them:
-        the rows that differ from the base's are kept and put in place while the hat is worn. trainable: leave
+        the rows that differ from the base's are kept and put in place while the adapter is active. trainable: leave
         gradients on, and trained rows to peft. Raises ValueError if the adapter does not fit the base.
         """
         peft = import_peft()
-        if name in self.hats or not name.isidentifier():
-            raise ValueError(f"hat {name!r}: expected a new name of letters, digits and _")
+        if name in self.adapters or not name.isidentifier():
+            raise ValueError(f"adapter {name!r}: expected a new name of letters, digits and _")
         state = dict(adapter or {})
         settings = lora_settings(adapter_config)
         processor = self.processor if processor_folder is None else load_processor(processor_folder)
-        with self._lock, self.wearing(None):
-            self._make_room(len(processor.tokenizer))
+        with self._lock, self.using_adapter(None):
+            self._grow_embeddings(len(processor.tokenizer))
             rows = [] if trainable else self._take_rows(state, settings)
             config = peft.LoraConfig(**settings, inference_mode=not trainable)
-            worn_before = self.peft_model is not None
+            loaded_before = self.peft_model is not None
             with warnings.catch_warnings():
                 # peft asks transformers by a name that is going out of use; nothing that a user could change.
                 warnings.simplefilter("ignore", FutureWarning)
-                if worn_before:
+                if loaded_before:
                     self.peft_model.add_adapter(name, config)
                 else:
                     self.peft_model = peft.get_peft_model(self.model, config, adapter_name=name)
@@ -135,24 +135,24 @@ class Vlm:
                 try:
                     self._load_adapter(name, state)
                 except ValueError:
-                    if worn_before:
+                    if loaded_before:
                         self.peft_model.delete_adapter(name)
                     else:  # peft does not delete the last one: leave the base as it was
                         self.peft_model, _ = None, self.peft_model.unload()
                     raise
-            self.hats[name] = Hat(name, processor, rows, trainable)
+            self.adapters[name] = Adapter(name, processor, rows, trainable)
             self.peft_model.eval()
             self.peft_model.base_model.disable_adapter_layers()
-        return self.hats[name]
+        return self.adapters[name]
 
-    def hat_state(self, name: str) -> dict[str, Tensor]:
-        """A hat's LoRA and, if peft trains them, its token rows, by the names that `add_hat` and PEFT folders use."""
-        return {key: value.detach().cpu().clone() for key, value in self.hat_parameters(name).items()}
+    def adapter_state(self, name: str) -> dict[str, Tensor]:
+        """An adapter's LoRA weights and trained token rows, by the names that `add_adapter` and PEFT folders use."""
+        return {key: value.detach().cpu().clone() for key, value in self.adapter_parameters(name).items()}
 
-    def hat_parameters(self, name: str) -> dict[str, nn.Parameter]:
-        """The parameters of one adapter by the names under which peft saves them: without the adapter's name.
+    def adapter_parameters(self, name: str) -> dict[str, nn.Parameter]:
+        """The parameters of one adapter, by the names under which peft saves them: without the adapter's name.
 
-        Peft's own function for it fails for every other adapter as soon as one has rows of tokens.
+        Peft's own function fails for all other adapters as soon as one adapter has trained token rows.
         """
         end = re.compile(rf"\.{name}(\.weight)?$")
         return {
@@ -162,7 +162,7 @@ class Vlm:
         }
 
     def _load_adapter(self, name: str, state: dict[str, Tensor]) -> None:
-        own = self.hat_parameters(name)
+        own = self.adapter_parameters(name)
         # Before transformers 4.52 the language model lay one level higher.
         old, new = "base_model.model.model.layers.", "base_model.model.model.language_model.layers."
         found = {key if key in own else key.replace(old, new): value for key, value in state.items()}
@@ -180,11 +180,11 @@ class Vlm:
             for key, value in found.items():
                 own[key].copy_(value)
 
-    def _take_rows(self, state: dict[str, Tensor], settings: dict[str, Any]) -> list[Rows]:
-        """Take token rows out of an adapter's tensors; what is left is LoRA alone."""
+    def _take_rows(self, state: dict[str, Tensor], settings: dict[str, Any]) -> list[TokenRows]:
+        """Removes the token rows from an adapter's tensors and returns them; the LoRA weights remain."""
         indices = settings.pop("trainable_token_indices", None) or {}
         named = indices if isinstance(indices, dict) else {"embed_tokens": indices}
-        found: list[Rows] = []
+        found: list[TokenRows] = []
         for key in list(state):
             weight = next((w for w in ("embed_tokens", "lm_head") if f".{w}." in key and ".lora_" not in key), None)
             if weight is None:
@@ -205,7 +205,7 @@ class Vlm:
             if differs.any():
                 where = target.device
                 worn, bare = values[differs].to(target.dtype).to(where), bare[differs].to(where)
-                found.append(Rows(weight, ids[differs].to(where), worn, bare))
+                found.append(TokenRows(weight, ids[differs].to(where), worn, bare))
         return found
 
     def _weight(self, name: str) -> Tensor:
@@ -213,8 +213,8 @@ class Vlm:
             return self.model.get_input_embeddings().weight
         return self.model.get_output_embeddings().weight
 
-    def _make_room(self, tokens: int) -> None:
-        """Grow the embeddings if a tokenizer has more tokens; never shrink them, the hats share the base."""
+    def _grow_embeddings(self, tokens: int) -> None:
+        """Enlarges the embeddings if a tokenizer has more tokens. They never shrink: adapters share them."""
         have = self.model.get_input_embeddings().weight.shape[0]
         if tokens <= have:
             return
@@ -225,40 +225,40 @@ class Vlm:
                 weight[have:] = weight[:have].float().mean(0).to(weight.dtype)
 
     @contextmanager
-    def wearing(self, name: str | None) -> Iterator[Vlm]:
-        """Wear a hat, or none (the plain base), within the block; afterwards the one before is back on."""
-        if name is not None and name not in self.hats:
-            raise ValueError(f"no hat {name!r}: known are {', '.join(self.hats) or 'none yet'}")
+    def using_adapter(self, name: str | None) -> Iterator[Vlm]:
+        """Makes an adapter active within the block, or None for the base model; then restores the previous one."""
+        if name is not None and name not in self.adapters:
+            raise ValueError(f"no adapter {name!r}: known are {', '.join(self.adapters) or 'none yet'}")
         with self._lock:
-            before = self._worn
-            self._put_on(name)
+            before = self._active
+            self._activate(name)
             try:
                 yield self
             finally:
-                self._put_on(before)
+                self._activate(before)
 
-    def _put_on(self, name: str | None) -> None:
-        if name == self._worn:
+    def _activate(self, name: str | None) -> None:
+        if name == self._active:
             return
         with torch.no_grad():
-            for rows in self.hats[self._worn].rows if self._worn else []:
-                self._write(rows, rows.bare)
-            for rows in self.hats[name].rows if name else []:
-                self._write(rows, rows.worn)
+            for rows in self.adapters[self._active].rows if self._active else []:
+                self._write(rows, rows.base)
+            for rows in self.adapters[name].rows if name else []:
+                self._write(rows, rows.adapted)
         tuner = self.peft_model.base_model
         if name is None:
             tuner.disable_adapter_layers()
         else:
             tuner.enable_adapter_layers()
-            tuner.set_adapter(name, inference_mode=not self.hats[name].trainable)
-        self._worn = name
+            tuner.set_adapter(name, inference_mode=not self.adapters[name].trainable)
+        self._active = name
 
-    def _write(self, rows: Rows, values: Tensor) -> None:
+    def _write(self, rows: TokenRows, values: Tensor) -> None:
         weight = self._weight(rows.weight)  # the model may have moved since the rows were read
         weight[rows.ids.to(weight.device)] = values.to(weight.device)
 
-    def checkpoint_activations(self) -> None:
-        """Trade time for memory in training: the language model's activations are computed again on the way back."""
+    def enable_gradient_checkpointing(self) -> None:
+        """Saves memory in training: activations of the language model are computed again in the backward pass."""
         # Not in the vision tower, through which no gradient passes. The call's name changed in transformers 5.
         language = self.model.model.language_model
         enable = getattr(language, "activation_checkpointing_enable", None) or language.gradient_checkpointing_enable
@@ -267,21 +267,22 @@ class Vlm:
     # Inputs
 
     def inputs(
-        self, turns: Sequence[Turn], cut_after: int | None = None, answers: Sequence[str] | None = None
+        self, messages: Sequence[UserMessage], cut_after: int | None = None, answers: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """One batch for the model, on its device, padded on the left: the last position is each row's own last token.
+        """Builds one batch for the model, on its device. Rows are padded on the left, so that the last position is each
+        row's last token.
 
-        turns: one conversation per row. cut_after: end every row at this token, which must be in it once; nothing
-        after it can change what the model makes of it. Otherwise the assistant's turn is opened. answers: what it says
-        there, one per row, each followed by the sign that ends it; `labels` then holds their tokens, and -100
-        elsewhere, for `answer_logits`.
-        Raises ValueError if the words hold special tokens that would be taken for pictures.
+        messages: one conversation per row. cut_after: end every row at this token, which must be in it exactly once;
+        later tokens could not change its hidden state. Without it, the row ends where the assistant's answer starts.
+        answers: the assistant's answers, one per row, each followed by the end token; `labels` then holds their tokens,
+        and -100 elsewhere, for `answer_logits`.
+        Raises ValueError if the text holds special tokens that would be taken for pictures.
         """
-        processor = self.hats[self._worn].processor if self._worn else self.processor
-        rows = [self._token_ids(processor, turn, cut_after) for turn in turns]
-        said = [self.answer_ids(answer) for answer in answers] if answers is not None else [[] for _ in turns]
+        processor = self.adapters[self._active].processor if self._active else self.processor
+        rows = [self._token_ids(processor, message, cut_after) for message in messages]
+        said = [self.answer_ids(answer) for answer in answers] if answers is not None else [[] for _ in messages]
         rows = [[*row, *ids] for row, ids in zip(rows, said, strict=True)]
-        pictures = [pixels for turn in turns for pixels in turn.pictures]
+        pictures = [pixels for message in messages for pixels in message.images]
         length, pad = max(map(len, rows)), processor.tokenizer.pad_token_id or 0
         ids = torch.tensor([[pad] * (length - len(row)) + row for row in rows])  # (B, T)
         mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
@@ -297,22 +298,22 @@ class Vlm:
         return batch
 
     def answer_ids(self, answer: str) -> list[int]:
-        """The tokens of an answer with the one that ends it. They are split apart from the question's, as they are
-        when the model says them."""
-        tokenizer = (self.hats[self._worn].processor if self._worn else self.processor).tokenizer
+        """The tokens of an answer, and the end token. The answer is tokenised apart from the question, as it is when
+        the model generates it."""
+        tokenizer = (self.adapters[self._active].processor if self._active else self.processor).tokenizer
         return [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
-    def _token_ids(self, processor: Processor, turn: Turn, cut_after: int | None) -> list[int]:
-        shown: list[Any] = [{"type": "image"} for _ in turn.pictures]
-        content = [*shown, {"type": "text", "text": turn.words}]
-        message: list[dict[str, Any]] = [{"role": "user", "content": content}]
-        text = processor.apply_chat_template(message, tokenize=False, add_generation_prompt=cut_after is None)
+    def _token_ids(self, processor: Processor, message: UserMessage, cut_after: int | None) -> list[int]:
+        shown: list[Any] = [{"type": "image"} for _ in message.images]
+        content = [*shown, {"type": "text", "text": message.text}]
+        chat: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        text = processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=cut_after is None)
         ids: list[int] = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if ids.count(processor.image_token_id) != len(turn.pictures):
+        if ids.count(processor.image_token_id) != len(message.images):
             raise ValueError(
-                f"the words {turn.words[:60]!r} hold {processor.image_token}, a sign for pictures: leave it out"
+                f"the text {message.text[:60]!r} holds {processor.image_token}, which stands for pictures: remove it"
             )
-        counts = iter([pixels.shape[0] * pixels.shape[1] // self.side_unit**2 for pixels in turn.pictures])
+        counts = iter([pixels.shape[0] * pixels.shape[1] // self.side_unit**2 for pixels in message.images])
         ids = [i for token in ids for i in ([token] * next(counts) if token == processor.image_token_id else [token])]
         if cut_after is None:
             return ids
@@ -337,22 +338,22 @@ class Vlm:
                 len(stack), rows // merge, merge, patch, columns // merge, merge, patch, 3
             ).permute(0, 1, 4, 2, 5, 7, 3, 6)  # (n, rows/m, columns/m, m, m, 3, p, p)  # fmt: skip
             flat = values.reshape(-1, 3, 1, patch * patch)
-            # A still picture is shown as a film of equal frames.
+            # The model takes a still picture as a video of equal frames.
             flat = flat.expand(-1, -1, int(settings.temporal_patch_size), -1).reshape(len(flat), -1)
             parts.append(flat)
             grids += [[1, rows, columns]] * len(stack)
         return torch.cat(parts), torch.tensor(grids, device=self.device)
 
-    # What the model makes of them, wearing whatever is worn
+    # Outputs, with the active adapter
 
     def last_hidden(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """The last layer's hidden state at each row's last token, (B, hidden); no language head is computed."""
+        """The last layer's hidden state at each row's last token, (B, hidden), without the language head."""
         return self.model.model(**inputs, use_cache=False).last_hidden_state[:, -1]
 
     def answer_logits(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (N, vocabulary), fp32, and tokens (N,) of all answers of `inputs`, one after the other.
+        """Logits (N, vocabulary), fp32, and tokens (N,) of all answers in `inputs`, concatenated.
 
-        The head runs on their positions only: over whole rows its output would be the largest tensor of a training.
+        The language head runs on their positions only: for whole rows its output would be the largest tensor.
         """
         rest = {key: value for key, value in inputs.items() if key != "labels"}
         hidden = self.model.model(**rest, use_cache=False).last_hidden_state  # (B, T, hidden)
@@ -361,11 +362,11 @@ class Vlm:
         return self.model.lm_head(hidden[:, :-1][spoken]).float(), labels[spoken]
 
     def next_token_logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Logits of the token that would follow, (B, vocabulary), fp32: the head runs on one position only."""
+        """Logits of the next token, (B, vocabulary), fp32; the language head runs on one position only."""
         return self.model.lm_head(self.last_hidden(inputs)).float()
 
-    def picture_features(self, pictures: Sequence[Pixels]) -> list[Tensor]:
-        """The vision tower's merged patches of each picture, (tokens, hidden); hats do not change them."""
+    def image_features(self, pictures: Sequence[Pixels]) -> list[Tensor]:
+        """The vision tower's merged patches of each picture, (tokens, hidden); adapters do not change them."""
         patches, grids = self._patches(self.processor, pictures)
         return list(self.model.model.get_image_features(patches, grids, return_dict=True).pooler_output)
 
@@ -379,13 +380,13 @@ class Vlm:
         seed: int | None = None,
         processors: Sequence[Any] = (),
     ) -> list[str]:
-        """The answers as text, one per row; temperature 0 is greedy. With a seed the same draws come again.
+        """Generates answers as text, one per row. Temperature 0 is greedy; equal seeds give equal draws.
 
         processors: transformers' LogitsProcessors, applied at every step.
         """
-        processor = self.hats[self._worn].processor if self._worn else self.processor
+        processor = self.adapters[self._active].processor if self._active else self.processor
         tokenizer = processor.tokenizer
-        # All said here: the base's own generation_config.json differs from release to release.
+        # All set here: the base's own generation_config.json differs from release to release.
         sampling = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature > 0 else {}
         plain = {"temperature": None, "top_p": None, "top_k": None}
         devices = [self.device] if self.device.type == "cuda" else []
@@ -398,14 +399,14 @@ class Vlm:
                 do_sample=temperature > 0,
                 repetition_penalty=1.0,
                 pad_token_id=tokenizer.pad_token_id or 0,
-                eos_token_id=self._ends(tokenizer),
+                eos_token_id=self._end_tokens(tokenizer),
                 logits_processor=LogitsProcessorList(processors),
                 **{**plain, **sampling},
             )
         new = out[:, inputs["input_ids"].shape[1] :]
         return [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 
-    def _ends(self, tokenizer: Any) -> list[int]:
+    def _end_tokens(self, tokenizer: Any) -> list[int]:
         own = self.model.generation_config.eos_token_id
         named = [own] if isinstance(own, int) else list(own or [])
         return sorted({*named, *([] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id])})

@@ -21,7 +21,7 @@ MAX_ASPECT = 200  # beyond it Qwen's own resizing refuses
 
 
 @dataclass(frozen=True)
-class Fitting:
+class Preprocessing:
     """How a picture becomes the model's input.
 
     size: the side in pixels of the square, cut from the middle, that training used. None: the whole picture in its
@@ -32,16 +32,16 @@ class Fitting:
     min_pixels: int = 56 * 56
     max_pixels: int = MAX_PIXELS
 
-    def fit(self, image: Image.Image, unit: int) -> Pixels:
+    def apply(self, image: Image.Image, unit: int) -> Pixels:
         """(height, width, 3), sides multiples of `unit`. Raises ValueError for a picture that is a mere line."""
         if self.size is not None:
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
             square = image.crop((left, top, left + side, top + side))
             return np.asarray(square.resize((self.size, self.size), Image.Resampling.LANCZOS))
-        return np.asarray(image.resize(self._own_shape(image, unit), Image.Resampling.BICUBIC))
+        return np.asarray(image.resize(self._smart_size(image, unit), Image.Resampling.BICUBIC))
 
-    def _own_shape(self, image: Image.Image, unit: int) -> tuple[int, int]:
+    def _smart_size(self, image: Image.Image, unit: int) -> tuple[int, int]:
         """(width, height) by Qwen's rule: rounded to the unit, then scaled into the limits. Source: Qwen2-VL."""
         width, height = image.size
         if max(width, height) > MAX_ASPECT * min(width, height):
@@ -59,18 +59,18 @@ class Fitting:
         return fitted
 
 
-def load_pixels(image: Image.Image | str | Path, fitting: Fitting, unit: int) -> Pixels:
+def load_pixels(image: Image.Image | str | Path, preprocessing: Preprocessing, unit: int) -> Pixels:
     """One picture as the model's input. Raises ValueError or FileNotFoundError with one line that names the file."""
     picture = as_rgb(image)
     try:
-        return fitting.fit(picture, unit)
+        return preprocessing.apply(picture, unit)
     except ValueError as error:
         where = "the picture" if isinstance(image, Image.Image) else image
         raise ValueError(f"{where}: {error}") from error
 
 
-def check_fitting(fitting: Fitting, vlm: Vlm) -> Fitting:
-    """`fitting` itself. Raises ValueError if its square is not one for this model."""
-    if fitting.size is not None and fitting.size % vlm.side_unit:
-        raise ValueError(f"pictures of {fitting.size} px: expected a multiple of {vlm.side_unit}")
-    return fitting
+def check_preprocessing(preprocessing: Preprocessing, vlm: Vlm) -> Preprocessing:
+    """`preprocessing` itself. Raises ValueError if its square is not one for this model."""
+    if preprocessing.size is not None and preprocessing.size % vlm.side_unit:
+        raise ValueError(f"pictures of {preprocessing.size} px: expected a multiple of {vlm.side_unit}")
+    return preprocessing

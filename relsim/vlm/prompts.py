@@ -1,6 +1,6 @@
 """From an anonymous caption and a subject to a text-to-image prompt: by the plain VLM, or by filling the placeholders.
 
-writer = PromptWriter(load_plain(device="cuda"))
+writer = PromptWriter(load_base_model(device="cuda"))
 writer.write(["many {subject} arranged in a circle"], ["bicycle"])[0].text
 fill("many {subject} arranged in a circle", "bicycle")  # "many bicycles arranged in a circle"
 """
@@ -23,8 +23,8 @@ from analogen.relsim.english import (
     with_article,
 )
 from analogen.relsim.vlm.captioner import PLACEHOLDER
-from analogen.relsim.vlm.model import Turn, Vlm
-from analogen.relsim.vlm.query import GREEDY, Answer, Sampling, ask_until_good, generate, one_line, plain_words
+from analogen.relsim.vlm.model import UserMessage, Vlm
+from analogen.relsim.vlm.query import GREEDY, Answer, Sampling, ask_with_retries, clean_user_text, generate, one_line
 
 MAX_PROMPT_WORDS = 80  # CLIP reads 77 tokens
 REQUEST = (
@@ -66,9 +66,9 @@ class PromptWriter:
             raise ValueError(f"{len(captions)} captions, {len(subjects)} subjects, {len(others)} others: must match")
         rows = [
             (
-                plain_words(caption, "caption"),
-                plain_words(subject, "subject"),
-                None if other is None else plain_words(other, "other thing"),
+                clean_user_text(caption, "caption"),
+                clean_user_text(subject, "subject"),
+                None if other is None else clean_user_text(other, "other thing"),
             )
             for caption, subject, other in zip(captions, subjects, others, strict=True)
         ]
@@ -83,13 +83,13 @@ class PromptWriter:
         return [prompt for _, prompts in in_batches(rows, run, BatchSize(batch_size)) for prompt in prompts]
 
     def _ask(self, rows: list[tuple[str, str, str | None]], sampling: Sampling, tries: int) -> list[Answer]:
-        turns = [Turn([], request(*row)) for row in rows]
+        messages = [UserMessage([], request(*row)) for row in rows]
 
         def ask(chosen: list[int], attempt: int) -> list[str]:
-            some = [turns[row] for row in chosen]
-            return generate(self.vlm, None, some, sampling, attempt, [turn.words for turn in some])
+            some = [messages[row] for row in chosen]
+            return generate(self.vlm, None, some, sampling, attempt, [message.text for message in some])
 
-        return ask_until_good(
+        return ask_with_retries(
             len(rows), ask, lambda row, answer: read_prompt(answer, rows[row][1], rows[row][2]), tries
         )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWarper
 
-from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.model import UserMessage, Vlm
 
 Probabilities = NDArray[np.float32]
 MAX_WORDS_CHARACTERS = 500  # of what a user puts into a question
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 # Words
 
 
-def plain_words(text: str, what: str) -> str:
+def clean_user_text(text: str, what: str) -> str:
     """What a user puts into a question, as one line. Raises ValueError for nothing, too much or a model's own signs."""
     words = " ".join(text.split())
     if not words:
@@ -78,16 +78,16 @@ _MARK = re.compile(r"^(?:#{1,6}\s+|>\s+|[-*•]\s+|\d{1,2}[.)]\s+)")
 _LABEL = re.compile(r"^[*_]*(?:anonymous\s+|final\s+)?(?:caption|prompt|answer|sentence|idea)[*_]*\s*:[*_]*\s*", re.I)
 
 
-def tidy(answer: str) -> str:
+def strip_wrapping(answer: str) -> str:
     """An answer without what chat models wrap around it: code fences, quotes, emphasis, list marks, a label.
 
     Its lines stay lines: whether there may be several, the reader of the answer says.
     """
     lines = [line.strip() for line in answer.splitlines()]
-    return "\n".join(_tidy_line(line) for line in lines if line and not re.fullmatch(r"`{3,}\w*", line))
+    return "\n".join(_strip_line(line) for line in lines if line and not re.fullmatch(r"`{3,}\w*", line))
 
 
-def _tidy_line(line: str) -> str:
+def _strip_line(line: str) -> str:
     before = None
     while line != before:
         before = line
@@ -102,7 +102,7 @@ def _tidy_line(line: str) -> str:
 
 def one_line(answer: str) -> str:
     """The tidied answer. Raises ValueError with the reason if it is nothing, or more than one line."""
-    text = tidy(answer)
+    text = strip_wrapping(answer)
     if not text:
         raise ValueError("the answer is empty")
     if "\n" in text:
@@ -113,7 +113,7 @@ def one_line(answer: str) -> str:
 # Answers as text
 
 
-def ask_until_good(
+def ask_with_retries(
     count: int, ask: Callable[[list[int], int], list[str]], read: Callable[[int, str], str], tries: int
 ) -> list[Answer]:
     """Answers of `count` rows; those that do not pass are asked for again.
@@ -135,7 +135,12 @@ def ask_until_good(
 
 
 def generate(
-    vlm: Vlm, hat: str | None, turns: Sequence[Turn], sampling: Sampling, attempt: int, keys: Sequence[str]
+    vlm: Vlm,
+    adapter: str | None,
+    messages: Sequence[UserMessage],
+    sampling: Sampling,
+    attempt: int,
+    keys: Sequence[str],
 ) -> list[str]:
     """One answer per turn. From the second attempt on they are drawn, each time differently.
 
@@ -149,13 +154,13 @@ def generate(
         drawing = [
             TemperatureLogitsWarper(float(sampling.temperature)),
             TopPLogitsWarper(float(sampling.top_p)),
-            RowDraw(seeds),
+            RowSampler(seeds),
         ]
-    with vlm.wearing(hat):
-        return vlm.generate(vlm.inputs(turns), sampling.max_new_tokens, processors=drawing)
+    with vlm.using_adapter(adapter):
+        return vlm.generate(vlm.inputs(messages), sampling.max_new_tokens, processors=drawing)
 
 
-class RowDraw(LogitsProcessor):
+class RowSampler(LogitsProcessor):
     """Draws each row's token by the row's own random numbers, and leaves it alone for a greedy search to take.
 
     torch's own sampling draws all rows from one stream, so that a row would depend on the others.
@@ -180,16 +185,16 @@ class RowDraw(LogitsProcessor):
 class YesNo:
     """Yes or no from the logits of the answer's first token, all spellings of each summed."""
 
-    def __init__(self, vlm: Vlm, hat: str | None = None) -> None:
-        self.vlm, self.hat = vlm, hat
-        processor = vlm.hats[hat].processor if hat else vlm.processor
+    def __init__(self, vlm: Vlm, adapter: str | None = None) -> None:
+        self.vlm, self.adapter = vlm, adapter
+        processor = vlm.adapters[adapter].processor if adapter else vlm.processor
         self.yes, self.no = answer_tokens(processor.tokenizer)
 
     @torch.inference_mode()
-    def probabilities(self, turns: Sequence[Turn]) -> list[float]:
+    def probabilities(self, messages: Sequence[UserMessage]) -> list[float]:
         """One per turn, in [0, 1]: the probability of yes where the answer is yes or no."""
-        with self.vlm.wearing(self.hat):
-            logits = self.vlm.next_token_logits(self.vlm.inputs(turns))  # (B, vocabulary)
+        with self.vlm.using_adapter(self.adapter):
+            logits = self.vlm.next_token_logits(self.vlm.inputs(messages))  # (B, vocabulary)
         found: list[float] = self.of_logits(logits).tolist()
         return found
 

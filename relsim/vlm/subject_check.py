@@ -1,6 +1,6 @@
 """The subject check: does a picture show what was asked for? The plain VLM's yes, as a probability.
 
-check = SubjectCheck(load_plain(device="cuda"))
+check = SubjectCheck(load_base_model(device="cuda"))
 check.probabilities(["0.png", "1.png"], "a bicycle")  # (2,)
 """
 
@@ -13,21 +13,21 @@ import numpy as np
 from PIL import Image
 
 from analogen.relsim.data.batching import run_all
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting, Pictures, check_fitting, load_pixels
-from analogen.relsim.vlm.query import Probabilities, YesNo, plain_words
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_preprocessing, load_pixels
+from analogen.relsim.vlm.query import Probabilities, YesNo, clean_user_text
 
 QUESTION = 'Does this picture show the following: "SUBJECT"? Drawings, toys and parts of it count. Answer yes or no.'
 # Whole pictures, so that a subject at the edge counts, of as many tokens as the square that hats are trained on.
-WHOLE = Fitting(size=None, max_pixels=448 * 448)
+WHOLE = Preprocessing(size=None, max_pixels=448 * 448)
 
 
 class SubjectCheck:
     """The plain model, whatever hats `vlm` has beside it."""
 
-    def __init__(self, vlm: Vlm, fitting: Fitting | None = None) -> None:
+    def __init__(self, vlm: Vlm, preprocessing: Preprocessing | None = None) -> None:
         self.vlm = vlm
-        self.fitting = check_fitting(fitting or WHOLE, vlm)
+        self.preprocessing = check_preprocessing(preprocessing or WHOLE, vlm)
         self._yes_no = YesNo(vlm)
 
     def probabilities(self, images: Pictures, subjects: str | Sequence[str], batch_size: int = 16) -> Probabilities:
@@ -40,11 +40,13 @@ class SubjectCheck:
         named = [subjects] * len(images) if isinstance(subjects, str) else list(subjects)
         if len(named) != len(images):
             raise ValueError(f"{len(images)} pictures and {len(named)} subjects: expected one for all, or one each")
-        questions = {subject: QUESTION.replace("SUBJECT", plain_words(subject, "subject")) for subject in set(named)}
+        questions = {
+            subject: QUESTION.replace("SUBJECT", clean_user_text(subject, "subject")) for subject in set(named)
+        }
 
-        def load(pair: tuple[Image.Image | str | Path, str]) -> Turn:
-            pixels: Pixels = load_pixels(pair[0], self.fitting, self.vlm.side_unit)
-            return Turn([pixels], questions[pair[1]])
+        def load(pair: tuple[Image.Image | str | Path, str]) -> UserMessage:
+            pixels: Pixels = load_pixels(pair[0], self.preprocessing, self.vlm.side_unit)
+            return UserMessage([pixels], questions[pair[1]])
 
         table = np.zeros(len(images), np.float32)
         for pairs in run_all(list(zip(images, named, strict=True)), load, self._yes_no.probabilities, batch_size):

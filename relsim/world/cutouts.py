@@ -2,7 +2,7 @@
 
 cutouts = CutOuts.from_folder("things")
 subject, other = cutouts.draw(rng, 2)
-picture = photograph(scene, Cast(ArtLibrary.shipped(), subject, other), ground, rng, 208)
+picture = photograph(scene, SceneArt(ArtLibrary.shipped(), subject, other), ground, rng, 208)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Drawing the relational world: samples from seeds, hard references, folders in the paper's data layout."""
+"""Draws data sets of the relational world: samples from seeds, hard references, folders in the paper's layout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.random import Generator
 from PIL import Image
 
 from analogen.relsim.world.art import ArtLibrary, splits
-from analogen.relsim.world.palette import PALETTES, arbitrary_background, flattering_background
+from analogen.relsim.world.palette import PALETTES, arbitrary_background, harmonious_background
 from analogen.relsim.world.relations import RELATIONS, Draft, Relation
 from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Frame, Scene, to_json
@@ -25,7 +25,7 @@ PALETTE_NAMES = tuple(PALETTES)
 
 @dataclass(frozen=True)
 class Selection:
-    """What a drawing may show: names of subjects and second things, art families."""
+    """What drawings may show: names of subjects and of second things, and art families."""
 
     subjects: tuple[str, ...]
     others: tuple[str, ...]
@@ -34,7 +34,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Sample:
-    """One drawing with everything known about it. `caption` is one of the relation's, chosen at random."""
+    """One drawing and its labels. `caption` is one of the relation's captions, chosen at random."""
 
     relation: str
     caption: str
@@ -47,7 +47,7 @@ class Sample:
 def draw_sample(
     relation: Relation, selection: Selection, rng: Generator, *, hard: bool = True, subject: str | None = None
 ) -> Sample:
-    """Draw one scene of the relation. `hard` makes a reference (see `harden`), else a well-composed target.
+    """Draws one scene of the relation. hard: a hard reference (see `make_hard_reference`), else a well-composed target.
     Raises ValueError if the selection has no second thing that looks unlike the subject."""
     draft = Draft(rng)
     relation.draw(draft)
@@ -61,7 +61,7 @@ def draw_sample(
     palette = PALETTE_NAMES[int(rng.integers(len(PALETTE_NAMES)))]
     scene = Scene(
         tuple(draft.elements),
-        background=flattering_background(palette, rng),
+        background=harmonious_background(palette, rng),
         subject=name,
         other=other,
         style=str(rng.choice(selection.styles)),
@@ -70,13 +70,13 @@ def draw_sample(
     )
     caption = relation.captions[int(rng.integers(len(relation.captions)))]
     if hard:
-        scene = harden(scene, rng, mirror=relation.mirror_ok)
+        scene = make_hard_reference(scene, rng, mirror=relation.mirror_ok)
     return Sample(relation.id, caption, name, other, draft.facts, scene)
 
 
-def harden(scene: Scene, rng: Generator, *, mirror: bool) -> Scene:
-    """The same logic made hard to see by cheap features: the scene scaled down to half the frame, moved, a
-    little turned, mirrored where the logic allows, its colours turned, over a ground that says nothing."""
+def make_hard_reference(scene: Scene, rng: Generator, *, mirror: bool) -> Scene:
+    """Makes a scene hard for cheap features and keeps its logic: scaled by 0.5 to 1, moved, slightly rotated, mirrored
+    where the logic allows, with shifted hues, over a ground that does not depend on the relation."""
     scale = float(rng.uniform(0.5, 1.0))
     room = 1.0 - scale
     frame = Frame(
@@ -95,8 +95,8 @@ def harden(scene: Scene, rng: Generator, *, mirror: bool) -> Scene:
     )
 
 
-def trap_of(sample: Sample, relation: Relation, rng: Generator) -> Sample:
-    """The attribute trap: another relation with the same subject, other, style, palette, ground and placement."""
+def hard_negative_of(sample: Sample, relation: Relation, rng: Generator) -> Sample:
+    """Draws a hard negative: another relation with the same subject, other, style, palette, ground and placement."""
     draft = Draft(rng)
     relation.draw(draft)
     frame = dataclasses.replace(sample.scene.frame, mirror=sample.scene.frame.mirror and relation.mirror_ok)
@@ -114,7 +114,7 @@ def training_selection() -> Selection:
 
 
 def held_out_selection(*, held_out_style: bool = False) -> Selection:
-    """Subjects that training never saw, in the art families that it saw or in the one that it did not."""
+    """The held-out subjects, in the art families of training or in the held-out one."""
     nouns = ArtLibrary.shipped().nouns(split="held_out", stock=True)
     return Selection(nouns, nouns, _styles(held_out_style))
 
@@ -139,7 +139,7 @@ def chosen_relations(ids: Sequence[str]) -> list[Relation]:
     return [RELATIONS[name] for name in ids] or list(RELATIONS.values())
 
 
-def write_draw(
+def write_samples(
     folder: Path,
     count: int,
     *,
@@ -149,10 +149,10 @@ def write_draw(
     hard: bool = True,
     selection: Selection | None = None,
 ) -> Path:
-    """Draw `count` pictures of a selection (the training split) into `folder` with `data.jsonl`, relations in turn.
+    """Draws `count` pictures of a selection (the training split) into `folder` with `data.jsonl`, relations in turn.
 
-    A line holds `image_hash` (sha256 of the pixels; the picture is <image_hash>.png) and `caption`, as the paper's
-    data, and ours: relation, subject, other, facts, style, seed, scene. Returns the JSONL's path.
+    A line holds `image_hash` (sha256 of the pixels; the picture is <image_hash>.png) and `caption` as in the paper's
+    data, and also relation, subject, other, facts, style, seed and scene. Returns the path of data.jsonl.
     """
     kinds, selection = chosen_relations(relations), selection or training_selection()
     samples: Iterator[tuple[Sample, int, dict[str, Any]]] = (
@@ -165,9 +165,9 @@ def write_draw(
 def write_groups(
     folder: Path, count: int, *, members: int = 4, seed: int = 0, size: int = 256, relations: Sequence[str] = ()
 ) -> Path:
-    """Draw `count` groups of pictures that share one logic and one caption (the paper's seed groups).
+    """Draws `count` groups of pictures that share one logic and one caption, like the paper's seed groups.
 
-    Lines as of `write_draw`, with `group`, the group's number. Raises ValueError for fewer than 2 members.
+    Lines as in `write_samples`, with `group`, the group's number. Raises ValueError for fewer than 2 members.
     """
     if members < 2:
         raise ValueError(f"a group of {members} was asked for: it needs 2 pictures or more")

@@ -141,14 +141,14 @@ def alike(elements: Sequence[Element], size_tolerance: float = 0.2) -> None:
     require(bool(np.all(np.abs(sizes / np.median(sizes) - 1) <= size_tolerance)), "sizes differ")
 
 
-def alike_but(elements: Sequence[Element], **neutral: Any) -> None:
+def alike_except(elements: Sequence[Element], **neutral: Any) -> None:
     """Broken unless the elements look plain and alike once these changing properties are made neutral."""
     bare = [replace(e, **neutral) for e in elements]
     plain_looks(bare)
     same_looks(bare)
 
 
-def clip_ways(elements: Sequence[Element]) -> NDArray[np.float64]:
+def clip_directions(elements: Sequence[Element]) -> NDArray[np.float64]:
     """(n, 2) points (u, v) of the clips as they appear: a mirrored element mirrors its clip too."""
     return np.array([(-e.clip.u if e.mirror else e.clip.u, e.clip.v) for e in elements], dtype=np.float64)
 

@@ -88,7 +88,7 @@ def _vivid(rng: Generator) -> str:
     return f"#{int(red * 255):02x}{int(green * 255):02x}{int(blue * 255):02x}"
 
 
-def flattering_background(palette: str, rng: Generator) -> Background:
+def harmonious_background(palette: str, rng: Generator) -> Background:
     """A calm ground that suits the palette, light more often than dark: for finished pictures."""
     colors = palette_of(palette)
     light = rng.random() < 0.75

@@ -1,7 +1,7 @@
 """Photographs of scenes: cut-outs laid on a ground under one light, and seen through a camera.
 
     cutouts, grounds = CutOuts.from_folder("things"), Grounds.from_folder("places")
-    cast = Cast(ArtLibrary.shipped(), *cutouts.draw(rng))
+    cast = SceneArt(ArtLibrary.shipped(), *cutouts.draw(rng))
     picture = photograph(scene, cast, grounds.draw(208, rng), rng, 208)
 
 Everything stays where `render` draws it, so that whatever is known of a scene's places is true of its photograph.
@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from analogen.relsim.world.art import Pixels
 from analogen.relsim.world.grounds import axes, grain
 from analogen.relsim.world.props import BLEEDING
-from analogen.relsim.world.render import Cast, element_matrix, render_layer
+from analogen.relsim.world.render import SceneArt, element_matrix, render_layer
 from analogen.relsim.world.scene import Element, Scene
 
 MAX_BASES = 6  # lines on which standing things rest: each one's shadow is drawn by itself
@@ -31,7 +31,7 @@ Plane = NDArray[np.float32]  # (side, side), 0 to 1
 Light = NDArray[np.float32]  # (side, side, 3), 0 to 255
 
 
-def photograph(scene: Scene, cast: Cast, ground: Pixels, rng: Generator, side: int) -> Pixels:
+def photograph(scene: Scene, cast: SceneArt, ground: Pixels, rng: Generator, side: int) -> Pixels:
     """The scene as photographed with these things on this ground: (side, side, 3) uint8.
 
     cast: who plays the things, such as two of `CutOuts`. ground: (side, side, 3) uint8, such as `Grounds.draw` gives.
@@ -104,7 +104,7 @@ def _apart(ground: Light, things: Light, alpha: Plane) -> Light:
     return ground * np.float32(0.45) if darker else 255 - (255 - ground) * np.float32(0.45)
 
 
-def _shadow(scene: Scene, cast: Cast, alpha: Plane, light: float, rng: Generator, side: int) -> Plane:
+def _shadow(scene: Scene, cast: SceneArt, alpha: Plane, light: float, rng: Generator, side: int) -> Plane:
     """How much light is taken from each pixel of the ground: near the things, and where their shadows fall."""
     strength, unit = float(rng.uniform(0.3, 0.75)), side / 208
     contact = _soft(alpha, float(rng.uniform(1.5, 3)) * unit)

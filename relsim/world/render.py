@@ -58,7 +58,7 @@ class NamedArt:
 
 
 @dataclass(frozen=True)
-class Cast:
+class SceneArt:
     """Who plays the two things: the user's own art (hashable, its pixels never change), or else the source's
     art of the scene's names."""
 
@@ -72,33 +72,35 @@ class Cast:
         return own or NamedArt(self.source, scene.subject if kind == "subject" else scene.other, scene.style)
 
 
-def as_cast(art: ArtSource | Cast | None) -> Cast:
+def as_scene_art(art: ArtSource | SceneArt | None) -> SceneArt:
     """None: the shipped art."""
-    if isinstance(art, Cast):
+    if isinstance(art, SceneArt):
         return art
     if art is None:
         art = ArtLibrary.shipped()
-    return Cast(art)
+    return SceneArt(art)
 
 
-def render(scene: Scene, width: int, height: int | None = None, art: ArtSource | Cast | None = None) -> Pixels:
+def render(scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None) -> Pixels:
     """Draw the scene: (height, width, 3) uint8 RGB.
 
     height: None = square. art: where the things' pictures come from; None = the shipped library.
     Raises ValueError if a side is not within SIDES_PX.
     """
     width, height = check_size(width, height)
-    return _drawn(scene, width, height, as_cast(art), ground=True)[..., :3].copy()
+    return _drawn(scene, width, height, as_scene_art(art), ground=True)[..., :3].copy()
 
 
-def render_layer(scene: Scene, width: int, height: int | None = None, art: ArtSource | Cast | None = None) -> Pixels:
+def render_layer(
+    scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None
+) -> Pixels:
     """The scene's elements without its background: (height, width, 4) uint8 RGBA, premultiplied, to be laid on any
     ground. Colours that have to stand out from the ground still go by `scene.background`. Otherwise as `render`."""
     width, height = check_size(width, height)
-    return _drawn(scene, width, height, as_cast(art), ground=False)
+    return _drawn(scene, width, height, as_scene_art(art), ground=False)
 
 
-def _drawn(scene: Scene, width: int, height: int, cast: Cast, *, ground: bool) -> Pixels:
+def _drawn(scene: Scene, width: int, height: int, cast: SceneArt, *, ground: bool) -> Pixels:
     pixels = np.zeros((height, width, 4), dtype=np.uint8)
     surface = skia.Surface(
         pixels, colorType=skia.ColorType.kRGBA_8888_ColorType, alphaType=skia.AlphaType.kPremul_AlphaType
@@ -229,7 +231,9 @@ def _image(pixels: Pixels) -> skia.Image:
 
 
 class _Painter:
-    def __init__(self, canvas: skia.Canvas, scene: Scene, cast: Cast, unit: float, reach: tuple[float, float]) -> None:
+    def __init__(
+        self, canvas: skia.Canvas, scene: Scene, cast: SceneArt, unit: float, reach: tuple[float, float]
+    ) -> None:
         self._canvas, self._scene, self._cast, self._unit, self._reach = canvas, scene, cast, unit, reach
 
     def draw(self, element: Element) -> None:

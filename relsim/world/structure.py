@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analogen.relsim.world.measure import Broken, bearings, clip_ways, points, require, rows_of, turn_between
+from analogen.relsim.world.measure import Broken, bearings, clip_directions, points, require, rows_of, turn_between
 from analogen.relsim.world.relations.composition import foot, in_reading_order
 from analogen.relsim.world.relations.crowds import OUTLINES, forms, quarter_turned
 from analogen.relsim.world.scene import Element, Scene
@@ -191,26 +191,26 @@ def _cuts(scene: Scene) -> Value:
 
 
 def _seam(scene: Scene) -> Value:
-    u, v = clip_ways(scene.things)[0]
+    u, v = clip_directions(scene.things)[0]
     return "vertical" if abs(u) > abs(v) else "horizontal"
 
 
 def _half_of_subject(scene: Scene) -> Value:
-    return _way(*clip_ways(of(scene, "subject"))[0])
+    return _way(*clip_directions(of(scene, "subject"))[0])
 
 
 def _coloured_half(scene: Scene) -> Value:
-    return _way(*clip_ways([min(of(scene, "subject"), key=lambda e: e.sketch)])[0])
+    return _way(*clip_directions([min(of(scene, "subject"), key=lambda e: e.sketch)])[0])
 
 
 def _tiling(scene: Scene) -> Value:
     """Rows and columns of a picture cut into windows, the missing one counted."""
-    ways = clip_ways([e for e in of(scene, "subject") if e.clip.kind == "window"])
+    ways = clip_directions([e for e in of(scene, "subject") if e.clip.kind == "window"])
     return tuple(1 + int((np.diff(np.sort(ways[:, axis])) > 0.2).sum()) for axis in (1, 0))
 
 
 def _wedge_way(scene: Scene) -> Value:
-    return _way(*clip_ways([e for e in of(scene, "subject") if e.clip.kind == "wedge"])[0])
+    return _way(*clip_directions([e for e in of(scene, "subject") if e.clip.kind == "wedge"])[0])
 
 
 def _peek_way(scene: Scene) -> Value:

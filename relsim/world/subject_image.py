@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from analogen.relsim.image_containers import costly
+from analogen.relsim.image_containers import why_too_costly
 from analogen.relsim.world.art import Icon, Pixels, check_side, rasterise
 
 MAX_SVG_BYTES = 2 * 2**20
@@ -126,7 +126,7 @@ def _read_picture(path: Path) -> Pixels:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own cap is lower
             Image.init()
             with path.open("rb") as file:
-                reason = costly(file)
+                reason = why_too_costly(file)
             if reason is not None:
                 raise ValueError(f"it {reason}")
             image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])  # AVIF came with 11.3

@@ -19,8 +19,8 @@ from analogen.relsim.world.art import Pixels, prefixed_ids
 from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, texture
 from analogen.relsim.world.render import (
     ArtSource,
-    Cast,
-    as_cast,
+    SceneArt,
+    as_scene_art,
     check_size,
     colors_of,
     element_matrix,
@@ -43,13 +43,13 @@ _HEAD = (
 _SRGB = 'color-interpolation-filters="sRGB"'
 
 
-def to_svg(scene: Scene, width: int, height: int | None = None, art: ArtSource | Cast | None = None) -> str:
+def to_svg(scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None) -> str:
     """The scene as an SVG document of this size in pixels, see render.render for the arguments and errors.
 
     Layers: "background", then one group per element in drawing order, named "<kind>-<number from 01>".
     """
     width, height = check_size(width, height)
-    writer = _Writer(scene, width, height, as_cast(art))
+    writer = _Writer(scene, width, height, as_scene_art(art))
     layers = [_layer("background", writer.background())]
     for number, element in enumerate(scene.elements, start=1):
         layers.append(_layer(f"{element.kind}-{number:02d}", writer.element(element)))
@@ -78,7 +78,7 @@ def _image(pixels: Pixels, place: tuple[float, float, float, float], rest: str =
 
 
 class _Writer:
-    def __init__(self, scene: Scene, width: int, height: int, cast: Cast) -> None:
+    def __init__(self, scene: Scene, width: int, height: int, cast: SceneArt) -> None:
         self._scene, self._width, self._height, self._cast = scene, width, height, cast
         self._unit = min(width, height) / 2
         self._reach = (width / 2 / self._unit, height / 2 / self._unit)

@@ -334,7 +334,7 @@ def test_patches_of_the_only_reference_reach_the_composer(
     generator.run(request(references=(picture,), relation=None))
     generator.run(request(references=(picture, other), relation=None))
     generator.run(request(references=(picture,)))
-    expected = generator.encoder.look([Image.open(picture)], patches=True).patches
+    expected = generator.encoder.encode_all([Image.open(picture)], patches=True).patches
     assert seen[0].shape == (2, *expected.shape[1:])
     np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
     assert seen[1:] == [None, None]

@@ -19,7 +19,7 @@ import pytest
 from hostile_images import available, grey_tiff, write_all
 from PIL import Image
 
-from analogen.relsim.image_containers import MAX_COUNTED, MAX_SCANS, costly, count_frames
+from analogen.relsim.image_containers import MAX_COUNTED, MAX_SCANS, count_frames, why_too_costly
 from analogen.relsim.images import read_image
 
 RUN = Path(hostile_images.__file__).with_name("hostile_run.py")
@@ -147,20 +147,20 @@ def test_pages_in_a_loop_end() -> None:
 
 def test_scans_of_a_preview_are_not_the_picture_s() -> None:
     progressive = available()["progressive"]
-    assert costly(io.BytesIO(progressive)) is None
+    assert why_too_costly(io.BytesIO(progressive)) is None
     preview = b"\xff\xe1" + (60_002).to_bytes(2, "big") + b"\xff\xda\0\2" * 15_000
-    assert costly(io.BytesIO(progressive[:2] + preview + progressive[2:])) is None
+    assert why_too_costly(io.BytesIO(progressive[:2] + preview + progressive[2:])) is None
     scan = progressive.rindex(b"\xff\xda")
     many = progressive[:scan] + progressive[scan:-2] * MAX_SCANS + progressive[-2:]
-    assert costly(io.BytesIO(many)) == "asks for over 100 passes of decoding"
+    assert why_too_costly(io.BytesIO(many)) == "asks for over 100 passes of decoding"
 
 
 def test_long_preambles_are_refused() -> None:
     gif = b"GIF89a\x08\0\x08\0\0\0\0\x21\xfe" + (b"\xff" + b"c" * 255) * 20_000 + b"\0\x3b"
-    assert "4 MiB of comments" in str(costly(io.BytesIO(gif)))
+    assert "4 MiB of comments" in str(why_too_costly(io.BytesIO(gif)))
     ppm = b"P6\n#" + b"x" * 100_000 + b"\n2 2\n255\n" + bytes(12)
-    assert "header of over 64 KiB" in str(costly(io.BytesIO(ppm)))
-    assert costly(io.BytesIO(b"P6\n# by hand\n2 2\n255\n" + bytes(200_000))) is None
+    assert "header of over 64 KiB" in str(why_too_costly(io.BytesIO(ppm)))
+    assert why_too_costly(io.BytesIO(b"P6\n# by hand\n2 2\n255\n" + bytes(200_000))) is None
 
 
 def test_large_deep_pictures_keep_their_tones_strip_by_strip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ STAND_INS = {
     "Qwen/Qwen2.5-VL-7B-Instruct": "stand-ins/vlm",
     "runs/captioner": "stand-ins/hat",
     'device="cuda"': 'device="cpu"',
-    "load_plain(device": 'load_plain("stand-ins/vlm", device',
+    "load_plain(device": 'load_base_model("stand-ins/vlm", device',
 }
 PAINTERS = ("sd15", "sdxl", "sd35", "flux", "kontext", "qwen-image", "qwen-edit")
 # Tables that examples name without showing them.
@@ -228,7 +228,11 @@ class StandIns:
         if text in PAINTERS:
             self._paint(text)
             text = f"stand-ins/{text}"
-        for name, fixture in (("vlm", "tiny_vlm_folder"), ("relsim", "tiny_qwen_folder"), ("hat", "tiny_hat_folder")):
+        for name, fixture in (
+            ("vlm", "tiny_vlm_folder"),
+            ("relsim", "tiny_qwen_folder"),
+            ("hat", "tiny_adapter_folder"),
+        ):
             if f"stand-ins/{name}" in text:
                 self._link(name, self.request.getfixturevalue(fixture))
         return _latest_step(text)

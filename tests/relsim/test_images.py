@@ -204,7 +204,7 @@ def test_large_jpeg_is_read_smaller_where_less_will_do(tmp_path: Path) -> None:
     for ending, expected in (("jpg", (300, 450)), ("png", (1200, 1800))):
         path = save(tmp_path / f"large.{ending}", large, exif=exif)
         with path.open("rb") as file:
-            picture = images.read_image_from(file, path, least_px=400)
+            picture = images.read_image_from(file, path, min_px=400)
         assert picture.size == (1200, 1800)
         assert picture.image.size == expected
         whole = read_image(path)
@@ -214,4 +214,4 @@ def test_large_jpeg_is_read_smaller_where_less_will_do(tmp_path: Path) -> None:
     cut = tmp_path / "cut.jpg"
     cut.write_bytes((tmp_path / "large.jpg").read_bytes()[:-2000])
     with cut.open("rb") as file, pytest.raises(ValueError, match="damaged or truncated"):
-        images.read_image_from(file, cut, least_px=400)
+        images.read_image_from(file, cut, min_px=400)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from analogen.relsim.config import read_settings
 from analogen.relsim.training.joint_batches import Summed
 from analogen.relsim.vlm.captioner import MAX_GROUP, MIN_GROUP, question_for
-from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
 from analogen.relsim.vlm.training.loop import AnswerTask, Place, Start, Tuning, make_start
 from analogen.relsim.vlm.training.settings import TuningSettings
@@ -53,7 +53,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tu
 class Shown(NamedTuple):
     """What the model is shown, and what it should say."""
 
-    turn: Turn
+    message: UserMessage
     caption: str
 
 
@@ -70,9 +70,9 @@ class CaptionerTask(AnswerTask):
 
     def load(self, place: Place) -> Shown:
         pictures: list[Pixels] = [
-            load_pixels(self.corpus[row].picture, self.fitting, self.vlm.side_unit) for row in self.chosen(place)
+            load_pixels(self.corpus[row].picture, self.preprocessing, self.vlm.side_unit) for row in self.chosen(place)
         ]
-        return Shown(Turn(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption)
+        return Shown(UserMessage(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption)
 
     def chosen(self, place: Place) -> list[int]:
         """The row alone, or with others of its group, in any order."""
@@ -90,6 +90,6 @@ class CaptionerTask(AnswerTask):
 
     def answer(self, items: list[Shown]) -> Summed:
         with self.autocast():
-            inputs = self.vlm.inputs([item.turn for item in items], answers=[item.caption for item in items])
+            inputs = self.vlm.inputs([item.message for item in items], answers=[item.caption for item in items])
             logits, tokens = self.vlm.answer_logits(inputs)  # (tokens, vocabulary), (tokens,)
         return Summed(F.cross_entropy(logits, tokens, reduction="sum"), (logits.detach().argmax(-1) == tokens).sum())

@@ -27,9 +27,9 @@ from analogen.relsim.text import TEXT_DIM, load_text_tower
 from analogen.relsim.training.joint_batches import Share, backward_jointly
 from analogen.relsim.training.loop import Values
 from analogen.relsim.vlm.checkpoint import PROCESSOR_FILES, Checkpoint, write_checkpoint
-from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
-from analogen.relsim.vlm.training.loop import HAT, Place, Start, Task, Tuning, make_start
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Start, Task, Tuning, make_start
 from analogen.relsim.vlm.training.settings import TuningSettings
 
 QUERY_TOKEN = "<|query|>"
@@ -67,7 +67,7 @@ class EncoderTask(Task):
         known = len(vlm.processor.tokenizer)
         self.query_id = add_token(start.base.folder, self.processor_folder, QUERY_TOKEN, known)
         self.adapter_config["trainable_token_indices"] = [self.query_id]
-        vlm.add_hat(HAT, self.adapter_config, processor_folder=self.processor_folder, trainable=True)
+        vlm.add_adapter(ADAPTER, self.adapter_config, processor_folder=self.processor_folder, trainable=True)
         self._start_query_row(known)
         projection = nn.Linear(vlm.hidden_size, TEXT_DIM).to(device)
         temperature = nn.Parameter(torch.tensor(math.log(settings.temperature), device=device))
@@ -82,13 +82,13 @@ class EncoderTask(Task):
         self.group_of = torch.from_numpy(self.corpus.groups)  # (rows,)
 
     def load(self, place: Place) -> Pixels:
-        return load_pixels(self.corpus[place.row].picture, self.fitting, self.vlm.side_unit)
+        return load_pixels(self.corpus[place.row].picture, self.preprocessing, self.vlm.side_unit)
 
     def embed(self, pictures: list[Pixels]) -> Tensor:
         """(n, 384) unit rows, as the loaded encoder makes them."""
-        turns = [Turn([pixels], QUERY_TOKEN) for pixels in pictures]
+        messages = [UserMessage([pixels], QUERY_TOKEN) for pixels in pictures]
         with self.autocast():
-            hidden = self.vlm.last_hidden(self.vlm.inputs(turns, cut_after=self.query_id))  # (n, hidden)
+            hidden = self.vlm.last_hidden(self.vlm.inputs(messages, cut_after=self.query_id))  # (n, hidden)
         weight, bias = self.head["projection.weight"], self.head["projection.bias"]
         return F.normalize(F.linear(hidden.float(), weight, bias), dim=-1)
 
@@ -114,7 +114,7 @@ class EncoderTask(Task):
     def write(self, folder: Path) -> None:
         checkpoint = Checkpoint(
             self.processor_folder, self.adapter_config["base_model_name_or_path"], self.adapter_config,
-            self.vlm.hat_state(HAT),
+            self.vlm.adapter_state(ADAPTER),
             self.head["projection.weight"].detach().cpu(), self.head["projection.bias"].detach().cpu(),
             QUERY_TOKEN, self.query_id, self.adapter_config["revision"], self.settings.image_size,
         )  # fmt: skip
@@ -122,7 +122,7 @@ class EncoderTask(Task):
 
     def _start_query_row(self, known: int) -> None:
         """The new token starts as the mean of all known ones: what the base has there was never used."""
-        rows = [p for name, p in self.vlm.hat_parameters(HAT).items() if "trainable_tokens" in name]
+        rows = [p for name, p in self.vlm.adapter_parameters(ADAPTER).items() if "trainable_tokens" in name]
         embeddings = self.vlm.model.get_input_embeddings().weight
         with torch.no_grad():
             rows[0].copy_(embeddings[:known].mean(0, dtype=torch.float32))

@@ -17,10 +17,10 @@ from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import LABELS, Corpus
 from analogen.relsim.training.joint_batches import Summed
 from analogen.relsim.vlm.filter import QUESTION
-from analogen.relsim.vlm.model import Pixels, Turn
+from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
 from analogen.relsim.vlm.query import YesNo
-from analogen.relsim.vlm.training.loop import HAT, AnswerTask, Place, Start, Tuning, make_start
+from analogen.relsim.vlm.training.loop import ADAPTER, AnswerTask, Place, Start, Tuning, make_start
 from analogen.relsim.vlm.training.settings import TuningSettings
 
 
@@ -57,18 +57,22 @@ class FilterTask(AnswerTask):
 
     def __init__(self, settings: FilterTuning, start: Start) -> None:
         super().__init__(settings, start)
-        self.yes_no = YesNo(self.vlm, HAT)
+        self.yes_no = YesNo(self.vlm, ADAPTER)
 
     def load(self, place: Place) -> Labelled:
         example = self.corpus[place.row]
-        return Labelled(load_pixels(example.picture, self.fitting, self.vlm.side_unit), example.caption == LABELS[True])
+        return Labelled(
+            load_pixels(example.picture, self.preprocessing, self.vlm.side_unit), example.caption == LABELS[True]
+        )
 
     def weigh(self, item: Labelled) -> int:
         return 1
 
     def answer(self, items: list[Labelled]) -> Summed:
         with self.autocast():
-            logits = self.vlm.next_token_logits(self.vlm.inputs([Turn([item.pixels], QUESTION) for item in items]))
+            logits = self.vlm.next_token_logits(
+                self.vlm.inputs([UserMessage([item.pixels], QUESTION) for item in items])
+            )
         odds = self.yes_no.log_odds(logits)  # (n,)
         truth = torch.tensor([float(item.label) for item in items], device=odds.device)
         loss = F.binary_cross_entropy_with_logits(odds, truth, reduction="sum")

@@ -24,12 +24,12 @@ from analogen.relsim.training.loop import Values, autocast
 from analogen.relsim.vlm.checkpoint import write_adapter
 from analogen.relsim.vlm.loading import Base, find_base, load_vlm
 from analogen.relsim.vlm.model import Vlm
-from analogen.relsim.vlm.preprocessing import Fitting, check_fitting
+from analogen.relsim.vlm.preprocessing import Preprocessing, check_preprocessing
 from analogen.relsim.vlm.training.card import tuning_card
 from analogen.relsim.vlm.training.settings import TuningSettings
 
 log = logging.getLogger(__name__)
-HAT = "tuned"
+ADAPTER = "tuned"
 
 
 class Place(NamedTuple):
@@ -42,12 +42,12 @@ class Place(NamedTuple):
 
 
 class Task(ABC):
-    """What is learned. The adapter is `vlm`'s hat HAT; `head` is what is trained beside it."""
+    """What is learned. The adapter of `vlm` has the name ADAPTER; `head` is what is trained beside it."""
 
     def __init__(self, settings: TuningSettings, start: Start) -> None:
         self.settings, self.corpus, self.accelerator, self.vlm = settings, start.corpus, start.accelerator, start.vlm
         self.adapter_config = settings.adapter_config(start.base.name, start.base.revision)
-        self.fitting = check_fitting(Fitting(size=settings.image_size), start.vlm)
+        self.preprocessing = check_preprocessing(Preprocessing(size=settings.image_size), start.vlm)
         self.head: dict[str, nn.Parameter] = {}
 
     @abstractmethod
@@ -71,7 +71,7 @@ class AnswerTask(Task):
 
     def __init__(self, settings: TuningSettings, start: Start) -> None:
         super().__init__(settings, start)
-        self.vlm.add_hat(HAT, self.adapter_config, trainable=True)
+        self.vlm.add_adapter(ADAPTER, self.adapter_config, trainable=True)
 
     @abstractmethod
     def weigh(self, item: Any) -> int:
@@ -87,7 +87,7 @@ class AnswerTask(Task):
         return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
 
     def write(self, folder: Path) -> None:
-        write_adapter(folder, self.adapter_config, self.vlm.hat_state(HAT))
+        write_adapter(folder, self.adapter_config, self.vlm.adapter_state(ADAPTER))
 
 
 class Tuning(FineTuning):
@@ -100,14 +100,14 @@ class Tuning(FineTuning):
         self._ahead: Iterator[Share] = iter(())
         # Matrices only: decay would pull the query token's row and the temperature towards nothing in particular.
         super().__init__(
-            task.settings, task.accelerator, checkpoints, task.vlm.hat_parameters(HAT) | task.head,
+            task.settings, task.accelerator, checkpoints, task.vlm.adapter_parameters(ADAPTER) | task.head,
             decays=lambda name, parameter: parameter.ndim == 2 and "trainable_tokens" not in name,
         )  # fmt: skip
 
     @contextmanager
     def train_mode(self) -> Iterator[None]:
         model = self.task.vlm.model
-        with self.task.vlm.wearing(HAT), closing(self._shares()) as self._ahead:
+        with self.task.vlm.using_adapter(ADAPTER), closing(self._shares()) as self._ahead:
             model.train()
             try:
                 yield
@@ -184,6 +184,6 @@ def make_start(kind: str, settings: TuningSettings, check: Callable[[Corpus], No
     checkpoints.newest()  # raises if it is of something else, before gigabytes are loaded
     vlm = load_vlm(base.name, base.revision, str(accelerator.device), settings.dtype, shared=False)
     if settings.gradient_checkpointing:
-        vlm.checkpoint_activations()
+        vlm.enable_gradient_checkpointing()
     torch.manual_seed(settings.seed)  # of fresh weights, whatever the loading drew
     return Start(corpus, accelerator, checkpoints, base, vlm)

@@ -10,7 +10,7 @@ from analogen.relsim.world.grammar.plans import Plan
 from analogen.relsim.world.relations.base import Draft
 from analogen.relsim.world.scene import Element
 
-Cast = Callable[[Draft, Plan, list[Element]], list[Element | None]]
+SceneArt = Callable[[Draft, Plan, list[Element]], list[Element | None]]
 SMALL = (0.42, 0.5)  # sizes of the small against the large where sizes tell them apart
 
 
@@ -19,7 +19,7 @@ class Casting:
     """Who is who. `cast` gives the things in reading order, None for an empty place; least: things that it needs."""
 
     id: str
-    cast: Cast
+    cast: SceneArt
     least: int = 1
 
 

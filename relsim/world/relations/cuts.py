@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.measure import (
     bearings,
-    clip_ways,
+    clip_directions,
     distance,
     equal_sizes,
     inside,
@@ -55,7 +55,7 @@ def measure_strips(strips: Sequence[Element]) -> Strips:
     count = len(strips)
     turn = strips[0].turn
     require(all(abs(turn_between(turn, e.turn)) <= 12 for e in strips), "the strips are turned apart")
-    seen = clip_ways(strips)  # (n, 2)
+    seen = clip_directions(strips)  # (n, 2)
     axis = int(np.argmax(np.ptp(seen, axis=0)))
     order = np.argsort(seen[:, axis])
     parts = -1 + (2 * np.arange(count) + 1) / count
@@ -136,7 +136,7 @@ def check_shattered(scene: Scene) -> None:
     clipped(pieces, "fragment")
     equal_sizes(pieces)
     require(0.85 <= sum(e.clip.amount for e in pieces) <= 1.15, "the pieces do not make up the whole")
-    own = bearings(clip_ways(pieces), np.zeros(2))
+    own = bearings(clip_directions(pieces), np.zeros(2))
     gaps = np.diff(np.sort(own), append=np.sort(own)[0] + 360)
     require(spread(gaps) <= 0.6, "a piece is there twice or missing")
     centres = points(pieces)
@@ -188,7 +188,7 @@ def check_halves(halves: Sequence[Element]) -> None:
     require(distance(first, second) <= 0.12 * first.size, "the halves do not meet")
     natural(halves)
     require(all(abs(e.clip.amount) <= 0.2 for e in halves), "the seam is not in the middle")
-    ways = [math.degrees(math.atan2(v, u)) for u, v in clip_ways(halves)]
+    ways = [math.degrees(math.atan2(v, u)) for u, v in clip_directions(halves)]
     require(abs(turn_between(ways[0] + 180, ways[1])) <= 20, "the halves do not complete each other")
     require(abs((ways[0] + 45) % 90 - 45) <= 15, "the seam is neither upright nor level")
 
@@ -230,10 +230,10 @@ def draw_chimera(draft: Draft) -> None:
 
 def _misplaced(tiles: Sequence[Element], board: Sequence[Element]) -> NDArray[np.float64]:
     """(n,) distance of each tile from its place on the lattice that the board's tiles span."""
-    seen, centres = clip_ways(board), points(board)
+    seen, centres = clip_directions(board), points(board)
     offset = seen - seen.mean(axis=0)
     scale = float((offset * (centres - centres.mean(axis=0))).sum() / max((offset**2).sum(), 1e-9))
-    places = centres.mean(axis=0) + scale * (clip_ways(tiles) - seen.mean(axis=0))
+    places = centres.mean(axis=0) + scale * (clip_directions(tiles) - seen.mean(axis=0))
     return np.asarray(np.linalg.norm(points(tiles) - places, axis=1))
 
 
@@ -244,7 +244,7 @@ def check_missing_piece(scene: Scene) -> None:
     own_colours(tiles)
     clipped(tiles, "window")
     equal_sizes(tiles, 0.35)
-    seen = clip_ways(tiles)
+    seen = clip_directions(tiles)
     columns, rows = (1 + int((np.diff(np.sort(axis)) > 0.22).sum()) for axis in seen.T)
     require(min(columns, rows) >= 2 and columns * rows >= 6, "not a grid of tiles")
     apart = np.abs(seen[:, None] - seen[None]).max(axis=2) + 9 * np.eye(len(tiles))

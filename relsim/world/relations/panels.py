@@ -12,8 +12,8 @@ import numpy as np
 
 from analogen.relsim.world.measure import (
     Broken,
-    alike_but,
-    clip_ways,
+    alike_except,
+    clip_directions,
     distance,
     equal_sizes,
     even_gaps,
@@ -52,7 +52,7 @@ def check_before_after(scene: Scene) -> None:
     require(all(len(home) == 1 for home in homes), "each panel shows the subject once")
     pair = [home[0] for home in homes]
     equal_sizes(pair, 0.35)
-    alike_but(pair, saturation=1.0, brightness=1.0)
+    alike_except(pair, saturation=1.0, brightness=1.0)
     dull, vivid = sorted(pair, key=lambda e: e.saturation)
     require(dull.saturation <= 0.45 and vivid.saturation >= 0.85, "not dull on one side and vivid on the other")
     require(dull.brightness <= vivid.brightness + 0.05, "the dull one is the brighter one")
@@ -115,13 +115,13 @@ def check_day_and_night(scene: Scene) -> None:
     equal_sizes(pair, 0.3)
     upright(pair)
     require(pair[0].clip.kind == pair[1].clip.kind and pair[0].clip.kind in ("none", "half"), "cut differently")
-    alike_but(pair, brightness=1.0, saturation=1.0, clip=Clip())
+    alike_except(pair, brightness=1.0, saturation=1.0, clip=Clip())
     if pair[0].clip.kind == "none":
         homes = _in_panels(pair, [*night, *day], 0.15)
         require(len(homes[0]) == 1, "each half shows the subject once")
         return
     require(distance(*pair) <= 0.25 * pair[0].size, "the two halves of the subject do not meet")
-    for e, way in zip(pair, clip_ways(pair), strict=True):
+    for e, way in zip(pair, clip_directions(pair), strict=True):
         seen = e.x + way[0], e.y + way[1]  # a point on the side that the clip leaves
         home = min((*night, *day), key=lambda half: math.dist((half.x, half.y), seen))
         require((home in night) == (e.brightness < 0.9), "the dark half of the subject is not on the night side")
@@ -177,7 +177,7 @@ def draw_day_and_night(draft: Draft) -> None:
 def check_counting_up(scene: Scene) -> None:
     copies, panels = lone_subjects(scene, 6, 15, "panel"), scene.of("panel")
     equal_sizes(copies, 0.4)
-    alike_but(copies)
+    alike_except(copies)
     upright(copies)
     if panels:
         ordered = [panel for row in rows_of(panels) for panel in row]
@@ -254,10 +254,10 @@ def check_zoom_in(scene: Scene) -> None:
     equal_sizes(views, 0.3)
     upright(views)
     require(all(e.clip.kind == "window" for e in views), "a view without a window")
-    alike_but(views, clip=Clip())
+    alike_except(views, clip=Clip())
     rising_by_factor([1 / e.clip.amount for e in views], 1.3, "magnification")
     require(views[-1].clip.amount <= 0.5 * views[0].clip.amount, "hardly comes closer")
-    aims = clip_ways(views)
+    aims = clip_directions(views)
     require(all(math.dist(aims[0], aim) <= 0.25 for aim in aims), "the views aim at different spots")
 
 

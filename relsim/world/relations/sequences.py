@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from analogen.relsim.world.measure import (
-    alike_but,
+    alike_except,
     bearings,
     equal_sizes,
     fit_circle,
@@ -35,7 +35,7 @@ FAMILY = "change over time"
 def check_toppling(scene: Scene) -> None:
     row = sorted(lone_subjects(scene, 4, 10), key=lambda e: e.x)
     equal_sizes(row, 0.42)
-    alike_but(row)
+    alike_except(row)
     size = float(np.mean([e.size for e in row]))
     require(max(e.y for e in row) - min(e.y for e in row) <= 0.4 * size + 0.04, "not on one ground line")
     require(all(0.3 * size <= b.x - a.x <= 2 * size for a, b in pairwise(row)), "not a close row")
@@ -87,7 +87,7 @@ def draw_toppling(draft: Draft) -> None:
 def check_cycle(scene: Scene) -> None:
     stages, arrows = lone_subjects(scene, 3, 7, "arrow"), scene.of("arrow")
     require(len(arrows) == len(stages), "one arrow from each stage to the next is needed")
-    alike_but(stages, saturation=1.0, hue=0.0)
+    alike_except(stages, saturation=1.0, hue=0.0)
     middle, radius, error = fit_circle(points(stages))
     require(error <= 0.25, "not on one circle")
     angles = np.sort(bearings(points(stages), middle))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from analogen.relsim.world.measure import (
-    alike_but,
-    clip_ways,
+    alike_except,
+    clip_directions,
     distance,
     equal_sizes,
     lone_subjects,
@@ -70,7 +70,7 @@ def even_steps(copies: Sequence[Element]) -> None:
 def check_growth_stages(scene: Scene) -> None:
     copies = stages_of(scene, 3, 6)
     upright(copies)
-    alike_but(copies)
+    alike_except(copies)
     sizes = [e.size for e in copies]
     rising_by_factor(sizes, 1.06, "size")
     require(sizes[-1] >= 1.5 * sizes[0], "hardly grows")
@@ -111,7 +111,7 @@ def draw_growth_stages(draft: Draft) -> None:
 def check_fading_away(scene: Scene) -> None:
     copies = stages_of(scene, 3, 6)
     same_pose(copies)
-    alike_but(copies, opacity=1.0)
+    alike_except(copies, opacity=1.0)
     opacities = [e.opacity for e in copies]
     rising([-value for value in opacities], 0.07, "fading")
     require(opacities[0] >= 0.8 and opacities[-1] <= 0.38, "does not fade from solid to faint")
@@ -138,7 +138,7 @@ def draw_fading_away(draft: Draft) -> None:
 def check_ripening(scene: Scene) -> None:
     copies = stages_of(scene, 3, 7)
     same_pose(copies)
-    alike_but(copies, hue=0.0, saturation=1.0, brightness=1.0)
+    alike_except(copies, hue=0.0, saturation=1.0, brightness=1.0)
     saturations = np.array([e.saturation for e in copies])
     if np.diff(saturations).min() >= 0.08 and saturations[-1] - saturations[0] >= 0.7:
         return
@@ -175,13 +175,13 @@ def draw_ripening(draft: Draft) -> None:
 def check_eaten_up(scene: Scene) -> None:
     copies = stages_of(scene, 3, 6)
     same_pose(copies)
-    alike_but(copies, clip=NO_CLIP)
+    alike_except(copies, clip=NO_CLIP)
     bitten = [e for e in copies if e.clip.kind != "none"]
     require(all(e.clip.kind == "bite" for e in bitten), "cut in another way than by bites")
     amounts = [e.clip.amount if e.clip.kind == "bite" else 0.0 for e in copies]
     rising(amounts, 0.07, "what is eaten")
     require(amounts[0] <= 0.3 and amounts[-1] >= 0.45, "is not eaten up")
-    sides = [math.degrees(math.atan2(v, u)) for u, v in clip_ways(bitten)]
+    sides = [math.degrees(math.atan2(v, u)) for u, v in clip_directions(bitten)]
     require(all(abs(turn_between(sides[0], side)) <= 35 for side in sides), "bitten from different sides")
 
 
@@ -210,7 +210,7 @@ def draw_eaten_up(draft: Draft) -> None:
 def check_melting(scene: Scene) -> None:
     copies = stages_of(scene, 3, 6, "ellipse")
     upright(copies)
-    alike_but(copies)
+    alike_except(copies)
     aspects = [e.aspect for e in copies]
     rising_by_factor(aspects, 1.25, "spreading")
     require(aspects[0] <= 1.6 and aspects[-1] >= 4, "does not end as a puddle")
@@ -258,7 +258,7 @@ def draw_melting(draft: Draft) -> None:
 def check_bouncing(scene: Scene) -> None:
     copies = sorted(lone_subjects(scene, 6, 18), key=lambda e: e.x)
     equal_sizes(copies, 0.55)
-    alike_but(copies, opacity=1.0)
+    alike_except(copies, opacity=1.0)
     upright(copies)
     size = float(np.mean([e.size for e in copies]))
     require(all(distance(a, b) <= 3.4 * size for a, b in pairwise(copies)), "the path has holes")
@@ -332,7 +332,7 @@ def draw_bouncing(draft: Draft) -> None:
 def check_tumbling(scene: Scene) -> None:
     copies = stages_of(scene, 4, 9)
     equal_sizes(copies, 0.42)
-    alike_but(copies)
+    alike_except(copies)
     even_steps(copies)
     # Two rows may also be read from the right: in a mirror the thing still turns over.
     looking_glass = [replace(e, x=-e.x, turn=-e.turn) for e in copies]

@@ -72,13 +72,13 @@ def test_pictures_of_a_folder_are_not_held_in_memory_together(
     folder: Path, picture: Path, tiny_encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[tuple[int, int]]] = []
-    see = embedding.see
+    embed_images = embedding.embed_images
 
     def watched(encoder: embedding.RelationalEncoder, images: list[Image.Image]) -> list[embedding.Seen]:
         seen.append({image.size for image in images})
-        return see(encoder, images)
+        return embed_images(encoder, images)
 
-    monkeypatch.setattr(embedding, "see", watched)
+    monkeypatch.setattr(embedding, "embed_images", watched)
     command = ["similarity", str(picture), str(folder), "--encoder", str(tiny_encoder_folder), "--device", "cpu"]
     assert main(command) == 2
     assert len(seen) == 2  # batches of 32
@@ -90,7 +90,7 @@ def test_captions_come_for_all_good_pictures_of_a_folder(
     by: str,
     folder: Path,
     tiny_encoder_folder: Path,
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -99,7 +99,7 @@ def test_captions_come_for_all_good_pictures_of_a_folder(
     )
     chosen = ["--encoder", str(tiny_encoder_folder), "--top-k", "1"]
     if by == "captioner":
-        chosen = ["--captioner", str(tiny_hat_folder), "--dtype", "float32"]
+        chosen = ["--captioner", str(tiny_adapter_folder), "--dtype", "float32"]
         for path in sorted(folder.rglob("*.png"))[4:-1]:  # the model looks at squares of 448 px: a few are enough
             if path.name not in BAD:
                 path.unlink()

@@ -24,7 +24,7 @@ from analogen.pipelines.diffusion.loading import load_pipeline
 from analogen.pipelines.diffusion.sampler import Painter, Painting
 from analogen.pipelines.diffusion.tiny import save_pipeline
 from analogen.relsim.data.corpus import Corpus, Entry, Report
-from analogen.relsim.data.shards import Stored
+from analogen.relsim.data.shards import StoredPicture
 from analogen.relsim.world.dataset import write_groups
 
 FAMILIES = ("sd15", "sdxl", "sd3", "flux")
@@ -185,7 +185,7 @@ def test_training_goes_on_from_a_given_adapter(bases: dict[str, Path], world: Pa
 def corpus_of(rows: list[tuple[str, str, int]]) -> Corpus:
     """(caption, subject, group) each; row i is picture i."""
     entries = [
-        Entry(Stored(Path(f"{number}.png"), None, 0, 0), caption, group, subject)
+        Entry(StoredPicture(Path(f"{number}.png"), None, 0, 0), caption, group, subject)
         for number, (caption, subject, group) in enumerate(rows)
     ]
     return Corpus(entries, Report())
@@ -235,7 +235,7 @@ def test_share_of_pictures_is_as_asked() -> None:
 
 
 def test_prompt_says_the_subject_and_never_the_caption() -> None:
-    stored = Stored(Path("a.png"), None, 0, 0)
+    stored = StoredPicture(Path("a.png"), None, 0, 0)
     assert prompt_of(Entry(stored, "many {subject} in a ring", 0, "owl")) == "an owl"
     assert prompt_of(Entry(stored, "many {subject} in a ring", 0, "owl", "a painted owl")) == "a painted owl"
     assert prompt_of(Entry(stored, "many {subject} in a ring", 0)) == ""

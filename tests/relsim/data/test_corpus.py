@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from analogen.relsim.data.corpus import Corpus, Example, read_rows
-from analogen.relsim.world.dataset import write_draw, write_groups
+from analogen.relsim.world.dataset import write_groups, write_samples
 
 
 def url_of(number: int) -> str:
@@ -104,7 +104,7 @@ def test_own_world_is_read_by_relation(tmp_path: Path) -> None:
     corpus = Corpus.build(rows, tmp_path)
     # Groups 0 and 2 are both rings: they share one logic.
     assert corpus.groups.tolist() == [0, 0, 1, 1, 0, 0]
-    drawn = write_draw(tmp_path / "draw", 2, size=96, relations=["ring"])
+    drawn = write_samples(tmp_path / "draw", 2, size=96, relations=["ring"])
     assert Corpus.build(drawn, tmp_path / "draw").groups.tolist() == [0, 0]
 
 

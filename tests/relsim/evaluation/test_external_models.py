@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from analogen.relsim.evaluation import external_models
-from analogen.relsim.evaluation.external_models import Clip, Dino, Lpips, load_peer
-from analogen.relsim.evaluation.similarity_measures import check_ways, load_ways
+from analogen.relsim.evaluation.external_models import Clip, Dino, Lpips, load_external_measure
+from analogen.relsim.evaluation.similarity_measures import check_measures, load_measures
 
 
 def noise(seed: int, size: tuple[int, int] = (50, 40)) -> Image.Image:
@@ -88,11 +88,11 @@ def test_dino_rows_are_the_pooled_class_tokens(dino_folder: Path) -> None:
 
 
 def test_named_ways_load_from_a_folder(clip_folder: Path, dino_folder: Path) -> None:
-    ways = load_ways((f"clip-i={clip_folder}", f"dino={dino_folder}"))
-    assert [way.name for way in ways] == ["clip-i", "dino"]
-    for way in ways:
-        rows = way.asked(IMAGES)
-        assert way.pairs(rows, rows) == pytest.approx([1, 1, 1], abs=1e-5)
+    measures = load_measures((f"clip-i={clip_folder}", f"dino={dino_folder}"))
+    assert [measure.name for measure in measures] == ["clip-i", "dino"]
+    for measure in measures:
+        rows = measure.embed_queries(IMAGES)
+        assert measure.similarity_pairwise(rows, rows) == pytest.approx([1, 1, 1], abs=1e-5)
 
 
 def test_clip_t_asks_by_words_and_qwen_t_compares_words(clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,13 +102,15 @@ def test_clip_t_asks_by_words_and_qwen_t_compares_words(clip_folder: Path, monke
         return [f"a picture of width {'abc'[image.width % 3]}" for image in images]
 
     clip = Clip(str(clip_folder))
-    across, within = (load_peer(name, None, describe=describe) for name in ("clip-t", "qwen-t"))
+    across, within = (load_external_measure(name, None, describe=describe) for name in ("clip-t", "qwen-t"))
     words = clip.embed_text(describe(IMAGES))
     assert (across.symmetric, within.symmetric) == (False, True)
-    np.testing.assert_allclose(across.asked(IMAGES), words, atol=1e-5)
-    np.testing.assert_allclose(across.stored(IMAGES), clip.embed(IMAGES), atol=1e-5)
-    np.testing.assert_allclose(within.stored(IMAGES), words, atol=1e-5)
-    assert within.pairs(within.asked(IMAGES[:1]), within.stored(IMAGES[2:])) == pytest.approx([1], abs=1e-5)
+    np.testing.assert_allclose(across.embed_queries(IMAGES), words, atol=1e-5)
+    np.testing.assert_allclose(across.embed_gallery(IMAGES), clip.embed(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(within.embed_gallery(IMAGES), words, atol=1e-5)
+    assert within.similarity_pairwise(
+        within.embed_queries(IMAGES[:1]), within.embed_gallery(IMAGES[2:])
+    ) == pytest.approx([1], abs=1e-5)
 
 
 def test_qwen_describes_through_the_vlm(
@@ -119,8 +121,8 @@ def test_qwen_describes_through_the_vlm(
     monkeypatch.setattr(external_models, "CLIP", str(clip_folder))
     # A random model may say nothing at all.
     monkeypatch.setattr(judging, "read_description", lambda answer: answer or "nothing")
-    way = load_peer("qwen-t", str(tiny_vlm_folder))
-    assert way.asked(IMAGES[:2]).shape == (2, 24)
+    measure = load_external_measure("qwen-t", str(tiny_vlm_folder))
+    assert measure.embed_queries(IMAGES[:2]).shape == (2, 24)
 
 
 class FakeLpips(torch.nn.Module):
@@ -145,17 +147,17 @@ def fake_lpips(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_lpips_is_a_distance_between_pictures_of_any_size(fake_lpips: None) -> None:
     lpips = Lpips(size_px=32)
-    rows = lpips.asked(IMAGES)
-    assert lpips.pairs(rows, rows) == pytest.approx([0, 0, 0])
-    apart = lpips.pairs(rows, rows[[1, 2, 0]], batch_size=2)
+    rows = lpips.embed_queries(IMAGES)
+    assert lpips.similarity_pairwise(rows, rows) == pytest.approx([0, 0, 0])
+    apart = lpips.similarity_pairwise(rows, rows[[1, 2, 0]], batch_size=2)
     assert (apart > 0).all()
-    table = lpips.nearness(rows, rows)
+    table = lpips.similarity(rows, rows)
     assert table.argmax(axis=1).tolist() == [0, 1, 2]
     assert -table[[0, 1, 2], [1, 2, 0]] == pytest.approx(apart)
 
 
 def test_lpips_is_small_where_everything_is_compared_with_everything(fake_lpips: None) -> None:
-    (search,), (pairs,) = (load_ways(("lpips",), search=flag) for flag in (True, False))
+    (search,), (pairs,) = (load_measures(("lpips",), search=flag) for flag in (True, False))
     assert isinstance(search, Lpips)
     assert isinstance(pairs, Lpips)
     assert (search.size_px, pairs.size_px) == (64, 256)
@@ -180,25 +182,25 @@ def test_dreamsim_is_called_as_its_package_wants(monkeypatch: pytest.MonkeyPatch
     module: Any = types.ModuleType("dreamsim")
     module.dreamsim = dreamsim
     monkeypatch.setitem(sys.modules, "dreamsim", module)
-    (way,) = load_ways(("dreamsim",))
-    rows = way.asked(IMAGES)
+    (measure,) = load_measures(("dreamsim",))
+    rows = measure.embed_queries(IMAGES)
     assert rows.shape == (3, 3)
-    np.testing.assert_allclose(way.asked(IMAGES[:1]), rows[:1], atol=1e-5)
+    np.testing.assert_allclose(measure.embed_queries(IMAGES[:1]), rows[:1], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["lpips", "dreamsim"])
 def test_missing_extra_is_one_clear_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ImportError, match=r'pip install "analogen\[baselines\]"'):
-        check_ways((name,))
+        check_measures((name,))
     monkeypatch.setitem(sys.modules, name, None)  # installed, but its torchvision does not fit
     with pytest.raises(ImportError, match=rf"{name}.*analogen\[baselines\]") as caught:
-        load_peer(name, None)
+        load_external_measure(name, None)
     assert "\n" not in str(caught.value)
 
 
 def test_wrong_sources_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such folder and no hub id"):
-        load_peer("clip-i", str(tmp_path / "absent"))
+        load_external_measure("clip-i", str(tmp_path / "absent"))
     with pytest.raises(ValueError, match="cannot be loaded as CLIPModel"):
-        load_peer("clip-i", str(tmp_path))
+        load_external_measure("clip-i", str(tmp_path))

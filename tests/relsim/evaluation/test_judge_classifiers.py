@@ -130,7 +130,7 @@ def test_first_steps_of_the_subject_judge_see_portraits_alone(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
     monkeypatch.setattr(single_subjects, "SHARD", 16)
-    faces = single_subjects.draw_portraits(tmp_path, few_selection, 1, seed=1)
+    faces = single_subjects.draw_single_subjects(tmp_path, few_selection, 1, seed=1)
     asked: list[int] = []
     images = pool.images
     monkeypatch.setattr(pool, "images", lambda rows: asked.append(len(rows)) or images(rows))

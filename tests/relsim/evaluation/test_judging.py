@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.data.shards import Stored
+from analogen.relsim.data.shards import StoredPicture
 from analogen.relsim.evaluation.judging import (
     SCORE_QUESTION,
     AnswerCache,
@@ -43,12 +43,12 @@ def plain(value: int) -> Image.Image:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Stored]:
+def pictures(tmp_path: Path) -> list[StoredPicture]:
     folder = tmp_path / "pictures"
     folder.mkdir()
     for value in range(6):
         plain(value).save(folder / f"{value}.png")
-    return [Stored(folder / f"{value}.png") for value in range(6)]
+    return [StoredPicture(folder / f"{value}.png") for value in range(6)]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_bad_answers_and_damaged_files_are_not_kept(tmp_path: Path) -> None:
     assert len(judge.asked) == 2
 
 
-def test_pairs_are_scored_in_their_order_by_several_workers(pictures: list[Stored], tmp_path: Path) -> None:
+def test_pairs_are_scored_in_their_order_by_several_workers(pictures: list[StoredPicture], tmp_path: Path) -> None:
     def reply(values: list[int], _: int) -> str:
         time.sleep(0.02 * (5 - values[0]))
         return "none" if values[0] == 2 else str(values[0] + values[1])
@@ -128,7 +128,7 @@ def test_pairs_are_scored_in_their_order_by_several_workers(pictures: list[Store
     assert SCORE_QUESTION in judge.asked
 
 
-def test_failure_stops_the_run_and_keeps_what_was_answered(pictures: list[Stored], tmp_path: Path) -> None:
+def test_failure_stops_the_run_and_keeps_what_was_answered(pictures: list[StoredPicture], tmp_path: Path) -> None:
     def reply(values: list[int], _: int) -> str:
         if values[0] == 3:
             raise RuntimeError("the server is gone")

@@ -1,4 +1,4 @@
-"""Promises of the ways of comparing pictures."""
+"""Promises of the measures of comparing pictures."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.data.shards import Stored
+from analogen.relsim.data.shards import StoredPicture
 from analogen.relsim.evaluation.baselines import pixel_vectors
-from analogen.relsim.evaluation.similarity_measures import Cosine, NothingLeft, check_ways, load_ways, rows_of
+from analogen.relsim.evaluation.similarity_measures import (
+    Cosine,
+    NothingToMeasure,
+    check_measures,
+    compute_rows,
+    load_measures,
+)
 
 
-def save(folder: Path, count: int) -> list[Stored]:
+def save(folder: Path, count: int) -> list[StoredPicture]:
     rng = np.random.default_rng(0)
     found = []
     for number in range(count):
         path = folder / f"{number}.png"
         Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
-        found.append(Stored(path))
+        found.append(StoredPicture(path))
     return found
 
 
@@ -27,45 +33,47 @@ PIXELS = Cosine("pixels", pixel_vectors)
 
 
 def test_pairs_are_the_diagonal_of_nearness(tmp_path: Path) -> None:
-    rows = rows_of(save(tmp_path, 5), [PIXELS], "asked", batch_size=2).rows["pixels"]
-    table = PIXELS.nearness(rows, rows[::-1])
-    np.testing.assert_allclose(PIXELS.pairs(rows, rows[::-1]), np.diag(table), atol=1e-6)
-    np.testing.assert_allclose(np.diag(PIXELS.nearness(rows, rows)), 1, atol=1e-5)
+    rows = compute_rows(save(tmp_path, 5), [PIXELS], "queries", batch_size=2).rows["pixels"]
+    table = PIXELS.similarity(rows, rows[::-1])
+    np.testing.assert_allclose(PIXELS.similarity_pairwise(rows, rows[::-1]), np.diag(table), atol=1e-6)
+    np.testing.assert_allclose(np.diag(PIXELS.similarity(rows, rows)), 1, atol=1e-5)
 
 
 def test_rows_do_not_depend_on_the_batch(tmp_path: Path) -> None:
     pictures = save(tmp_path, 5)
-    one, all_ = (rows_of(pictures, [PIXELS], "stored", batch_size=size).rows["pixels"] for size in (1, 64))
+    one, all_ = (compute_rows(pictures, [PIXELS], "gallery", batch_size=size).rows["pixels"] for size in (1, 64))
     np.testing.assert_array_equal(one, all_)
 
 
 def test_unreadable_pictures_are_listed_and_the_others_keep_their_places(tmp_path: Path) -> None:
     pictures = save(tmp_path, 4)
     pictures[1].path.write_bytes(b"no picture")
-    pictures.append(Stored(tmp_path / "absent.png"))
+    pictures.append(StoredPicture(tmp_path / "absent.png"))
     seen: list[tuple[int, int]] = []
-    found = rows_of(pictures, [PIXELS], "asked", progress=lambda done, total: seen.append((done, total)))
+    found = compute_rows(pictures, [PIXELS], "queries", progress=lambda done, total: seen.append((done, total)))
     assert found.kept == [0, 2, 3]
     assert [Path(row["path"]).name for row in found.refused] == ["1.png", "absent.png"]
     assert len(found.rows["pixels"]) == 3
     assert seen[-1] == (5, 5)
-    with pytest.raises(NothingLeft, match="none of 1 pictures can be read"):
-        rows_of(pictures[1:2], [PIXELS], "asked")
+    with pytest.raises(NothingToMeasure, match="none of 1 pictures can be read"):
+        compute_rows(pictures[1:2], [PIXELS], "queries")
 
 
 def test_two_sided_way_looks_at_queries_otherwise(tmp_path: Path) -> None:
     flipped = Cosine("flipped", lambda images: -pixel_vectors(images), pixel_vectors)
     images = [picture.read().image for picture in save(tmp_path, 2)]
     assert not flipped.symmetric
-    assert flipped.pairs(flipped.asked(images), flipped.stored(images)) == pytest.approx([-1, -1], abs=1e-5)
+    assert flipped.similarity_pairwise(flipped.embed_queries(images), flipped.embed_gallery(images)) == pytest.approx(
+        [-1, -1], abs=1e-5
+    )
 
 
 def test_encoder_and_its_heads_are_ways(tiny_encoder_folder: Path, tmp_path: Path) -> None:
-    ways = load_ways(("relation", "subject", "attributes", "histogram", "pixels"), str(tiny_encoder_folder))
-    found = rows_of(save(tmp_path, 3), ways, "asked")
-    for way in ways:
-        assert found.rows[way.name].shape[0] == 3
-        np.testing.assert_allclose(np.linalg.norm(found.rows[way.name], axis=1), 1, atol=1e-5)
+    measures = load_measures(("relation", "subject", "attributes", "histogram", "pixels"), str(tiny_encoder_folder))
+    found = compute_rows(save(tmp_path, 3), measures, "queries")
+    for measure in measures:
+        assert found.rows[measure.name].shape[0] == 3
+        np.testing.assert_allclose(np.linalg.norm(found.rows[measure.name], axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +87,4 @@ def test_encoder_and_its_heads_are_ways(tiny_encoder_folder: Path, tmp_path: Pat
 )
 def test_wrong_names_are_refused(names: tuple[str, ...], text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        check_ways(names)
+        check_measures(names)

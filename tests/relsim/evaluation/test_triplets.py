@@ -10,7 +10,7 @@ from PIL import Image
 
 from analogen.relsim.evaluation.analogies import read_analogies, run_analogies
 from analogen.relsim.evaluation.baselines import histogram_vectors
-from analogen.relsim.evaluation.similarity_measures import Cosine, NothingLeft, Rows, Vectors
+from analogen.relsim.evaluation.similarity_measures import Cosine, NothingToMeasure, Rows, Vectors
 from analogen.relsim.evaluation.triplets import read_triplets, run_triplets
 
 HISTOGRAM = Cosine("histogram", histogram_vectors)
@@ -19,8 +19,8 @@ HISTOGRAM = Cosine("histogram", histogram_vectors)
 class Distance(Cosine):
     """The same rows, compared by a distance: more is farther."""
 
-    def pairs(self, asked: Rows, stored: Rows) -> Vectors:
-        return 1 - super().pairs(asked, stored)
+    def similarity_pairwise(self, queries: Rows, gallery: Rows) -> Vectors:
+        return 1 - super().similarity_pairwise(queries, gallery)
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def test_accuracy_is_counted_per_group_and_over_all(folder: Path) -> None:
 
 def test_distances_count_the_other_way_round(folder: Path) -> None:
     table = write(folder / "t.csv", "anchor,positive,negative,group r1.png,r2.png,g.png,x r1.png,b.png,r2.png,x")
-    distance = Distance("distance", histogram_vectors, higher=False)
-    near, far = (list(run_triplets(read_triplets(table), [way], [])) for way in (HISTOGRAM, distance))
+    distance = Distance("distance", histogram_vectors, higher_is_closer=False)
+    near, far = (list(run_triplets(read_triplets(table), [measure], [])) for measure in (HISTOGRAM, distance))
     assert [row["accuracy"] for row in near] == [row["accuracy"] for row in far] == [0.5, 0.5]
 
 
@@ -68,7 +68,7 @@ def test_triplets_with_bad_pictures_are_left_out_and_listed_once(folder: Path) -
     assert rows[-1]["triplets"] == 1
     assert sorted(Path(row["path"]).name for row in refused) == ["bad.png", "gone.png"]
     lost = write(folder / "u.csv", "anchor,positive,negative,group r1.png,gone.png,g.png,x")
-    with pytest.raises(NothingLeft, match="none of 1 triplets"):
+    with pytest.raises(NothingToMeasure, match="none of 1 triplets"):
         list(run_triplets(read_triplets(lost), [HISTOGRAM], []))
 
 

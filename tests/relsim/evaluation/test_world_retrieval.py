@@ -11,16 +11,16 @@ from numpy.random import Generator
 from analogen.relsim.evaluation import world_retrieval
 from analogen.relsim.evaluation.baselines import pixel_vectors
 from analogen.relsim.evaluation.metrics import recall_at
-from analogen.relsim.evaluation.similarity_measures import encoder_ways
+from analogen.relsim.evaluation.similarity_measures import encoder_measures
 from analogen.relsim.evaluation.world_retrieval import (
-    TRAPS,
+    HARD_NEGATIVES,
     Galleries,
     draw_composition_galleries,
     draw_galleries,
     run_retrieval,
 )
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.world.dataset import Sample, Selection, draw_sample, trap_of
+from analogen.relsim.world.dataset import Sample, Selection, draw_sample, hard_negative_of
 from analogen.relsim.world.grammar import parse
 from analogen.relsim.world.relations import RELATIONS, Relation
 
@@ -33,11 +33,11 @@ def drawn(few_selection: Selection) -> Galleries:
 
 
 def test_gallery_has_a_match_and_traps_for_every_query(drawn: Galleries) -> None:
-    stored = drawn.gallery_relation.reshape(12, 1 + TRAPS)
+    stored = drawn.gallery_relation.reshape(12, 1 + HARD_NEGATIVES)
     assert (stored[:, 0] == drawn.query_relation).all()
     assert (stored[:, 1:] != drawn.query_relation[:, None]).all()
     assert (stored[:, 1] != stored[:, 2]).all()
-    assert len(drawn.gallery) == 12 * (1 + TRAPS)
+    assert len(drawn.gallery) == 12 * (1 + HARD_NEGATIVES)
     assert {picture.size for picture in drawn.queries + drawn.gallery} == {(128, 128)}
 
 
@@ -57,13 +57,13 @@ def test_matches_show_another_subject_and_traps_the_same_looks(
         return drawings[-1]
 
     def spy_trap(sample: Sample, relation: Relation, rng: Generator) -> Sample:
-        trapped.append((sample, trap_of(sample, relation, rng)))
+        trapped.append((sample, hard_negative_of(sample, relation, rng)))
         return trapped[-1][1]
 
     monkeypatch.setattr(world_retrieval, "draw_sample", spy_draw)
     monkeypatch.setattr(world_retrieval, "trap_of", spy_trap)
     draw_galleries(KINDS, few_selection, 6, seed=1)
-    assert len(trapped) == 6 * TRAPS
+    assert len(trapped) == 6 * HARD_NEGATIVES
     for query, trap in trapped:
         first, second = query.scene, trap.scene
         assert trap.relation != query.relation
@@ -109,7 +109,7 @@ def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], ti
     splits = (
         "held-out subjects", "held-out art", "held-out relations", "held-out compositions", "held-out atoms",
     )  # fmt: skip
-    names = list(encoder_ways(MiniEncoder(tiny_encoder_folder)))
+    names = list(encoder_measures(MiniEncoder(tiny_encoder_folder)))
     assert [(row["split"], row["by"]) for row in rows] == [(split, name) for split in splits for name in names]
     for row in rows:
         shares = [row[name] for name in ("r_at_1", "r_at_5", "chance")]
@@ -125,7 +125,7 @@ def test_traps_of_compositions_differ_in_one_part(
 
     def spy(sample: Sample, relation: Relation, rng: Generator) -> Sample:
         trapped.append((sample.relation, relation.id))
-        return trap_of(sample, relation, rng)
+        return hard_negative_of(sample, relation, rng)
 
     monkeypatch.setattr(world_retrieval, "trap_of", spy)
     monkeypatch.setattr(world_retrieval, "COMPOSITIONS", 5)
@@ -133,6 +133,6 @@ def test_traps_of_compositions_differ_in_one_part(
     assert all(parse(name).split == split for name in drawn.relations)
     for first, second in trapped:
         assert sum(a != b for a, b in zip(first.split("/"), second.split("/"), strict=True)) == 1
-    stored = drawn.gallery_relation.reshape(5, 1 + TRAPS)
+    stored = drawn.gallery_relation.reshape(5, 1 + HARD_NEGATIVES)
     assert (stored[:, 0] == drawn.query_relation).all()
     assert (stored[:, 1:] != drawn.query_relation[:, None]).all()

@@ -24,10 +24,10 @@ from analogen.cli import main
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.gallery import ann, indexing
 from analogen.relsim.gallery.groups import find_groups
-from analogen.relsim.gallery.html_page import Shown, write_page
+from analogen.relsim.gallery.html_page import PageImage, write_page
 from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.search import Filters, Query, Searcher, make_query, search
-from analogen.relsim.gallery.store import FORMAT, LOCK, About, Entry, Gallery, Loaded
+from analogen.relsim.gallery.store import FORMAT, LOCK, Entry, Gallery, GalleryInfo, LoadedGallery
 from analogen.relsim.mini.encoder import MiniEncoder
 
 DIM, LOOKS = 384, 16
@@ -52,8 +52,8 @@ def entries(count: int, seed: int = 0, kinds: int = 20, spread: float = 0.3, sta
 
 @pytest.fixture
 def gallery(tmp_path: Path) -> Gallery:
-    made = Gallery.create(tmp_path / "gallery", About("mini", DIM, LOOKS))
-    made.put(entries(500))
+    made = Gallery.create(tmp_path / "gallery", GalleryInfo("mini", DIM, LOOKS))
+    made.upsert(entries(500))
     return made
 
 
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def made(tmp_path: Path, encoder: MiniEncoder) -> Gallery:
-    return Gallery.open_or_create(tmp_path / "g", indexing.about_of(encoder, "mini"))
+    return Gallery.open_or_create(tmp_path / "g", indexing.gallery_info(encoder, "mini"))
 
 
 # Adding
@@ -91,8 +91,8 @@ def test_only_what_is_new_or_changed_is_embedded(
     assert (told.found, told.added, told.changed, told.unchanged) == (13, 12, 0, 0)
     assert [bad["path"] for bad in told.refused] == [str(folder / "broken.jpg")]
     seen: list[int] = []
-    see = indexing.see
-    monkeypatch.setattr(indexing, "see", lambda e, images: seen.append(len(images)) or see(e, images))
+    embed_images = indexing.embed_images
+    monkeypatch.setattr(indexing, "embed_images", lambda e, images: seen.append(len(images)) or embed_images(e, images))
     os.utime(folder / "02.png", (1, 1))  # the same bytes at another time
     Image.new("RGB", (50, 50), "red").save(folder / "04.png")
     Image.new("RGB", (50, 50), "blue").save(folder / "new.png")
@@ -122,7 +122,7 @@ def test_large_photographs_are_decoded_smaller_and_lie_where_whole_ones_would(
     rows = gallery.load()
     order = np.argsort(rows.rows["path"])
     assert set(zip(rows.rows["width"].tolist(), rows.rows["height"].tolist(), strict=True)) == {(1800, 1200)}
-    whole = encoder.look(sorted(place.glob("*.jpg")))
+    whole = encoder.encode_all(sorted(place.glob("*.jpg")))
     assert (rows.relation[order] * whole.relation).sum(1).min() > 0.998
     assert (rows.attributes[order] * whole.attributes).sum(1).min() > 0.998
 
@@ -138,11 +138,11 @@ from analogen.relsim.gallery.store import Gallery
 weights, pictures, gallery = sys.argv[1:]
 indexing.BATCH = 4
 encoder = MiniEncoder(weights)
-table = Gallery.open_or_create(gallery, indexing.about_of(encoder, "mini"))
+table = Gallery.open_or_create(gallery, indexing.gallery_info(encoder, "mini"))
 def stop(done):
     if done >= 4:
         os.kill(os.getpid(), 9)
-with table.writing():
+with table.write_lock():
     indexing.add(table, [Path(pictures)], encoder, commit=4, on_commit=stop)
 """
     command = [sys.executable, "-P", "-c", code, str(encoder.folder), str(folder), str(tmp_path / "g")]
@@ -151,7 +151,7 @@ with table.writing():
     gallery = Gallery.open(tmp_path / "g")
     kept = len(gallery)
     assert 0 < kept < 12
-    with gallery.writing():  # the dead one holds no lock
+    with gallery.write_lock():  # the dead one holds no lock
         told = indexing.add(gallery, [folder], encoder)
     assert (told.added, told.unchanged) == (12 - kept, kept)
     paths = list(gallery.load().rows["path"])
@@ -169,10 +169,10 @@ def test_second_writer_is_told_to_wait(gallery: Gallery) -> None:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(ValueError, match="another process is writing to it: wait until that one is done"):
-            gallery.writing().__enter__()
+            gallery.write_lock().__enter__()
         assert len(gallery) == 500  # readers go on
         other.communicate(b"\n")
-    with gallery.writing():
+    with gallery.write_lock():
         pass
 
 
@@ -191,11 +191,11 @@ def test_hidden_files_links_to_nowhere_and_doubles_are_left_out(folder: Path) ->
 # Searching
 
 
-def slow(loaded: Loaded, query: Query, top_k: int) -> list[str]:
+def slow(loaded: LoadedGallery, query: Query, top_k: int) -> list[str]:
     scores = loaded.relation.astype(np.float64) @ query.relation.astype(np.float64)
-    if query.unlike:
-        assert query.looks is not None
-        scores = scores - query.unlike * (loaded.attributes @ query.looks.T).max(axis=1)
+    if query.attribute_penalty:
+        assert query.attributes is not None
+        scores = scores - query.attribute_penalty * (loaded.attributes @ query.attributes.T).max(axis=1)
     return [str(loaded.rows["path"][i]) for i in np.argsort(-scores, kind="stable")[:top_k]]
 
 
@@ -237,7 +237,7 @@ def test_filters_mean_the_same_for_rows_and_for_the_table(gallery: Gallery, **ch
 
 def test_newer_files_alone_can_be_asked_for(gallery: Gallery) -> None:
     recent = [one._replace(path=f"/new/{n}.png", mtime_ns=time.time_ns()) for n, one in enumerate(entries(3, 4))]
-    gallery.put(recent)
+    gallery.upsert(recent)
     found = search(gallery, Query(recent[0].relation), 100, Filters(newer_than_days=2))
     assert {one.path for one in found} == {"/new/0.png", "/new/1.png", "/new/2.png"}
 
@@ -267,7 +267,7 @@ def test_words_pictures_and_negatives_share_one_space(encoder: MiniEncoder, pict
     assert np.allclose(both, unit(0.25 * alone + 0.75 * said), atol=1e-5)
     away = make_query(encoder, [shown], negative_words=words).relation
     assert away @ said < alone @ said
-    assert make_query(encoder, [shown], unlike_looks=True).unlike > 0
+    assert make_query(encoder, [shown], unlike_looks=True).attribute_penalty > 0
     with pytest.raises(ValueError, match="needs the looks of a picture"):
         make_query(encoder, words=words, unlike_looks=True)
     with pytest.raises(ValueError, match="nothing says what to look for"):
@@ -279,7 +279,7 @@ def test_unlike_looks_puts_the_same_logic_with_other_looks_first() -> None:
     rows = {"path": np.array(["same looks", "other looks", "other logic"])}
     looks = np.eye(3, LOOKS, dtype=np.float32)
     relations = np.concatenate([relation, unit(relation + 0.1 * np.eye(1, DIM)), unit(np.eye(1, DIM))])
-    loaded = Loaded(relations.astype(np.float32), looks, rows, np.arange(3, dtype=np.uint64))
+    loaded = LoadedGallery(relations.astype(np.float32), looks, rows, np.arange(3, dtype=np.uint64))
     query = Query(relation[0], looks[:1], 0.5)
     assert [one.path for one in Searcher(loaded).search(query)] == ["other looks", "same looks", "other logic"]
 
@@ -289,8 +289,8 @@ def test_unlike_looks_puts_the_same_logic_with_other_looks_first() -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    made = Gallery.create(tmp_path_factory.mktemp("large") / "gallery", About("mini", DIM, LOOKS))
-    made.put(entries(6000, 3, 300, 0.6))
+    made = Gallery.create(tmp_path_factory.mktemp("large") / "gallery", GalleryInfo("mini", DIM, LOOKS))
+    made.upsert(entries(6000, 3, 300, 0.6))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ann, "ITERATIONS", 12)  # a worse start, which the tuning has to make up for
         ann.build(made, queries=40)
@@ -313,7 +313,7 @@ def test_index_keeps_its_recall_and_says_so(large: Gallery) -> None:
 def test_rows_added_after_the_index_are_found_and_filters_hold(large: Gallery) -> None:
     (late,) = entries(1, 77, 300, 0.6)
     late = late._replace(path="/late/one.png", width=999)
-    large.put([late])
+    large.upsert([late])
     try:
         assert search(large, Query(late.relation), 1)[0].path == "/late/one.png"
         found = search(large, Query(late.relation, late.attributes[None], 0.5), 5, Filters(min_width=900))
@@ -331,7 +331,7 @@ def test_small_gallery_needs_no_index(gallery: Gallery) -> None:
 def test_index_that_finds_too_little_is_not_used(large: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     before = large.about
     monkeypatch.setattr(ann, "RECALL", 1.01)
-    monkeypatch.setattr(ann, "WAYS", ((1, 1),))
+    monkeypatch.setattr(ann, "SEARCH_SETTINGS", ((1, 1),))
     monkeypatch.setattr(type(large.table), "create_index", lambda *_, **__: None)  # the one that is there will do
     with pytest.raises(ValueError, match="expected 101%: searches stay exact"):
         ann.build(large, queries=20)
@@ -344,14 +344,16 @@ def test_index_that_finds_too_little_is_not_used(large: Gallery, monkeypatch: py
 def test_groups_are_the_logics_that_were_put_in() -> None:
     made = entries(2000, 2, kinds=25, spread=0.25)
     relation, looks = np.stack([one.relation for one in made]), np.stack([one.attributes for one in made])
-    loaded = Loaded(relation, looks, {"path": np.array([one.path for one in made])}, np.arange(2000, dtype=np.uint64))
+    loaded = LoadedGallery(
+        relation, looks, {"path": np.array([one.path for one in made])}, np.arange(2000, dtype=np.uint64)
+    )
     centres = unit(np.random.default_rng(99).normal(size=(25, DIM)))
     truth = (relation @ centres.T).argmax(1)
     found = find_groups(loaded, threshold=0.9)
     assert len(found) == 25
     for group in found:
         assert len(set(truth[group.rows])) == 1
-        assert group.centre @ relation[group.rows[0]] >= group.closeness - 1e-6
+        assert group.centre @ relation[group.rows[0]] >= group.relation_similarity - 1e-6
     assert sum(len(group.rows) for group in found) > 1950
     sizes = [len(group.rows) for group in found]
     assert sizes == sorted(sizes, reverse=True)
@@ -361,7 +363,7 @@ def test_groups_are_the_logics_that_were_put_in() -> None:
 
 def test_lonely_pictures_are_in_no_group() -> None:
     relation = unit(np.random.default_rng(0).normal(size=(200, DIM)))
-    loaded = Loaded(relation, relation, {"path": np.arange(200).astype(str)}, np.arange(200, dtype=np.uint64))
+    loaded = LoadedGallery(relation, relation, {"path": np.arange(200).astype(str)}, np.arange(200, dtype=np.uint64))
     assert find_groups(loaded) == []
     with pytest.raises(ValueError, match="expected a cosine between 0 and 1"):
         find_groups(loaded, threshold=1.5)
@@ -461,10 +463,10 @@ def test_gallery_of_another_encoder_or_of_a_newer_version_is_refused(
     assert run("add", folder, "--gallery", filled, "--encoder", tiny_encoder_folder) == 2
     assert "is a gallery of the encoder 'mini'" in capsys.readouterr().err
     old = tmp_path / "old"
-    Gallery.create(old, About("mini", DIM, 112, "0123"))
+    Gallery.create(old, GalleryInfo("mini", DIM, 112, "0123"))
     assert run("search", "--relation", "x", "--gallery", old) == 2
     assert "was made with other weights of the encoder 'mini'" in capsys.readouterr().err
-    Gallery.create(tmp_path / "newer", About("mini", DIM, 112, format=FORMAT + 1))
+    Gallery.create(tmp_path / "newer", GalleryInfo("mini", DIM, 112, format=FORMAT + 1))
     assert run("info", "--gallery", tmp_path / "newer") == 2
     assert f"is a gallery of format {FORMAT + 1}, this version reads up to {FORMAT}" in capsys.readouterr().err
 
@@ -504,7 +506,7 @@ def test_hostile_names_stay_text_on_the_page(encoder: MiniEncoder, tmp_path: Pat
     assert indexing.add(gallery, [place], encoder).added == 4
     assert indexing.add(gallery, [place], encoder).unchanged == 4
     loaded = gallery.load()
-    page = write_page("<b>", "&", [], [("<i>", [Shown(b"", str(path), "<u>") for path in loaded.rows["path"]])])
+    page = write_page("<b>", "&", [], [("<i>", [PageImage(b"", str(path), "<u>") for path in loaded.rows["path"]])])
 
     class Tags(html.parser.HTMLParser):
         found: set[str] = set()  # noqa: RUF012

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.mini import augmentation
-from analogen.relsim.mini.augmentation import MANNERS, SHARES, TOLD_BY_LOOKS, by_another_hand
+from analogen.relsim.mini.augmentation import APPEARANCE_RELATIONS, MANNER_SHARES, MANNERS, restyle
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -22,8 +22,8 @@ def ring(few_selection: Selection) -> NDArray[np.uint8]:
 
 def manner_of(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     shares = [float(m.__name__ == name) for m in MANNERS]
-    monkeypatch.setattr(augmentation, "SHARES", shares)
-    monkeypatch.setattr(augmentation, "OTHER_HANDS", 1.0)
+    monkeypatch.setattr(augmentation, "MANNER_SHARES", shares)
+    monkeypatch.setattr(augmentation, "RESTYLED_SHARE", 1.0)
 
 
 @pytest.mark.parametrize("manner", MANNERS, ids=lambda m: m.__name__)
@@ -38,23 +38,23 @@ def test_every_manner_keeps_size_and_place(manner: object, ring: NDArray[np.uint
 
 def test_equal_generators_give_equal_pictures(ring: NDArray[np.uint8]) -> None:
     for seed in range(12):
-        one, two = (by_another_hand(ring, "ring", np.random.default_rng(seed)) for _ in range(2))
+        one, two = (restyle(ring, "ring", np.random.default_rng(seed)) for _ in range(2))
         assert np.array_equal(one, two)
 
 
 def test_half_stay_as_they_are(ring: NDArray[np.uint8]) -> None:
-    same = [np.array_equal(by_another_hand(ring, "ring", np.random.default_rng(s)), ring) for s in range(80)]
+    same = [np.array_equal(restyle(ring, "ring", np.random.default_rng(s)), ring) for s in range(80)]
     assert 0.3 < np.mean(same) < 0.7
 
 
 def test_tones_stay_where_they_tell_the_relation(ring: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
-    manner_of(monkeypatch, "toned")
-    monkeypatch.setattr(augmentation, "tilted", lambda image, rng: image)
-    monkeypatch.setattr(augmentation, "compressed", lambda image, rng: image)
-    assert np.array_equal(by_another_hand(ring, "ripening", np.random.default_rng(0)), ring)
-    assert not np.array_equal(by_another_hand(ring, "ring", np.random.default_rng(0)), ring)
+    manner_of(monkeypatch, "monochrome")
+    monkeypatch.setattr(augmentation, "perspective", lambda image, rng: image)
+    monkeypatch.setattr(augmentation, "jpeg", lambda image, rng: image)
+    assert np.array_equal(restyle(ring, "ripening", np.random.default_rng(0)), ring)
+    assert not np.array_equal(restyle(ring, "ring", np.random.default_rng(0)), ring)
 
 
 def test_what_is_told_by_looks_are_relations_of_the_catalogue() -> None:
-    assert set(RELATIONS) >= TOLD_BY_LOOKS
-    assert sum(SHARES) == pytest.approx(1)
+    assert set(RELATIONS) >= APPEARANCE_RELATIONS
+    assert sum(MANNER_SHARES) == pytest.approx(1)

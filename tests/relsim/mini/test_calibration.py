@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from analogen.relsim.mini.calibration import TEMPERATURES, best_temperature, calibrate
-from analogen.relsim.mini.encoder import Bank, MiniEncoder
+from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder
 from analogen.relsim.world.relations import RELATIONS
 
 
@@ -23,7 +23,7 @@ def test_calibration_writes_what_the_encoder_reads(tiny_encoder_folder: Path, tm
         == len(bank.vectors)
         == sum(len(r.captions) for r in RELATIONS.values())
     )
-    assert Bank.load(folder).temperature == bank.temperature
+    assert CaptionBank.load(folder).temperature == bank.temperature
     assert TEMPERATURES[0] <= bank.temperature <= TEMPERATURES[-1]
     encoder = MiniEncoder(folder)
     matches = encoder.nearest_captions(bank.vectors[0], 3)

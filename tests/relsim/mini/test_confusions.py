@@ -36,7 +36,7 @@ def test_an_encoder_that_errs_in_nothing_or_reads_nothing_gets_even_odds() -> No
 
 
 def test_a_single_relation_makes_no_pairs() -> None:
-    with pytest.raises(ValueError, match="1 relations came: pairs need two"):
+    with pytest.raises(ValueError, match="1 relations given: pairs need two"):
         pair_odds(np.array([[3]]))
 
 

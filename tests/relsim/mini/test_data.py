@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from analogen.relsim.mini import data
-from analogen.relsim.mini.data import POOL_SIZE_PX, Pool, augment, batch_rows, draw_pool, looks_projection, looks_target
+from analogen.relsim.mini.data import (
+    POOL_SIZE_PX,
+    Pool,
+    attributes_projection,
+    attributes_target,
+    augment,
+    batch_rows,
+    draw_pool,
+)
 from analogen.relsim.world.dataset import Selection
 from analogen.relsim.world.relations import RELATIONS
 
@@ -137,7 +145,7 @@ def test_augment_mirrors_half_of_the_rows_that_may_be_and_no_other() -> None:
 def test_looks_target_is_a_unit_vector() -> None:
     raw = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=generator())
     subject = torch.nn.functional.normalize(torch.randn(5, 384, generator=generator()), dim=-1)
-    target = looks_target(raw, subject, looks_projection())
+    target = attributes_target(raw, subject, attributes_projection())
     assert target.shape == (5, 112)
     torch.testing.assert_close(target.norm(dim=-1), torch.ones(5))
 
@@ -145,21 +153,21 @@ def test_looks_target_is_a_unit_vector() -> None:
 def test_looks_target_sees_colours_and_subject_but_no_layout() -> None:
     left = textured_left(1)
     subject = torch.eye(384)[:1]
-    target = looks_target(left, subject, looks_projection())
-    torch.testing.assert_close(looks_target(left.flip(-1), subject, looks_projection()), target)
+    target = attributes_target(left, subject, attributes_projection())
+    torch.testing.assert_close(attributes_target(left.flip(-1), subject, attributes_projection()), target)
     without_red = left.clone()
     without_red[:, 0] = 0
-    other_colours = looks_target(without_red, subject, looks_projection())
-    other_subject = looks_target(left, torch.eye(384)[1:2], looks_projection())
+    other_colours = attributes_target(without_red, subject, attributes_projection())
+    other_subject = attributes_target(left, torch.eye(384)[1:2], attributes_projection())
     assert (target * other_colours).sum() < 0.7
     assert (target * other_subject).sum() < 0.9
 
 
 def test_looks_projection_is_fixed() -> None:
     torch.manual_seed(1)
-    first = looks_projection()
+    first = attributes_projection()
     torch.manual_seed(2)
-    assert torch.equal(first, looks_projection())
+    assert torch.equal(first, attributes_projection())
     assert first.shape == (384, 48)
 
 

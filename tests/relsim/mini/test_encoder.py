@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from analogen.relsim.encoder import load_encoder
-from analogen.relsim.mini.encoder import Bank, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.world.relations import RELATIONS
 
 
@@ -37,7 +37,7 @@ PICTURES = [noise(40, 40), noise(64, 20, 1), noise(20, 64, 2)]
 
 
 def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
-    looked = encoder.look(PICTURES)
+    looked = encoder.encode_all(PICTURES)
     assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 0, dim_of(encoder))]
     assert ((looked.known > 0) & (looked.known < 1)).all()
     for part in looked[:3]:
@@ -46,7 +46,7 @@ def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
 
 
 def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
-    looked = encoder.look(PICTURES)
+    looked = encoder.encode_all(PICTURES)
     ways = (encoder.embed, encoder.embed_subject, encoder.attributes)
     for way, part in zip(ways, looked[:3], strict=True):
         np.testing.assert_array_equal(way(PICTURES), part)
@@ -54,18 +54,18 @@ def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
 
 def test_no_pictures_give_no_rows(encoder: MiniEncoder) -> None:
     shapes = [(0, 384), (0, 384), (0, 112), (0, 64), (0,), (0, 0, dim_of(encoder))]
-    assert [part.shape for part in encoder.look([])] == shapes
+    assert [part.shape for part in encoder.encode_all([])] == shapes
 
 
 def test_patches_come_from_the_same_pass_when_asked_for(encoder: MiniEncoder) -> None:
-    looked, bare = encoder.look(PICTURES, batch_size=2, patches=True), encoder.look(PICTURES, batch_size=2)
+    looked, bare = encoder.encode_all(PICTURES, batch_size=2, patches=True), encoder.encode_all(PICTURES, batch_size=2)
     assert looked.patches.shape == (3, (encoder.net.config.image_size // 16) ** 2, dim_of(encoder))
     for one, other in zip(looked[:5], bare[:5], strict=True):
         np.testing.assert_array_equal(one, other)
     with torch.inference_mode():
         again = encoder.net.structure_head(torch.from_numpy(looked.patches)).numpy()
     np.testing.assert_allclose(again, looked.structure, atol=1e-5)
-    np.testing.assert_array_equal(looked.of([2, 0]).patches, looked.patches[[2, 0]])
+    np.testing.assert_array_equal(looked.select([2, 0]).patches, looked.patches[[2, 0]])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -133,14 +133,14 @@ def test_nearest_captions_are_sorted_and_one_per_relation(encoder: MiniEncoder) 
 
 
 def test_nearest_score_is_the_best_of_the_relations_captions(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
-    bank, vector = Bank.load(tiny_encoder_folder), unit_vector(3)
+    bank, vector = CaptionBank.load(tiny_encoder_folder), unit_vector(3)
     for match in encoder.nearest_captions(vector, top_k=4):
         own = [row @ vector for row, name in zip(bank.vectors, bank.relations, strict=True) if name == match.relation]
         assert match.score == pytest.approx(max(own), abs=1e-6)
 
 
 def test_confidence_is_the_share_of_the_nearest_relation(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
-    bank = Bank.load(tiny_encoder_folder)
+    bank = CaptionBank.load(tiny_encoder_folder)
     vector = unit_vector(5)
     weights = np.exp((bank.vectors @ vector) / bank.temperature)
     owners = np.array(bank.relations)
@@ -149,7 +149,7 @@ def test_confidence_is_the_share_of_the_nearest_relation(encoder: MiniEncoder, t
 
 
 def test_confidence_falls_with_doubt_of_either_kind(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
-    bank = Bank.load(tiny_encoder_folder)
+    bank = CaptionBank.load(tiny_encoder_folder)
     first, last = bank.vectors[0], bank.vectors[-1]
     torn = (first + last) / np.linalg.norm(first + last)
     assert bank.relations[0] != bank.relations[-1]
@@ -159,9 +159,9 @@ def test_confidence_falls_with_doubt_of_either_kind(encoder: MiniEncoder, tiny_e
 
 
 def test_bank_round_trip(tiny_encoder_folder: Path, tmp_path: Path) -> None:
-    bank = Bank.load(tiny_encoder_folder)
+    bank = CaptionBank.load(tiny_encoder_folder)
     bank.save(tmp_path)
-    again = Bank.load(tmp_path)
+    again = CaptionBank.load(tmp_path)
     assert (again.captions, again.relations) == (bank.captions, bank.relations)
     assert again.temperature == bank.temperature
     np.testing.assert_array_equal(again.vectors, bank.vectors)

@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from analogen.relsim.mini import data, out_of_distribution, single_subjects
-from analogen.relsim.mini.out_of_distribution import aimless_pictures, draw_strangers, spoil
-from analogen.relsim.mini.single_subjects import draw_portraits
+from analogen.relsim.mini.out_of_distribution import (
+    destroy_relation,
+    draw_out_of_distribution,
+    pictures_without_relation,
+)
+from analogen.relsim.mini.single_subjects import draw_single_subjects
 from analogen.relsim.world.dataset import Selection
 
 
@@ -19,19 +23,19 @@ def pictures(count: int) -> torch.Tensor:
 
 
 def test_aimless_pictures_hang_on_the_seed_alone(few_selection: Selection) -> None:
-    first, again = (list(aimless_pictures(3, few_selection, np.random.default_rng(8), 64)) for _ in range(2))
+    first, again = (list(pictures_without_relation(3, few_selection, np.random.default_rng(8), 64)) for _ in range(2))
     assert [a.tobytes() for a in first] == [a.tobytes() for a in again]
     assert len({a.tobytes() for a in first}) == 3
 
 
 def test_spoilt_pictures_are_new_and_hang_on_the_generator_alone() -> None:
     raw = pictures(4)
-    first, again = (spoil(raw, 12, torch.Generator().manual_seed(1)) for _ in range(2))
+    first, again = (destroy_relation(raw, 12, torch.Generator().manual_seed(1)) for _ in range(2))
     assert first.shape == (12, 3, 128, 128)
     assert first.dtype == torch.uint8
     assert torch.equal(first, again)
     assert not any(torch.equal(a, b) for a in first for b in raw)
-    assert spoil(raw, 0, torch.Generator()).shape == (0, 3, 128, 128)
+    assert destroy_relation(raw, 0, torch.Generator()).shape == (0, 3, 128, 128)
 
 
 def test_clouds_keep_the_colours() -> None:
@@ -47,16 +51,16 @@ def test_pools_are_drawn_once_and_sampled_by_generator(
 ) -> None:
     for module in (data, single_subjects, out_of_distribution):
         monkeypatch.setattr(module, "SHARD", 5)
-    faces = draw_portraits(tmp_path / "faces", few_selection, 2, seed=1)
+    faces = draw_single_subjects(tmp_path / "faces", few_selection, 2, seed=1)
     assert len(faces) == 10
     images, labels = faces.sample(7, torch.Generator().manual_seed(2))
     assert images.shape == (7, 3, 128, 128)
     assert 0 <= labels.min() <= labels.max() < len(few_selection.subjects)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "faces").iterdir()}
-    again = draw_portraits(tmp_path / "faces", few_selection, 2, seed=1)
+    again = draw_single_subjects(tmp_path / "faces", few_selection, 2, seed=1)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "faces").iterdir()}
     assert torch.equal(again.sample(7, torch.Generator().manual_seed(2))[0], images)
-    assert len(draw_strangers(tmp_path / "strangers", few_selection, 1, seed=1)) == 5
+    assert len(draw_out_of_distribution(tmp_path / "strangers", few_selection, 1, seed=1)) == 5
 
 
 def test_label_names_what_the_portrait_shows(
@@ -67,5 +71,5 @@ def test_label_names_what_the_portrait_shows(
     monkeypatch.setattr(
         single_subjects, "render", lambda scene, size: shown.append(scene.subject) or np.zeros((128, 128, 3), np.uint8)
     )
-    faces = draw_portraits(tmp_path, few_selection, 1, seed=4)
+    faces = draw_single_subjects(tmp_path, few_selection, 1, seed=4)
     assert [few_selection.subjects[i] for i in faces._labels.tolist()] == shown

@@ -13,7 +13,14 @@ from analogen.relsim.losses import contrastive_loss, soft_contrastive_loss
 from analogen.relsim.mini import structure_head
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head
-from analogen.relsim.mini.structure_head import Pairs, draw_pair, draw_pairs, kinship, teach_structure, train_head
+from analogen.relsim.mini.structure_head import (
+    Pairs,
+    draw_pair,
+    draw_pairs,
+    structure_agreement,
+    train_head,
+    train_structure_head,
+)
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings
 from analogen.relsim.world.dataset import Selection
@@ -24,10 +31,10 @@ SETTINGS = LoopSettings(steps=4, lr=1e-3, warmup=1, ema=0.5, threads=1, save_eve
 
 
 def test_a_scene_is_wholly_its_own_kin_and_others_by_the_facts_that_agree() -> None:
-    found = kinship([[4, "left"], [5, "left"], [9, "left"], [None, None]])
+    found = structure_agreement([[4, "left"], [5, "left"], [9, "left"], [None, None]])
     assert found.diagonal().tolist() == [1, 1, 1, 1]
-    assert found[0, 1] == structure_head.KIN  # counts within one agree
-    assert found[0, 2] == structure_head.KIN / 4
+    assert found[0, 1] == structure_head.AGREEMENT_WEIGHT  # counts within one agree
+    assert found[0, 2] == structure_head.AGREEMENT_WEIGHT / 4
     assert found[3, :3].tolist() == [0, 0, 0]  # nothing is known of it
     assert found[0, 3] == 0
 
@@ -112,7 +119,7 @@ def test_teaching_changes_the_structure_head_alone_and_draws_once(
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder_folder, folder)
     before = read_tensors(folder / "model.safetensors")
-    teach_structure(folder, tmp_path / "pairs", few_selection, TWO, 6, SETTINGS)
+    train_structure_head(folder, tmp_path / "pairs", few_selection, TWO, 6, SETTINGS)
     after = read_tensors(folder / "model.safetensors")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed

@@ -20,8 +20,8 @@ from analogen.relsim.mini import calibration, data, out_of_distribution, single_
 from analogen.relsim.mini.data import PicturePool, Pool, batch_rows, draw_pool
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
-from analogen.relsim.mini.out_of_distribution import draw_strangers
-from analogen.relsim.mini.single_subjects import draw_portraits
+from analogen.relsim.mini.out_of_distribution import draw_out_of_distribution
+from analogen.relsim.mini.single_subjects import draw_single_subjects
 from analogen.relsim.mini.train import EncoderSettings, Pools, train_encoder
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.dataset import Selection, trained_relations
@@ -39,8 +39,8 @@ def pools(tmp_path_factory: pytest.TempPathFactory, few_selection: Selection) ->
             patch.setattr(module, "SHARD", 16)
         folder = tmp_path_factory.mktemp("pool")
         draw_pool(folder, few_selection, ["ring", "grid", "before_after", "peeking"], range(1), seed=0)
-        faces = draw_portraits(folder / "portraits", few_selection, 1, seed=0)
-        yield Pools(Pool(folder), faces, draw_strangers(folder / "strangers", few_selection, 1, seed=0))
+        faces = draw_single_subjects(folder / "portraits", few_selection, 1, seed=0)
+        yield Pools(Pool(folder), faces, draw_out_of_distribution(folder / "strangers", few_selection, 1, seed=0))
 
 
 def small_net() -> MiniNet:
@@ -147,7 +147,7 @@ def test_run_writes_a_folder_that_loads(
     output = train.run(None, overrides)
     encoder = MiniEncoder(output)
     assert encoder.net.config.image_size == 32
-    looked = encoder.look([Image.new("RGB", (32, 32))])
+    looked = encoder.encode_all([Image.new("RGB", (32, 32))])
     assert 0 <= encoder.confidence(looked.relation[0], float(looked.known[0])) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
 
@@ -180,7 +180,7 @@ def test_training_tells_strangers_from_scenes(pools: Pools, tmp_path: Path) -> N
             return net(nn.functional.interpolate(raw.float() / 255, size=32, mode="area")).known
 
     scenes = known(pools.scenes.images(np.arange(16)))
-    strange = known(pools.strangers.sample(16, torch.Generator().manual_seed(0))[0])
+    strange = known(pools.out_of_distribution.sample(16, torch.Generator().manual_seed(0))[0])
     assert (scenes[:, None] > strange[None]).float().mean() > 0.75  # the area under the ROC curve
 
 

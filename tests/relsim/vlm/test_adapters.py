@@ -11,30 +11,30 @@ import pytest
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from analogen.relsim.vlm.adapters import load_hat, load_plain
+from analogen.relsim.vlm.adapters import load_adapter, load_base_model
 from analogen.relsim.vlm.captioner import load_captioner
 from analogen.relsim.vlm.encoder import load_qwen
 from analogen.relsim.vlm.filter import load_filter
 from analogen.relsim.vlm.loading import _load_vlm
 from analogen.relsim.vlm.model import Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.prompts import PromptWriter
 from analogen.relsim.vlm.query import Sampling
 from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.relsim.vlm.tiny import save_adapter
 
-SMALL = Fitting(size=56)
+SMALL = Preprocessing(size=56)
 
 
 def test_all_roles_alternate_on_one_base_without_loading_it_again(
     tiny_qwen_folder: Path,
     tiny_vlm_folder: Path,
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     loads = {"base": 0, "adapters": 0}
-    really_load, really_add = Qwen2_5_VLForConditionalGeneration.from_pretrained, Vlm.add_hat
+    really_load, really_add = Qwen2_5_VLForConditionalGeneration.from_pretrained, Vlm.add_adapter
 
     def count_base(*args: object, **more: object) -> object:
         loads["base"] += 1
@@ -45,16 +45,16 @@ def test_all_roles_alternate_on_one_base_without_loading_it_again(
         return really_add(*args, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Qwen2_5_VLForConditionalGeneration, "from_pretrained", count_base)
-    monkeypatch.setattr(Vlm, "add_hat", count_adapter)
+    monkeypatch.setattr(Vlm, "add_adapter", count_adapter)
     _load_vlm.cache_clear()
     other = save_adapter(tmp_path / "filter", str(tiny_vlm_folder), seed=7)
     pictures = [Image.fromarray(np.random.default_rng(n).integers(0, 256, (60, 60, 3), dtype=np.uint8)) for n in (0, 1)]
     seen = []
     for _ in range(3):
-        encoder = load_qwen(tiny_qwen_folder, dtype="float32", fitting=SMALL)
-        captioner = load_captioner(tiny_hat_folder, dtype="float32", fitting=SMALL)
-        sieve = load_filter(other, dtype="float32", fitting=SMALL)
-        plain = load_plain(tiny_vlm_folder, dtype="float32")
+        encoder = load_qwen(tiny_qwen_folder, dtype="float32", preprocessing=SMALL)
+        captioner = load_captioner(tiny_adapter_folder, dtype="float32", preprocessing=SMALL)
+        sieve = load_filter(other, dtype="float32", preprocessing=SMALL)
+        plain = load_base_model(tiny_vlm_folder, dtype="float32")
         assert encoder.vlm is captioner.vlm is sieve.vlm is plain
         seen.append(
             (
@@ -71,33 +71,33 @@ def test_all_roles_alternate_on_one_base_without_loading_it_again(
 
 
 def test_adapter_changes_what_is_said_and_an_adapters_base_is_the_plain_model(
-    tiny_hat_folder: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path
+    tiny_adapter_folder: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path
 ) -> None:
-    worn, bare = load_hat(tiny_hat_folder, "filter"), load_hat(tiny_vlm_folder, "filter")
-    assert worn.hat is not None
-    assert bare.hat is None
-    assert worn.vlm is bare.vlm is load_plain(tiny_hat_folder) is load_plain(tiny_qwen_folder)
+    worn, bare = load_adapter(tiny_adapter_folder, "filter"), load_adapter(tiny_vlm_folder, "filter")
+    assert worn.adapter is not None
+    assert bare.adapter is None
+    assert worn.vlm is bare.vlm is load_base_model(tiny_adapter_folder) is load_base_model(tiny_qwen_folder)
     picture = Image.new("RGB", (60, 60), "teal")
-    found = [load_filter(folder).probabilities([picture])[0] for folder in (tiny_hat_folder, tiny_vlm_folder)]
+    found = [load_filter(folder).probabilities([picture])[0] for folder in (tiny_adapter_folder, tiny_vlm_folder)]
     assert found[0] != found[1]
 
 
 def test_adapter_written_anew_is_another_hat(tiny_vlm_folder: Path, tmp_path: Path) -> None:
-    first = load_hat(save_adapter(tmp_path, str(tiny_vlm_folder), seed=1), "captioner")
+    first = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=1), "captioner")
     (tmp_path / "adapter_model.safetensors").unlink()
-    second = load_hat(save_adapter(tmp_path, str(tiny_vlm_folder), seed=2), "captioner")
+    second = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=2), "captioner")
     assert first.vlm is second.vlm
-    assert first.hat != second.hat
+    assert first.adapter != second.adapter
 
 
 def test_base_can_be_named_beside_the_adapter(tiny_vlm_folder: Path, tmp_path: Path) -> None:
     folder = save_adapter(tmp_path, "org/not-here", seed=1)
-    assert load_hat(folder, "captioner", base=str(tiny_vlm_folder)).vlm is load_plain(tiny_vlm_folder)
+    assert load_adapter(folder, "captioner", base=str(tiny_vlm_folder)).vlm is load_base_model(tiny_vlm_folder)
     with pytest.raises(ValueError, match=r"org/not-here: no such folder here.*HF_HUB_OFFLINE is set"):
-        load_hat(folder, "captioner")
+        load_adapter(folder, "captioner")
 
 
-def test_what_is_no_hat_is_refused(tiny_qwen_folder: Path, tiny_hat_folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_hat_is_refused(tiny_qwen_folder: Path, tiny_adapter_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a checkpoint of the encoder, expected one of the captioner"):
         load_captioner(tiny_qwen_folder)
     with pytest.raises(FileNotFoundError, match="captioner 'nothing': no such folder and no hub id"):
@@ -109,7 +109,7 @@ def test_what_is_no_hat_is_refused(tiny_qwen_folder: Path, tiny_hat_folder: Path
         load_filter("org/none")
     with pytest.raises(FileNotFoundError, match=r"has no config.json"):
         load_filter(tmp_path)
-    shutil.copytree(tiny_hat_folder, tmp_path / "nameless")
+    shutil.copytree(tiny_adapter_folder, tmp_path / "nameless")
     config = json.loads((tmp_path / "nameless" / "adapter_config.json").read_text())
     (tmp_path / "nameless" / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": None}))
     with pytest.raises(ValueError, match="names no base model"):

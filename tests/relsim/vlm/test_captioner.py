@@ -22,11 +22,11 @@ from analogen.relsim.vlm.captioner import (
     question_for,
     read_caption,
 )
-from analogen.relsim.vlm.model import Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.model import UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.query import Sampling
 
-SMALL = Fitting(size=56)
+SMALL = Preprocessing(size=56)
 RING = "many {subject} in a ring"
 SHORT = Sampling(temperature=0, max_new_tokens=8)
 
@@ -36,8 +36,8 @@ def picture_of(seed: int) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def captioner(tiny_hat_folder: Path) -> Captioner:
-    return load_captioner(tiny_hat_folder, dtype="float32", fitting=SMALL)
+def captioner(tiny_adapter_folder: Path) -> Captioner:
+    return load_captioner(tiny_adapter_folder, dtype="float32", preprocessing=SMALL)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ class Injected:
     """Answers instead of the model's, call by call; what was asked is kept."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *rounds: list[str]) -> None:
-        self.rounds, self.turns, self.hats = list(rounds), list[list[Turn]](), list[str | None]()
+        self.rounds, self.messages, self.adapters = list(rounds), list[list[UserMessage]](), list[str | None]()
         self.drawn: list[bool] = []
         really = Vlm.inputs
 
-        def inputs(vlm: Vlm, turns: Sequence[Turn], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
-            self.turns.append(list(turns))
-            self.hats.append(vlm._worn)
-            return really(vlm, turns, *args, **more)
+        def inputs(vlm: Vlm, messages: Sequence[UserMessage], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
+            self.messages.append(list(messages))
+            self.adapters.append(vlm._worn)
+            return really(vlm, messages, *args, **more)
 
         def answer(vlm: Vlm, inputs: dict[str, torch.Tensor], tokens: int, processors: Sequence[Any] = ()) -> list[str]:
             self.drawn.append(bool(processors))
@@ -116,10 +116,10 @@ def test_group_is_shown_at_once(captioner: Captioner, monkeypatch: pytest.Monkey
     injected = Injected(monkeypatch, [RING, RING])
     groups = [[picture_of(seed) for seed in range(3)], [picture_of(seed) for seed in range(5, 9)]]
     assert [answer.text for answer in captioner.caption_groups(groups)] == [RING, RING]
-    (turns,) = injected.turns
-    assert [len(turn.pictures) for turn in turns] == [3, 4]
-    assert ["These 3 pictures" in turns[0].words, "These 4 pictures" in turns[1].words] == [True, True]
-    assert injected.hats == [captioner.hat]
+    (messages,) = injected.messages
+    assert [len(message.images) for message in messages] == [3, 4]
+    assert ["These 3 pictures" in messages[0].text, "These 4 pictures" in messages[1].text] == [True, True]
+    assert injected.adapters == [captioner.adapter]
 
 
 def test_group_sees_all_of_its_pictures(captioner: Captioner) -> None:
@@ -140,7 +140,7 @@ def test_bad_answers_are_asked_for_again_drawn(captioner: Captioner, monkeypatch
     assert [answer.text for answer in found] == ["many {x y} in a row", RING, None]
     assert [answer.tries for answer in found] == [3, 1, 3]
     assert found[2].problem == "the answer is empty"
-    assert [len(turns) for turns in injected.turns] == [3, 2, 2]
+    assert [len(messages) for messages in injected.messages] == [3, 2, 2]
     assert injected.drawn == [False, True, True]
 
 
@@ -182,7 +182,7 @@ def test_bad_picture_and_wrong_size_are_refused(captioner: Captioner, tmp_path: 
     with pytest.raises(FileNotFoundError, match=r"none.png: no such file"):
         captioner.caption([files[0], tmp_path / "none.png"], SHORT)
     with pytest.raises(ValueError, match="pictures of 50 px: expected a multiple of 28"):
-        Captioner(captioner.vlm, fitting=Fitting(size=50))
+        Captioner(captioner.vlm, preprocessing=Preprocessing(size=50))
 
 
 def test_no_pictures_give_no_captions(captioner: Captioner) -> None:
@@ -194,7 +194,7 @@ def test_no_pictures_give_no_captions(captioner: Captioner) -> None:
 
 
 def test_caption_by_a_captioner_has_the_shape_of_minis(
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     tiny_encoder_folder: Path,
     files: list[Path],
     monkeypatch: pytest.MonkeyPatch,
@@ -204,7 +204,7 @@ def test_caption_by_a_captioner_has_the_shape_of_minis(
     assert main(["caption", *names, "--encoder", str(tiny_encoder_folder), "--device", "cpu", "--format", "json"]) == 0
     minis = json.loads(capsys.readouterr().out)
     Injected(monkeypatch, [RING] * 3)
-    arguments = ["caption", *names, "--captioner", str(tiny_hat_folder), "--device", "cpu", "--dtype", "float32"]
+    arguments = ["caption", *names, "--captioner", str(tiny_adapter_folder), "--device", "cpu", "--dtype", "float32"]
     assert main([*arguments, "--format", "json"]) == 0
     ours = json.loads(capsys.readouterr().out)
     assert ours.keys() == minis.keys()
@@ -217,19 +217,19 @@ def test_caption_by_a_captioner_has_the_shape_of_minis(
 
 
 def test_group_on_the_command_line(
-    tiny_hat_folder: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_adapter_folder: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     injected = Injected(monkeypatch, [RING])
-    arguments = ["caption", *map(str, files), "--group", "--captioner", str(tiny_hat_folder), "--device", "cpu"]
+    arguments = ["caption", *map(str, files), "--group", "--captioner", str(tiny_adapter_folder), "--device", "cpu"]
     assert main(arguments) == 0
     assert RING in capsys.readouterr().out
-    assert [len(turn.pictures) for turns in injected.turns for turn in turns] == [3]
+    assert [len(message.images) for messages in injected.messages for message in messages] == [3]
 
 
 def test_failed_caption_is_reported_and_the_others_are_printed(
-    tiny_hat_folder: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_adapter_folder: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["caption", *map(str, files), "--captioner", str(tiny_hat_folder), "--device", "cpu"]
+    arguments = ["caption", *map(str, files), "--captioner", str(tiny_adapter_folder), "--device", "cpu"]
     rounds = [[RING, "a cat", RING], ["a cat"], ["a cat"]]
     Injected(monkeypatch, *rounds)
     assert main(arguments) == 1

@@ -20,9 +20,9 @@ from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.vlm.checkpoint import convert, read_checkpoint
 from analogen.relsim.vlm.encoder import QwenEncoder, load_qwen
 from analogen.relsim.vlm.model import Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.preprocessing import Preprocessing
 
-WHOLE = Fitting(size=None)
+WHOLE = Preprocessing(size=None)
 
 
 def blots(width: int, height: int, seed: int = 0, mode: str = "RGB") -> Image.Image:
@@ -41,7 +41,7 @@ def encoder(tiny_qwen_folder: Path) -> QwenEncoder:
 
 @pytest.fixture(scope="module")
 def whole(tiny_qwen_folder: Path) -> QwenEncoder:
-    return load_qwen(tiny_qwen_folder, dtype="float32", fitting=WHOLE)
+    return load_qwen(tiny_qwen_folder, dtype="float32", preprocessing=WHOLE)
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -69,16 +69,16 @@ def test_pictures_are_told_apart(encoder: QwenEncoder) -> None:
     assert (looks @ looks.T)[~np.eye(5, dtype=bool)].max() < 0.999
 
 
-@pytest.mark.parametrize("fitting", ["square", "whole"])
+@pytest.mark.parametrize("preprocessing", ["square", "whole"])
 @pytest.mark.parametrize("batch_size", [1, 2, 4])
-def test_batch_equals_single(fitting: str, batch_size: int, encoder: QwenEncoder, whole: QwenEncoder) -> None:
-    model = encoder if fitting == "square" else whole
+def test_batch_equals_single(preprocessing: str, batch_size: int, encoder: QwenEncoder, whole: QwenEncoder) -> None:
+    model = encoder if preprocessing == "square" else whole
     single = np.concatenate([model.embed([picture]) for picture in PICTURES])
     assert cosines(model.embed(PICTURES, batch_size), single).min() > 0.99999
 
 
 def test_batch_equals_single_in_half_precision(tiny_qwen_folder: Path) -> None:
-    model = load_qwen(tiny_qwen_folder, dtype="bfloat16", fitting=WHOLE)
+    model = load_qwen(tiny_qwen_folder, dtype="bfloat16", preprocessing=WHOLE)
     single = np.concatenate([model.embed([picture]) for picture in PICTURES])
     assert cosines(model.embed(PICTURES), single).min() > 0.999
 
@@ -99,7 +99,7 @@ def test_files_equal_pictures_and_transparent_parts_lie_on_white(encoder: QwenEn
 def test_square_is_cut_from_the_middle() -> None:
     picture = Image.new("RGB", (300, 100), "red")
     picture.paste("blue", (100, 0, 200, 100))
-    pixels = Fitting(size=56).fit(picture, 28)
+    pixels = Preprocessing(size=56).apply(picture, 28)
     assert pixels.shape == (56, 56, 3)
     assert (pixels[..., 2] > 250).all()
 
@@ -107,7 +107,7 @@ def test_square_is_cut_from_the_middle() -> None:
 @pytest.mark.parametrize("size", [(640, 480), (30, 40), (5000, 3000), (1, 150), (28, 28), (901, 77), (2000, 2000)])
 def test_whole_pictures_follow_qwens_own_rule(size: tuple[int, int]) -> None:
     width, height = size
-    shape = WHOLE.fit(Image.new("RGB", size), 28).shape[:2]
+    shape = WHOLE.apply(Image.new("RGB", size), 28).shape[:2]
     assert shape == smart_resize(height, width, 28, WHOLE.min_pixels, WHOLE.max_pixels)
     assert shape[0] * shape[1] <= WHOLE.max_pixels
 
@@ -219,11 +219,11 @@ def test_encoders_share_one_base(
     encoder: QwenEncoder, whole: QwenEncoder, tiny_qwen_folder: Path, tmp_path: Path
 ) -> None:
     assert whole.vlm is encoder.vlm
-    assert whole.hat == encoder.hat
+    assert whole.adapter == encoder.adapter
     convert(tiny_qwen_folder, tmp_path / "ours", "analogen")
     other = load_qwen(tmp_path / "ours", dtype="float32")
     assert other.vlm is encoder.vlm
-    assert other.hat != encoder.hat
+    assert other.adapter != encoder.adapter
     np.testing.assert_array_equal(other.embed(PICTURES), encoder.embed(PICTURES))
 
 
@@ -233,7 +233,7 @@ def test_projection_of_another_width_is_refused(encoder: QwenEncoder, tiny_qwen_
     with pytest.raises(ValueError, match=r"takes 32 numbers and .* has 64: it was trained on another base model"):
         QwenEncoder(encoder.vlm, other)
     with pytest.raises(ValueError, match="pictures of 450 px: expected a multiple of 28"):
-        QwenEncoder(encoder.vlm, checkpoint, fitting=Fitting(size=450))
+        QwenEncoder(encoder.vlm, checkpoint, preprocessing=Preprocessing(size=450))
 
 
 # By name

@@ -13,16 +13,16 @@ from PIL import Image
 
 from analogen.cli import main
 from analogen.relsim.images import picture_files
-from analogen.relsim.vlm.filter import FoundFile, ImageFilter, Judged, load_filter
+from analogen.relsim.vlm.filter import FilterResult, ImageFilter, ResultsFile, load_filter
 from analogen.relsim.vlm.model import Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.preprocessing import Preprocessing
 
 BAD = {"03.png": "is empty", "08.jpg": "is not a picture", "13.png": "damaged or truncated", "18.png": "is empty"}
 
 
 @pytest.fixture(scope="module")
-def sieve(tiny_hat_folder: Path) -> ImageFilter:
-    return load_filter(tiny_hat_folder, dtype="float32", fitting=Fitting(size=56))
+def sieve(tiny_adapter_folder: Path) -> ImageFilter:
+    return load_filter(tiny_adapter_folder, dtype="float32", preprocessing=Preprocessing(size=56))
 
 
 @pytest.fixture
@@ -89,17 +89,17 @@ def test_picture_too_big_for_memory_is_named(sieve: ImageFilter, folder: Path, m
 
     monkeypatch.setattr(Vlm, "next_token_logits", scarce)
     found = [row for batch in sieve.judge_files([folder / "00.png"]) for row in batch]
-    assert found == [Judged(str(folder / "00.png"), None, "not enough memory for it, even alone: shrink it")]
+    assert found == [FilterResult(str(folder / "00.png"), None, "not enough memory for it, even alone: shrink it")]
 
 
 # On the command line
 
 
 def test_folder_is_split_at_the_threshold_and_the_exit_code_tells_of_bad_files(
-    folder: Path, tiny_hat_folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tiny_adapter_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(folder.rglob("*"))
-    answer, errors = run(capsys, 2, folder, "--filter", tiny_hat_folder, "--threshold", 0.5)
+    answer, errors = run(capsys, 2, folder, "--filter", tiny_adapter_folder, "--threshold", 0.5)
     assert list(answer) == ["filter", "threshold", "kept", "dropped", "refused"]
     assert all(row["probability"] >= 0.5 for row in answer["kept"])
     assert all(row["probability"] <= 0.5 for row in answer["dropped"])
@@ -109,9 +109,11 @@ def test_folder_is_split_at_the_threshold_and_the_exit_code_tells_of_bad_files(
     assert sorted(folder.rglob("*")) == before
     for name in BAD:
         next(folder.rglob(name)).unlink()
-    answer, _ = run(capsys, 0, folder, "--filter", tiny_hat_folder, "--threshold", 0)
+    answer, _ = run(capsys, 0, folder, "--filter", tiny_adapter_folder, "--threshold", 0)
     assert (len(answer["kept"]), answer["dropped"], answer["refused"]) == (16, [], [])
-    assert main(["filter", str(folder), "--filter", str(tiny_hat_folder), "--device", "cpu", "--threshold", "1"]) == 0
+    assert (
+        main(["filter", str(folder), "--filter", str(tiny_adapter_folder), "--device", "cpu", "--threshold", "1"]) == 0
+    )
     listed = capsys.readouterr().out.splitlines()
     assert len(listed) == 16
     assert all(line.startswith("dropped  0.") for line in listed)
@@ -119,12 +121,12 @@ def test_folder_is_split_at_the_threshold_and_the_exit_code_tells_of_bad_files(
 
 def test_interrupted_run_is_taken_up_where_it_stopped(
     folder: Path,
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole, _ = run(capsys, 2, folder, "--filter", tiny_hat_folder, "--output", tmp_path / "whole.jsonl")
+    whole, _ = run(capsys, 2, folder, "--filter", tiny_adapter_folder, "--output", tmp_path / "whole.jsonl")
     asked: list[int] = []
     really = Vlm.next_token_logits
 
@@ -136,7 +138,7 @@ def test_interrupted_run_is_taken_up_where_it_stopped(
 
     monkeypatch.setattr(Vlm, "next_token_logits", count)
     out = tmp_path / "new" / "found.jsonl"
-    arguments = (folder, "--filter", tiny_hat_folder, "--output", out, "--batch-size", 4)
+    arguments = (folder, "--filter", tiny_adapter_folder, "--output", out, "--batch-size", 4)
     run(capsys, 130, *arguments)
     assert len([row for row in lines_of(out) if "probability" in row]) == 8
     out.write_text(out.read_text() + '{"path": "cut sh')
@@ -157,14 +159,14 @@ def test_interrupted_run_is_taken_up_where_it_stopped(
 
 def test_finished_run_loads_nothing(
     folder: Path,
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in BAD:
         next(folder.rglob(name)).unlink()
-    arguments = (folder, "--filter", tiny_hat_folder, "--output", tmp_path / "found.jsonl")
+    arguments = (folder, "--filter", tiny_adapter_folder, "--output", tmp_path / "found.jsonl")
     first, _ = run(capsys, 0, *arguments)
 
     def fail(*_: object) -> None:
@@ -175,16 +177,16 @@ def test_finished_run_loads_nothing(
 
 
 def test_file_of_another_filter_or_kind_is_left_alone(
-    folder: Path, tiny_hat_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tiny_adapter_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "found.jsonl"
-    FoundFile(out, "other", 0.5).add([Judged("a.png", 0.5)])
+    ResultsFile(out, "other", 0.5).add([FilterResult("a.png", 0.5)])
     before = out.read_text()
-    _, errors = run(capsys, 2, folder, "--filter", tiny_hat_folder, "--output", out)
+    _, errors = run(capsys, 2, folder, "--filter", tiny_adapter_folder, "--output", out)
     assert "was made with the filter 'other'" in errors
     assert out.read_text() == before
     out.write_text('{"caption": "mine"}\n')
-    _, errors = run(capsys, 2, folder, "--filter", tiny_hat_folder, "--output", out)
+    _, errors = run(capsys, 2, folder, "--filter", tiny_adapter_folder, "--output", out)
     assert "line 1: is not what a filter writes" in errors
     assert out.read_text() == '{"caption": "mine"}\n'
 
@@ -224,14 +226,14 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(
 
 def test_full_disk_is_one_line_and_keeps_what_is_found(
     folder: Path,
-    tiny_hat_folder: Path,
+    tiny_adapter_folder: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def full(self: FoundFile, batch: object) -> None:
+    def full(self: ResultsFile, batch: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(FoundFile, "add", full)
-    _, errors = run(capsys, 1, folder, "--filter", tiny_hat_folder, "--output", tmp_path / "found.jsonl")
+    monkeypatch.setattr(ResultsFile, "add", full)
+    _, errors = run(capsys, 1, folder, "--filter", tiny_adapter_folder, "--output", tmp_path / "found.jsonl")
     assert "no space left on device" in errors

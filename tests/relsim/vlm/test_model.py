@@ -17,7 +17,7 @@ from torch import Tensor
 from analogen.relsim.vlm.attention import WindowedAttention
 from analogen.relsim.vlm.checkpoint import read_adapter
 from analogen.relsim.vlm.loading import load_vlm, pick_dtype
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
 from analogen.relsim.vlm.processor import load_processor
 from analogen.relsim.vlm.tiny import TINY, build_processor, random_adapter, random_model, save_processor
 
@@ -33,17 +33,20 @@ def vlm() -> Vlm:
     return Vlm(random_model(), build_processor(), "a random base")
 
 
-TURNS = [Turn([noise()], "what?"), Turn([noise(84, 28, 1), noise(28, 28, 2)], "and now, at greater length?")]
+MESSAGES = [
+    UserMessage([noise()], "what?"),
+    UserMessage([noise(84, 28, 1), noise(28, 28, 2)], "and now, at greater length?"),
+]
 
 
 @torch.inference_mode()
-def hidden(vlm: Vlm, hat: str | None = None, turns: list[Turn] | None = None) -> Tensor:
-    with vlm.wearing(hat):
-        return vlm.last_hidden(vlm.inputs(turns or TURNS))
+def hidden(vlm: Vlm, adapter: str | None = None, messages: list[UserMessage] | None = None) -> Tensor:
+    with vlm.using_adapter(adapter):
+        return vlm.last_hidden(vlm.inputs(messages or MESSAGES))
 
 
 def add(vlm: Vlm, name: str, seed: int, **more: Any) -> None:
-    vlm.add_hat(name, *random_adapter(seed=seed), **more)
+    vlm.add_adapter(name, *random_adapter(seed=seed), **more)
 
 
 def test_hats_alternate_and_leave_no_trace(vlm: Vlm) -> None:
@@ -71,12 +74,12 @@ def test_hat_does_not_depend_on_the_others(vlm: Vlm) -> None:
 def test_hats_nest_and_come_off_after_errors(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     bare, first = hidden(vlm), hidden(vlm, "first")
-    with vlm.wearing("first"):
+    with vlm.using_adapter("first"):
         torch.testing.assert_close(hidden(vlm, None), bare)
-        with pytest.raises(RuntimeError), vlm.wearing(None):
+        with pytest.raises(RuntimeError), vlm.using_adapter(None):
             raise RuntimeError
         with torch.inference_mode():
-            torch.testing.assert_close(vlm.last_hidden(vlm.inputs(TURNS)), first)
+            torch.testing.assert_close(vlm.last_hidden(vlm.inputs(MESSAGES)), first)
     torch.testing.assert_close(hidden(vlm), bare)
 
 
@@ -115,19 +118,19 @@ def test_three_hats_hold_one_base_and_their_adapters(vlm: Vlm) -> None:
 
 def test_no_gradients_are_kept(vlm: Vlm) -> None:
     add(vlm, "first", 1)
-    with vlm.wearing("first"):
+    with vlm.using_adapter("first"):
         assert not any(parameter.requires_grad for parameter in vlm.model.parameters())
 
 
 def test_trainable_hat_learns_and_no_other_weight_does(vlm: Vlm) -> None:
     config, _ = random_adapter()
-    vlm.add_hat("student", config, trainable=True)
+    vlm.add_adapter("student", config, trainable=True)
     add(vlm, "first", 1)
     bare = hidden(vlm)
     torch.testing.assert_close(hidden(vlm, "student"), bare)  # fresh: nothing is learned yet
-    with vlm.wearing("student"):
+    with vlm.using_adapter("student"):
         learning = [name for name, parameter in vlm.model.named_parameters() if parameter.requires_grad]
-        vlm.last_hidden(vlm.inputs(TURNS)).sum().backward()
+        vlm.last_hidden(vlm.inputs(MESSAGES)).sum().backward()
     assert learning
     assert all(".student." in name for name in learning)
     with torch.no_grad():
@@ -143,9 +146,9 @@ def test_trained_row_of_a_token_is_saved_and_worn_again(vlm: Vlm) -> None:
     add(vlm, "other", 3)
     bare, other = hidden(vlm), hidden(vlm, "other")
     config = {**random_adapter()[0], "trainable_token_indices": {"embed_tokens": [letter]}}
-    vlm.add_hat("student", config, trainable=True)
-    with vlm.wearing("student"):
-        vlm.last_hidden(vlm.inputs(TURNS)).sum().backward()
+    vlm.add_adapter("student", config, trainable=True)
+    with vlm.using_adapter("student"):
+        vlm.last_hidden(vlm.inputs(MESSAGES)).sum().backward()
         learning = {name: p for name, p in vlm.model.named_parameters() if p.requires_grad}
         rows = [p for name, p in learning.items() if "trainable_tokens_delta" in name]
         assert [tuple(row.shape) for row in rows] == [(1, TINY.hidden)]
@@ -161,7 +164,7 @@ def test_trained_row_of_a_token_is_saved_and_worn_again(vlm: Vlm) -> None:
     add(vlm, "later", 4)
     torch.testing.assert_close(hidden(vlm, "student"), student)
     fresh = Vlm(random_model(), build_processor(), "the same base")
-    fresh.add_hat("worn", config, vlm.hat_state("student"))
+    fresh.add_adapter("worn", config, vlm.adapter_state("student"))
     torch.testing.assert_close(hidden(fresh, "worn"), student)
 
 
@@ -182,20 +185,20 @@ def test_saved_embeddings_of_an_adapter_are_worn_with_it(vlm: Vlm) -> None:
         f"{EMBEDDINGS}.weight": with_row(vlm, "embed_tokens", row, letter)[:300],  # of a vocabulary cut to its size
         "base_model.model.lm_head.weight": with_row(vlm, "lm_head", -row, 7)[:300],
     }
-    bare, logits = hidden(vlm), vlm.next_token_logits(vlm.inputs(TURNS))
-    vlm.add_hat("first", config, {**adapter, **saved})
-    assert [(rows.weight, rows.ids.tolist()) for rows in vlm.hats["first"].rows] == [
+    bare, logits = hidden(vlm), vlm.next_token_logits(vlm.inputs(MESSAGES))
+    vlm.add_adapter("first", config, {**adapter, **saved})
+    assert [(rows.weight, rows.ids.tolist()) for rows in vlm.adapters["first"].rows] == [
         ("embed_tokens", [letter]),
         ("lm_head", [7]),
     ]
     worn = hidden(vlm, "first")
     torch.testing.assert_close(hidden(vlm), bare, rtol=0, atol=0)
-    torch.testing.assert_close(vlm.next_token_logits(vlm.inputs(TURNS)), logits, rtol=0, atol=0)
+    torch.testing.assert_close(vlm.next_token_logits(vlm.inputs(MESSAGES)), logits, rtol=0, atol=0)
     # The slow way: a base whose weights are those.
     other = Vlm(random_model(), build_processor(), "changed")
     with torch.no_grad():
         other.model.get_input_embeddings().weight[letter] = row
-    other.add_hat("first", config, adapter)
+    other.add_adapter("first", config, adapter)
     torch.testing.assert_close(worn, hidden(other, "first"))
 
 
@@ -212,17 +215,17 @@ def test_token_rows_that_peft_trained_are_worn(vlm: Vlm, tmp_path: Path) -> None
             if "trainable_tokens_delta" in name:
                 parameter.add_(1)
     theirs.save_pretrained(tmp_path)
-    vlm.add_hat("first", *read_adapter(tmp_path))
+    vlm.add_adapter("first", *read_adapter(tmp_path))
     with torch.inference_mode():
-        expected = theirs.get_base_model().model(**vlm.inputs(TURNS), use_cache=False).last_hidden_state[:, -1]
+        expected = theirs.get_base_model().model(**vlm.inputs(MESSAGES), use_cache=False).last_hidden_state[:, -1]
     assert (expected - hidden(vlm)).abs().max() > 0.1
     torch.testing.assert_close(hidden(vlm, "first"), expected)
 
 
 def test_adapter_of_an_older_release_is_taken(vlm: Vlm) -> None:
     config, adapter = random_adapter(seed=1)
-    vlm.add_hat("new", config, adapter)
-    vlm.add_hat("old", config, {key.replace("language_model.", ""): value for key, value in adapter.items()})
+    vlm.add_adapter("new", config, adapter)
+    vlm.add_adapter("old", config, {key.replace("language_model.", ""): value for key, value in adapter.items()})
     torch.testing.assert_close(hidden(vlm, "old"), hidden(vlm, "new"))
 
 
@@ -253,7 +256,7 @@ def test_adapter_that_does_not_fit_is_refused_and_changes_nothing(case: str, oth
     spoil(config, adapter)
     bare = hidden(vlm)
     with pytest.raises(ValueError, match=expected):
-        vlm.add_hat("bad", config, adapter)
+        vlm.add_adapter("bad", config, adapter)
     torch.testing.assert_close(hidden(vlm), bare, rtol=0, atol=0)
     add(vlm, "bad", 5)
     assert (hidden(vlm, "bad") - bare).abs().max() > 0.1
@@ -261,9 +264,9 @@ def test_adapter_that_does_not_fit_is_refused_and_changes_nothing(case: str, oth
 
 def test_unknown_and_taken_hats_are_refused(vlm: Vlm) -> None:
     add(vlm, "first", 1)
-    with pytest.raises(ValueError, match="no hat 'second': known are first"), vlm.wearing("second"):
+    with pytest.raises(ValueError, match="no adapter 'second': known are first"), vlm.using_adapter("second"):
         pass
-    with pytest.raises(ValueError, match="hat 'first': expected a new name"):
+    with pytest.raises(ValueError, match="adapter 'first': expected a new name"):
         add(vlm, "first", 2)
 
 
@@ -277,13 +280,13 @@ def test_tokenizer_with_more_tokens_makes_room_and_changes_nothing(vlm: Vlm, tmp
 
 
 def test_inputs_equal_those_of_qwens_own_processor(vlm: Vlm) -> None:
-    ours = vlm.inputs(TURNS[1:])
+    ours = vlm.inputs(MESSAGES[1:])
     message = {
         "role": "user",
-        "content": [{"type": "image"}, {"type": "image"}, {"type": "text", "text": TURNS[1].words}],
+        "content": [{"type": "image"}, {"type": "image"}, {"type": "text", "text": MESSAGES[1].words}],
     }
     text = vlm.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-    pictures = [Image.fromarray(pixels) for pixels in TURNS[1].pictures]
+    pictures = [Image.fromarray(pixels) for pixels in MESSAGES[1].pictures]
     # 28 x 28 is below its least number of pixels.
     theirs = vlm.processor(
         text=[text], images=pictures, size={"shortest_edge": 28 * 28, "longest_edge": 10**7}, return_tensors="pt"
@@ -296,57 +299,57 @@ def test_inputs_equal_those_of_qwens_own_processor(vlm: Vlm) -> None:
 def test_row_alone_equals_row_in_a_batch(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     together = hidden(vlm, "first")
-    for row, turn in zip(together, TURNS, strict=True):
-        torch.testing.assert_close(hidden(vlm, "first", [turn])[0], row, rtol=1e-4, atol=1e-5)
+    for row, message in zip(together, MESSAGES, strict=True):
+        torch.testing.assert_close(hidden(vlm, "first", [message])[0], row, rtol=1e-4, atol=1e-5)
 
 
 def test_cut_prompt_ends_at_its_token_and_nothing_after_it_matters(vlm: Vlm) -> None:
     letter = vlm.processor.tokenizer("?")["input_ids"][0]
-    cut = vlm.inputs(TURNS[:1], cut_after=letter)
+    cut = vlm.inputs(MESSAGES[:1], cut_after=letter)
     assert cut["input_ids"][0, -1] == letter
-    whole = vlm.inputs(TURNS[:1])
+    whole = vlm.inputs(MESSAGES[:1])
     with torch.inference_mode():
         every = vlm.model.model(**whole, use_cache=False).last_hidden_state
         torch.testing.assert_close(vlm.last_hidden(cut)[0], every[0, cut["input_ids"].shape[1] - 1])
     with pytest.raises(ValueError, match="is 0 times in the prompt"):
-        vlm.inputs([Turn([noise()], "no mark")], cut_after=letter)
+        vlm.inputs([UserMessage([noise()], "no mark")], cut_after=letter)
 
 
 def test_words_that_pose_as_pictures_are_refused(vlm: Vlm) -> None:
-    with pytest.raises(ValueError, match="a sign for pictures"):
-        vlm.inputs([Turn([noise()], "a <|image_pad|> cat")])
+    with pytest.raises(ValueError, match="stands for pictures"):
+        vlm.inputs([UserMessage([noise()], "a <|image_pad|> cat")])
 
 
 def test_picture_of_odd_sides_is_refused(vlm: Vlm) -> None:
     with pytest.raises(ValueError, match="a picture of 60 x 56 pixels: sides must be multiples of 28"):
-        vlm.inputs([Turn([noise(56, 60)], "a")])
+        vlm.inputs([UserMessage([noise(56, 60)], "a")])
 
 
 @pytest.mark.parametrize("shapes", [[(56, 56)] * 2, [(448, 448)], [(224, 112), (112, 112)], [(84, 140), (28, 28)]])
 def test_windows_in_one_call_equal_the_original(shapes: list[tuple[int, int]], vlm: Vlm) -> None:
     pictures = [noise(height, width, seed) for seed, (height, width) in enumerate(shapes)]
     with torch.inference_mode():
-        ours = vlm.picture_features(pictures)
+        ours = vlm.image_features(pictures)
         for block in vlm.model.model.visual.blocks:
             assert type(block.attn) is WindowedAttention
             block.attn.__class__ = WindowedAttention.__base__
-        theirs = vlm.picture_features(pictures)
+        theirs = vlm.image_features(pictures)
     for mine, original in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, original, rtol=1e-4, atol=1e-5)
 
 
 def test_answers_are_the_same_alone_and_with_the_same_seed(vlm: Vlm) -> None:
-    greedy = vlm.generate(vlm.inputs(TURNS), max_new_tokens=6)
+    greedy = vlm.generate(vlm.inputs(MESSAGES), max_new_tokens=6)
     assert len(greedy) == 2
-    assert [vlm.generate(vlm.inputs([turn]), max_new_tokens=6)[0] for turn in TURNS] == greedy
+    assert [vlm.generate(vlm.inputs([message]), max_new_tokens=6)[0] for message in MESSAGES] == greedy
     state = torch.random.get_rng_state()
-    drawn = [vlm.generate(vlm.inputs(TURNS), 12, temperature=3.0, top_p=0.95, seed=seed) for seed in (1, 1, 2)]
+    drawn = [vlm.generate(vlm.inputs(MESSAGES), 12, temperature=3.0, top_p=0.95, seed=seed) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     torch.testing.assert_close(torch.random.get_rng_state(), state)
 
 
 def test_logits_are_those_of_the_whole_model(vlm: Vlm) -> None:
-    inputs = vlm.inputs(TURNS)
+    inputs = vlm.inputs(MESSAGES)
     with torch.inference_mode():
         torch.testing.assert_close(vlm.next_token_logits(inputs), vlm.model(**inputs).logits[:, -1].float())
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from analogen.relsim.vlm.adapters import load_plain
-from analogen.relsim.vlm.model import Turn, Vlm
+from analogen.relsim.vlm.adapters import load_base_model
+from analogen.relsim.vlm.model import UserMessage, Vlm
 from analogen.relsim.vlm.prompts import PromptWriter, fill, read_prompt, request
 from analogen.relsim.vlm.query import Sampling
 from analogen.relsim.world.relations import RELATIONS
@@ -19,17 +19,17 @@ RING = "many {subject} arranged in a circle"
 
 
 @pytest.fixture(scope="module")
-def writer(tiny_hat_folder: Path) -> PromptWriter:
-    return PromptWriter(load_plain(tiny_hat_folder, dtype="float32"))
+def writer(tiny_adapter_folder: Path) -> PromptWriter:
+    return PromptWriter(load_base_model(tiny_adapter_folder, dtype="float32"))
 
 
 def inject(monkeypatch: pytest.MonkeyPatch, rounds: list[list[str]], asked: list[list[str]]) -> None:
     really = Vlm.inputs
 
-    def inputs(vlm: Vlm, turns: Sequence[Turn], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
+    def inputs(vlm: Vlm, messages: Sequence[UserMessage], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
         assert vlm._worn is None
-        asked.append([turn.words for turn in turns])
-        return really(vlm, turns, *args, **more)
+        asked.append([message.text for message in messages])
+        return really(vlm, messages, *args, **more)
 
     def answer(vlm: Vlm, inputs: dict[str, torch.Tensor], tokens: int, processors: Sequence[Any] = ()) -> list[str]:
         return rounds.pop(0)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim.vlm.model import Pixels, Turn, Vlm
+from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
 from analogen.relsim.vlm.query import (
     Answer,
-    RowDraw,
+    RowSampler,
     Sampling,
     YesNo,
     answer_tokens,
-    ask_until_good,
+    ask_with_retries,
+    clean_user_text,
     generate,
     one_line,
-    plain_words,
-    tidy,
+    strip_wrapping,
 )
 from analogen.relsim.vlm.tiny import build_processor, random_adapter, random_model
 
@@ -28,17 +28,17 @@ def noise(height: int = 56, width: int = 56, seed: int = 0) -> Pixels:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-TURNS = [
-    Turn([noise()], "is it so?"),
-    Turn([noise(84, 28, 1)], "is this, at greater length, not so either?"),
-    Turn([], "and this?"),
+MESSAGES = [
+    UserMessage([noise()], "is it so?"),
+    UserMessage([noise(84, 28, 1)], "is this, at greater length, not so either?"),
+    UserMessage([], "and this?"),
 ]
 
 
 @pytest.fixture(scope="module")
 def vlm() -> Vlm:
     vlm = Vlm(random_model(), build_processor("Yes", " yes", "YES", "no", " No"), "a random base")
-    vlm.add_hat("first", *random_adapter(seed=1))
+    vlm.add_adapter("first", *random_adapter(seed=1))
     return vlm
 
 
@@ -64,14 +64,14 @@ def test_tokenizer_without_the_words_is_refused() -> None:
         answer_tokens(lambda text, add_special_tokens: {"input_ids": [1, 2]})
 
 
-@pytest.mark.parametrize("hat", [None, "first"])
-def test_probability_equals_the_slow_way(hat: str | None, vlm: Vlm) -> None:
-    found = YesNo(vlm, hat).probabilities(TURNS)
+@pytest.mark.parametrize("adapter", [None, "first"])
+def test_probability_equals_the_slow_way(adapter: str | None, vlm: Vlm) -> None:
+    found = YesNo(vlm, adapter).probabilities(MESSAGES)
     tokenizer = vlm.processor.tokenizer
     expected = []
-    for turn in TURNS:
-        with torch.inference_mode(), vlm.wearing(hat):
-            shares = vlm.model(**vlm.inputs([turn])).logits[0, -1].double().softmax(-1).tolist()
+    for message in MESSAGES:
+        with torch.inference_mode(), vlm.using_adapter(adapter):
+            shares = vlm.model(**vlm.inputs([message])).logits[0, -1].double().softmax(-1).tolist()
         sums = {"yes": 0.0, "no": 0.0}
         for token, share in enumerate(shares[: len(tokenizer)]):
             word = tokenizer.convert_ids_to_tokens(token).strip().lower()
@@ -97,7 +97,7 @@ def test_probability_has_gradients_for_training(vlm: Vlm) -> None:
 
 def test_drawn_tokens_follow_the_probabilities() -> None:
     scores = torch.tensor([[2.0, -math.inf, 0.0, 1.0]]).expand(4000, 4)
-    drawn = RowDraw([str(number) for number in range(4000)])(None, scores).argmax(-1)
+    drawn = RowSampler([str(number) for number in range(4000)])(None, scores).argmax(-1)
     shares = torch.bincount(drawn, minlength=4) / 4000
     torch.testing.assert_close(shares, scores[0].softmax(-1), atol=0.03, rtol=0)
     assert shares[1] == 0
@@ -106,18 +106,20 @@ def test_drawn_tokens_follow_the_probabilities() -> None:
 def test_drawn_answer_does_not_depend_on_its_neighbours(vlm: Vlm) -> None:
     hot = Sampling(temperature=1.5, top_p=0.9, max_new_tokens=12)
     keys = ["a", "b", "c"]
-    together = generate(vlm, None, TURNS, hot, 0, keys)
-    assert [generate(vlm, None, [turn], hot, 0, [key])[0] for turn, key in zip(TURNS, keys, strict=True)] == together
-    assert generate(vlm, None, TURNS[::-1], hot, 0, keys[::-1]) == together[::-1]
-    assert generate(vlm, None, TURNS, hot, 1, keys) != together
-    assert generate(vlm, None, TURNS, Sampling(1.5, 0.9, 12, seed=1), 0, keys) != together
+    together = generate(vlm, None, MESSAGES, hot, 0, keys)
+    assert [
+        generate(vlm, None, [message], hot, 0, [key])[0] for message, key in zip(MESSAGES, keys, strict=True)
+    ] == together
+    assert generate(vlm, None, MESSAGES[::-1], hot, 0, keys[::-1]) == together[::-1]
+    assert generate(vlm, None, MESSAGES, hot, 1, keys) != together
+    assert generate(vlm, None, MESSAGES, Sampling(1.5, 0.9, 12, seed=1), 0, keys) != together
 
 
 def test_greedy_answers_are_drawn_from_the_second_attempt_on(vlm: Vlm) -> None:
     greedy = Sampling(temperature=0, max_new_tokens=8)
-    first = generate(vlm, None, TURNS[:1], greedy, 0, ["a"])
-    assert generate(vlm, None, TURNS[:1], greedy, 0, ["b"]) == first
-    assert len({generate(vlm, None, TURNS[:1], greedy, attempt, ["a"])[0] for attempt in range(4)}) > 1
+    first = generate(vlm, None, MESSAGES[:1], greedy, 0, ["a"])
+    assert generate(vlm, None, MESSAGES[:1], greedy, 0, ["b"]) == first
+    assert len({generate(vlm, None, MESSAGES[:1], greedy, attempt, ["a"])[0] for attempt in range(4)}) > 1
 
 
 @pytest.mark.parametrize(
@@ -156,8 +158,8 @@ def test_wrong_sampling_is_refused(settings: dict[str, float], match: str) -> No
     ],
 )
 def test_wrapping_comes_off_and_nothing_else(answer: str, expected: str) -> None:
-    assert tidy(answer) == expected
-    assert tidy(tidy(answer)) == tidy(answer)
+    assert strip_wrapping(answer) == expected
+    assert strip_wrapping(strip_wrapping(answer)) == strip_wrapping(answer)
 
 
 def test_one_line_is_asked_for() -> None:
@@ -172,8 +174,8 @@ def test_one_line_is_asked_for() -> None:
 )
 def test_words_that_cannot_be_asked_about_are_refused(words: str, match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        plain_words(words, "subject")
-    assert plain_words(" a\n cat ", "subject") == "a cat"
+        clean_user_text(words, "subject")
+    assert clean_user_text(" a\n cat ", "subject") == "a cat"
 
 
 # Asking again
@@ -191,9 +193,9 @@ def test_only_bad_answers_are_asked_for_again() -> None:
             raise ValueError(f"row {row}: {answer}")
         return answer.upper()
 
-    found = ask_until_good(5, ask, read, tries=3)
+    found = ask_with_retries(5, ask, read, tries=3)
     assert asked == [([0, 1, 2, 3, 4], 0), ([1, 2, 3, 4], 1), ([2, 3, 4], 2)]
     assert found[:3] == [Answer("GOOD", "good", 1, ""), Answer("GOOD", "good", 2, ""), Answer("GOOD", "good", 3, "")]
     assert found[3] == Answer(None, "bad 2", 3, "row 3: bad 2")
     with pytest.raises(ValueError, match="tries is 0"):
-        ask_until_good(1, ask, read, 0)
+        ask_with_retries(1, ask, read, 0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.vlm.adapters import load_plain
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.adapters import load_base_model
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score
 
@@ -17,8 +17,10 @@ SUBJECTS = ["a bicycle", "owl", 'the "old" moon over the sea', "owl"]
 
 
 @pytest.fixture(scope="module")
-def check(tiny_hat_folder: Path) -> SubjectCheck:
-    return SubjectCheck(load_plain(tiny_hat_folder, dtype="float32"), Fitting(size=None, max_pixels=112 * 112))
+def check(tiny_adapter_folder: Path) -> SubjectCheck:
+    return SubjectCheck(
+        load_base_model(tiny_adapter_folder, dtype="float32"), Preprocessing(size=None, max_pixels=112 * 112)
+    )
 
 
 @pytest.fixture(scope="module")

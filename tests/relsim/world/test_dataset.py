@@ -18,14 +18,14 @@ from analogen.relsim.world.dataset import (
     Selection,
     chosen_relations,
     draw_sample,
-    harden,
+    hard_negative_of,
     held_out_relations,
     held_out_selection,
+    make_hard_reference,
     trained_relations,
     training_selection,
-    trap_of,
-    write_draw,
     write_groups,
+    write_samples,
 )
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -85,7 +85,7 @@ def test_hard_reference_keeps_elements_and_stays_on_the_canvas(few_selection: Se
     scene = sample_of("ring", few_selection, 0, hard=False).scene
     frames = []
     for seed in range(200):
-        hard = harden(scene, np.random.default_rng(seed), mirror=True)
+        hard = make_hard_reference(scene, np.random.default_rng(seed), mirror=True)
         assert hard.elements == scene.elements
         assert (hard.subject, hard.other, hard.style, hard.palette) == (
             scene.subject, scene.other, scene.style, scene.palette,
@@ -107,13 +107,13 @@ def test_one_way_relations_are_never_mirrored(few_selection: Selection) -> None:
             sample = draw_sample(relation, few_selection, rng)
             assert not sample.scene.frame.mirror
             mirrored = draw_sample(RELATIONS["ring"], few_selection, rng)
-            assert not trap_of(mirrored, relation, rng).scene.frame.mirror
+            assert not hard_negative_of(mirrored, relation, rng).scene.frame.mirror
 
 
 def test_trap_shares_all_but_the_logic(few_selection: Selection) -> None:
     for seed in range(10):
         sample = sample_of("ring", few_selection, seed)
-        trap = trap_of(sample, RELATIONS["grid"], np.random.default_rng(seed))
+        trap = hard_negative_of(sample, RELATIONS["grid"], np.random.default_rng(seed))
         assert trap.relation == "grid"
         assert trap.caption in RELATIONS["grid"].captions
         assert RELATIONS["grid"].holds(trap.scene)
@@ -142,7 +142,7 @@ def test_relations_are_chosen_by_id_or_all() -> None:
 
 
 def test_drawn_folder_holds_what_its_lines_say(tmp_path: Path) -> None:
-    path = write_draw(tmp_path / "out", 3, seed=5, size=64, relations=("ring", "grid"))
+    path = write_samples(tmp_path / "out", 3, seed=5, size=64, relations=("ring", "grid"))
     lines = lines_of(path)
     assert [line["relation"] for line in lines] == ["ring", "grid", "ring"]
     assert {p.name for p in path.parent.iterdir()} == {"data.jsonl"} | {f"{line['image_hash']}.png" for line in lines}
@@ -159,7 +159,7 @@ def test_drawn_folder_holds_what_its_lines_say(tmp_path: Path) -> None:
 
 
 def test_row_does_not_depend_on_the_count(tmp_path: Path) -> None:
-    short, long = (write_draw(tmp_path / str(n), n, seed=1, size=64).read_text().splitlines() for n in (1, 2))
+    short, long = (write_samples(tmp_path / str(n), n, seed=1, size=64).read_text().splitlines() for n in (1, 2))
     assert long[:1] == short
 
 

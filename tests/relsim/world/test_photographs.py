@@ -16,7 +16,7 @@ from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.grounds import SURFACES, Grounds
 from analogen.relsim.world.photographs import photograph
 from analogen.relsim.world.relations import RELATIONS
-from analogen.relsim.world.render import Cast, render, render_layer
+from analogen.relsim.world.render import SceneArt, render, render_layer
 from analogen.relsim.world.scene import Element, Scene
 
 SIDE = 96
@@ -46,8 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cast(folder: Path) -> Cast:
-    return Cast(ArtLibrary.shipped(), *CutOuts.from_folder(folder / "things").draw(default_rng(3)))
+def cast(folder: Path) -> SceneArt:
+    return SceneArt(ArtLibrary.shipped(), *CutOuts.from_folder(folder / "things").draw(default_rng(3)))
 
 
 def test_things_are_found_named_and_bad_ones_listed(folder: Path) -> None:
@@ -126,12 +126,12 @@ def test_a_layer_on_the_background_is_the_drawing(few_selection: Selection) -> N
         assert np.abs(laid - render(scene, 128, 96)).max() <= 4
 
 
-def photographs_of(scene: Scene, cast: Cast, seed: int) -> Pixels:
+def photographs_of(scene: Scene, cast: SceneArt, seed: int) -> Pixels:
     rng = default_rng(seed)
     return photograph(scene, cast, Grounds().draw(SIDE, rng), rng, SIDE)
 
 
-def test_every_relation_is_photographed(few_selection: Selection, cast: Cast) -> None:
+def test_every_relation_is_photographed(few_selection: Selection, cast: SceneArt) -> None:
     for number, relation in enumerate(RELATIONS.values()):
         scene = draw_sample(relation, few_selection, default_rng(number), hard=bool(number % 2)).scene
         picture = photographs_of(scene, cast, number)
@@ -140,14 +140,14 @@ def test_every_relation_is_photographed(few_selection: Selection, cast: Cast) ->
         assert picture.std() > 3, relation.id
 
 
-def test_equal_generators_give_equal_photographs(few_selection: Selection, cast: Cast) -> None:
+def test_equal_generators_give_equal_photographs(few_selection: Selection, cast: SceneArt) -> None:
     scene = draw_sample(RELATIONS["ring"], few_selection, default_rng(2)).scene
     one, two, other = (photographs_of(scene, cast, seed) for seed in (5, 5, 6))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
 
 
-def test_things_stay_where_they_are_drawn(cast: Cast) -> None:
+def test_things_stay_where_they_are_drawn(cast: SceneArt) -> None:
     """The thing's place, on the average over lights and grounds, is that of the drawing."""
     scene = Scene((Element("subject", 0.4, -0.3, 0.4),))
     alone = render_layer(scene, SIDE, SIDE, cast)[..., 3] > 128
@@ -161,15 +161,17 @@ def test_things_stand_out_from_a_ground_of_their_colour(folder: Path) -> None:
     red = next(thing for thing in CutOuts.from_folder(folder / "things") if thing.name == "red ball")
     scene = Scene((Element("subject", 0, 0, 1.0),))
     ground = np.full((SIDE, SIDE, 3), (220, 30, 30), np.uint8)
-    thing = render_layer(scene, SIDE, SIDE, Cast(ArtLibrary.shipped(), red, red))[..., 3] > 250
+    thing = render_layer(scene, SIDE, SIDE, SceneArt(ArtLibrary.shipped(), red, red))[..., 3] > 250
     apart = []
     for seed in range(12):
-        picture = photograph(scene, Cast(ArtLibrary.shipped(), red, red), ground, default_rng(seed), SIDE).astype(float)
+        picture = photograph(scene, SceneArt(ArtLibrary.shipped(), red, red), ground, default_rng(seed), SIDE).astype(
+            float
+        )
         apart.append(np.abs(picture[thing].mean(0) - picture[:12].mean((0, 1))).max())
     assert min(apart) > 25
 
 
-def test_a_standing_thing_casts_a_shadow_from_its_foot(cast: Cast) -> None:
+def test_a_standing_thing_casts_a_shadow_from_its_foot(cast: SceneArt) -> None:
     """Beside what plays a shadow itself it casts none."""
     from analogen.relsim.world import photographs
 
@@ -184,7 +186,7 @@ def test_a_standing_thing_casts_a_shadow_from_its_foot(cast: Cast) -> None:
     assert shadow.max() <= 1
 
 
-def test_a_ground_of_another_size_is_refused(cast: Cast) -> None:
+def test_a_ground_of_another_size_is_refused(cast: SceneArt) -> None:
     with pytest.raises(ValueError, match=r"the ground is \(8, 8, 3\); \(96, 96, 3\) was expected"):
         photograph(Scene(()), cast, np.zeros((8, 8, 3), np.uint8), default_rng(0), SIDE)
 

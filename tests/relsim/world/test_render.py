@@ -17,7 +17,7 @@ from PIL import Image
 from analogen.relsim.world import effects
 from analogen.relsim.world.art import Art, Icon
 from analogen.relsim.world.props import DEFAULTS
-from analogen.relsim.world.render import Cast, render
+from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import BACKGROUNDS, CLIPS, PATTERNS, PROPS, Background, Clip, Element, Frame, Scene
 from analogen.relsim.world.svg import to_svg
 
@@ -256,7 +256,7 @@ def test_a_picture_of_ones_own_stands_in_for_the_subject() -> None:
         def document(self, side: int = 512, standing: bool = False) -> str | None:
             return None
 
-    cast = Cast(SHELF, subject=Green())
+    cast = SceneArt(SHELF, subject=Green())
     scene = Scene((Element("subject", 0, 0, 1.0),), WHITE)
     for picture in (render(scene, 96, art=cast), raster(to_svg(scene, 96, art=cast))):
         assert tuple(picture[48, 48]) == (0, 200, 0)

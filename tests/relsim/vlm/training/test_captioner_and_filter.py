@@ -17,16 +17,16 @@ from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.joint_batches import Share, joint_rows
 from analogen.relsim.vlm.captioner import GROUP_QUESTION, QUESTION, load_captioner, question_for
 from analogen.relsim.vlm.filter import load_filter
-from analogen.relsim.vlm.model import Turn, Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.model import UserMessage, Vlm
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.tiny import build_processor, random_model
 from analogen.relsim.vlm.training import captioner, filter
 from analogen.relsim.vlm.training.captioner import CaptionerTask
-from analogen.relsim.vlm.training.loop import HAT, Place, Tuning
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Tuning
 
 Settings = dict[str, str]
 CAPTIONS = {"red": "{subject} melts", "blue": "a ring of {subject}"}
-SMALL = Fitting(size=56)
+SMALL = Preprocessing(size=56)
 
 
 def colours(folder: Path, rows_of: str) -> Path:
@@ -65,7 +65,7 @@ def share_of(tuning: Tuning, micro_batch: int) -> Share:
 def gradients(tuning: Tuning, micro_batch: int) -> tuple[float, list[torch.Tensor]]:
     for parameter in tuning.trained.values():
         parameter.grad = None
-    with tuning.task.vlm.wearing(HAT):
+    with tuning.task.vlm.using_adapter(ADAPTER):
         loss = tuning.task.backward(share_of(tuning, micro_batch))["loss"]
     return loss, [p.grad.clone() for p in tuning.trained.values() if p.grad is not None]
 
@@ -76,7 +76,7 @@ def gradients(tuning: Tuning, micro_batch: int) -> tuple[float, list[torch.Tenso
 def test_captioner_learns_what_pictures_and_groups_have_in_common(given: Settings, tmp_path: Path) -> None:
     more = {"steps": "90", "micro_batch": "8", "save_every": "90", "dropout": "0", "max_group": "2"}
     last = captioner.prepare(None, {**given, **more, "index": str(colours(tmp_path, "captions"))}).run()
-    model = load_captioner(last, dtype="float32", fitting=SMALL)
+    model = load_captioner(last, dtype="float32", preprocessing=SMALL)
     said = model.caption([tmp_path / "red0.png", tmp_path / "blue1.png"], tries=1)
     assert [answer.text for answer in said] == list(CAPTIONS.values())
     groups = [[tmp_path / f"{colour}{number}.png" for number in (1, 3)] for colour in CAPTIONS]
@@ -87,10 +87,10 @@ def test_loss_is_of_the_captions_tokens_alone(given: Settings, tmp_path: Path) -
     tuning = captioner.prepare(None, {**given, "index": str(colours(tmp_path, "captions")), "group_share": "0"})
     vlm, share = tuning.task.vlm, share_of(tuning, 8)
     total, count = 0.0, 0
-    with torch.no_grad(), vlm.wearing(HAT):
+    with torch.no_grad(), vlm.using_adapter(ADAPTER):
         for item in share.items:  # one by one, by the whole head
             answer = vlm.answer_ids(item.caption)
-            inputs = vlm.inputs([item.turn])
+            inputs = vlm.inputs([item.message])
             ids = torch.cat([inputs["input_ids"], torch.tensor([answer])], 1)
             more = {
                 "input_ids": ids, "attention_mask": torch.ones_like(ids),
@@ -104,11 +104,11 @@ def test_loss_is_of_the_captions_tokens_alone(given: Settings, tmp_path: Path) -
 
 def test_answers_end_with_the_sign_that_stops_the_model() -> None:
     vlm = Vlm(random_model(), build_processor(), "a random base")
-    turns = [Turn([], "why?"), Turn([np.zeros((56, 56, 3), np.uint8)], "what is this?")]
-    inputs = vlm.inputs(turns, answers=["so", "a {thing}"])
+    messages = [UserMessage([], "why?"), UserMessage([np.zeros((56, 56, 3), np.uint8)], "what is this?")]
+    inputs = vlm.inputs(messages, answers=["so", "a {thing}"])
     said = [vlm.processor.tokenizer.decode(row[row != -100]) for row in inputs["labels"]]
     assert said == ["so<|im_end|>", "a {thing}<|im_end|>"]
-    asked = vlm.inputs(turns)["input_ids"]
+    asked = vlm.inputs(messages)["input_ids"]
     assert inputs["input_ids"][1].tolist() == [*asked[1].tolist(), *vlm.answer_ids("a {thing}")]
     logits, tokens = vlm.answer_logits(inputs)
     assert logits.shape == (len(tokens), 320)
@@ -148,10 +148,10 @@ def test_groups_are_shown_as_often_and_as_large_as_told(given: Settings, tmp_pat
     assert {together.index(row) for row, together in zip(rows, shown, strict=True)} == {0, 1, 2}
     assert task.chosen(Place(0, 7, 3, 3)) == task.chosen(Place(0, 7, 3, 3))
     item = task.load(next(Place(0, s, 3, 3) for s in range(99) if len(task.chosen(Place(0, s, 3, 3))) == 3))
-    assert item.turn.words == question_for(3) == GROUP_QUESTION.replace("COUNT", "3")
-    assert len(item.turn.pictures) == 3
+    assert item.message.text == question_for(3) == GROUP_QUESTION.replace("COUNT", "3")
+    assert len(item.message.images) == 3
     alone = {**settings, "group_share": "0", "output": str(tmp_path / "other")}
-    assert captioner.prepare(None, alone).task.load(Place(0, 0, 0, 0)).turn.words == QUESTION
+    assert captioner.prepare(None, alone).task.load(Place(0, 0, 0, 0)).message.text == QUESTION
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_filter_learns_the_probability_that_it_will_be_asked_for(given: Settings
     shown: list[Mapping[str, float]] = []
     tuning = filter.prepare(None, {**given, **more, "index": str(colours(tmp_path, "labels"))})
     last = tuning.run(lambda _, values: shown.append(dict(values)))
-    model = load_filter(last, dtype="float32", fitting=SMALL)
+    model = load_filter(last, dtype="float32", preprocessing=SMALL)
     wanted = model.probabilities([tmp_path / f"red{number}.png" for number in range(4)])
     others = model.probabilities([tmp_path / f"blue{number}.png" for number in range(4)])
     assert wanted.min() > 0.8
@@ -186,9 +186,9 @@ def test_filter_learns_the_probability_that_it_will_be_asked_for(given: Settings
 def test_loss_is_the_cross_entropy_of_the_filters_own_probabilities(given: Settings, tmp_path: Path) -> None:
     tuning = filter.prepare(None, {**given, "index": str(colours(tmp_path, "labels"))})
     share = share_of(tuning, 3)
-    with tuning.task.vlm.wearing(HAT):
-        found = filter.YesNo(tuning.task.vlm, HAT).probabilities(
-            [Turn([item.pixels], filter.QUESTION) for item in share.items]
+    with tuning.task.vlm.using_adapter(ADAPTER):
+        found = filter.YesNo(tuning.task.vlm, ADAPTER).probabilities(
+            [UserMessage([item.pixels], filter.QUESTION) for item in share.items]
         )
     right = [p if item.label else 1 - p for p, item in zip(found, share.items, strict=True)]
     assert gradients(tuning, 3)[0] == pytest.approx(-np.mean(np.log(right)), abs=1e-5)

@@ -27,10 +27,10 @@ from analogen.relsim.training.joint_batches import Share, joint_rows
 from analogen.relsim.vlm.checkpoint import convert
 from analogen.relsim.vlm.encoder import load_qwen
 from analogen.relsim.vlm.model import Vlm
-from analogen.relsim.vlm.preprocessing import Fitting
+from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.training import encoder as encoder_module
 from analogen.relsim.vlm.training.encoder import EncoderTask, prepare
-from analogen.relsim.vlm.training.loop import HAT, Place, Tuning
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Tuning
 
 Settings = dict[str, str]
 
@@ -66,7 +66,7 @@ def whole_share(tuning: Tuning, step: int = 0) -> Share:
 
 def gradients(tuning: Tuning, step: int = 0) -> tuple[float, dict[str, Tensor]]:
     """The loss of a step and the gradients that it leaves."""
-    with tuning.task.vlm.wearing(HAT):
+    with tuning.task.vlm.using_adapter(ADAPTER):
         loss = tuning.task.backward(whole_share(tuning, step))["loss"]
     return loss, {name: p.grad.clone() for name, p in tuning.trained.items() if p.grad is not None}
 
@@ -101,13 +101,13 @@ def test_saved_encoder_says_what_the_trained_one_said(given: Settings, world_ind
     task = tuning.task
     assert isinstance(task, EncoderTask)
     share = whole_share(tuning)
-    with torch.no_grad(), task.vlm.wearing(HAT):
+    with torch.no_grad(), task.vlm.using_adapter(ADAPTER):
         expected = task.embed(list(share.items)).numpy()
     paths = [str(task.corpus.entries[row].stored.path) for row in share.rows]
     np.testing.assert_allclose(load_qwen(last, dtype="float32").embed(paths), expected, atol=1e-5)
     convert(last, tmp_path / "authors", "authors")
     # Their layout does not tell the size of the pictures.
-    authors = load_qwen(tmp_path / "authors", dtype="float32", fitting=Fitting(size=56))
+    authors = load_qwen(tmp_path / "authors", dtype="float32", preprocessing=Preprocessing(size=56))
     np.testing.assert_allclose(authors.embed(paths), expected, atol=1e-5)
 
 
@@ -120,13 +120,13 @@ def test_only_the_query_tokens_row_of_the_embeddings_learns(given: Settings, tin
     _, found = gradients(tuning)
     assert found[name].shape == (1, task.vlm.hidden_size)
     assert found[name].abs().sum() > 0
-    others = [p for n, p in task.vlm.model.named_parameters() if f".{HAT}" not in n]
+    others = [p for n, p in task.vlm.model.named_parameters() if f".{ADAPTER}" not in n]
     assert not any(parameter.requires_grad or parameter.grad is not None for parameter in others)
     last = tuning.run()
     assert not torch.equal(tuning.trained[name], before)
     base = load_file(str(tiny_vlm_folder / "model.safetensors"))["model.embed_tokens.weight"]
     wearer = load_qwen(last, dtype="float32")
-    with wearer.vlm.wearing(wearer.hat):
+    with wearer.vlm.using_adapter(wearer.adapter):
         worn = wearer.vlm.model.get_input_embeddings().weight.detach().clone()
     differs = (worn[: len(base)] != base).any(1).nonzero().flatten().tolist()
     assert differs == [task.query_id]
@@ -143,7 +143,7 @@ def test_loss_counts_all_rows_of_a_group_as_positives(
     tuning = prepare(None, {**given, "index": str(tmp_path / "few.json"), "dropout": "0"})
     task, share = tuning.task, whole_share(tuning)
     assert isinstance(task, EncoderTask)
-    with torch.no_grad(), task.vlm.wearing(HAT):
+    with torch.no_grad(), task.vlm.using_adapter(ADAPTER):
         image = task.embed(list(share.items))
     text = torch.from_numpy(load_encoder("mini").embed_text([corpus.captions[row] for row in share.rows]))
     expected = contrastive_loss(image, text, 0.07, torch.from_numpy(share.rows % 5))
