@@ -60,7 +60,7 @@ STAND_INS = {
     "Qwen/Qwen2.5-VL-7B-Instruct": "stand-ins/vlm",
     "runs/captioner": "stand-ins/hat",
     'device="cuda"': 'device="cpu"',
-    "load_plain(device": 'load_base_model("stand-ins/vlm", device',
+    "load_base_model(device": 'load_base_model("stand-ins/vlm", device',
 }
 PAINTERS = ("sd15", "sdxl", "sd35", "flux", "kontext", "qwen-image", "qwen-edit")
 # Tables that examples name without showing them.

@@ -65,7 +65,7 @@ def test_all_roles_alternate_on_one_base_without_loading_it_again(
                 PromptWriter(plain).write(["{subject} in a ring"], ["cat"], sampling=Sampling(0, 1, 4), tries=1),
             )
         )
-        assert plain._worn is None
+        assert plain._active is None
     assert seen[0] == seen[1] == seen[2]
     assert loads == {"base": 1, "adapters": 3}
 

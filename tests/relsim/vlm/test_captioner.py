@@ -58,7 +58,7 @@ class Injected:
 
         def inputs(vlm: Vlm, messages: Sequence[UserMessage], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
             self.messages.append(list(messages))
-            self.adapters.append(vlm._worn)
+            self.adapters.append(vlm._active)
             return really(vlm, messages, *args, **more)
 
         def answer(vlm: Vlm, inputs: dict[str, torch.Tensor], tokens: int, processors: Sequence[Any] = ()) -> list[str]:
@@ -175,7 +175,7 @@ def test_batch_is_halved_when_memory_runs_out(captioner: Captioner, monkeypatch:
     monkeypatch.setattr(Vlm, "generate", scarce)
     assert captioner.caption(pictures, SHORT, tries=1) == expected
     assert sizes == [5, 2, 2, 1]
-    assert captioner.vlm._worn is None
+    assert captioner.vlm._active is None
 
 
 def test_bad_picture_and_wrong_size_are_refused(captioner: Captioner, tmp_path: Path, files: list[Path]) -> None:

@@ -175,7 +175,7 @@ def test_batch_is_halved_when_memory_runs_out(encoder: QwenEncoder, monkeypatch:
     monkeypatch.setattr(Vlm, "last_hidden", scarce)
     assert cosines(encoder.embed(PICTURES, batch_size=16), expected).min() > 0.99999
     assert sizes == [5, 2, 2, 1]
-    assert encoder.vlm._worn is None
+    assert encoder.vlm._active is None
 
 
 def test_picture_too_big_for_memory_is_listed(

@@ -27,7 +27,7 @@ def inject(monkeypatch: pytest.MonkeyPatch, rounds: list[list[str]], asked: list
     really = Vlm.inputs
 
     def inputs(vlm: Vlm, messages: Sequence[UserMessage], *args: Any, **more: Any) -> dict[str, torch.Tensor]:
-        assert vlm._worn is None
+        assert vlm._active is None
         asked.append([message.text for message in messages])
         return really(vlm, messages, *args, **more)
 

@@ -80,7 +80,7 @@ def test_probability_equals_the_slow_way(adapter: str | None, vlm: Vlm) -> None:
         expected.append(sums["yes"] / (sums["yes"] + sums["no"]))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     assert np.std(found) > 1e-3
-    assert vlm._worn is None
+    assert vlm._active is None
 
 
 def test_probability_has_gradients_for_training(vlm: Vlm) -> None:
