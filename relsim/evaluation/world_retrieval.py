@@ -102,7 +102,7 @@ def draw_composition_galleries(split: str, selection: Selection, queries: int, s
         chosen[composition.id] = [near[int(i)] for i in rng.choice(len(near), 3 * HARD_NEGATIVES, replace=False)]
     relations = [parse(name).relation() for name in chosen]
     negatives = {name: [one.relation() for one in near] for name, near in chosen.items()}
-    others = {one.id: one for near in rivals.values() for one in near if one.id not in chosen}
+    others = {one.id: one for near in negatives.values() for one in near if one.id not in chosen}
     return draw_galleries(relations, selection, queries, seed, list(others.values()), negatives)
 
 
