@@ -111,6 +111,7 @@ def run_retrieval(
 ) -> Iterator[dict[str, object]]:
     """Yields one row per split and measure: recall at 1 and 5 of the encoder and of the attribute baselines."""
     mini = load_encoder(encoder, "cpu" if device == "auto" else device)
+    trained = trained_relations()
     subjects, art = held_out_selection(), held_out_selection(held_out_style=True)
     splits: dict[str, Callable[[], Galleries]] = {
         "held-out subjects": lambda: draw_galleries(trained, subjects, queries, seed),
