@@ -53,7 +53,8 @@ def command(
         raise UserError(f"--batch-size is {batch_size}: expected 1 or more")
     with quick_imports(), user_errors():
         from analogen.relsim.images import picture_files
-        from analogen.relsim.vlm.filter import ResultsFile, check_threshold, load_filter
+        from analogen.relsim.vlm.filter import load_filter
+        from analogen.relsim.vlm.filter_results import ResultsFile, check_threshold
 
         check_threshold(threshold)
         paths = picture_files(folder)

@@ -10,20 +10,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from analogen.relsim.data.batching import run_all
-from analogen.relsim.vlm.adapters import load_adapter
-from analogen.relsim.vlm.model import Pixels, UserMessage, Vlm
-from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_preprocessing, load_pixels
-from analogen.relsim.vlm.query import (
-    GREEDY,
-    Answer,
-    Sampling,
-    ask_with_retries,
-    generate,
-    one_line,
-)
+from analogen.relsim.vlm.model import Pixels, UserMessage
+from analogen.relsim.vlm.preprocessing import Pictures, load_pixels
+from analogen.relsim.vlm.query import GREEDY, Answer, Sampling, ask_with_retries, generate, one_line
+from analogen.relsim.vlm.role import VlmRole
 
 MIN_GROUP, MAX_GROUP = 2, 10
 MAX_CAPTION_WORDS = 60
@@ -64,15 +56,10 @@ def read_caption(answer: str) -> str:
     return caption
 
 
-class Captioner:
-    """Captions pictures with `vlm` and its adapter of this name; None uses the base model, whose captions are worse."""
+class Captioner(VlmRole):
+    """Captions pictures with an adapter of Qwen2.5-VL, or with the base model alone, whose captions are worse."""
 
-    def __init__(
-        self, vlm: Vlm, adapter: str | None = None, name: str = "", preprocessing: Preprocessing | None = None
-    ) -> None:
-        """preprocessing: None takes the square of 448 px that captioners are trained on."""
-        self.vlm, self.adapter, self.name = vlm, adapter, name or vlm.name
-        self.preprocessing = check_preprocessing(preprocessing or Preprocessing(), vlm)
+    role = "captioner"
 
     def caption(
         self,
@@ -149,20 +136,4 @@ def _key(pictures: Sequence[Pixels]) -> str:
     return str(mark)
 
 
-def load_captioner(
-    name_or_path: str | Path,
-    device: str = "cpu",
-    dtype: str = "auto",
-    *,
-    base: str | None = None,
-    preprocessing: Preprocessing | None = None,
-    cache_dir: str | None = None,
-) -> Captioner:
-    """Loads a captioner by folder or hub id: a LoRA adapter such as the authors'
-    thaoshibe/relsim-anonymous-caption-qwen25vl-lora, one of ours, or a plain base model.
-
-    The base is shared with all roles that name the same one. Raises ValueError, FileNotFoundError or ImportError with
-    one line.
-    """
-    loaded = load_adapter(name_or_path, "captioner", device, dtype, base=base, cache_dir=cache_dir)
-    return Captioner(loaded.vlm, loaded.adapter, str(name_or_path), preprocessing)
+load_captioner = Captioner.load

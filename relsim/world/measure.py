@@ -113,6 +113,13 @@ def plain_looks(elements: Sequence[Element]) -> None:
         require(e.clip.kind == "none", f"a {e.kind} is cut")
 
 
+def unaltered(elements: Sequence[Element], tolerance: float = 12) -> None:
+    """Broken unless every element has plain looks and natural proportions and is upright within `tolerance` degrees."""
+    plain_looks(elements)
+    natural(elements)
+    upright(elements, tolerance)
+
+
 def same_looks(elements: Sequence[Element]) -> None:
     """Broken unless all look alike: opacity, colours, silhouette, sketch, pixel, clip (place, size, turn free)."""
     first = elements[0]

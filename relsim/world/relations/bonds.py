@@ -24,6 +24,7 @@ from analogen.relsim.world.measure import (
     same_looks,
     subjects,
     turn_between,
+    unaltered,
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
@@ -180,9 +181,7 @@ def _beam_ends(beam: Element) -> tuple[Point, Point]:
 def check_balance(scene: Scene) -> None:
     only(scene, "beam", "bowl", "line", "rect", "triangle", "pedestal", "ellipse")
     weighed = [*subjects(scene, 1, 1), *others(scene, 1, 1)]
-    plain_looks(weighed)
-    natural(weighed)
-    upright(weighed)
+    unaltered(weighed)
     beams, bowls, lines = scene.of("beam"), sorted(scene.of("bowl"), key=lambda e: e.x), scene.of("line")
     require(len(beams) == 1 and len(bowls) == 2, "a scale has one beam and two bowls")
     beam, long = beams[0], beams[0].width
@@ -265,9 +264,7 @@ def draw_balance(draft: Draft) -> None:
 
 def check_lifted(scene: Scene) -> None:
     (load,) = lone_subjects(scene, 1, 1, "balloon", "line")
-    plain_looks([load])
-    natural([load])
-    upright([load], 20)
+    unaltered([load], 20)
     balloons, lines = scene.of("balloon"), scene.of("line")
     require(3 <= len(balloons) <= 8, "there is no cluster of balloons")
     require(len(lines) == len(balloons), "not one string to each balloon")
@@ -325,9 +322,7 @@ def draw_lifted(draft: Draft) -> None:
 def check_thought_of(scene: Scene) -> None:
     only(scene, "thought", "ellipse")
     (thinker,), (thing,) = others(scene, 1, 1), subjects(scene, 1, 1)
-    plain_looks([thinker, thing])
-    natural([thinker, thing])
-    upright([thinker, thing])
+    unaltered([thinker, thing])
     clouds, dots = scene.of("thought"), scene.of("ellipse")
     require(len(clouds) == 1 and 2 <= len(dots) <= 4, "there is no thought with a few dots")
     cloud = clouds[0]

@@ -20,6 +20,7 @@ from analogen.relsim.world.measure import (
     same_looks,
     subjects,
     turn_between,
+    unaltered,
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
@@ -32,9 +33,7 @@ FAMILY = "one thing and its surroundings"
 def check_riding(scene: Scene) -> None:
     only(scene)
     (rider,), (mount,) = subjects(scene, 1, 1), others(scene, 1, 1)
-    plain_looks([rider, mount])
-    natural([rider, mount])
-    upright([rider, mount], 15)
+    unaltered([rider, mount], 15)
     require(0.34 <= rider.size / mount.size <= 0.74, "the rider is not small beside what it rides on")
     require(abs(rider.x - mount.x) <= 0.36 * mount.size, "not above the back")
     sunk = (foot(rider) - head(mount)) / mount.size
@@ -247,9 +246,7 @@ def draw_crowned(draft: Draft) -> None:
 
 def check_giant(scene: Scene) -> None:
     (giant,) = lone_subjects(scene, 1, 1, "building", "foliage", "trunk")
-    plain_looks([giant])
-    natural([giant])
-    upright([giant])
+    unaltered([giant])
     houses, crowns, trunks = scene.of("building"), scene.of("foliage"), scene.of("trunk")
     require(4 <= len(houses) + len(crowns) <= 14, "no row of tiny surroundings")
     require(len(crowns) == len(trunks), "a tree is not whole")

@@ -61,7 +61,7 @@ def test_matches_show_another_subject_and_traps_the_same_looks(
         return trapped[-1][1]
 
     monkeypatch.setattr(world_retrieval, "draw_sample", spy_draw)
-    monkeypatch.setattr(world_retrieval, "trap_of", spy_trap)
+    monkeypatch.setattr(world_retrieval, "hard_negative_of", spy_trap)
     draw_galleries(KINDS, few_selection, 6, seed=1)
     assert len(trapped) == 6 * HARD_NEGATIVES
     for query, trap in trapped:
@@ -127,7 +127,7 @@ def test_traps_of_compositions_differ_in_one_part(
         trapped.append((sample.relation, relation.id))
         return hard_negative_of(sample, relation, rng)
 
-    monkeypatch.setattr(world_retrieval, "trap_of", spy)
+    monkeypatch.setattr(world_retrieval, "hard_negative_of", spy)
     monkeypatch.setattr(world_retrieval, "COMPOSITIONS", 5)
     drawn = draw_composition_galleries(split, few_selection, 5, seed=2)
     assert all(parse(name).split == split for name in drawn.relations)

@@ -13,7 +13,8 @@ from PIL import Image
 
 from analogen.cli import main
 from analogen.relsim.images import picture_files
-from analogen.relsim.vlm.filter import FilterResult, ImageFilter, ResultsFile, load_filter
+from analogen.relsim.vlm.filter import FilterResult, ImageFilter, load_filter
+from analogen.relsim.vlm.filter_results import ResultsFile
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing
 

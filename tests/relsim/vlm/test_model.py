@@ -283,10 +283,10 @@ def test_inputs_equal_those_of_qwens_own_processor(vlm: Vlm) -> None:
     ours = vlm.inputs(MESSAGES[1:])
     message = {
         "role": "user",
-        "content": [{"type": "image"}, {"type": "image"}, {"type": "text", "text": MESSAGES[1].words}],
+        "content": [{"type": "image"}, {"type": "image"}, {"type": "text", "text": MESSAGES[1].text}],
     }
     text = vlm.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True)
-    pictures = [Image.fromarray(pixels) for pixels in MESSAGES[1].pictures]
+    pictures = [Image.fromarray(pixels) for pixels in MESSAGES[1].images]
     # 28 x 28 is below its least number of pixels.
     theirs = vlm.processor(
         text=[text], images=pictures, size={"shortest_edge": 28 * 28, "longest_edge": 10**7}, return_tensors="pt"
