@@ -1,4 +1,4 @@
-"""How they are drawn: pen, charcoal, cut paper, stained glass, mosaic, cross-stitch and type."""
+"""The manners of the external references: pen, charcoal, cut paper, stained glass, mosaic, cross-stitch and type."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ def noise(rng: np.random.Generator, side: int, cell: int) -> Array:
 
 
 def pixels(points: Array) -> list[tuple[float, float]]:
+    """Points in [-1, 1] as pixels of the working canvas."""
     return [(float(x), float(y)) for x, y in (points * 0.94 + 1) * WORK / 2]
 
 
-def wobble(points: Array, rng: np.random.Generator, amount: float, closed: bool) -> Array:
-    """The path, resampled, drawn by a hand that is not quite steady."""
+def jitter_path(points: Array, rng: np.random.Generator, amount: float, closed: bool) -> Array:
+    """The path, resampled and slightly displaced, as if drawn by hand."""
     path = np.vstack([points, points[:1]]) if closed else points
     lengths = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
     steps = max(6, int(lengths[-1] / 0.03))
@@ -35,7 +36,7 @@ def wobble(points: Array, rng: np.random.Generator, amount: float, closed: bool)
 
 
 def mask_of(shape: Shape, points: Array | None = None, width_px: float = 0) -> Array:
-    """(WORK, WORK) coverage of the area, or of its stroke if a width is given."""
+    """(WORK, WORK) coverage in [0, 1] of the area, or of its stroke if a width is given."""
     image = Image.new("L", (WORK, WORK))
     draw, path = ImageDraw.Draw(image), pixels(shape.points if points is None else points)
     if width_px or not shape.closed:
@@ -46,7 +47,8 @@ def mask_of(shape: Shape, points: Array | None = None, width_px: float = 0) -> A
     return np.asarray(image, float) / 255
 
 
-def mix(canvas: Array, mask: Array, color: Any) -> Array:
+def blend(canvas: Array, mask: Array, color: Any) -> Array:
+    """The canvas with a colour where the mask is 1."""
     return np.asarray(canvas * (1 - mask[..., None]) + np.asarray(color, float) * mask[..., None])
 
 
@@ -54,29 +56,29 @@ def to_image(canvas: Array) -> Image.Image:
     return Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
 
 
-def pen(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
+def pen(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
     paper = np.array([246, 241, 228]) - 14 * noise(rng, WORK, 3)[..., None] * noise(rng, WORK, 90)[..., None]
     canvas, ink = paper.copy(), np.array([38, 42, 70])
     y, x = np.mgrid[:WORK, :WORK]
-    for shape in d.shapes:
+    for shape in drawing.shapes:
         if shape.closed:
             inside = mask_of(shape)
-            canvas = mix(canvas, inside * min(1, shape.alpha + 0.2), paper)
+            canvas = blend(canvas, inside * min(1, shape.alpha + 0.2), paper)
             spacing = {"k": 5, "a": 11, "c": 15, "r": 7}.get(shape.ink, 0)
             if spacing:
                 hatch = ((x + y + 6 * noise(rng, WORK, 40)) % spacing < 2.2) * inside
-                canvas = mix(canvas, hatch * 0.75 * shape.alpha, ink)
+                canvas = blend(canvas, hatch * 0.75 * shape.alpha, ink)
         for _ in range(2 if shape.closed else 3):
-            path = wobble(shape.points, rng, 0.006, shape.closed)
+            path = jitter_path(shape.points, rng, 0.006, shape.closed)
             width = 3 if shape.closed else max(3, shape.width * WORK / 3)
-            canvas = mix(canvas, mask_of(shape, path, width) * 0.85 * shape.alpha, ink)
+            canvas = blend(canvas, mask_of(shape, path, width) * 0.85 * shape.alpha, ink)
     return to_image(canvas)
 
 
-def charcoal(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
+def charcoal(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
     dark = np.zeros((WORK, WORK))
     tone = {"a": 0.62, "b": 0.32, "c": 0.5, "k": 0.9, "w": 0.08, "r": 0.8}
-    for shape in d.shapes:
+    for shape in drawing.shapes:
         if shape.closed:
             soft = (
                 np.asarray(
@@ -85,7 +87,7 @@ def charcoal(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Gener
                 / 255
             )
             dark = dark * (1 - soft * min(1, shape.alpha + 0.1)) + soft * shape.alpha * tone[shape.ink]
-        path = wobble(shape.points, rng, 0.01, shape.closed)
+        path = jitter_path(shape.points, rng, 0.01, shape.closed)
         width = 7 if shape.closed else max(7, shape.width * WORK / 2)
         dark = np.maximum(dark, mask_of(shape, path, width) * 0.92 * shape.alpha)
     grain = 0.6 * noise(rng, WORK, 2) + 0.4 * noise(rng, WORK, 5)
@@ -97,48 +99,50 @@ def charcoal(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Gener
     return to_image(paper * (1 - shown[..., None]) + 22 * shown[..., None])
 
 
-def paper(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
+def paper(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
     fibres = 0.5 * noise(rng, WORK, 2) + 0.5 * noise(rng, WORK, 24)
-    canvas = np.asarray(ground, float) * (0.9 + 0.16 * fibres[..., None])
-    for shape in d.shapes:
-        path = wobble(shape.points, rng, 0.004, shape.closed)
+    canvas = np.asarray(background, float) * (0.9 + 0.16 * fibres[..., None])
+    for shape in drawing.shapes:
+        path = jitter_path(shape.points, rng, 0.004, shape.closed)
         cut = mask_of(shape, path, 0 if shape.closed else shape.width * WORK / 2)
         shade = Image.fromarray((cut * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(6))
         shadow = np.roll(np.asarray(shade, float) / 255, (7, 5), (0, 1))
         canvas = canvas * (1 - 0.42 * shape.alpha * shadow[..., None])
         texture = 0.88 + 0.2 * np.roll(fibres, rng.integers(0, WORK, 2), (0, 1))
-        canvas = mix(canvas, cut * shape.alpha, np.asarray(inks[shape.ink])[None, None] * texture[..., None])
+        canvas = blend(canvas, cut * shape.alpha, np.asarray(palette[shape.ink])[None, None] * texture[..., None])
     return to_image(canvas)
 
 
-def glass(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
+def glass(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
     sites = rng.random((26, 2)) * WORK
     y, x = np.mgrid[:WORK, :WORK]
     far = np.stack([np.hypot(x - sx, y - sy) for sx, sy in sites])
     order = np.sort(far, axis=0)
     cells = np.array([(190, 214, 224), (206, 222, 214), (222, 226, 204), (176, 202, 220)], float)
     canvas = cells[far.argmin(0) % 4] * (0.8 + 0.3 * noise(rng, WORK, 60)[..., None])
-    canvas = mix(canvas, np.clip((4 - (order[1] - order[0])) / 2, 0, 1), (52, 54, 60))
+    canvas = blend(canvas, np.clip((4 - (order[1] - order[0])) / 2, 0, 1), (52, 54, 60))
     light = 0.72 + 0.5 * noise(rng, WORK, 30)
-    for shape in d.shapes:
+    for shape in drawing.shapes:
         width = 6.0 if shape.closed else shape.width * WORK / 2 + 2
         if shape.closed:
-            canvas = mix(
-                canvas, mask_of(shape) * shape.alpha, np.asarray(inks[shape.ink])[None, None] * light[..., None]
+            canvas = blend(
+                canvas, mask_of(shape) * shape.alpha, np.asarray(palette[shape.ink])[None, None] * light[..., None]
             )
-        canvas = mix(canvas, mask_of(shape, None, width) * shape.alpha, inks["r"] if shape.ink == "r" else (34, 34, 38))
+        canvas = blend(
+            canvas, mask_of(shape, None, width) * shape.alpha, palette["r"] if shape.ink == "r" else (34, 34, 38)
+        )
     return to_image(canvas)
 
 
-def flat(d: Drawing, inks: dict[str, Any], ground: Any) -> Array:
-    canvas = np.full((WORK, WORK, 3), 1.0) * np.asarray(ground, float)
-    for shape in d.shapes:
-        canvas = mix(canvas, mask_of(shape) * shape.alpha, inks[shape.ink])
+def flat_colors(drawing: Drawing, palette: dict[str, Any], background: Any) -> Array:
+    canvas = np.full((WORK, WORK, 3), 1.0) * np.asarray(background, float)
+    for shape in drawing.shapes:
+        canvas = blend(canvas, mask_of(shape) * shape.alpha, palette[shape.ink])
     return canvas
 
 
-def mosaic(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
-    source = flat(d, inks, ground)
+def mosaic(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
+    source = flat_colors(drawing, palette, background)
     image = Image.new("RGB", (WORK, WORK), (92, 88, 84))
     draw, step = ImageDraw.Draw(image), 13
     for row in range(WORK // step + 1):
@@ -155,8 +159,8 @@ def mosaic(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generat
     return image
 
 
-def stitch(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
-    source = flat(d, inks, ground)
+def stitch(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
+    source = flat_colors(drawing, palette, background)
     y, x = np.mgrid[:WORK, :WORK]
     linen = (
         np.array([226, 218, 200]) - 22 * ((x % 6 < 2) ^ (y % 6 < 2))[..., None] - 12 * noise(rng, WORK, 3)[..., None]
@@ -166,7 +170,7 @@ def stitch(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generat
     for top in range(0, WORK, step):
         for left in range(0, WORK, step):
             color = source[top + step // 2, left + step // 2]
-            if np.abs(color - np.asarray(ground)).max() < 14:
+            if np.abs(color - np.asarray(background)).max() < 14:
                 continue
             for a, b, light in (((1, 1), (step - 2, step - 2), 0.82), ((1, step - 2), (step - 2, 1), 1.06)):
                 ink = tuple(int(min(255, v * light * rng.uniform(0.94, 1.04))) for v in color)
@@ -174,14 +178,14 @@ def stitch(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generat
     return image
 
 
-def letters(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Generator) -> Image.Image:
-    source = flat(d, inks, ground)
+def typed(drawing: Drawing, palette: dict[str, Any], background: Any, rng: np.random.Generator) -> Image.Image:
+    source = flat_colors(drawing, palette, background)
     image = Image.new("RGB", (WORK, WORK), (250, 248, 240))
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(15)
     for top in range(0, WORK, 11):
         for left in range(0, WORK, 9):
             color = source[min(top + 6, WORK - 1), min(left + 4, WORK - 1)]
-            if np.abs(color - np.asarray(ground)).max() >= 14:
+            if np.abs(color - np.asarray(background)).max() >= 14:
                 dark = color.mean()
                 draw.text(
                     (left, top - 3),
@@ -193,4 +197,4 @@ def letters(d: Drawing, inks: dict[str, Any], ground: Any, rng: np.random.Genera
 
 
 MANNERS = {"pen": pen, "charcoal": charcoal, "paper": paper, "glass": glass, "mosaic": mosaic, "stitch": stitch,
-           "type": letters}  # fmt: skip
+           "type": typed}  # fmt: skip

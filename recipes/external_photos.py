@@ -1,4 +1,4 @@
-"""Photographs of solids on a table, ray-cast."""
+"""Ray-cast photographs of balls and blocks on a table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from PIL import Image, ImageFilter
 
 @dataclass(frozen=True)
 class Solid:
+    """A ball or a block on the table, in units of the scene."""
+
     kind: str  # "ball" or "block"
     x: float  # to the right
     y: float  # away from the camera
@@ -25,9 +27,10 @@ RED, BLUE, CREAM, GREEN = (196, 62, 50), (52, 96, 168), (228, 206, 160), (70, 14
 
 
 def solids_of(relation: str, n: int) -> list[Solid]:
+    """The solids of a relation. n: their number, or that of a side."""
     if relation == "ring":
-        turns = [math.tau * i / n for i in range(n)]
-        return [Solid("ball", 0.95 * math.sin(t), 0.95 * math.cos(t), 0, 0.42, RED) for t in turns]
+        angles = [math.tau * i / n for i in range(n)]
+        return [Solid("ball", 0.95 * math.sin(t), 0.95 * math.cos(t), 0, 0.42, RED) for t in angles]
     if relation == "spiral":
         found = []
         for i in range(13):
@@ -61,28 +64,29 @@ def solids_of(relation: str, n: int) -> list[Solid]:
     return [Solid("block", -0.4, 0, 0, 0.95, RED), Solid("block", 0.55, -0.1, 0, 0.36, RED)]  # parent and child
 
 
-def hits(origin: Array, way: Array, solid: Solid) -> tuple[Array, Array]:
-    """Distance along each ray (inf if missed) and the surface normals there."""
+def intersect(origin: Array, directions: Array, solid: Solid) -> tuple[Array, Array]:
+    """The distance along each ray, inf where it misses, and the surface normals there."""
     half = solid.size / 2
     centre = np.array([solid.x, solid.y, solid.z + half])
     offset = origin - centre
     if solid.kind == "ball":
-        b = (offset * way).sum(-1)
+        b = (offset * directions).sum(-1)
         inside = b**2 - (offset**2).sum(-1) + half**2
         distance = np.where(inside > 0, -b - np.sqrt(np.maximum(inside, 0)), np.inf)
         distance = np.where(distance > 1e-3, distance, np.inf)
         reach = np.where(np.isfinite(distance), distance, 0.0)
-        return distance, (offset + reach[..., None] * way) / half
+        return distance, (offset + reach[..., None] * directions) / half
     with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = (-half - offset) / way, (half - offset) / way
+        first, second = (-half - offset) / directions, (half - offset) / directions
     near, far = np.minimum(first, second), np.maximum(first, second)
     enter, leave = near.max(-1), far.min(-1)
     distance = np.where((enter < leave) & (enter > 1e-3), enter, np.inf)
-    normal = -np.sign(way) * (near == enter[..., None])
+    normal = -np.sign(directions) * (near == enter[..., None])
     return distance, normal
 
 
-def photo(relation: str, n: int, rng: np.random.Generator) -> Image.Image:
+def render_photo(relation: str, n: int, rng: np.random.Generator) -> Image.Image:
+    """Ray-cast the solids of a relation under a soft lamp, with grain and vignette; (384, 384)."""
     side = 384
     upright = relation in ("pyramid", "tower", "parade", "growth_stages", "parent_and_child")
     eye, look = (
@@ -102,14 +106,14 @@ def photo(relation: str, n: int, rng: np.random.Generator) -> Image.Image:
     zoom = 0.34
     roll = math.radians(rng.uniform(-4, 4))
     u, v = u * math.cos(roll) - v * math.sin(roll), u * math.sin(roll) + v * math.cos(roll)
-    way = ahead + zoom * (u[..., None] * right + v[..., None] * up)
-    way /= np.linalg.norm(way, axis=-1, keepdims=True)
+    directions = ahead + zoom * (u[..., None] * right + v[..., None] * up)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     solids = solids_of(relation, n)
     best, normal = np.full((side, side), np.inf), np.zeros((side, side, 3))
     color = np.zeros((side, side, 3))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ground = np.where(way[..., 2] < -1e-4, -eye[2] / way[..., 2], np.inf)
-    place = eye + np.where(np.isfinite(ground), ground, 0)[..., None] * way
+        ground = np.where(directions[..., 2] < -1e-4, -eye[2] / directions[..., 2], np.inf)
+    place = eye + np.where(np.isfinite(ground), ground, 0)[..., None] * directions
     best = np.minimum(ground, 40.0)
     normal[...] = (0, 0, 1)
     grain = np.sin(place[..., 0] * 3 + 2.2 * np.sin(place[..., 1] * 0.7) + 9 * noise(rng, side, 48)) * 0.5 + 0.5
@@ -117,13 +121,13 @@ def photo(relation: str, n: int, rng: np.random.Generator) -> Image.Image:
     color[...] = np.array([176, 128, 84]) * (0.78 + 0.2 * grain - planks)[..., None]
     color[~np.isfinite(ground)] = (150, 152, 150)
     for solid in solids:
-        distance, facing = hits(eye, way, solid)
+        distance, facing = intersect(eye, directions, solid)
         nearer = distance < best
         best = np.where(nearer, distance, best)
         normal[nearer] = facing[nearer]
         speckle = 0.86 + 0.22 * noise(rng, side, 7)
         color[nearer] = (np.array(solid.color) * speckle[..., None])[nearer]
-    spot = eye + best[..., None] * way + 2e-3 * normal
+    spot = eye + best[..., None] * directions + 2e-3 * normal
     lamp = np.array([-2.4, -1.8, 4.2])
     lit = np.zeros((side, side))
     for _ in range(6):
@@ -132,9 +136,9 @@ def photo(relation: str, n: int, rng: np.random.Generator) -> Image.Image:
         toward /= far[..., None]
         free = np.ones((side, side))
         for solid in solids:
-            free *= hits(spot, toward, solid)[0] > far
+            free *= intersect(spot, toward, solid)[0] > far
         lit += np.clip((toward * normal).sum(-1), 0, 1) * free / 6
-    mirror = way - 2 * (way * normal).sum(-1, keepdims=True) * normal
+    mirror = directions - 2 * (directions * normal).sum(-1, keepdims=True) * normal
     aim = (lamp - spot) / np.linalg.norm(lamp - spot, axis=-1, keepdims=True)
     shine = np.clip((mirror * aim).sum(-1), 0, 1) ** 40 * (lit > 0.05)
     shown = color * (0.32 + 0.85 * lit)[..., None] + 120 * shine[..., None]

@@ -1,9 +1,9 @@
-"""References by another hand: 60 pictures that the world's renderer cannot draw, with the relation of each.
+"""Draw the external references: 60 pictures of 20 relations that share no code with the relational world.
 
-python recipes/make_external_references.py [--output benchmarks/foreign] [--sheet out/foreign.png]
+python recipes/make_external_references.py [--output benchmarks/foreign] [--sheet out/external.png]
 
-Own motifs as vector paths, own layouts, eight manners: pen, charcoal, cut paper, stained glass, mosaic, cross-stitch,
-type, and ray-cast solids photographed on a table. Nothing is shared with relsim.world.
+They have their own motifs as vector paths, their own layouts, and eight manners: pen, charcoal, cut paper, stained
+glass, mosaic, cross-stitch, type, and ray-cast photographs of solids on a table.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 from external_layouts import LAYOUTS, MOTIFS, SIDE, Drawing
 from external_manners import MANNERS
-from external_photos import photo
+from external_photos import render_photo
 from PIL import Image
 
-INKS = (
+PALETTES = (
     {"a": (196, 78, 62), "b": (236, 190, 88), "c": (74, 128, 122), "k": (48, 44, 52), "w": (246, 240, 226)},
     {"a": (62, 98, 160), "b": (226, 132, 88), "c": (120, 160, 96), "k": (36, 40, 58), "w": (244, 244, 238)},
     {"a": (122, 82, 148), "b": (240, 204, 120), "c": (220, 104, 120), "k": (50, 36, 56), "w": (250, 242, 236)},
     {"a": (60, 132, 96), "b": (232, 222, 140), "c": (208, 92, 60), "k": (30, 48, 44), "w": (240, 244, 232)},
 )
-GROUNDS = ((232, 222, 202), (206, 220, 226), (226, 214, 224), (214, 224, 206))
+BACKGROUNDS = ((232, 222, 202), (206, 220, 226), (226, 214, 224), (214, 224, 206))
 
-# relation: (manner, motif, other, number) three times; "photo" has solids instead of motifs.
+# For each relation three pictures: (manner, motif, other motif, number). "photo" has solids in place of motifs.
 PLAN: dict[str, tuple[tuple[str, str, str, int], ...]] = {
     "ring": (("pen", "bird", "", 8), ("photo", "", "", 9), ("paper", "pear", "", 7)),
     "spiral": (("charcoal", "leaf", "", 0), ("paper", "mug", "", 3), ("photo", "", "", 0)),
@@ -51,34 +51,34 @@ PLAN: dict[str, tuple[tuple[str, str, str, int], ...]] = {
 }
 
 
-def make(relation: str, number: int) -> tuple[str, Image.Image]:
-    """The manner and the picture, (SIDE, SIDE)."""
+def draw(relation: str, number: int) -> tuple[str, Image.Image]:
+    """Draw a picture of PLAN. Returns its manner and the picture, (SIDE, SIDE)."""
     manner, motif, other, n = PLAN[relation][number]
     rng = np.random.default_rng([list(PLAN).index(relation), number])
     if manner == "photo":
-        picture = photo(relation, n, rng)
+        picture = render_photo(relation, n, rng)
     else:
         drawing = Drawing()
         LAYOUTS[relation](drawing, MOTIFS[motif], MOTIFS.get(other, []), n)
-        inks = INKS[int(rng.integers(4))] | {"r": (200, 40, 36)}
-        picture = MANNERS[manner](drawing, inks, GROUNDS[int(rng.integers(4))], rng)
+        palette = PALETTES[int(rng.integers(4))] | {"r": (200, 40, 36)}
+        picture = MANNERS[manner](drawing, palette, BACKGROUNDS[int(rng.integers(4))], rng)
     return manner, picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("benchmarks/foreign"))
-    parser.add_argument("--sheet", type=Path, help="Also write all on one picture.")
+    parser.add_argument("--sheet", type=Path, help="also write a contact sheet of all pictures")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    rows, made = [], []
+    rows, pictures = [], []
     for relation in PLAN:
         for number in range(3):
-            manner, picture = make(relation, number)
+            manner, picture = draw(relation, number)
             name = f"{relation}-{manner}.webp"
             picture.save(options.output / name, quality=82, method=6)
             rows.append({"path": name, "relation": relation, "manner": manner})
-            made.append(picture)
+            pictures.append(picture)
     with (options.output / "foreign.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
@@ -86,7 +86,7 @@ def main() -> None:
     if options.sheet:
         options.sheet.parent.mkdir(parents=True, exist_ok=True)
         sheet = Image.new("RGB", (6 * 200, 10 * 200), "white")
-        for index, picture in enumerate(made):
+        for index, picture in enumerate(pictures):
             sheet.paste(picture.resize((196, 196)), (index % 6 * 200, index // 6 * 200))
         sheet.save(options.sheet)
 
