@@ -1,11 +1,11 @@
-"""The authors' own package, relsim 0.1.0, on a small checkpoint: vectors, seconds and peak memory as a peer's.
+"""Run the authors' package, relsim 0.1.0, on a small checkpoint: vectors, seconds and peak memory as the baseline.
 
     pip install --no-deps relsim==0.1.0
     python benchmarks/authors_package.py BASE CHECKPOINT OUT.npz IMG [IMG ...] [--dtype float32]
 
-The package is used as published. Around it, and only because it expects the 7B model and torchvision: the small base
-lies in a cache of the hub under the 7B's id, qwen_vl_utils is replaced by its resizing rule alone, the processor is
-built without its video half, and hidden size and token types (which newer versions of transformers need) are passed.
+The package is used as published. Because it expects the 7B model and torchvision, four things around it are changed:
+the small base is put into a cache of the hub under the 7B's id, qwen_vl_utils is replaced by its resizing rule, the
+processor is built without video, and hidden size and token types (needed by newer versions of transformers) are passed.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from typing import Any
 BASE_ID = "Qwen/Qwen2.5-VL-7B-Instruct"
 
 
-def lay_out_cache(base: Path, cache: Path) -> None:
-    """A cache of the hub that holds `base` under the id that the package asks for."""
+def create_hub_cache(base: Path, cache: Path) -> None:
+    """Create a cache of the hub that contains `base` under the id that the package loads."""
     commit = "0" * 40
-    home = cache / f"models--{BASE_ID.replace('/', '--')}"
-    (home / "refs").mkdir(parents=True)
-    (home / "refs" / "main").write_text(commit)
-    (home / "snapshots").mkdir()
-    (home / "snapshots" / commit).symlink_to(base.resolve(), target_is_directory=True)
+    folder = cache / f"models--{BASE_ID.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text(commit)
+    (folder / "snapshots").mkdir()
+    (folder / "snapshots" / commit).symlink_to(base.resolve(), target_is_directory=True)
 
 
 def stub_vision_info() -> None:
-    """qwen_vl_utils' rule for pictures in a message: sides rounded to 28 within its limits, bicubic."""
+    """Replace qwen_vl_utils by its rule for images in a message: sides rounded to 28 within its limits, bicubic."""
 
     def process_vision_info(messages: list[Any]) -> tuple[list[Any], None]:
         images = [part["image"] for turn in messages for part in turn["content"] if part["type"] == "image"]
-        return [resized(image.convert("RGB")) for image in images], None
+        return [resize(image.convert("RGB")) for image in images], None
 
-    def resized(image: Any) -> Any:
+    def resize(image: Any) -> Any:
         width, height = image.size
         wide, high = round(width / 28) * 28, round(height / 28) * 28
         if wide * high > 12845056:
@@ -59,11 +59,11 @@ def stub_vision_info() -> None:
 
 
 def load(base: Path, checkpoint: Path, cache: Path, dtype: str) -> tuple[Any, Any]:
-    """The package's own `relsim(...)` on the small model."""
+    """The model and the preprocessing of the package's own `relsim(...)`, on the small base."""
     os.environ["HF_HUB_OFFLINE"] = "1"
-    lay_out_cache(base, cache)
+    create_hub_cache(base, cache)
     stub_vision_info()
-    import relsim.relsim_score as theirs  # noqa: TID251
+    import relsim.relsim_score as package  # noqa: TID251
     import torch
     from transformers import Qwen2_5_VLForConditionalGeneration as Model
 
@@ -71,7 +71,7 @@ def load(base: Path, checkpoint: Path, cache: Path, dtype: str) -> tuple[Any, An
 
     hidden = json.loads((base / "config.json").read_text())["text_config"]["hidden_size"]
 
-    class SmallHead(theirs.QwenWithQueryToken):  # type: ignore[misc, name-defined]
+    class SmallHead(package.QwenWithQueryToken):  # type: ignore[misc, name-defined]
         def __init__(self, base_model: Any, processor: Any, hidden_size: int) -> None:
             super().__init__(base_model, processor, hidden_size=hidden)
 
@@ -89,12 +89,12 @@ def load(base: Path, checkpoint: Path, cache: Path, dtype: str) -> tuple[Any, An
     class Models:
         @staticmethod
         def from_pretrained(name: str, **settings: Any) -> Any:
-            settings["torch_dtype"] = getattr(torch, dtype)  # bfloat16 is what the package itself asks for
+            settings["torch_dtype"] = getattr(torch, dtype)  # the package itself uses bfloat16
             return Model.from_pretrained(name, **settings)
 
-    theirs.QwenWithQueryToken, theirs.AutoProcessor = SmallHead, Processors
-    theirs.Qwen2_5_VLForConditionalGeneration = Models
-    return theirs.relsim(pretrained=True, checkpoint_dir=str(checkpoint), cache_dir=str(cache))
+    package.QwenWithQueryToken, package.AutoProcessor = SmallHead, Processors
+    package.Qwen2_5_VLForConditionalGeneration = Models
+    return package.relsim(pretrained=True, checkpoint_dir=str(checkpoint), cache_dir=str(cache))
 
 
 def main() -> None:
@@ -116,9 +116,9 @@ def main() -> None:
             return model.embed(preprocess(image)).numpy()
 
     embed(arguments.images[0])
-    started, worked = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), time.process_time()
     vectors = np.concatenate([embed(path) for path in arguments.images])
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     np.savez(arguments.out, vectors=vectors)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": peak}))

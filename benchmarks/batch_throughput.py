@@ -1,10 +1,10 @@
-"""A batch against a loop of single calls and against separate commands: pictures per second, as ratios in one run.
+"""Benchmark of `analogen batch` against a loop of single calls and against separate commands, as ratios in one run.
 
 python benchmarks/batch_throughput.py [--rows 64] [--commands 4] [--repeats 1]
 
-Every row has a reference of its own, 4 candidates and one picture kept at --size. The loop does with `Generator.run`
-and `save_candidate` what a user's script would, in a process that has made a picture before; the separate commands
-are `generate`, measured on a few and taken per row; the batch is the whole command, its start included.
+Every row has its own reference, 4 candidates and one saved picture of --size. The loop calls `Generator.run` and
+`save_candidate` in a process that has made a picture before. The separate commands are `generate`, measured on a few
+rows and scaled to all. The batch is the whole command with its start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run_command(*arguments: str) -> float:
 
 
 def loop(rows: list[tuple[Path, str]], folder: Path, size: int) -> float:
-    """Seconds of single calls, one row after the other."""
+    """Seconds of a loop of single calls, after one warm-up call."""
     from analogen.generator import Generator
     from analogen.saving import save_candidate
     from analogen.types import Request
@@ -40,7 +40,7 @@ def loop(rows: list[tuple[Path, str]], folder: Path, size: int) -> float:
     generator = Generator(device="cpu")
     started = 0.0
     for number, (reference, subject) in enumerate([rows[0], *rows]):
-        if number == 1:  # the first one was for warmth
+        if number == 1:  # the first call warms up
             started = time.perf_counter()
         request = Request(references=(reference,), subject=subject, seed=number, width=size, height=size)
         result = generator.run(request)
@@ -49,19 +49,19 @@ def loop(rows: list[tuple[Path, str]], folder: Path, size: int) -> float:
 
 
 def measure(rows: int = 64, commands: int = 4, repeats: int = 1, size: int = 1024) -> list[Row]:
-    """The whole batch beside a loop of calls, and beside separate commands; both for `rows` rows."""
+    """The whole batch against a loop of calls, and against separate commands, for `rows` rows each."""
     from analogen.relsim.world.dataset import write_samples
 
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         write_samples(folder / "world", count=rows, size=256, seed=5)
         references = sorted((folder / "world").glob("*.png"))
-        asked = [(path, SUBJECTS[number % len(SUBJECTS)]) for number, path in enumerate(references)]
+        row_inputs = [(path, SUBJECTS[number % len(SUBJECTS)]) for number, path in enumerate(references)]
         manifest = folder / "rows.jsonl"
         manifest.write_text(
             "".join(
                 json.dumps({"id": f"r{n}", "reference": str(path), "subject": subject, "seed": n + 1}) + "\n"
-                for n, (path, subject) in enumerate(asked)
+                for n, (path, subject) in enumerate(row_inputs)
             )
         )
         options = ("--width", str(size), "--height", str(size), "--device", "cpu")
@@ -69,7 +69,7 @@ def measure(rows: int = 64, commands: int = 4, repeats: int = 1, size: int = 102
         for number in range(repeats):
             out = str(folder / f"out{number}")
             batches.append(run_command("batch", str(manifest), "--output", out, *options, "--no-sheet"))
-            loops.append(loop(asked, folder, size))
+            loops.append(loop(row_inputs, folder, size))
         single = [
             run_command(
                 "generate",
@@ -81,15 +81,17 @@ def measure(rows: int = 64, commands: int = 4, repeats: int = 1, size: int = 102
                 str(folder / "one.png"),
                 *options,
             )
-            for path, subject in asked[:commands]
+            for path, subject in row_inputs[:commands]
         ]
-    batch, looped = statistics.median(batches) / rows, statistics.median(loops) / rows
-    alone = statistics.median(single)
-    batch, looped, alone = statistics.median(batches), statistics.median(loops), rows * statistics.median(single)
+    batch, loop_seconds, commands_seconds = (
+        statistics.median(batches),
+        statistics.median(loops),
+        rows * statistics.median(single),
+    )
     name = f"batch of {rows}, {size} px, with its start"
     return [
-        Row(name, batch, "a warm loop of single calls", looped),
-        Row(f"{name} ", batch, "commands, one each", alone),
+        Row(name, batch, "a warm loop of single calls", loop_seconds),
+        Row(f"{name} ", batch, "commands, one each", commands_seconds),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Cold start of every command beside a bare `import torch`, each in a process of its own.
+"""Benchmark of the cold start of every command against `import torch`, each in its own process.
 
 python benchmarks/cold_start.py [--repeats 3]
 """
@@ -16,23 +16,23 @@ COMMAND = "import sys; from analogen.cli import main; sys.exit(main(sys.argv[1:]
 
 
 def commands() -> list[list[str]]:
-    """The help of every command and subcommand, which is what its start costs before it knows what to do."""
+    """The path of every command and subcommand, whose --help measures the start alone."""
     import click
 
     from analogen.cli import program
 
     found: list[list[str]] = []
 
-    def walk(group: click.Group, path: list[str]) -> None:
+    def collect(group: click.Group, path: list[str]) -> None:
         context = click.Context(group)
         for name in group.list_commands(context):
             command = group.get_command(context, name)
             if isinstance(command, click.Group):
-                walk(command, [*path, name])
+                collect(command, [*path, name])
             else:
                 found.append([*path, name])
 
-    walk(program, [])
+    collect(program, [])
     return found
 
 
@@ -41,14 +41,16 @@ def start(*arguments: str) -> None:
 
 
 def measure(repeats: int = 3, only: int | None = None) -> list[Row]:
-    """only: so many of the commands."""
+    """The start of every command against `import torch`. only: number of commands, None for all."""
     chosen = commands()[:only]
     calls = {"import torch": lambda: start("import torch")}
     for path in chosen:
         calls[" ".join(path)] = lambda path=path: start(COMMAND, *path, "--help")
-    taken = side_by_side(calls, repeats)
-    bare = taken.pop("import torch")
-    return [Row(f"cold: {name} --help", seconds, "import torch", bare) for name, seconds in taken.items()]
+    seconds_by_name = side_by_side(calls, repeats)
+    torch_seconds = seconds_by_name.pop("import torch")
+    return [
+        Row(f"cold: {name} --help", seconds, "import torch", torch_seconds) for name, seconds in seconds_by_name.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""relsim-mini: a batch of pictures beside a loop of single ones, and the share of the machine's peak that it reaches.
+"""Benchmark of relsim-mini: a batch of pictures against a loop of single ones, and its share of the machine's peak.
 
 python benchmarks/encoder_speed.py [--pictures 64] [--repeats 3]
 """
@@ -25,9 +25,9 @@ def measure(pictures: int = 64, repeats: int = 3, peaks: machine_peaks.Peaks | N
     with FlopCounterMode(display=False) as counter:
         encoder.embed(images)
     calls = {"batch": lambda: encoder.embed(images), "loop": lambda: [encoder.embed([image]) for image in images]}
-    taken = side_by_side(calls, repeats)
+    seconds = side_by_side(calls, repeats)
     floor = counter.get_total_flops() / peaks.flops
-    return [Row(f"mini embeds {pictures} pictures", taken["batch"], "a loop, one by one", taken["loop"], floor)]
+    return [Row(f"mini embeds {pictures} pictures", seconds["batch"], "a loop, one by one", seconds["loop"], floor)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cold and warm `generate`, as ratios to importing torch and diffusers, in one run.
+"""Benchmark of `generate`, cold and warm, against importing torch and diffusers, in one run.
 
 python benchmarks/generate_speed.py [--repeats 3]
 """
@@ -27,7 +27,7 @@ def seconds(arguments: list[str]) -> float:
 
 
 def warm(repeats: int) -> list[float]:
-    """Seconds of whole runs, 4 candidates at 1024 px, in a process that has made one before."""
+    """Seconds of whole runs with 4 candidates at 1024 px, after one run that is not counted."""
     from analogen.generator import Generator
     from analogen.types import Request
 
@@ -41,7 +41,7 @@ def warm(repeats: int) -> list[float]:
 
 
 def measure(repeats: int = 3, size: int = 1024) -> list[Row]:
-    """Cold beside importing torch and diffusers, which any peer has to do; warm beside cold."""
+    """Cold against importing torch and diffusers, as every other tool has to do; warm against cold."""
     from table import side_by_side
 
     from analogen.generator import Generator
@@ -50,22 +50,22 @@ def measure(repeats: int = 3, size: int = 1024) -> list[Row]:
     python = [sys.executable, "-P", "-c"]
     size_options = ["--width", str(size), "--height", str(size), "--device", "cpu"]
     with tempfile.TemporaryDirectory() as folder:
-        job = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
+        command_line = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
         generator = Generator(device="cpu")
         request = Request(references=(REFERENCE,), subject="bicycle", seed=1, candidates=4, width=size, height=size)
         generator.run(request)
-        taken = side_by_side(
+        seconds_by_name = side_by_side(
             {
                 "import": lambda: seconds([*python, "import torch, diffusers"]),
-                "cold": lambda: seconds([*job, *size_options]),
+                "cold": lambda: seconds([*command_line, *size_options]),
                 "warm": lambda: generator.run(request),
             },
             repeats,
         )
     name = f"4 candidates, {size} px"
     return [
-        Row(f"generate, cold, {name}", taken["cold"], "import torch, diffusers", taken["import"]),
-        Row(f"generate, warm, {name}", taken["warm"], "the same, cold", taken["cold"]),
+        Row(f"generate, cold, {name}", seconds_by_name["cold"], "import torch, diffusers", seconds_by_name["import"]),
+        Row(f"generate, warm, {name}", seconds_by_name["warm"], "the same, cold", seconds_by_name["cold"]),
     ]
 
 
@@ -75,13 +75,13 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     python = [sys.executable, "-P", "-c"]
     with tempfile.TemporaryDirectory() as folder:
-        job = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
+        command_line = [*python, GENERATE, "--reference", str(REFERENCE), "--subject", "bicycle", "--output", folder]
         commands = {
             "import torch, diffusers": [*python, "import torch, diffusers"],
             "generate --help": [*python, GENERATE, "--help"],
-            "generate, cold, 4 candidates, 1024 px": job,
+            "generate, cold, 4 candidates, 1024 px": command_line,
         }
-        # Interleaved, so that a slow minute of the machine falls on all alike.
+        # Interleaved, so that other load on the machine affects all of them.
         times: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(repeats):
             for name, command in commands.items():

@@ -1,4 +1,4 @@
-"""What a figure was measured on."""
+"""A description of the machine and the packages of a measurement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe(*packages: str) -> str:
-    """One line: processor, cores, Python and the versions of the packages."""
+    """The processor, cores, Python and the versions of packages, in one line."""
     info = Path("/proc/cpuinfo")
     names = (
         [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""What this machine reaches at most, measured in the run: multiplications by a product of matrices, bytes by a copy."""
+"""The peak rates of this machine: multiplications in a matrix product, and bytes in a copy."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 
 class Peaks(NamedTuple):
-    """flops: fp32, of all threads that torch uses. bytes_per_second: read and written."""
+    """flops: fp32 operations per second of all torch threads; bytes_per_second: read and written together."""
 
     flops: float
     bytes_per_second: float
 
 
 def measure(side: int = 1536, megabytes: int = 128, repeats: int = 5) -> Peaks:
-    """The best of some repeats: a peak is what was reached once."""
+    """Measure the peak rates, as the best of several repeats."""
     left, right = torch.rand(side, side), torch.rand(side, side)
     source = np.ones(megabytes << 17, np.float64)
     target = np.empty_like(source)

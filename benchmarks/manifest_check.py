@@ -1,9 +1,9 @@
-"""The check of a manifest: seconds and memory by the number of rows, CSV and JSONL, in one run.
+"""Benchmark of checking a manifest: seconds and memory by number of rows, as CSV and as JSONL.
 
 python benchmarks/manifest_check.py [--rows 10000 100000 1000000]
 
-Every file is checked whole by `analogen.batch.manifest`, as `analogen batch` does before any model loads, in a process
-of its own; ten references take turns. Memory is the peak of that process less its imports.
+Every file is checked completely by `analogen.batch.manifest`, as `analogen batch` does before it loads a model, in its
+own process, with ten references that alternate. Memory is the peak of that process without its imports.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ def write_table(path: Path, rows: int, references: list[str]) -> None:
 
 
 def check(path: Path) -> None:
-    """In a process of its own: the figures to stdout."""
+    """Check one file and print the figures; runs in its own process."""
     from analogen.batch.manifest import Manifest
 
     table = Manifest(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started, worked = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), time.process_time()
     rows = table.check().rows
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    print(json.dumps({"rows": rows, "seconds": seconds, "cpu_seconds": cpu_seconds, "mib": grown}))
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    added_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(json.dumps({"rows": rows, "seconds": seconds, "cpu_seconds": cpu_seconds, "mib": added_mib}))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--check", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.check:
-        check(given.check)
+    options = parser.parse_args()
+    if options.check:
+        check(options.check)
         return
     from machine import describe
 
@@ -62,7 +62,7 @@ def main() -> None:
         references = [f"{number}.png" for number in range(10)]
         for name in references:
             Image.new("RGB", (64, 64)).save(Path(made) / name)
-        for rows in given.rows:
+        for rows in options.rows:
             for suffix in (".csv", ".jsonl"):
                 path = Path(made) / f"rows{suffix}"
                 write_table(path, rows, references)

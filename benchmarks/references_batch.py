@@ -1,8 +1,9 @@
-"""Different references in one batch beside stock diffusers calls, one per reference: a random UNet adapter, same file.
+"""Benchmark of different references in one batch against stock diffusers calls, one per reference.
 
 python benchmarks/references_batch.py [--rows 8] [--steps 4] [--repeats 3]
 
-Stock diffusers gives every row of a batch all of the references, so that different ones need a call each.
+Both use the same random adapter of a UNet. Stock diffusers applies all references to every row of a batch, so that
+different references need a call each.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def measure(rows: int = 8, steps: int = 4, repeats: int = 3) -> list[Row]:
     adapter = build_adapter(denoiser_of(ours), tokens=4)
     generator = torch.Generator().manual_seed(7)
     for name, value in adapter.weights["ip_adapter"].items():
-        if "_ip.weight" in name:  # or a fresh one does nothing
+        if "_ip.weight" in name:  # a new adapter has zeros here and no effect
             value.copy_(torch.randn(value.shape, generator=generator) * 0.3)
     attached = attach(ours, adapter)
     stock.load_ip_adapter(
@@ -48,18 +49,22 @@ def measure(rows: int = 8, steps: int = 4, repeats: int = 3) -> list[Row]:
         return ours(prompt=prompts, generator=seeds(), **attached.inputs(relations), **common).images
 
     def calls() -> Any:
-        made = []
+        pictures = []
         for number, own in enumerate(seeds()):
-            embeds = relations[number : number + 1, None]  # (1, 1, 384), beside its empty half for guidance
+            embeds = relations[
+                number : number + 1, None
+            ]  # (1, 1, 384); the zeros are the unconditional half of guidance
             pair = torch.cat([torch.zeros_like(embeds), embeds])
-            given = {"ip_adapter_image_embeds": [pair], "prompt": prompts[number], "generator": own}
-            made.append(stock(**given, **common).images[0])
-        return np.stack(made)
+            arguments = {"ip_adapter_image_embeds": [pair], "prompt": prompts[number], "generator": own}
+            pictures.append(stock(**arguments, **common).images[0])
+        return np.stack(pictures)
 
-    apart = float(np.abs(batch() - calls()).max())
-    taken = side_by_side({"batch": batch, "calls": calls}, repeats)
-    note = f"largest difference of pixels {apart:.1e}"
-    return [Row(f"{rows} references in one batch", taken["batch"], "stock calls, one each", taken["calls"], note=note)]
+    difference = float(np.abs(batch() - calls()).max())
+    seconds = side_by_side({"batch": batch, "calls": calls}, repeats)
+    note = f"largest difference of pixels {difference:.1e}"
+    return [
+        Row(f"{rows} references in one batch", seconds["batch"], "stock calls, one each", seconds["calls"], note=note)
+    ]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Images per second and peak memory of the Qwen encoder beside the authors' own package, same checkpoint, one run.
+"""Benchmark of the Qwen encoder against the authors' package: images per second and peak memory, same checkpoint.
 
     pip install --no-deps relsim==0.1.0
     python benchmarks/relsim_throughput.py [--images 64] [--width 1024 --height 768] [--threads 1]
 
-A random checkpoint of about 100M weights, in the authors' layout, on the CPU. Two comparisons: on photographs as they
-come, where each side does what it does by default (theirs takes the whole picture, ours the square of 448 px that
+It uses a random checkpoint of about 100M weights in the authors' layout, on the CPU. There are two comparisons: on
+photographs with the defaults of each (the authors' package takes the whole picture, ours the square of 448 px that
 training used), and on squares of 448 px, where both compute the same vectors.
 """
 
@@ -27,29 +27,29 @@ import numpy as np
 from PIL import Image
 from table import Row
 
-PEER = Path(__file__).with_name("authors_package.py")
+AUTHORS_SCRIPT = Path(__file__).with_name("authors_package.py")
 
 
 def draw_images(folder: Path, count: int, width: int, height: int) -> list[Path]:
-    """Pictures of blots as JPEG files, which decode like photographs."""
+    """Smooth random pictures as JPEG files, which decode like photographs."""
     folder.mkdir()
     random = np.random.default_rng(0)
     paths = [folder / f"{number:03d}.jpg" for number in range(count)]
     for path in paths:
-        blots = Image.fromarray(random.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8))
-        blots.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=90)
+        small = Image.fromarray(random.integers(0, 256, (height // 16, width // 16, 3), dtype=np.uint8))
+        small.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=90)
     return paths
 
 
 def run_ours(checkpoint: Path, out: Path, batch_size: int, dtype: str, images: list[Path]) -> None:
-    """In a process of its own: the vectors to `out`, seconds and memory to stdout, as the peer's script does."""
+    """Write vectors to `out` and print seconds and memory, as authors_package.py does; runs in its own process."""
     from analogen.relsim.vlm.encoder import load_qwen
 
     encoder = load_qwen(checkpoint, dtype=dtype)
     encoder.embed(images[:1])
-    started, worked = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), time.process_time()
     vectors = encoder.embed(images, batch_size)
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - worked
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     np.savez(out, vectors=vectors)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mib": peak}))
@@ -57,7 +57,7 @@ def run_ours(checkpoint: Path, out: Path, batch_size: int, dtype: str, images: l
 
 def measure(arguments: list[str], threads: int) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    with tempfile.TemporaryDirectory() as empty:  # not the tree, whose relsim/ would hide the authors' package
+    with tempfile.TemporaryDirectory() as empty:  # not in the tree, whose relsim/ would hide the authors' package
         done = subprocess.run(
             [sys.executable, *arguments], env=environment, cwd=empty, stdout=subprocess.PIPE, text=True, check=True
         )
@@ -65,8 +65,8 @@ def measure(arguments: list[str], threads: int) -> dict[str, float]:
     return found
 
 
-class Found(NamedTuple):
-    """What one side did with the pictures of a kind. least_cosine: to the authors' vectors."""
+class Measurement(NamedTuple):
+    """One encoder on pictures of one kind. least_cosine: to the authors' vectors."""
 
     kind: str
     name: str
@@ -78,9 +78,12 @@ class Found(NamedTuple):
 
 def compare(
     images: int, batches: Sequence[int], threads: int, dtype: str, size: tuple[int, int] = (1024, 768)
-) -> Iterator[list[Found]]:
-    """For photographs of `size`, then for squares of 448 px: the authors' package first, then ours at each batch size,
-    each in a process of its own, on one random checkpoint."""
+) -> Iterator[list[Measurement]]:
+    """Measurements on photographs of `size`, then on squares of 448 px.
+
+    Each list begins with the authors' package, followed by ours at each batch size. Each runs in its own process, all
+    on one random checkpoint.
+    """
     import torch
 
     from analogen.relsim.vlm.tiny import SMALL, save_base, save_checkpoint
@@ -91,24 +94,26 @@ def compare(
         checkpoint = save_checkpoint(folder / "checkpoint", str(base), SMALL, rank=16)
         for kind, (width, height) in (("photographs", size), ("squares", (448, 448))):
             names = [str(path) for path in draw_images(folder / kind, images, width, height)]
-            theirs = folder / f"{kind}-theirs.npz"
-            peer = [str(PEER), str(base), str(checkpoint), str(theirs), *names, "--dtype", dtype]
-            sides = [("the authors' package", measure(peer, threads), theirs)]
+            authors_file = folder / f"{kind}-theirs.npz"
+            peer = [str(AUTHORS_SCRIPT), str(base), str(checkpoint), str(authors_file), *names, "--dtype", dtype]
+            sides = [("the authors' package", measure(peer, threads), authors_file)]
             for batch in batches:
                 out = folder / f"{kind}-{batch}.npz"
                 own = [__file__, *names, "--dtype", dtype, "--ours", str(checkpoint), str(out), str(batch)]
                 sides.append((f"analogen, batch {batch}", measure(own, threads), out))
-            expected = np.load(theirs)["vectors"]
+            expected = np.load(authors_file)["vectors"]
             yield [
-                Found(kind, name, **found, least_cosine=float((np.load(out)["vectors"] * expected).sum(1).min()))
+                Measurement(kind, name, **found, least_cosine=float((np.load(out)["vectors"] * expected).sum(1).min()))
                 for name, found, out in sides
             ]
 
 
 def rows(images: int = 16, batch: int = 16) -> list[Row]:
-    """Photographs, each side as it does by default, and squares of 448 px, where both compute the same vectors; one
-    thread, float32, which every processor multiplies. Raises ImportError without the authors' package."""
-    # Only looked for: importing it asks for packages that the comparison does without.
+    """Rows for photographs and for squares, on one thread in float32, which every processor supports.
+
+    Raises ImportError without the authors' package.
+    """
+    # Not imported here: the import needs packages that the comparison does not need.
     package = importlib.util.find_spec("relsim")
     if package is None or not any(
         (Path(one) / "relsim_score.py").is_file() for one in package.submodule_search_locations or ()
@@ -147,10 +152,10 @@ def main() -> None:
     for sides in compare(options.images, (1, 16), options.threads, options.dtype, (options.width, options.height)):
         for side in sides:
             rate, ratio = options.images / side.seconds, sides[0].seconds / side.seconds
-            worked = sides[0].cpu_seconds / side.cpu_seconds  # nearly deaf to what else runs on the machine
+            cpu_ratio = sides[0].cpu_seconds / side.cpu_seconds  # hardly depends on other processes
             label, peak = f"{side.kind}: {side.name}", side.peak_mib
             print(
-                f"{label:36}  {rate:8.2f}  {ratio:6.2f}  {worked:11.2f}  {peak:8.0f}  {side.least_cosine:8.5f}",
+                f"{label:36}  {rate:8.2f}  {ratio:6.2f}  {cpu_ratio:11.2f}  {peak:8.0f}  {side.least_cosine:8.5f}",
                 flush=True,
             )
 

@@ -1,11 +1,11 @@
-"""Memory of one base with its adapters against a model of its own for every role: encoder, captioner and plain model.
+"""Benchmark of the memory of one base with several adapters against a separate model for every role.
 
     python benchmarks/shared_base_memory.py [--size small|7b] [--device cpu|cuda] [--dtype float32|bfloat16]
 
-Random weights: about 100M by default, the 7B's shapes with --size 7b. Each side runs in a process of its own: it
-loads three roles, asks every role about a picture of 448 px, twice over, and says how much memory it holds then: on a
-CPU what the process grew by since its imports (resident), on a GPU what torch has allocated. "counted" is the sum of
-the weights.
+The roles are encoder, captioner and plain model. The weights are random: about 100M by default, the shapes of the 7B
+with --size 7b. Each variant runs in its own process: it loads three roles, runs every role twice on a picture of 448 px
+and reports its memory: on a CPU the growth of the resident set since the imports, on a GPU the allocations of torch.
+"counted" is the sum of the weights.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ROLES = ("encoder", "captioner", None)
 
 
 def resident_bytes() -> int:
-    """Pages of this process in memory. Linux only."""
+    """The resident set of this process. Linux only."""
     import resource
 
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None:
-    """One side in this process: its figures in bytes as a JSON line."""
+def run_variant(shared: bool, size_name: str, device: str, dtype_name: str) -> None:
+    """Measure one variant in this process; prints its figures in bytes as a JSON line."""
     import numpy as np
     import torch
     from peft import get_peft_model  # noqa: F401 - so that its import is not counted
@@ -61,11 +61,13 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
     else:
         models = {role: build((role,)) for role in ROLES}
     after_loading = held()
-    said: list[list[float]] = []
+    logits: list[list[float]] = []
     for _ in range(2):
         for role, vlm in models.items():
             with torch.inference_mode(), vlm.using_adapter(role):
-                said.append(vlm.next_token_logits(vlm.inputs([UserMessage([picture], "What is it?")]))[0, :4].tolist())
+                logits.append(
+                    vlm.next_token_logits(vlm.inputs([UserMessage([picture], "What is it?")]))[0, :4].tolist()
+                )
     stores = {
         weight.untyped_storage().data_ptr(): weight.untyped_storage().nbytes()
         for vlm in models.values()
@@ -74,15 +76,16 @@ def run_side(shared: bool, size_name: str, device: str, dtype_name: str) -> None
     figures = {"counted": sum(stores.values()), "loaded": after_loading - before, "after use": held() - before}
     print(
         json.dumps(
-            {"figures": figures, "said": said, "weights": sum(p.numel() for p in models[None].model.parameters())}
+            {"figures": figures, "logits": logits, "weights": sum(p.numel() for p in models[None].model.parameters())}
         )
     )
 
 
-def measure(side: str, options: argparse.Namespace) -> dict[str, Any]:
+def measure(variant: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Run a variant in another process."""
     settings = ["--size", options.size, "--device", options.device, "--dtype", options.dtype]
-    with tempfile.TemporaryDirectory() as empty:  # not the tree, whose folders are named as other packages
-        command = [sys.executable, str(Path(__file__).resolve()), *settings, "--side", side]
+    with tempfile.TemporaryDirectory() as empty:  # not in the tree, whose folders have names of other packages
+        command = [sys.executable, str(Path(__file__).resolve()), *settings, "--variant", variant]
         done = subprocess.run(command, cwd=empty, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -93,25 +96,28 @@ def main() -> None:
     parser.add_argument("--size", choices=["small", "7b"], default="small")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument("--side", choices=["shared", "separate"], help=argparse.SUPPRESS)
+    parser.add_argument("--variant", choices=["shared", "separate"], help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.side:
-        run_side(options.side == "shared", options.size, options.device, options.dtype)
+    if options.variant:
+        run_variant(options.variant == "shared", options.size, options.device, options.dtype)
         return
 
     from machine import describe
 
-    sides = {side: measure(side, options) for side in ("shared", "separate")}
+    figures_by_variant = {variant: measure(variant, options) for variant in ("shared", "separate")}
     print(describe("torch", "transformers", "peft"))
-    print(f"{sides['separate']['weights'] / 1e6:.0f}M weights, {options.dtype}, {options.device}; MiB")
+    print(f"{figures_by_variant['separate']['weights'] / 1e6:.0f}M weights, {options.dtype}, {options.device}; MiB")
     print(f"{'':36}{'counted':>10}{'loaded':>10}{'after use':>10}")
-    for side, title in (("shared", "one base, adapters switched"), ("separate", "a model for every role")):
-        print(f"{title:36}" + "".join(f"{value / 2**20:10.0f}" for value in sides[side]["figures"].values()))
-    shared, separate = sides["shared"]["figures"], sides["separate"]["figures"]
+    for variant, title in (("shared", "one base, adapters switched"), ("separate", "a model for every role")):
+        print(
+            f"{title:36}"
+            + "".join(f"{value / 2**20:10.0f}" for value in figures_by_variant[variant]["figures"].values())
+        )
+    shared, separate = figures_by_variant["shared"]["figures"], figures_by_variant["separate"]["figures"]
     print(f"{'ratio':36}" + "".join(f"{separate[key] / shared[key]:10.2f}" for key in shared))
-    pairs = zip(sides["shared"]["said"], sides["separate"]["said"], strict=True)
-    apart = max(abs(a - b) for first, second in pairs for a, b in zip(first, second, strict=True))
-    print(f"largest difference of what both sides say: {apart:.1e}")
+    pairs = zip(figures_by_variant["shared"]["logits"], figures_by_variant["separate"]["logits"], strict=True)
+    difference = max(abs(a - b) for first, second in pairs for a, b in zip(first, second, strict=True))
+    print(f"largest difference between the logits of both: {difference:.1e}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A step of training an adapter with what the frozen models say cached, beside the same step that asks them anew.
+"""Benchmark of a training step of an adapter with cached outputs of the frozen models, against computing them again.
 
 python benchmarks/training_step.py [--base FOLDER] [--size 64] [--rows 8] [--repeats 5]
 
-Without --base a random one of Stable Diffusion's classes at tiny size.
+Without --base it uses a random, tiny base of Stable Diffusion's classes.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ def measure(base: str | None = None, size: int = 64, rows: int = 8, repeats: int
             training._backward(next(numbers))
             training.optimizer.step()
 
-        def anew() -> None:
+        def uncached() -> None:
             encode_pictures(training.painter.loaded, [entry.stored.read().image for entry in entries], size)
             embed_prompts(training.painter, [prompt_of(entry) for entry in entries], size)
             cached()
 
         cached()
-        taken = side_by_side({"cached": cached, "anew": anew}, repeats)
-    return [Row(f"training step, {rows} rows, cached", taken["cached"], "the same, encoding anew", taken["anew"])]
+        seconds = side_by_side({"cached": cached, "uncached": uncached}, repeats)
+    return [
+        Row(f"training step, {rows} rows, cached", seconds["cached"], "the same, encoding anew", seconds["uncached"])
+    ]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""How fast the renderer draws the relational world, on one core.
+"""Benchmark of the renderer of the relational world, on one core.
 
     python benchmarks/world_drawing.py [--scenes 3]
 
-Draws scenes of every registered relation and prints a table. "warm": each picture was drawn once before, as when
-one scene is drawn again; "fresh": new scenes, after others of the same relations have filled the cache of art, as
-in training.
+Draws scenes of every registered relation and prints a table. "warm": each scene was drawn once before; "fresh": new
+scenes, after other scenes of the same relations have filled the cache of art, as in training.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
 
-THINGS = ("cat", "rocket", "apple", "tree", "fish", "car", "house", "bird")
+SUBJECTS = ("cat", "rocket", "apple", "tree", "fish", "car", "house", "bird")
 
 
 def world_scenes(per_relation: int) -> list[Scene]:
@@ -38,7 +37,7 @@ def world_scenes(per_relation: int) -> list[Scene]:
             draft = Draft(rng)
             relation.draw(draft)
             palette = str(rng.choice(sorted(PALETTES)))
-            subject, other = rng.choice(THINGS, 2, replace=False)
+            subject, other = rng.choice(SUBJECTS, 2, replace=False)
             background = arbitrary_background(rng)
             scenes.append(
                 Scene(tuple(draft.elements), background, subject=str(subject), other=str(other), palette=palette,
@@ -48,19 +47,19 @@ def world_scenes(per_relation: int) -> list[Scene]:
 
 
 def seconds(scenes: list[Scene], side: int, warm: bool) -> list[float]:
-    """Of each picture; warm: when it is drawn for the second time."""
-    taken = []
+    """Seconds of each picture; warm: of drawing it for the second time."""
+    times = []
     for scene in scenes:
         if warm:
             render(scene, side)
         start = time.perf_counter()
         render(scene, side)
-        taken.append(time.perf_counter() - start)
-    return taken
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def measure(per_relation: int = 1) -> list[Row]:
-    """A picture at 1024 px beside the same at 128 px, and the same scene as SVG: medians over all relations."""
+    """A picture of 128 px against one of 1024 px, and that against the same scene as SVG; medians over relations."""
     scenes = world_scenes(per_relation)
     some = scenes[:: max(1, len(scenes) // 30)]
     small, large = (statistics.median(seconds(some, side, warm=True)) for side in (128, 1024))
@@ -91,8 +90,8 @@ def main() -> None:
     print(f"{len(scenes)} scenes of {len(RELATIONS)} relations, median {elements:.0f} elements\n")
     print("| what | median | mean | slowest |")
     print("|---|---|---|---|")
-    for what, taken in (("fresh", fresh), ("warm", small)):
-        rates = 1 / statistics.median(taken), 1 / statistics.mean(taken), 1 / max(taken)
+    for what, times in (("fresh", fresh), ("warm", small)):
+        rates = 1 / statistics.median(times), 1 / statistics.mean(times), 1 / max(times)
         print(f"| 128 px {what}, pictures/s | {rates[0]:.0f} | {rates[1]:.0f} | {rates[2]:.0f} |")
     print(f"| 1024 px warm, s | {statistics.median(large):.3f} | {statistics.mean(large):.3f} | {max(large):.3f} |")
     print(f"| SVG, s | | {svg:.3f} | |")

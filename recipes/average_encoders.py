@@ -1,9 +1,10 @@
-"""The weighted mean of encoders that started from the same weights, calibrated: docs/experiments.md, 22.
+"""Average the weights of mini encoders, and calibrate the result: experiment 22 in docs/experiments.md.
 
 python recipes/average_encoders.py OUTPUT FOLDER=SHARE FOLDER=SHARE ...
 
-Runs from one start end in one valley: their mean reads better than either (arXiv:2203.05482), and with a share of the
-start itself it forgets less (arXiv:2109.01903). Shares are divided by their sum.
+The encoders must have been trained from the same weights: their mean is then more accurate than each of them (model
+soups, arXiv:2203.05482), and with a share of the initial weights it forgets less (arXiv:2109.01903). Shares are divided
+by their sum.
 """
 
 from __future__ import annotations
@@ -15,22 +16,23 @@ from analogen.relsim.mini.calibration import calibrate
 from analogen.relsim.mini.model import MiniNet
 
 
-def share_of(text: str) -> tuple[Path, float]:
+def parse_share(text: str) -> tuple[Path, float]:
+    """FOLDER=SHARE as a pair."""
     folder, sign, share = text.rpartition("=")
     try:
         if not sign or not 0 < float(share) < float("inf"):
             raise ValueError
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: FOLDER=SHARE is expected, the share above 0") from None
+        raise argparse.ArgumentTypeError(f"{text!r}: expected FOLDER=SHARE with a share above 0") from None
     return Path(folder), float(share)
 
 
-def averaged(parts: list[tuple[Path, float]]) -> MiniNet:
-    """A net whose weights are the weighted means of those of these encoders; its counters are the first one's."""
+def average(parts: list[tuple[Path, float]]) -> MiniNet:
+    """A net with the weighted mean of the encoders' weights; integer buffers come from the first one."""
     whole = sum(share for _, share in parts)
     net = MiniNet.from_pretrained(parts[0][0])
     states = [MiniNet.from_pretrained(folder).state_dict() for folder, _ in parts]
-    for name, mean in net.state_dict().items():  # the net's own memory
+    for name, mean in net.state_dict().items():  # views into the net's own tensors
         if mean.is_floating_point():
             mean.copy_(sum(state[name] * (share / whole) for state, (_, share) in zip(states, parts, strict=True)))
     return net
@@ -39,9 +41,9 @@ def averaged(parts: list[tuple[Path, float]]) -> MiniNet:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
-    parser.add_argument("parts", metavar="FOLDER=SHARE", nargs="+", type=share_of)
+    parser.add_argument("parts", metavar="FOLDER=SHARE", nargs="+", type=parse_share)
     options = parser.parse_args()
-    averaged(options.parts).save_pretrained(options.output)
+    average(options.parts).save_pretrained(options.output)
     calibrate(options.output)
 
 

@@ -1,12 +1,12 @@
-"""Build the art library from three npm packages and the hand-written catalogue of nouns.
+"""Build the art library from three npm packages of icons and a hand-written catalogue of nouns.
 
     npm install @iconify-json/noto @iconify-json/fluent-emoji-flat @iconify-json/fluent-emoji
     python recipes/build_art.py --packages node_modules/@iconify-json --output relsim/world/art
 
-Reads catalogue.txt in the output folder. Writes beside it one zip of SVG bodies per style, nouns.json (category,
-icon ids, trimmed boxes), nouns.npy (what each noun means, for look-up), NOTICE, and splits.json one folder up.
-The same input gives the same bytes, apart from the last digits of the meanings. Takes about four minutes; the
-panics that resvg reports meanwhile are caught.
+Reads catalogue.txt in the output folder. Writes to the same folder a zip of SVG bodies per style, nouns.json (category,
+icon ids, trimmed boxes), nouns.npy (text embeddings of the nouns, for look-up) and NOTICE, and splits.json to its
+parent. The same input gives the same bytes, apart from the last digits of the embeddings. It takes about four minutes;
+panics that resvg reports in that time are caught.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ HELD_OUT_STYLES = ["fluent-color"]
 HELD_OUT_RELATIONS = [
     "melting", "hatching", "mosaic_portrait", "frozen", "tug_of_war", "playing_card", "kintsugi", "stretched",
 ]  # fmt: skip
-BOX_SIDE = 256  # pixels at which the visible content is measured
-VISIBLE = 8  # alpha above which a pixel counts as content
+BOX_SIDE = 256  # pixels of the raster in which the visible content is measured
+VISIBLE = 8  # pixels with a larger alpha count as content
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ LINE = re.compile(
 
 
 def read_catalogue(path: Path) -> list[Entry]:
-    """Raises ValueError for a line that cannot be read, a noun that comes twice or a group without its name-giver."""
+    """Read the catalogue. Raises ValueError for an unreadable line, a duplicate noun or a group without its noun."""
     entries: list[Entry] = []
     category = ""
     for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -95,7 +95,7 @@ def read_catalogue(path: Path) -> list[Entry]:
     nouns = [noun for entry in entries for noun in (entry.name, *entry.synonyms, *entry.relatives)]
     twice = sorted({noun for noun in nouns if nouns.count(noun) > 1})
     if twice:
-        raise ValueError(f"{path.name}: these nouns come twice: {', '.join(twice)}")
+        raise ValueError(f"{path.name}: duplicate nouns: {', '.join(twice)}")
     groups = {entry.group for entry in entries}
     strays = [e.name for e in entries if e.name in groups and e.group != e.name]
     if strays:
@@ -120,7 +120,7 @@ def alpha_of(body: str, x: float, y: float, side: float) -> NDArray[np.uint8]:
 
 
 def clipped(drawing: Drawing) -> str:
-    """The body; in a nested svg where it draws beyond its canvas, which the icon sets clip."""
+    """The body; inside a nested svg if it draws outside its canvas, which the icon sets clip."""
     side = max(drawing.width, drawing.height)
     alpha = alpha_of(drawing.body, -side / 2, -side / 2, 2 * side).copy()
     quarter = BOX_SIDE // 4
@@ -132,7 +132,7 @@ def clipped(drawing: Drawing) -> str:
 
 
 def trimmed_box(body: str, drawing: Drawing) -> list[float]:
-    """x, y, width, height of what is visible, in the units of the icon. Raises ValueError if nothing is."""
+    """x, y, width, height of the visible content, in units of the icon. Raises ValueError if there is none."""
     side = max(drawing.width, drawing.height)
     visible = alpha_of(body, 0, 0, side) > VISIBLE
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
@@ -143,8 +143,8 @@ def trimmed_box(body: str, drawing: Drawing) -> list[float]:
     return [round(float(v) * unit, 3) for v in (left, top, right - left, bottom - top)]
 
 
-def held_out(group: str) -> bool:
-    """Reproducible by the group's name alone, so that a noun added later moves no other noun."""
+def is_held_out(group: str) -> bool:
+    """Whether a group is held out: a hash of its name, so that a new noun changes the split of no other."""
     digest = hashlib.sha256(f"analogen subjects:{group}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64
 
@@ -185,6 +185,7 @@ def embed(texts: list[str]) -> NDArray[np.float32]:
 
 
 def build(packages: Path, output: Path) -> None:
+    """Write the library. packages: folder of the npm packages; output: folder with catalogue.txt."""
     entries = read_catalogue(output / "catalogue.txt")
     bodies: dict[str, dict[str, str]] = {style: {} for style in STYLES}
     boxes: dict[str, dict[str, list[float]]] = {style: {} for style in STYLES}
@@ -224,7 +225,7 @@ def build(packages: Path, output: Path) -> None:
     splits = {
         "styles": HELD_OUT_STYLES,
         "relations": HELD_OUT_RELATIONS,
-        "subjects": sorted(entry.name for entry in entries if held_out(entry.group)),
+        "subjects": sorted(entry.name for entry in entries if is_held_out(entry.group)),
     }
     (output.parent / "splits.json").write_text(json.dumps(splits, indent=1) + "\n", encoding="utf-8")
 
@@ -234,7 +235,7 @@ def build(packages: Path, output: Path) -> None:
         f"{len(nouns)} nouns and {len(relatives)} relatives for {len(entries)} icons in "
         f"{sum(len(i) for i in icons.values())} drawings"
     )
-    print(f"stock {len(stock)}, of them held out {sum(held_out(entry.group) for entry in stock)}")
+    print(f"stock {len(stock)}, of them held out {sum(is_held_out(entry.group) for entry in stock)}")
     print(f"held out {len(splits['subjects'])}; {sum(path.stat().st_size for path in written) / 1e6:.1f} MB")
 
 

@@ -1,9 +1,9 @@
-"""Kill a running batch at random moments, go on with it, and compare with a run that nobody disturbed.
+"""Check that a batch resumes: kill it at random moments, continue it, and compare it with an uninterrupted run.
 
 python recipes/check_batch_resume.py --kills 200 --rows 60 [--minutes 10]
 
-Prints one line of JSON; exit code 1 and the reasons if a row was lost or doubled, a file broken, or a byte differs.
-POSIX only: every run is a fork of a process that has imported torch once.
+Prints one JSON line. Exit code 1, with the reasons, if a row is lost or doubled, a file is damaged or any byte differs.
+POSIX only: every run is a fork of a process that has already imported torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-# One thread of torch, and none of them started before the fork.
+# Torch uses one thread, and starts none before the fork.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -37,7 +37,7 @@ def write_manifest(path: Path, rows: int) -> None:
         }
         for number in range(rows)
     ]
-    # Two rows that fail: their lines must come once, too.
+    # Two rows that fail: their lines must also be written exactly once.
     damaged = path.with_name("damaged.png")
     damaged.write_bytes(references[0].read_bytes()[:200])
     for line in lines[5 :: max(rows // 2, 6)]:
@@ -46,7 +46,7 @@ def write_manifest(path: Path, rows: int) -> None:
 
 
 def start(arguments: list[str]) -> int:
-    """Fork a process that runs the command. Returns its number."""
+    """Fork a process that runs the command. Returns its process id."""
     sys.stdout.flush()
     if (pid := os.fork()) != 0:
         return pid
@@ -62,8 +62,8 @@ def start(arguments: list[str]) -> int:
         os._exit(code)
 
 
-def killed_after(pid: int, seconds: float) -> bool:
-    """Wait, then kill. False if the process had ended by itself."""
+def kill_after(pid: int, seconds: float) -> bool:
+    """Kill a process after some seconds. Returns False if it ended by itself before."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if os.waitpid(pid, os.WNOHANG)[0]:
@@ -75,28 +75,28 @@ def killed_after(pid: int, seconds: float) -> bool:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Everything a user takes from the folder; the store and its helpers left out."""
+    """The files of a folder by name, without the job store."""
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith("jobs.sqlite")}
 
 
-def broken(folder: Path, expected: dict[str, bytes]) -> list[str]:
-    """What is wrong with a folder at any moment: a wrong picture, a torn or doubled line."""
+def faults_while_running(folder: Path, expected: dict[str, bytes]) -> list[str]:
+    """Faults that a folder may never have: a wrong picture, a torn or doubled line."""
     faults = []
     if not folder.exists():
         return []
     for name, data in contents(folder).items():
         if name.endswith(".png") and data != expected.get(name):
-            faults.append(f"{name} differs from the undisturbed run's")
+            faults.append(f"{name} differs from that of the uninterrupted run")
         if name == "results.jsonl":
             lines = data.decode().splitlines(keepends=True)
             known = set(expected["results.jsonl"].decode().splitlines(keepends=True))
             faults += [f"torn or wrong line {line[:60]!r}" for line in lines if line not in known]
-            faults += ["a line came twice"] * (len(lines) != len(set(lines)))
+            faults += ["a line was written twice"] * (len(lines) != len(set(lines)))
     return faults
 
 
-def unfinished(folder: Path, expected: dict[str, bytes]) -> list[str]:
-    """What is wrong with a folder whose run has ended."""
+def faults_at_the_end(folder: Path, expected: dict[str, bytes]) -> list[str]:
+    """Faults of a folder whose run has ended: missing and additional files, other results, unfinished jobs."""
     found = contents(folder)
     faults = [f"{name} is missing" for name in expected if name not in found]
     faults += [f"{name} is left over" for name in found if name not in expected]
@@ -117,7 +117,7 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no further run after so many")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no run after this many minutes")
     options = parser.parse_args()
 
     import torch
@@ -130,8 +130,8 @@ def main() -> int:
     rng = random.Random(options.seed)
     faults: list[str] = []
     kills = runs = 0
-    with tempfile.TemporaryDirectory() as place:
-        manifest = Path(place, "rows.jsonl")
+    with tempfile.TemporaryDirectory() as temporary:
+        manifest = Path(temporary, "rows.jsonl")
         write_manifest(manifest, options.rows)
 
         def arguments(folder: Path) -> list[str]:
@@ -141,21 +141,21 @@ def main() -> int:
                 "--device", "cpu",
             ]  # fmt: skip
 
-        calm = Path(place, "calm")
+        complete = Path(temporary, "complete")
         started = time.monotonic()
-        os.waitpid(start(arguments(calm)), 0)
+        os.waitpid(start(arguments(complete)), 0)
         seconds = time.monotonic() - started
-        expected = contents(calm)
+        expected = contents(complete)
         finished = expected["results.jsonl"].count(b"\n")
         if finished != options.rows:
-            faults.append(f"the undisturbed run finished {finished} of {options.rows} rows")
-        ends = started + 60 * options.minutes
-        while kills < options.kills and not faults and time.monotonic() < ends:
-            folder = Path(place, f"run{runs}")
-            while killed_after(start(arguments(folder)), rng.uniform(0, seconds * 0.8)):
+            faults.append(f"the uninterrupted run finished {finished} of {options.rows} rows")
+        deadline = started + 60 * options.minutes
+        while kills < options.kills and not faults and time.monotonic() < deadline:
+            folder = Path(temporary, f"run{runs}")
+            while kill_after(start(arguments(folder)), rng.uniform(0, seconds * 0.8)):
                 kills += 1
-                faults += broken(folder, expected)
-            faults += unfinished(folder, expected)
+                faults += faults_while_running(folder, expected)
+            faults += faults_at_the_end(folder, expected)
             runs += 1
         pictures = sum(name.endswith(".png") for name in expected)
     report = {

@@ -1,4 +1,4 @@
-"""What the pick among candidates should go by: the tables of docs/experiments.md, 11 and 16, by the judges.
+"""Compare ways to choose among candidates, by the judges: the tables of experiments 11 and 16 in docs/experiments.md.
 
 python recipes/choose_score_weights.py [--rows 228] [--candidates 6] [--seed 1] [--judges benchmarks/judges]
 
@@ -24,12 +24,13 @@ RELATION, SUBJECT, COPY = (0.0, 0.5, 1.0, 2.0), (0.0, 0.1, 0.3, 1.0, 3.0), (0.0,
 Table = NDArray[np.float64]  # (rows, candidates)
 
 
-def table_of(tried: list[list[Attempt]], name: str) -> Table:
+def scores_of(tried: list[list[Attempt]], name: str) -> Table:
+    """A part of the score of every candidate."""
     return np.array([[getattr(a.scores, name) for a in tries] for tries in tried])
 
 
 def bands_of(errors: Table) -> Table:
-    """Which candidates count as equally well-formed, as `analogen.scoring.ranked` does."""
+    """Bands of candidates that count as equally well-formed, as in `analogen.scoring.ranked`."""
     return np.floor(np.log(errors / errors.min(axis=1, keepdims=True)) / math.log(ERROR_BAND_FACTOR))
 
 
@@ -47,30 +48,30 @@ def main() -> None:
     looks = generator.encoder.attributes([task.reference for task in tasks])
 
     relation, subject, copy, structure = (
-        table_of(tried, name) for name in ("relation", "subject", "copy", "structure")
+        scores_of(tried, name) for name in ("relation", "subject", "copy", "structure")
     )
     errors = np.array([[a.error for a in tries] for tries in tried])
     holds = np.array([[a.checker for a in tries] for tries in tried])
     joint = holds & np.array([[bool(a.subject) for a in tries] for tries in tried])
     kept = np.array([[np.mean([k for _, k in a.kept]) if a.kept else 0.0 for a in tries] for tries in tried])
     default = ScoreWeights()
-    plain = default.relation * relation + default.subject * subject - default.copy * copy
-    total = plain + default.structure * structure
+    without_structure = default.relation * relation + default.subject * subject - default.copy * copy
+    total = without_structure + default.structure * structure
     formed = -1e3 * bands_of(errors)
-    ways = {
+    values_by_method = {
         "one sample": -np.arange(options.candidates, dtype=float)[None].repeat(len(tried), axis=0),
         "at random": np.random.default_rng(0).random(errors.shape),
         "relation alone": relation,
         "subject alone": subject,
         "structure alone": structure,
         "total alone": total,
-        "form, then total without structure": formed + plain,
+        "form, then total without structure": formed + without_structure,
         "form alone": -errors,
         "form, then total": formed + total,
         "oracle of the checker": holds + 0.5 * joint,
         "oracle of the structure": kept,
     }
-    for name, values in ways.items():
+    for name, values in values_by_method.items():
         chosen = [tries[i] for tries, i in zip(tried, values.argmax(axis=1), strict=True)]
         print(f"{name:36}", {**rates(chosen), "repeats": repeats(chosen, looks)})
 
@@ -82,7 +83,7 @@ def main() -> None:
         ).argmax(axis=1)
         good = joint[row, pick]
         found.append((float(good[:half].mean()), float(good[half:].mean()), weights))
-    print("\nform, then weights of relation, subject, copy; joint on the rows they are chosen on, on the others:")
+    print("\nform, then weights of relation, subject, copy; joint success on their own rows, and on the others:")
     for first, second, weights in sorted(found, key=lambda f: -f[0])[:8]:
         print(f"  {weights}: {first:.3f} {second:.3f}")
 

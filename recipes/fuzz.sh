@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Coverage-guided fuzzing of every reader of files that may come from anyone, one after the other.
+# Coverage-guided fuzzing of all readers of untrusted files, one after the other.
 #
-#     recipes/fuzz.sh [SECONDS [SEED]]    in all, 600 if left out; CI takes 60, and always the same seed
+#     recipes/fuzz.sh [SECONDS [SEED]]    in total, default 600; CI uses 60 and a fixed seed
 #
-# Exit 0: nothing found. PYTHON picks the interpreter; atheris has wheels for Linux and CPython 3.11 to 3.13.
+# Exit code 0: nothing found. PYTHON sets the interpreter; atheris has wheels for Linux and CPython 3.11 to 3.13.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${PYTHON:-python3}
 seconds=${1:-600}
-seed=${2:-0}  # 0: another one each time
+seed=${2:-0}  # 0: a different seed every time
 if ! "$python" -c 'import atheris' 2>/dev/null; then
     echo "not fuzzed: atheris is not installed here: pip install atheris (Linux, CPython 3.11 to 3.13)"
     exit 0

@@ -1,6 +1,6 @@
-"""Writes docs/cli.md, the help of every command as the program prints it.
+"""Write docs/cli.md: the help of every command, as the program prints it.
 
-python recipes/make_cli_docs.py [--check]    with --check nothing is written; exit code 1 if the page is old
+python recipes/make_cli_docs.py [--check]    --check: write nothing, exit code 1 if the page is outdated
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ The texts below are the program's own: `python recipes/make_cli_docs.py` writes 
 """
 
 
-def helps(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
-    """(name, help) of a command and of all below it."""
+def command_helps(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[tuple[str, str]]:
+    """(name, help) of a command and of all its subcommands."""
     settings = {**command.context_settings, "max_content_width": WIDTH, "terminal_width": WIDTH}
     context = click.Context(command, info_name=name, parent=parent, **settings)
     yield context.command_path, command.get_help(context)
@@ -35,14 +35,15 @@ def helps(command: click.Command, name: str, parent: click.Context | None = None
         for sub in command.list_commands(context):
             found = command.get_command(context, sub)
             if found is not None and not found.hidden:
-                yield from helps(found, sub, context)
+                yield from command_helps(found, sub, context)
 
 
 def page() -> str:
+    """The text of docs/cli.md."""
     parts = [HEAD]
-    for name, text in helps(program, "analogen"):
-        mark = "##" if name.count(" ") < 2 else "###"
-        parts.append(f"{mark} {name}\n\n```text\n{text}\n```\n")
+    for name, text in command_helps(program, "analogen"):
+        heading = "##" if name.count(" ") < 2 else "###"
+        parts.append(f"{heading} {name}\n\n```text\n{text}\n```\n")
     return "\n".join(parts)
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     if not parser.parse_args().check:
         PAGE.write_text(page(), encoding="utf-8")
     elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page():
-        sys.exit("docs/cli.md is not what the program says: run python recipes/make_cli_docs.py")
+        sys.exit("docs/cli.md differs from the help of the program: run python recipes/make_cli_docs.py")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Draws the guides' figures from the shipped weights.
+"""Draw the figures of the guides with the shipped weights.
 
 python recipes/make_doc_figures.py [--output docs/images]
 """
@@ -22,11 +22,11 @@ from analogen.pipelines.composer.pipeline import ComposerOutput
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE, GAP, FOOT = 240, 14, 34
 SCALES = (0.0, 0.4, 0.7, 1.0)
-MOMENTS = (0, 7, 13, 19)  # steps of the denoiser that are shown
+SHOWN_STEPS = (0, 7, 13, 19)  # of the denoiser
 
 
 def strip(pictures: list[Image.Image], labels: list[str]) -> Image.Image:
-    """Pictures side by side, each with a line below."""
+    """Pictures side by side, each with a label below."""
     canvas = Image.new("RGB", (len(pictures) * (SIDE + GAP) - GAP, SIDE + FOOT), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(17)
     for column, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
@@ -37,7 +37,7 @@ def strip(pictures: list[Image.Image], labels: list[str]) -> Image.Image:
 
 
 def strengths(generator: Generator) -> Image.Image:
-    """The same seed at rising strength of the relation."""
+    """The same seed with increasing strength of the relation."""
     reference = EXAMPLES / "ring_of_owls.png"
     pictures, labels = [Image.open(reference)], ["reference"]
     for scale in SCALES:
@@ -50,8 +50,8 @@ def strengths(generator: Generator) -> Image.Image:
     return strip(pictures, labels)
 
 
-def becoming(generator: Generator) -> Image.Image:
-    """A reference, and one candidate as the composer takes it to become, from noise to scene."""
+def denoising(generator: Generator) -> Image.Image:
+    """A reference, and one candidate at several steps of the composer, from noise to scene."""
     reference = EXAMPLES / "toppling_bottles.png"
     request = Request(references=(reference,), subject="penguin", seed=3, candidates=1, style="noto")
     prepared = generator.prepare(request)
@@ -60,9 +60,9 @@ def becoming(generator: Generator) -> Image.Image:
     seen: dict[int, Image.Image] = {}
 
     def watch(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
-        if step in MOMENTS:
-            there = values["mask"][0]
-            noisy = decode(values["tokens"][0][there], values["latents"][0][there].float())
+        if step in SHOWN_STEPS:
+            present = values["mask"][0]
+            noisy = decode(values["tokens"][0][present], values["latents"][0][present].float())
             seen[step] = draw_scene(replace(row.scene, elements=tuple(noisy)), row.cast, 2 * SIDE, 2 * SIDE)
         return {}
 
@@ -71,13 +71,13 @@ def becoming(generator: Generator) -> Image.Image:
         guidance_scale=GUIDANCE, callback_on_step_end=watch,
     )  # fmt: skip
     assert isinstance(out, ComposerOutput)
-    whole = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
+    final = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
     labels = ["reference", *(f"step {step + 1} of {STEPS}" for step in sorted(seen)), "settled"]
-    return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), whole], labels)
+    return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), final], labels)
 
 
 def candidates(generator: Generator) -> Image.Image:
-    """Eight candidates in the order of their rank, each with the parts of its score."""
+    """Four of eight candidates by rank, each with parts of its score."""
     reference = EXAMPLES / "toppling_bottles.png"
     request = Request(
         references=(reference,), subject="penguin", seed=3, candidates=8, num_images=8, width=2 * SIDE, height=2 * SIDE
@@ -91,7 +91,7 @@ def candidates(generator: Generator) -> Image.Image:
 
 
 def flow() -> str:
-    """The way from picture to picture, as a drawing."""
+    """The stages from a reference to pictures, as an SVG diagram."""
     boxes = [
         ("reference", "PNG, JPEG, ..."), ("relsim-mini", "trunk and heads"), ("relation", "384 numbers"),
         ("prior", "which elements"), ("denoiser", "where, how"), ("settle", "snaps near-equals"),
@@ -118,11 +118,11 @@ def flow() -> str:
                 f'<path d="M{x - step + width + 3} {top + 28}H{x - 5}" stroke="#8a97a5" marker-end="url(#a)"/>'
             )
     first, last = 6 + step + width / 2, 6 + 7 * step + width / 2
-    told = "structure (64 numbers) and looks of the reference: they choose among candidates, and make none"
+    label = "structure (64 numbers) and looks of the reference: they choose among candidates, and make none"
     parts.append(
         f'<path d="M{first} {top + 56}V{top + 84}H{last}V{top + 61}" fill="none" stroke="#8a97a5" '
         f'stroke-dasharray="4 3" marker-end="url(#a)"/><text x="{(first + last) / 2}" y="{top + 102}" font-size="12" '
-        f'text-anchor="middle" fill="#444">{told}</text>'
+        f'text-anchor="middle" fill="#444">{label}</text>'
         '<text x="6" y="18" font-size="12" fill="#444">blue: learned</text></svg>'
     )
     return "".join(parts)
@@ -134,7 +134,7 @@ def main() -> None:
     output = parser.parse_args().output
     output.mkdir(parents=True, exist_ok=True)
     generator = Generator(device="cpu")
-    for name, figure in (("strength", strengths), ("becoming", becoming), ("candidates", candidates)):
+    for name, figure in (("strength", strengths), ("becoming", denoising), ("candidates", candidates)):
         figure(generator).save(output / f"{name}.webp", quality=88)
     (output / "flow.svg").write_text(flow() + "\n")
 

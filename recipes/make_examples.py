@@ -1,4 +1,4 @@
-"""Draws the sample references in examples/.
+"""Draw the example references of examples/.
 
 python recipes/make_examples.py [--output examples]
 """

@@ -1,8 +1,8 @@
-"""The contact sheet of a gallery search in the documents: what `analogen gallery search --html` writes, in a browser.
+"""Make the figure of a gallery search in the documentation: a browser's view of `analogen gallery search --html`.
 
     python recipes/make_gallery_page.py [--output docs/images/gallery_search.webp]
 
-Needs pip install "analogen[gallery]" playwright, and Chromium (apt install chromium, or its path in CHROMIUM).
+Needs pip install "analogen[gallery]" playwright, and Chromium (apt install chromium, or set CHROMIUM to its path).
 """
 
 from __future__ import annotations

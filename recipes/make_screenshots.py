@@ -1,8 +1,8 @@
-"""The studio's screenshots in the documents: the real app with mini, driven in a browser.
+"""Make the screenshots of the studio in the documentation: the real studio with mini, in a browser.
 
     python recipes/make_screenshots.py [--output docs/images]
 
-Needs pip install "analogen[demo]" playwright, and Chromium (apt install chromium, or its path in CHROMIUM).
+Needs pip install "analogen[demo]" playwright, and Chromium (apt install chromium, or set CHROMIUM to its path).
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ import studio_pages as pages
 from studio_server import TREE, served
 
 WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
-SECONDS = 120_000
+TIMEOUT_MS = 120_000
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=TREE / "docs" / "images")
-    given = parser.parse_args()
-    given.output.mkdir(parents=True, exist_ok=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
     browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(viewport=WIDE)
-        page.set_default_timeout(SECONDS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.goto(address)
         page.wait_for_selector("#tabs")
-        shows = (
+        steps = (
             ("create", create), ("card", card), ("explore", pages.search_gallery), ("space", space), ("batch", batch),
             ("compare", pages.compare_with_two),
         )  # fmt: skip
-        for name, show in shows:
-            show(page)
-            save(page, given.output / f"studio_{name}.webp")
+        for name, step in steps:
+            step(page)
+            save(page, options.output / f"studio_{name}.webp")
         pages.open_tab(page, "History").locator("button.primary").first.click()
         page.locator("#history-cards .an-card").first.wait_for()
-        save(page, given.output / "studio_history.webp")
+        save(page, options.output / "studio_history.webp")
 
-        # What this browser made is there again in the dark, and on a phone.
+        # The same pictures in dark mode, and on a phone.
         kept = page.context.storage_state()
         for name, size, scheme in (("dark", WIDE, "dark"), ("phone", PHONE, "light")):
             context = browser.new_context(viewport=size, color_scheme=scheme, storage_state=kept)
-            context.set_default_timeout(SECONDS)
+            context.set_default_timeout(TIMEOUT_MS)
             other = context.new_page()
             other.goto(f"{address}?__theme={scheme}")
             other.locator("#results .an-card").first.wait_for()
             other.locator("#references img").first.wait_for()
-            save(other, given.output / f"studio_{name}.webp")
+            save(other, options.output / f"studio_{name}.webp")
             context.close()
         browser.close()
 

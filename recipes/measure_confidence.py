@@ -1,4 +1,4 @@
-"""How well mini's `confidence` tells what it knows: the table of docs/experiments.md.
+"""Measure the confidence of mini: its calibration, and AUROC against out-of-distribution pictures.
 
 python recipes/measure_confidence.py [--encoder mini] [--pictures 400]
 """
@@ -29,20 +29,20 @@ SIDE_PX = 160
 
 
 def draw(kinds: list[Relation], count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[str]]:
-    """Hard references of held-out subjects, kinds in turn: (count, side, side, 3), and their relations."""
+    """Hard references of held-out subjects, (count, side, side, 3), and their relations, which alternate."""
     samples = [draw_sample(kinds[i % len(kinds)], held_out_selection(), rng) for i in range(count)]
     return np.stack([render(s.scene, SIDE_PX) for s in samples]), [s.relation for s in samples]
 
 
 def confidences(encoder: MiniEncoder, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], list[str]]:
-    """The confidence in each picture, and the relation that it is taken for."""
-    looked = encoder.encode_all([Image.fromarray(p) for p in pictures])
-    sure = [encoder.confidence(r, float(k)) for r, k in zip(looked.relation, looked.known, strict=True)]
-    return np.array(sure), [encoder.nearest_captions(r, 1)[0].relation for r in looked.relation]
+    """The confidence of each picture, and its predicted relation."""
+    readings = encoder.encode_all([Image.fromarray(p) for p in pictures])
+    sure = [encoder.confidence(r, float(k)) for r, k in zip(readings.relation, readings.known, strict=True)]
+    return np.array(sure), [encoder.nearest_captions(r, 1)[0].relation for r in readings.relation]
 
 
 def auroc(high: NDArray[np.float64], low: NDArray[np.float64]) -> float:
-    """Chance that one of `high` lies above one of `low`."""
+    """Area under the ROC curve: the probability that a value of `high` is larger than one of `low`."""
     return float((high[:, None] > low[None]).mean() + 0.5 * (high[:, None] == low[None]).mean())
 
 
@@ -53,9 +53,9 @@ def main() -> None:
     options = parser.parse_args()
     encoder, rng = load_encoder(options.encoder), np.random.default_rng(77)
     pictures, truth = draw(trained_relations(), options.pictures, rng)
-    known, taken = confidences(encoder, pictures)
-    right = np.array([a == b for a, b in zip(taken, truth, strict=True)])
-    print(f"held-out subjects: {right.mean():.1%} named right, mean confidence {known.mean():.2f}")
+    known, predicted = confidences(encoder, pictures)
+    right = np.array([a == b for a, b in zip(predicted, truth, strict=True)])
+    print(f"held-out subjects: {right.mean():.1%} predicted right, mean confidence {known.mean():.2f}")
     edges = np.linspace(0, 1, 6)
     for low, high in itertools.pairwise(edges):
         inside = (known >= low) & (known <= high)
@@ -64,15 +64,15 @@ def main() -> None:
     print(f"AUROC right / wrong: {auroc(known[right], known[~right]):.2f}")
     generator = torch.Generator().manual_seed(78)
     raw = torch.from_numpy(pictures).permute(0, 3, 1, 2)
-    strangers = {
+    unknown = {
         "held-out relations": draw(held_out_relations(), options.pictures // 2, rng)[0],
         "aimless scenes": np.stack(
             list(pictures_without_relation(options.pictures // 2, held_out_selection(), rng, SIDE_PX))
         ),
         "spoilt pictures": destroy_relation(raw, options.pictures // 2, generator).permute(0, 2, 3, 1).numpy(),
     }
-    for name, strange in strangers.items():
-        found = confidences(encoder, strange)[0]
+    for name, pictures_of in unknown.items():
+        found = confidences(encoder, pictures_of)[0]
         print(f"AUROC known / {name}: {auroc(known, found):.2f} (mean confidence {found.mean():.2f})")
 
 

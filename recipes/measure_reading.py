@@ -1,4 +1,4 @@
-"""How many pictures an encoder of mini's kind reads for the right logic: the tables of docs/experiments.md, 22 and 23.
+"""Measure how many pictures a mini encoder reads right: the tables of experiments 22 and 23 in docs/experiments.md.
 
 python recipes/measure_reading.py [--encoder FOLDER]
 """
@@ -17,13 +17,13 @@ from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder
 from analogen.relsim.world.dataset import draw_sample, held_out_selection, trained_relations
 from analogen.relsim.world.render import render
 
-FOREIGN = Path(__file__).resolve().parents[1] / "benchmarks" / "foreign" / "foreign.csv"
+EXTERNAL = Path(__file__).resolve().parents[1] / "benchmarks" / "foreign" / "foreign.csv"
 SIDE_PX = 160
-HARD, FINISHED = 855, 570  # pictures, the trained relations in turn
+HARD, FINISHED = 855, 570  # number of pictures; the trained relations alternate
 
 
 def pictures() -> dict[str, tuple[list[Image.Image], list[str]]]:
-    """Pictures and their relations, of four kinds; the same in every call."""
+    """Pictures and their relations by kind; the same pictures at every call."""
     selection, kinds, rng = held_out_selection(), trained_relations(), np.random.default_rng([77, 40])
     hard = [draw_sample(kinds[i % len(kinds)], selection, rng) for i in range(HARD)]
     finished = [draw_sample(kinds[i % len(kinds)], selection, rng, hard=False) for i in range(FINISHED)]
@@ -33,12 +33,12 @@ def pictures() -> dict[str, tuple[list[Image.Image], list[str]]]:
         restyle(pixels, relation, np.random.default_rng([5, i]))
         for i, (pixels, relation) in enumerate(zip(drawn, truth, strict=True))
     ]
-    foreign = read_labelled_images(FOREIGN)
+    external = read_labelled_images(EXTERNAL)
     return {
         "hard": ([Image.fromarray(p) for p in drawn], truth),
         "by another hand": ([Image.fromarray(p) for p in redrawn], truth),
         "finished": ([Image.fromarray(render(s.scene, SIDE_PX)) for s in finished], [s.relation for s in finished]),
-        "foreign": ([row.image for row in foreign], [row.relation for row in foreign]),
+        "foreign": ([row.image for row in external], [row.relation for row in external]),
     }
 
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# The release checklist: each step says what it found; the first that fails ends the run with exit code 1.
+# The release checklist: each step prints its result; the first failure ends the run with exit code 1.
 #
 #     recipes/release_check.sh [STEP ...]      all steps if none is named, in this order:
 #
-#     tree        nothing uncommitted
-#     version     pyproject.toml and CHANGELOG.md name the same version, with entries, and nothing is "Unreleased"
-#     build       sdist and wheel, each under 150 MB, the wheel made of the sdist
+#     tree        no uncommitted changes
+#     version     pyproject.toml and CHANGELOG.md name the same version, with entries, and no section is "Unreleased"
+#     build       sdist and wheel, each under 150 MB, the wheel built from the sdist
 #     install     that wheel in a fresh environment on each Python of PYTHONS (default: python3): README's first command
 #     tests       .ci/run: the whole suite and the README's commands, in fresh environments, and a minute of fuzzing
-#     benchmarks  measured anew and compared with the stored result; a ratio 20 % worse fails. An hour; a quiet machine
+#     benchmarks  measured again and compared with the stored result; fails if a ratio is 20 % worse. Needs an hour on an
+#                 idle machine
 #
 # Before a release: raise version in pyproject.toml, give CHANGELOG's "Unreleased" that name, run
 # `python benchmarks/run.py --output benchmarks/results/VERSION.json`, commit, then this script, then tag.
@@ -31,7 +32,7 @@ check_version() {
     local first; first=$(sed -n 's/^## \(.*\)$/\1/p' CHANGELOG.md | head -1)
     [ "$first" = "$now" ] || fail "pyproject.toml says $now, CHANGELOG.md begins with '$first': make them agree"
     local entries; entries=$(sed -n "/^## $now\$/,/^## /p" CHANGELOG.md | grep -c '^- ' || true)
-    [ "$entries" -gt 0 ] || fail "CHANGELOG.md says nothing about $now"
+    [ "$entries" -gt 0 ] || fail "CHANGELOG.md has no entry for $now"
     if [ -f CITATION.cff ] && grep -q '^version:' CITATION.cff; then
         grep -q "^version: *[\"']\?$now[\"']\?\$" CITATION.cff || fail "CITATION.cff names another version than $now"
     fi
@@ -57,8 +58,8 @@ check_install() {
         mkdir "$work/elsewhere"
         cp examples/ring_of_owls.png "$work/elsewhere"
         (cd "$work/elsewhere" && "$work/venv/bin/generate" --reference ring_of_owls.png --subject bicycle --output out) >/dev/null
-        [ -s "$work/elsewhere/out/0000.png" ] || fail "no picture came of it"
-        [ "$("$work/venv/bin/analogen" --version | grep -o '[^ ]*$')" = "$(version)" ] || fail "--version says another"
+        [ -s "$work/elsewhere/out/0000.png" ] || fail "it made no picture"
+        [ "$("$work/venv/bin/analogen" --version | grep -o '[^ ]*$')" = "$(version)" ] || fail "--version prints another version"
         echo "$("$one" --version): installed, made a picture"
         rm -rf "$work/venv" "$work/elsewhere"
     done

@@ -1,12 +1,12 @@
-"""Speed and memory of SDXL with random weights on the device at hand: alone, with an adapter, in batches, reranked.
+"""Measure the speed of SDXL with random weights: alone, with an adapter, in batches, and with reranking.
 
-    python recipes/sdxl_speed.py                 # full size at 1024 x 1024 in bf16: a GPU of 24 GB or more
-    python recipes/sdxl_speed.py --tiny          # some seconds on a CPU, to see that it runs
+    python recipes/sdxl_speed.py                 # full size at 1024 x 1024 in bf16: a GPU with 24 GB or more
+    python recipes/sdxl_speed.py --tiny          # a few seconds on a CPU, as a test
 
-Prints one JSON object. `floor_seconds`: what the counted multiplications of a picture would take if the device did
-nothing else, at the rate that it reaches on large square matrices in the same run; `share` is what was reached of it.
-`batch`: 8 pictures of 8 different references in one call of ours, against 8 calls of the stock pipeline with the same
-adapter. `rerank`: 8 candidates and their scores by mini's encoder. Random weights compute as fast as trained ones.
+Prints one JSON object. `floor_seconds`: the time of a picture if the device did only its counted multiplications, at
+the rate that it reaches on large square matrices in the same run; `share`: that time by the measured one. `batch`: 8
+pictures of 8 different references in one of our calls, against 8 calls of the stock pipeline with the same adapter.
+`rerank`: 8 candidates and their scores by mini's encoder. Random weights compute as fast as trained ones.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_mini
 
 KIND = next(kind for kind in KINDS if kind.name == "sdxl")
-GUIDANCE, STEPS, FEW = 5.0, 30, 4
+GUIDANCE, STEPS, FEW_STEPS = 5.0, 30, 4
 ROWS = 8
 
 
@@ -48,18 +48,18 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
-    given = parser.parse_args(arguments)
-    device = torch.device(given.device)
+    options = parser.parse_args(arguments)
+    device = torch.device(options.device)
     on_gpu = device.type == "cuda"
-    dtype = torch.float32 if given.tiny else torch.bfloat16
-    side = given.side or (64 if given.tiny else 1024)
-    clock = Clock(device, given.repeats)
+    dtype = torch.float32 if options.tiny else torch.bfloat16
+    side = options.side or (64 if options.tiny else 1024)
+    clock = Clock(device, options.repeats)
 
-    pipeline = build_pipeline("sdxl") if given.tiny else full_size(device, dtype)
+    pipeline = build_pipeline("sdxl") if options.tiny else full_size(device, dtype)
     pipeline.to(device, dtype)
     pipeline.set_progress_bar_config(disable=True)
-    rate = matmul_rate(clock, dtype, 256 if given.tiny else 8192)
-    flops = count(pipeline, given.tiny, side)
+    rate = matmul_rate(clock, dtype, 256 if options.tiny else 8192)
+    flops = count(pipeline, options.tiny, side)
     found: dict[str, Any] = {
         "device": torch.cuda.get_device_name() if on_gpu else "cpu", "torch": torch.__version__, "side_px": side,
         "dtype": str(dtype).removeprefix("torch."), "matmul_tflops": rate / 1e12,
@@ -76,13 +76,13 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         floor = (steps * passes * flops["denoiser"] + flops["decoder"] + passes * flops["text"]) / rate
         return {"seconds": seconds, "floor_seconds": floor, "share": floor / seconds}
 
-    runs = {"guided": (given.steps, GUIDANCE, 2), "few_steps": (FEW, 0.0, 1)}
+    runs = {"guided": (options.steps, GUIDANCE, 2), "few_steps": (FEW_STEPS, 0.0, 1)}
     found["eager"] = {
         name: entry(clock.seconds(lambda s=steps, g=guidance: stock(s, g)), steps, passes)
         for name, (steps, guidance, passes) in runs.items()
     }
-    found["batch"], found["rerank"] = with_adapter(pipeline, clock, device, stock, side, given.steps)
-    if given.compile:
+    found["batch"], found["rerank"] = with_adapter(pipeline, clock, device, stock, side, options.steps)
+    if options.compile:
         compile_blocks(pipeline.unet)
         found["compiled"] = {
             name: entry(clock.seconds(lambda s=steps, g=guidance: stock(s, g)), steps, passes)
@@ -97,7 +97,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 def with_adapter(
     pipeline: Any, clock: Clock, device: torch.device, stock: Callable[..., Any], side: int, steps: int
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Figures of 8 rows: different references in one call of ours, stock calls with the same adapter, and reranking."""
+    """Figures of 8 different references: one of our calls against stock calls with the same adapter, and reranking."""
     adapter = build_adapter(pipeline.unet)
     relations = np.random.default_rng(0).normal(size=(ROWS, 384)).astype(np.float32)
     relations /= np.linalg.norm(relations, axis=1, keepdims=True)
@@ -110,7 +110,7 @@ def with_adapter(
         for one in embeds:
             stock(steps, GUIDANCE, ip_adapter_image_embeds=[torch.cat([torch.zeros_like(one), one])])
 
-    theirs = clock.seconds(calls)
+    stock_seconds = clock.seconds(calls)
     pipeline.unload_ip_adapter()
 
     residency = Residency(device)
@@ -129,13 +129,14 @@ def with_adapter(
     assert painter.attached is not None
     painter.attached.detach()
     batch = {
-        "images_per_second": ROWS / ours, "stock_calls_images_per_second": ROWS / theirs, "ratio": theirs / ours
+        "images_per_second": ROWS / ours, "stock_calls_images_per_second": ROWS / stock_seconds,
+        "ratio": stock_seconds / ours,
     }  # fmt: skip
     return batch, {"paint_seconds": ours, "score_seconds": scoring, "score_share": scoring / (ours + scoring)}
 
 
 class Clock:
-    """Medians of repeated work, after one call that is not counted."""
+    """Measures the median time of repeated calls, after one call that is not counted."""
 
     def __init__(self, device: torch.device, repeats: int) -> None:
         self.device, self.repeats = device, repeats
@@ -163,9 +164,9 @@ def matmul_rate(clock: Clock, dtype: torch.dtype, side: int) -> float:
 
 
 def count(pipeline: Any, tiny: bool, side: int) -> dict[str, int]:
-    """Multiplications and additions of one row: a denoiser's pass, the decoder's, the text encoders'.
+    """Multiplications and additions of one row: a pass of the denoiser, of the decoder, of the text encoders.
 
-    On the meta device: nothing is computed.
+    They are counted on the meta device, without computing anything.
     """
     unet: Any = type(pipeline.unet).from_config(pipeline.unet.config).to("meta") if tiny else meta_denoiser("sdxl")
     vae: Any = _on_meta(lambda: AutoencoderKL.from_config(pipeline.vae.config))
@@ -187,7 +188,7 @@ def count(pipeline: Any, tiny: bool, side: int) -> dict[str, int]:
 
 
 def full_size(device: torch.device, dtype: torch.dtype) -> Any:
-    """SDXL's shapes, as in its config.json files, with random weights made on the device."""
+    """SDXL with the shapes of its config.json files and random weights, created on the device."""
     unet: Any = meta_denoiser("sdxl")
     vae = _on_meta(
         lambda: AutoencoderKL(

@@ -1,12 +1,12 @@
-"""Many clients at once on a studio, for minutes: is every answer that of its own request, and does memory stay flat?
+"""Soak test of the studio: many clients at once for minutes, with a check of every answer and of the memory.
 
     python recipes/soak_studio.py                                  # 20 clients, 5 minutes
     python recipes/soak_studio.py --clients 4 --seconds 10
 
-Starts `analogen demo` on mini in a folder of its own. Each client goes round: a comparison of two of its own pictures,
-whose names nobody else has, a caption, a search with one of them, a run of Create with a seed that nobody else has, and
-a batch of one row with its own subject; few steps and a small size, each followed to its end. Prints one JSON line;
-exit code 1 if an answer was lost, mixed up or failed.
+Starts `analogen demo` with mini in a temporary folder. Each client repeats: a comparison of two pictures with names of
+its own, a caption, a search with one of them, a run of Create with a seed of its own, and a batch of one row with a
+subject of its own, at few steps and a small size, each until its end. Prints one JSON line. Exit code 1 if an answer is
+lost, belongs to another client or failed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 from gradio_client import Client, handle_file
 
 TREE = Path(__file__).parents[1]
-# Drawn by the shipped art; a client is told by its own.
+# Subjects that mini can draw; each client has its own.
 SUBJECTS = (
     "bicycle", "teapot", "penguin", "cactus", "rocket", "banana", "frog", "lemon", "key", "robot", "cat", "apple",
     "balloon", "guitar", "umbrella", "mushroom", "snail", "tree", "kite", "car",
@@ -39,26 +39,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=300)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         server, address = serve(Path(folder) / "studio", Path(folder) / "server.log")
         try:
-            told = soak(address, server.pid, Path(folder), asked.clients, asked.seconds)
+            report = soak(address, server.pid, Path(folder), options.clients, options.seconds)
         finally:
             server.terminate()
             server.wait(60)
         log = (Path(folder) / "server.log").read_text()
-    told["tracebacks_of_the_server"] = log.count("Traceback")
-    print(json.dumps(told))
-    return 1 if told["wrong"] or told["tracebacks_of_the_server"] else 0
+    report["tracebacks_of_the_server"] = log.count("Traceback")
+    print(json.dumps(report))
+    return 1 if report["wrong"] or report["tracebacks_of_the_server"] else 0
 
 
 def serve(output: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A studio in a process of its own, and its address once it answers."""
+    """Start a studio in another process. Returns the process, and the address once it answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Something to search.
+    # Pictures for the search.
     (output / "pictures").mkdir(parents=True)
     for path in (TREE / "examples").glob("*.png"):
         shutil.copyfile(path, output / "pictures" / path.name)
@@ -76,6 +76,7 @@ def serve(output: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> dict[str, Any]:
+    """Run the clients for some seconds. Returns the report."""
     done: Counter[str] = Counter()
     wrong: list[str] = []
     latencies: list[float] = []
@@ -118,7 +119,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
             latencies.append(time.monotonic() - started)
 
     def search(client: Any, number: int, picture: Path, expected: dict[str, Any]) -> None:
-        """The picture itself lies in the gallery, under its first name."""
+        """The gallery contains the same picture under its original name."""
         pictures = sorted((TREE / "examples").glob("*.png"))
         answer = client.predict(reference=handle_file(str(picture)), words="", count=4, api_name="/search")
         names = [row["name"] for row in answer["results"]]
@@ -127,7 +128,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
             wrong.append(f"client {number}: search gave {answer}"[:300])
 
     def create(client: Any, number: int, turn: int, picture: Path) -> None:
-        """One picture, whose subject and seed only this client has together."""
+        """One picture, with a subject and seed that no other client combines."""
         subject, seed = SUBJECTS[number % len(SUBJECTS)], 1000 * number + turn
         small = {"candidates": 1, "num_images": 1, "side_px": 256, "steps": 2}
         run = client.predict([handle_file(str(picture))], "", subject, seed=seed, **small, api_name="/create")["run"]
@@ -138,7 +139,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
             wrong.append(f"client {number}: run {run} gave {status}"[:300])
 
     def batch(client: Any, number: int, turn: int, picture: Path) -> None:
-        """One row, whose subject and reference only this client has together."""
+        """One row, with a subject and reference that no other client combines."""
         subject, title = SUBJECTS[number % len(SUBJECTS)], f"client {number} turn {turn}"
         small = {"candidates": 1, "size": 256, "steps": 2}
         name = client.predict(
@@ -156,7 +157,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
         thread.start()
     ready.wait()
     started = time.monotonic()
-    # What is loaded and cached at first is no leak: from the first fifth on it should stay.
+    # Loading and caching at the start is no leak: memory is compared from the first fifth on.
     ends.wait(seconds / 5)
     start = rss_mib(pid)
     ends.wait(seconds - seconds / 5)
@@ -165,7 +166,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
         thread.join(120)
     stuck = sum(thread.is_alive() for thread in threads)
     if stuck:
-        wrong.append(f"{stuck} clients never got their last answer")
+        wrong.append(f"{stuck} clients did not get their last answer")
     turns = sorted(latencies) or [0.0]
     return {
         "clients": clients, "seconds": round(time.monotonic() - started, 1), "answers": dict(done),
@@ -175,7 +176,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
 
 
 def rss_mib(pid: int) -> float:
-    """Memory of a process that lies in RAM."""
+    """Resident memory of a process in MiB."""
     with open(f"/proc/{pid}/status") as file:
         line = next(line for line in file if line.startswith("VmRSS"))
     return round(int(line.split()[1]) / 1024, 1)

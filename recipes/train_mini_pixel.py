@@ -1,11 +1,11 @@
-"""mini-pixel from an empty folder to its table: base, adapter, relation success by the pixel judge.
+"""Train and measure mini-pixel: base model, relational adapter, and relation success by the judge.
 
     python recipes/train_mini_pixel.py --size gpu    # an accelerator; all relations and subjects, 128 px
     python recipes/train_mini_pixel.py --size cpu    # ten relations, eight subjects, 64 px, on one core
 
-Each stage goes on where it was stopped. The base is trained on drawings with prompts ("rows of apples", "an apple"),
-then frozen; a relational adapter is trained on it by `analogen train adapter`; then pictures of a new subject are made
-from hard references, and a judge that trained nothing here names their relation.
+Each stage resumes where it was stopped. The base is trained on drawings with prompts ("rows of apples", "an apple") and
+then frozen. A relational adapter is trained on it by `analogen train adapter`. Then pictures of a new subject are made
+from hard references, and a judge that took no part in the training predicts their relation.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from analogen.relsim.world.render import render
 
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "pipelines" / "mini_pixel" / "presets"
-REFERENCE_PX = 160  # what the encoder is shown
+REFERENCE_PX = 160  # input of the encoder
 
 
 class Task(NamedTuple):
-    """A hard reference of one subject, and another subject to paint."""
+    """A hard reference of one subject, and another subject to generate."""
 
     relation: str
     reference: Image.Image
     subject: str
     other: str
-    truth: Image.Image  # a drawing of the answer, at the model's size
+    truth: Image.Image  # a drawing of the answer, at the size of the model
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -60,16 +60,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--sheet", type=Path, help="write a picture of the first rows")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    wanted = dict(text.split("=", 1) for text in given.base_settings)
-    settings = read_settings(pixel.PixelSettings, PRESETS / f"pixel-{given.size}.toml", wanted)
-    base = pixel.run(PRESETS / f"pixel-{given.size}.toml", wanted)
-    found = {"base": str(base), "data": settings.data, **dict(text.split("=", 1) for text in given.set_adapter)}
+    wanted = dict(text.split("=", 1) for text in options.base_settings)
+    settings = read_settings(pixel.PixelSettings, PRESETS / f"pixel-{options.size}.toml", wanted)
+    base = pixel.run(PRESETS / f"pixel-{options.size}.toml", wanted)
+    found = {"base": str(base), "data": settings.data, **dict(text.split("=", 1) for text in options.set_adapter)}
     adapter = train_adapter.prepare(
-        ROOT / "pipelines" / "adapter_training" / "presets" / f"adapter-pixel-{given.size}.toml", found
+        ROOT / "pipelines" / "adapter_training" / "presets" / f"adapter-pixel-{options.size}.toml", found
     ).run()
-    table = measure(base, adapter, settings, given.each, given.steps, given.guidance, given.sheet)
+    table = measure(base, adapter, settings, options.each, options.steps, options.guidance, options.sheet)
     print(json.dumps(table, indent=1))
     return table
 
@@ -78,17 +78,20 @@ def measure(
     base: Path, adapter: Path, settings: pixel.PixelSettings, each: int, steps: int, guidance: float,
     sheet: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Shares of pictures whose relation the judge names right."""
+    """The share of pictures whose relation the judge predicts right, by method.
+
+    each: pictures per relation; sheet: where a contact sheet of the first rows goes.
+    """
     encoder, judge = load_mini(), Judge.load(ROOT / "benchmarks" / "judges" / "relation")
     tasks = draw_tasks(settings, each)
     relations = encoder.embed([task.reference for task in tasks])
-    bare = [with_article(task.subject) for task in tasks]
+    subject_prompts = [with_article(task.subject) for task in tasks]
     loaded = load_pipeline(str(base), Residency(settings.device), torch.float32)
     drawn = np.stack([np.asarray(task.truth) for task in tasks])
     coded = loaded.pipeline.vae.decode(
         pixel.encode_all(loaded.pipeline.vae, drawn, torch.device(settings.device)).to(settings.device)
     ).sample.detach()
-    ways: dict[str, Sequence[Image.Image]] = {
+    pictures_by_method: dict[str, Sequence[Image.Image]] = {
         "drawings": [task.truth for task in tasks],
         "drawings through the autoencoder": loaded.pipeline.image_processor.postprocess(coded, output_type="pil"),
     }
@@ -100,27 +103,27 @@ def measure(
         ]
         return painter.paint(rows, steps=steps, guidance_scale=guidance, batch_size=32)
 
-    ways["caption bridge"] = paint(Painter(loaded), bridge(encoder, tasks, relations))
-    with_it = Painter(loaded, adapter=load_adapter(adapter))
-    assert with_it.attached is not None
-    ways["adapter"] = paint(with_it, bare)
-    ways["adapter and bridge"] = paint(with_it, bridge(encoder, tasks, relations))
-    with_it.attached.set_strength(0)
-    ways["scale 0"] = paint(with_it, bare)
+    pictures_by_method["caption bridge"] = paint(Painter(loaded), bridge(encoder, tasks, relations))
+    with_adapter = Painter(loaded, adapter=load_adapter(adapter))
+    assert with_adapter.attached is not None
+    pictures_by_method["adapter"] = paint(with_adapter, subject_prompts)
+    pictures_by_method["adapter and bridge"] = paint(with_adapter, bridge(encoder, tasks, relations))
+    with_adapter.attached.set_strength(0)
+    pictures_by_method["scale 0"] = paint(with_adapter, subject_prompts)
     truth = [task.relation for task in tasks]
     table: dict[str, Any] = {"pictures": len(tasks), "relations": len(set(truth)), "chance": 1 / len(set(truth))}
-    for name, pictures in ways.items():
+    for name, pictures in pictures_by_method.items():
         named = judge.name(list(pictures))
         table[name] = float(np.mean([a == b for a, b in zip(named, truth, strict=True)]))
     if sheet is not None:
-        columns = {name: ways[name] for name in ("scale 0", "caption bridge", "adapter")}
+        columns = {name: pictures_by_method[name] for name in ("scale 0", "caption bridge", "adapter")}
         shown = [task.reference for task in tasks[:16]]
-        train_adapter.sheet(shown, columns, truth[:16], bare[:16]).save(sheet)
+        train_adapter.sheet(shown, columns, truth[:16], subject_prompts[:16]).save(sheet)
     return table
 
 
 def draw_tasks(settings: pixel.PixelSettings, each: int) -> list[Task]:
-    """Relations in turn; seeds that no training uses."""
+    """Tasks of alternating relations, from seeds that no training uses."""
     rng = np.random.default_rng([settings.seed, 10**6])
     tasks = []
     for kind in chosen_relations(settings.kinds) * each:
@@ -134,7 +137,7 @@ def draw_tasks(settings: pixel.PixelSettings, each: int) -> list[Task]:
 
 
 def bridge(encoder: MiniEncoder, tasks: Sequence[Task], relations: Any) -> list[str]:
-    """The nearest caption of what was read, with the new subject: as `generate` prompts a model without an adapter."""
+    """The nearest caption of each relation with the new subject: the prompt of `generate` without an adapter."""
     return [
         fill(encoder.nearest_captions(relation, 1)[0].caption, task.subject, task.other)
         for task, relation in zip(tasks, relations, strict=True)

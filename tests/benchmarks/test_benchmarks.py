@@ -1,4 +1,4 @@
-"""The benchmarks' table, stored results and comparison; the measuring itself with a stand-in, and once for real."""
+"""Tests of the benchmarks: their table, stored results and comparison, with invented figures and with one real run."""
 
 from __future__ import annotations
 
@@ -22,76 +22,82 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return run  # type: ignore[no-any-return]
 
 
-def stand_in(runner: ModuleType, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def use_invented_row(runner: ModuleType, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     row = runner.Row("search", seconds, "NumPy", 2.0, floor_seconds=0.25)
-    plain = runner.Row("alone", 1.0)
-    monkeypatch.setattr(runner, "BENCHES", {"one": lambda quick, repeats, peaks: [row, plain]})
+    no_baseline = runner.Row("alone", 1.0)
+    monkeypatch.setattr(runner, "BENCHMARKS", {"one": lambda quick, repeats, peaks: [row, no_baseline]})
 
 
-def measured(runner: ModuleType, *arguments: str) -> int:
+def run_main(runner: ModuleType, *arguments: str) -> int:
     return int(runner.main(["--quick", "--only", "one", *arguments]))
 
 
 def test_table_and_file_hold_medians_ratios_and_shares(
     runner: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in(runner, monkeypatch, 1.0)
-    assert measured(runner, "--output", str(tmp_path / "new" / "r.json")) == 0
-    said = capsys.readouterr().out
-    (line,) = [line for line in said.splitlines() if line.startswith("search")]
+    use_invented_row(runner, monkeypatch, 1.0)
+    assert run_main(runner, "--output", str(tmp_path / "new" / "r.json")) == 0
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if line.startswith("search")]
     assert line.split() == ["search", "1.0000", "NumPy", "2.0000", "2.00", "0.2500", "25.0%"]
-    assert "GFLOP/s" in said
-    assert "torch" in said
+    assert "GFLOP/s" in printed
+    assert "torch" in printed
     whole = json.loads((tmp_path / "new" / "r.json").read_text())
     assert (whole["rows"][0]["ratio"], whole["rows"][0]["share"], whole["rows"][1]["ratio"]) == (2.0, 0.25, None)
     assert whole["flops"] > 0
-    assert runner.load(tmp_path / "new" / "r.json")[0].peer_seconds == 2.0
+    assert runner.load(tmp_path / "new" / "r.json")[0].baseline_seconds == 2.0
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(1.0, 0), (1.2, 0), (1.3, 1), (0.5, 0)])
-def test_ratio_that_fell_by_a_fifth_is_flagged(
+def test_ratio_that_fell_by_a_fifth_is_reported(
     runner: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float, code: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    stand_in(runner, monkeypatch, 1.0)
-    assert measured(runner, "--output", str(tmp_path / "r.json")) == 0
-    stand_in(runner, monkeypatch, seconds)
+    use_invented_row(runner, monkeypatch, 1.0)
+    assert run_main(runner, "--output", str(tmp_path / "r.json")) == 0
+    use_invented_row(runner, monkeypatch, seconds)
     capsys.readouterr()
-    assert measured(runner, "--compare", str(tmp_path / "r.json")) == code
-    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("worse: ")]
-    assert len(said) == code
-    assert not code or "1.54 times as fast as NumPy, was 2.00 (23% worse)" in said[0]
+    assert run_main(runner, "--compare", str(tmp_path / "r.json")) == code
+    printed = [line for line in capsys.readouterr().err.splitlines() if line.startswith("worse: ")]
+    assert len(printed) == code
+    assert not code or "1.54 times as fast as NumPy, was 2.00 (23% worse)" in printed[0]
 
 
-def test_figure_that_is_gone_is_flagged_and_a_broken_file_refused(
+def test_missing_figure_is_reported_and_a_damaged_file_refused(
     runner: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in(runner, monkeypatch, 1.0)
-    assert measured(runner, "--output", str(tmp_path / "r.json")) == 0
+    use_invented_row(runner, monkeypatch, 1.0)
+    assert run_main(runner, "--output", str(tmp_path / "r.json")) == 0
 
     def absent(*_: object) -> None:
         raise ImportError("the authors' package is missing")
 
-    monkeypatch.setattr(runner, "BENCHES", {"one": absent})
-    assert measured(runner, "--compare", str(tmp_path / "r.json")) == 1
-    said = capsys.readouterr()
-    assert "not measured: the authors' package is missing" in said.out
-    assert "has no figure now" in said.err
+    monkeypatch.setattr(runner, "BENCHMARKS", {"one": absent})
+    assert run_main(runner, "--compare", str(tmp_path / "r.json")) == 1
+    printed = capsys.readouterr()
+    assert "not measured: the authors' package is missing" in printed.out
+    assert "has no figure now" in printed.err
     (tmp_path / "r.json").write_text("{}")
-    assert measured(runner, "--compare", str(tmp_path / "r.json")) == 2
-    assert measured(runner, "--compare", str(tmp_path / "none.json")) == 2
+    assert run_main(runner, "--compare", str(tmp_path / "r.json")) == 2
+    assert run_main(runner, "--compare", str(tmp_path / "none.json")) == 2
 
 
-def test_sides_take_turns_and_medians_count(runner: ModuleType) -> None:
+def test_stored_results_of_the_release_still_load(runner: ModuleType) -> None:
+    for path in (BENCHMARKS / "results").glob("*.json"):
+        rows = runner.load(path)
+        assert any(row.baseline and row.ratio for row in rows), path
+
+
+def test_calls_alternate_and_return_medians(runner: ModuleType) -> None:
     from table import side_by_side  # type: ignore[import-not-found]
 
     order: list[str] = []
-    taken = side_by_side({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
+    seconds = side_by_side({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3)
     assert order == ["a", "b"] * 3
-    assert set(taken) == {"a", "b"}
+    assert set(seconds) == {"a", "b"}
 
 
-def test_different_references_in_one_batch_are_what_stock_calls_make(runner: ModuleType) -> None:
+def test_different_references_in_one_batch_equal_stock_calls(runner: ModuleType) -> None:
     from references_batch import measure  # type: ignore[import-not-found]
 
     (row,) = measure(rows=2, steps=1, repeats=1)

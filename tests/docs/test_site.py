@@ -1,4 +1,4 @@
-"""The documentation's site builds without a warning, loads nothing from elsewhere, and says what the program says."""
+"""Tests of the documentation site: it builds without warnings, loads nothing from other servers, and its links work."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Coverage-guided fuzzing of one target by atheris: `python tests/fuzz/fuzz.py image --seconds 60 [--corpus FOLDER]`.
 
-Exit 0: nothing found. What breaks a promise ends the run and is written beside the corpus as crash-...; run it again
+Exit code 0: nothing found. An input that fails ends the run, and is written next to the corpus as crash-...; repeat it
 with: `python tests/fuzz/fuzz.py image --file crash-...`. Needs atheris (Linux, CPython 3.11 to 3.13).
 """
 

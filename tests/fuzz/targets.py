@@ -1,5 +1,7 @@
-"""What is fuzzed: bytes in, and every promise of the reader checked. `fuzz.py` feeds them by coverage, `test_fuzz.py`
-feeds them seeds and slips of those."""
+"""The fuzzing targets: functions that read bytes and check every guarantee of a reader.
+
+`fuzz.py` runs them guided by coverage, `test_fuzz.py` with seeds and mutations of seeds.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from unittest import mock
 from hostile_images import available, strange_others, strange_png
 
 # Modules whose branches steer the fuzzer.
-MAX_PIXELS = 250_000  # so that what is merely large costs little
+MAX_PIXELS = 250_000  # so that large inputs take little time
 Modules = tuple[str, ...]
 _FOLDER = Path(tempfile.mkdtemp(prefix="analogen-fuzz-"))
 

@@ -1,4 +1,4 @@
-"""The fuzzing targets keep their promises on seeds and on slips of those, and would notice a broken one."""
+"""Tests of the fuzzing targets on seeds and on mutations of them; a broken reader is noticed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from targets import TARGETS
 
 
-def slips(data: bytes, count: int, seed: int) -> list[bytes]:
+def mutations(data: bytes, count: int, seed: int) -> list[bytes]:
     rng, found = np.random.default_rng(seed), []
     for _ in range(count):
         changed = bytearray(data)
@@ -37,7 +37,7 @@ def test_target_keeps_its_promises(name: str) -> None:
     seeds = target.seeds()
     for number, data in enumerate(seeds):
         target.one(data)
-        for slip in slips(data, max(3, 200 // len(seeds)), number):
+        for slip in mutations(data, max(3, 200 // len(seeds)), number):
             target.one(slip)
 
 

@@ -1,4 +1,4 @@
-"""Promises of recipes/average_encoders.py: a weighted mean of encoders, calibrated, in a folder that loads."""
+"""Tests of recipes/average_encoders.py: a calibrated weighted mean of encoders, which loads."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_shares_weigh_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("text", ["folder", "folder=0", "folder=-1", "folder=nan", "folder=inf", "folder=half"])
-def test_a_bad_share_is_told(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_share_is_refused(text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["recipe", "mean", text])
     with pytest.raises(SystemExit, match="2"):
         runpy.run_path(str(RECIPE), run_name="__main__")
-    assert f"{text!r}: FOLDER=SHARE is expected" in capsys.readouterr().err
+    assert f"{text!r}: expected FOLDER=SHARE" in capsys.readouterr().err

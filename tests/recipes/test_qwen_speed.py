@@ -1,4 +1,4 @@
-"""Promises of recipes/qwen_speed.py: it runs anywhere, and its ceiling is counted, not guessed."""
+"""Tests of recipes/qwen_speed.py: it runs on a CPU, and its ceiling comes from counted operations."""
 
 from __future__ import annotations
 

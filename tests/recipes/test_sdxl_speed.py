@@ -1,4 +1,4 @@
-"""Promises of recipes/sdxl_speed.py: it runs anywhere, and its floor is counted, not guessed."""
+"""Tests of recipes/sdxl_speed.py: it runs on a CPU, and its floor comes from counted operations."""
 
 from __future__ import annotations
 

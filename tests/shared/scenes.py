@@ -1,4 +1,4 @@
-"""Comparing scenes, for tests."""
+"""Comparison of scenes in tests."""
 
 from __future__ import annotations
 

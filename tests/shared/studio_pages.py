@@ -1,4 +1,4 @@
-"""The studio's pages, driven as a person would, for tests and for the screenshots of the documents."""
+"""Actions on the studio's pages in a browser, for tests and for the screenshots of the documentation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OWLS, BOOKS, CACTUS = (EXAMPLES / f"{name}.png" for name in ("ring_of_owls", "to
 
 
 def open_tab(page: Any, name: str) -> Any:
-    """Bring a tab to the front. Returns its panel."""
+    """Open a tab. Returns its panel."""
     page.get_by_role("tab", name=name, exact=True).click()
     panel = page.locator(f"#tab-{name.lower()}")
     panel.locator("button.primary").first.wait_for()
@@ -20,12 +20,12 @@ def open_tab(page: Any, name: str) -> Any:
 
 
 def upload(panel: Any, *paths: Path, shown: Any, which: int = 0) -> None:
-    """Choose files in a panel's field, and wait until the page shows `shown`, a locator.
+    """Choose files in a panel's upload field, and wait until the page shows `shown`, a locator.
 
-    On a busy machine a page that is still being put together now and then misses the choice; a person would choose
-    again, and so does this, with the same time for each of three tries.
+    On a busy machine a page that is still being built can miss the choice. A user would choose again, and so does this
+    function, at most three times.
     """
-    from playwright.sync_api import TimeoutError  # where it is missing, the tests of pages are to be skipped
+    from playwright.sync_api import TimeoutError  # imported here, because tests of pages are skipped without it
 
     for left in (2, 1, 0):
         panel.locator("input[type=file]").nth(which).set_input_files([str(path) for path in paths])
@@ -38,31 +38,31 @@ def upload(panel: Any, *paths: Path, shown: Any, which: int = 0) -> None:
 
 
 def picture_of(panel: Any) -> Any:
-    """Where a panel shows its first picture."""
+    """The locator of a panel's first picture."""
     return panel.locator("img").first
 
 
 def give_reference(page: Any, picture: Path) -> None:
-    """Upload it in Create, and wait until it is understood."""
+    """Upload a reference in Create, and wait until its caption is shown."""
     panel = page.locator("#tab-create")
     upload(panel, picture, shown=panel.locator("#references img").first)
     wait_for_value(page, "#caption textarea", "value.includes('{subject}')")
 
 
 def wait_for_value(page: Any, field: str, condition: str) -> None:
-    """Until `condition` holds of the field's `value`; Gradio may still have to put the field there, or anew."""
+    """Wait until `condition` holds for the field's `value`; Gradio may still create the field, or replace it."""
     held = f"(value => value !== undefined && {condition})(document.querySelector(field)?.value)"
     page.wait_for_function(f"field => {held}", arg=field)
 
 
 def generate(page: Any) -> None:
-    """Press Generate in Create, and wait for the end."""
+    """Press Generate in Create, and wait until the run is done."""
     page.locator("#generate").click()
     page.locator("#results >> text=Done, the best first.").wait_for()
 
 
 def search_gallery(page: Any) -> None:
-    """Index the studio's pictures in Explore, and search them by the owls."""
+    """Index the studio's pictures in Explore, and search them by the picture of owls."""
     panel = open_tab(page, "Explore")
     page.locator("#explore-index").click()
     page.locator("#explore-status >> text=new pictures").wait_for()
@@ -72,7 +72,7 @@ def search_gallery(page: Any) -> None:
 
 
 def start_batch(page: Any, references: Sequence[Path], subjects: Sequence[str]) -> None:
-    """Every reference with every subject, in Batch."""
+    """Start a batch of every reference with every subject."""
     upload(open_tab(page, "Batch"), *references, shown=page.locator("#batch-check >> text=Now write the subjects"))
     field = page.locator("#batch-subjects textarea")
     field.fill("\n".join(subjects))
@@ -87,7 +87,7 @@ def wait_for_batch(page: Any, pictures: int = 1) -> None:
 
 
 def compare_with_two(page: Any) -> None:
-    """The owls beside books and cactus, in Compare."""
+    """Compare the owls with the books and the cactus."""
     panel = open_tab(page, "Compare")
     upload(panel, OWLS, shown=picture_of(panel))
     upload(panel, BOOKS, CACTUS, shown=panel.locator(".file-preview tr").nth(1), which=-1)

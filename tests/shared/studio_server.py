@@ -1,4 +1,4 @@
-"""The studio as it is served, for tests: real mini, a folder of its own, a free port."""
+"""A studio for tests: served with mini from its own folder on a free port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEW_STEPS = 2
 
 @contextmanager
 def served(output: Path, mcp: bool = False) -> Iterator[str]:
-    """The address of a studio with the shipped examples among its pictures; closed at the end."""
+    """The address of a studio that has the shipped examples among its pictures; it is closed at the end."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     from analogen.demos.app import launch
     from analogen.demos.studio import Studio
@@ -37,7 +37,7 @@ def served(output: Path, mcp: bool = False) -> Iterator[str]:
 
 
 def axe() -> Path | None:
-    """axe-core's script: where AXE_CORE says, or in node_modules."""
+    """The script of axe-core: the path in AXE_CORE, or the one in node_modules; None without it."""
     given = os.environ.get("AXE_CORE")
     for path in (Path(given) if given else None, TREE / "node_modules" / "axe-core" / "axe.min.js"):
         if path is not None and path.is_file():
