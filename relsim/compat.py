@@ -1,4 +1,4 @@
-"""The public call of the authors' package `relsim`, on our encoder: change the import, keep the rest.
+"""A drop-in replacement for the authors' package `relsim`: only the import changes.
 
 from analogen.relsim.compat import relsim
 model, preprocess = relsim(pretrained=True, checkpoint_dir="thaoshibe/relsim-qwenvl25-lora")
@@ -23,7 +23,7 @@ AUTHORS_MIN_PIXELS, AUTHORS_MAX_PIXELS = 3136, 12845056
 
 
 class RelationalSimilarity:
-    """What `relsim` returns: `embed` gives vectors, a call the similarity of two pictures."""
+    """The model that `relsim` returns: `embed` returns vectors, a call the similarity of two pictures."""
 
     def __init__(self, encoder: QwenEncoder) -> None:
         self.encoder = encoder
@@ -41,17 +41,17 @@ class RelationalSimilarity:
         return torch.from_numpy(self.encoder.embed(images)).to(self.device)
 
     def __call__(self, img1: Image, img2: Image) -> float:
-        """The cosine of two pictures' relations, in [-1, 1]."""
+        """The cosine of the relations of two pictures, in [-1, 1]."""
         first, second = self.encoder.embed([img1, img2])
         return float(first @ second)
 
     def eval(self) -> RelationalSimilarity:
-        """Nothing to do: it is never in training mode."""
+        """Does nothing, because the model is never in training mode."""
         return self
 
 
 def preprocess_image(img: Image) -> Image:
-    """The picture as RGB. Raises TypeError for anything but a picture of Pillow's."""
+    """Converts a picture to RGB. Raises TypeError for anything but a Pillow image."""
     from PIL import Image as pictures
 
     if not isinstance(img, pictures.Image):
@@ -68,7 +68,7 @@ def relsim(
     dtype: str = "auto",
     square: bool = False,
 ) -> tuple[RelationalSimilarity, Callable[[Image], Image]]:
-    """The model and its preprocessing, from a folder in either layout or a hub id.
+    """Loads the model and its preprocessing from a folder in either layout or a hub id.
 
     Whole pictures in their own shape as in the authors' inference; square=True cuts the middle to 448 px as in their
     training, which is quicker, bounded in memory and what `load_encoder` does. Raises ValueError or

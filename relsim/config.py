@@ -1,4 +1,4 @@
-"""Settings of the trainings: frozen dataclasses, TOML files and `key=value` overrides by name and type."""
+"""Reads training settings: a frozen dataclass, a TOML file and `key=value` overrides by name and type."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Settings = TypeVar("Settings")
 
 
 def read_settings(kind: type[Settings], path: Path | None, overrides: Mapping[str, str] | None = None) -> Settings:
-    """Settings of the dataclass `kind`: its defaults, then the TOML file, then overrides such as {"lr": "3e-4"}.
+    """Reads settings of the dataclass `kind`: its defaults, then the TOML file, then overrides like {"lr": "3e-4"}.
 
     Raises ValueError for unknown keys and values of another type, FileNotFoundError for a missing file.
     """

@@ -1,4 +1,4 @@
-"""Relational encoders: what every encoder offers, and the way to one by name, folder or hub id."""
+"""The interface of relational encoders, and loading one by name, folder or hub id."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from analogen.relsim.old_paths import present_path
 
 
 class RelationalEncoder(Protocol):
-    """What every encoder offers. All rows are unit vectors in fp32."""
+    """The interface of all encoders. All returned rows are unit vectors in fp32."""
 
     name: str
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """Relations of pictures, (n, 384)."""
+        """Embeds the relations of pictures, (n, 384)."""
 
     def embed_text(self, captions: Sequence[str]) -> Vectors:
-        """Relations of anonymous captions, (n, 384), in the same space."""
+        """Embeds anonymous captions in the same space, (n, 384)."""
 
     def embed_subject(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """What is shown, (n, 384), in the text tower's space of names."""
+        """Embeds what pictures show, (n, 384), in the text tower's space of names."""
 
     def attributes(self, images: Pictures, batch_size: int = 32) -> Vectors:
-        """Looks, (n, dim): colours and things, whatever the logic."""
+        """Embeds the looks of pictures, (n, dim): colours and things, independent of the relation."""
 
     def similarity(self, first: Pictures, second: Pictures) -> Vectors:
-        """Cosines of the relations, (len(first), len(second))."""
+        """The cosines of the relations, (len(first), len(second))."""
 
 
 @lru_cache(maxsize=4)
 def load_encoder(
     name_or_path: str = "mini", device: str = "cpu", dtype: str = "auto", unresized: bool = False
 ) -> RelationalEncoder:
-    """An encoder by name, folder or hub id ("org/name", "org/name@revision"), loaded once per process.
+    """Loads an encoder by name, folder or hub id ("org/name", "org/name@revision"), once per process.
 
     A folder is of mini's kind or a checkpoint of the Qwen encoder in either layout; dtype is for the latter, and
     unresized: pictures keep their shape, as in the authors' own inference, instead of the square of the training.
@@ -46,7 +46,7 @@ def load_encoder(
         return _mini(SHIPPED, device, unresized)
     folder = present_path(name_or_path)
     if not folder.is_dir():
-        # All that big encoders need is imported here: mini's start must not wait for it.
+        # Imported here, so that mini starts without the libraries of big encoders.
         from analogen.relsim.hub import fetch, is_hub_id
 
         if not is_hub_id(name_or_path):
@@ -74,7 +74,7 @@ def _mini(folder: Path, device: str, unresized: bool) -> MiniEncoder:
 
 
 def load_mini(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
-    """`load_encoder` where the catalogue of captions is needed, which only encoders of mini's kind have.
+    """Loads an encoder of mini's kind, the only kind with a catalogue of captions.
 
     Raises ValueError for an encoder of another kind.
     """

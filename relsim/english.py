@@ -1,4 +1,4 @@
-"""A little English: articles and plurals of the nouns that users name, as far as rules of thumb carry."""
+"""Articles and plurals of English nouns, by simple rules and lists of exceptions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNCOUNTABLE = frozenset({
     "happiness", "sadness", "art", "traffic", "equipment", "software", "hardware", "laundry", "garbage", "trash",
     "electricity", "energy", "weather", "sunshine", "moss", "seaweed", "broccoli", "garlic", "corn", "celery",
 })  # fmt: skip
-# In -s, and yet one thing; words in -ss, -us and -is are known by their ending.
+# Singular nouns that end in -s; those in -ss, -us and -is are recognised by their endings.
 _ONE_IN_S = frozenset({"lens", "gas", "canvas", "atlas", "christmas", "chaos", "cosmos", "rhinoceros", "pancreas",
                        "bias", "alias", "news", "mathematics", "physics", "pampas", "texas", "kansas"})  # fmt: skip
 _MANY_IN_US_IS = frozenset({"menus", "emus", "gurus", "tutus", "gnus", "skis", "taxis", "kiwis", "bikinis", "safaris"})
@@ -48,7 +48,7 @@ _STARTS_WITH_DETERMINER = re.compile(
 
 
 def article(words: str) -> str:
-    """ "a" or "an", by the sound that the words start with."""
+    """ "a" or "an", by the first sound of the words."""
     first = re.split(r"[\s-]", words.strip(), maxsplit=1)[0] or words
     if len(first) > 1 and first.isupper() and first.isalpha() and (len(first) < 4 or not re.search("[AEIOU]", first)):
         return "an" if first[0] in _LETTERS_WITH_A_VOWEL else "a"  # spelled letter by letter
@@ -64,8 +64,8 @@ def split_determiner(words: str) -> tuple[str, str]:
 
 
 def is_name(noun: str) -> bool:
-    """Whether it is written like the name of one person or place: no article, no plural."""
-    head = _head(noun)[1]  # the castle of "European castle" is a castle like others, and a T-shirt no name at all
+    """Whether the noun is written like a name of a person or place, which has no article and no plural."""
+    head = _head(noun)[1]  # so that "European castle" and "T-shirt" are not names
     return head[:1].isupper() and not (head.isupper() and len(head) <= 4) and not re.match(r"\w-", head)
 
 
@@ -84,7 +84,7 @@ def is_countable(noun: str) -> bool:
 
 
 def plural(noun: str) -> str:
-    """Several of a noun phrase: "cup of tea" -> "cups of tea". What cannot be counted, or is many already, stays."""
+    """The plural of a noun phrase: "cup of tea" -> "cups of tea". Uncountable and plural nouns stay as they are."""
     if is_plural(noun) or not is_countable(noun):
         return noun
     before, head, after = _head(noun)
@@ -92,7 +92,7 @@ def plural(noun: str) -> str:
 
 
 def singular(word: str) -> str:
-    """One of a plural word, by the same rules turned round; the word itself where none fits."""
+    """The singular of a plural word, by the same rules reversed; the word itself if no rule applies."""
     lower = word.lower()
     if lower in _SINGULAR:
         return _SINGULAR[lower]
@@ -111,14 +111,14 @@ def singular(word: str) -> str:
 
 
 def with_article(noun: str) -> str:
-    """The noun phrase as one thing is spoken of: "an owl"; names, plurals and the uncountable stay bare."""
+    """The noun phrase with an indefinite article: "an owl"; names, plurals and uncountable nouns get none."""
     if split_determiner(noun)[0] or is_name(noun) or is_plural(noun) or not is_countable(noun):
         return noun
     return f"{article(noun)} {noun}"
 
 
 def mentions(text: str, noun: str) -> bool:
-    """Whether every word of the noun phrase that carries meaning is in the text, as one or as several."""
+    """Whether the text contains every content word of the noun phrase, as a singular or plural."""
     said = {form for word in _words(text) for form in (word, singular(word))}
     _, bare = split_determiner(noun)
     wanted = [word for word in _words(bare) if word not in _PREPOSITIONS and word not in ("a", "an", "the")]
@@ -131,7 +131,7 @@ def _words(text: str) -> list[str]:
 
 
 def _head(noun: str) -> tuple[str, str, str]:
-    """(before, head, after): the word that is counted stands last, or before the first preposition."""
+    """(before, head, after): the head noun is the last word, or the one before the first preposition."""
     parts = re.split(r"(\s+)", noun.strip())
     words = parts[::2]
     end = next(
@@ -143,7 +143,7 @@ def _head(noun: str) -> tuple[str, str, str]:
 
 
 def _starts_clause(words: list[str]) -> bool:
-    """ "riding a horse": a participle with what it acts on; a "wedding ring" has none."""
+    """Whether the words are a participle with its object, such as "riding a horse", unlike "wedding ring"."""
     return words[0].endswith("ing") and len(words) > 1 and words[1].lower() in ("a", "an", "the", "its", "their")
 
 

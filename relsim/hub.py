@@ -1,4 +1,4 @@
-"""Checkpoints from the hub: fetched by id and revision, from the cache where there is no network.
+"""Downloads checkpoints from the Hugging Face hub by id and revision; without a network, the cache is used.
 
 What a hub answers instead of files becomes one line that says what to do.
 """
@@ -20,15 +20,15 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-# Never *.bin, *.pth or *.py: a pickle or code has no business on the user's machine. The one .pt of the authors'
-# layout is read as plain tensors only.
+# Never *.bin, *.pth or *.py: no pickles and no code are downloaded. The one .pt file of the authors' layout is read as
+# plain tensors only.
 TEXTS = ("*.json", "*.jinja", "*.txt", "LICENSE*", "README.md")
 BASE_FILES = ("*.safetensors", *TEXTS)
 CHECKPOINT_FILES = (*BASE_FILES, "projection_and_config.pt")
 
 
 class HubError(ValueError):
-    """The hub did not hand out what was asked for: the message is one line that says what to do."""
+    """The hub could not provide a checkpoint; the message is one line that says what to do."""
 
 
 def is_hub_id(name: str) -> bool:
@@ -42,7 +42,7 @@ def fetch(
     files: tuple[str, ...] = CHECKPOINT_FILES,
     cache_dir: str | Path | None = None,
 ) -> Path:
-    """The local folder of a hub id, "org/name" or "org/name@revision"; interrupted downloads are resumed.
+    """Downloads a hub id, "org/name" or "org/name@revision", and returns its folder; resumes interrupted downloads.
 
     Without a network, what the cache holds is used. Raises HubError with one line for anything that stands in the way.
     """
@@ -53,16 +53,16 @@ def fetch(
 
 
 def is_cached(base: str) -> bool:
-    """Whether the hub's cache holds the pipeline, or at least its beginning."""
+    """Whether the hub's cache holds the pipeline, or a part of it."""
     return "/" in base and isinstance(try_to_load_from_cache(base.partition("@")[0], "model_index.json"), str)
 
 
 @contextmanager
 def translate_hub_errors(repo: str, revision: str | None = None) -> Iterator[None]:
-    """Around a library's own download of `repo`: HubError with one line for whatever stands in the way."""
+    """Turns errors of a library's download of `repo` into a HubError with one line."""
     try:
         yield
-    except (OSError, HFValidationError) as error:  # all of the hub's own errors are one or the other
+    except (OSError, HFValidationError) as error:  # the hub's errors are subclasses of these
         raise HubError(_explain(repo, revision, error)) from error
 
 
@@ -92,7 +92,7 @@ def _explain(repo: str, revision: str | None, error: BaseException) -> str:
             return f"{repo}: the hub answered with status {status}: try again later"
         if isinstance(found, HFValidationError):
             return f"{repo!r} is no hub id: expected organisation/name"
-    # "models/relsim" may be a hub id, or a path with a slip in it.
+    # "models/relsim" may be a hub id, or a mistyped path.
     absent = f"{_named(repo, revision)}: no such folder here, and as a hub id not wholly in the cache"
     if any(isinstance(found, OfflineModeIsEnabled) for found in chain) or constants.HF_HUB_OFFLINE:
         return f"{absent} (HF_HUB_OFFLINE is set): check the path, or unset it to download"
@@ -108,7 +108,7 @@ def _named(repo: str, revision: str | None) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from: libraries wrap the hub's answer once or twice."""
+    """The error and its causes, because libraries wrap the hub's error once or twice."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

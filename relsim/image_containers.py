@@ -1,4 +1,4 @@
-"""What the structure of a picture's file says before a decoder sees it: frames, and work that only attackers ask for.
+"""Checks the structure of picture files before decoding: number of frames, and files that decode extremely slowly.
 
 Decoders do what a file says, however often it says it: a JPEG of some hundred KB can ask for thousands of passes over
 64 megapixels, and a library that counts the frames of a GIF or the pages of a TIFF walks through all of them.
@@ -10,7 +10,7 @@ import re
 import struct
 from typing import BinaryIO
 
-MAX_SCANS = 100  # passes over a JPEG; encoders write 10 or so. 100 over 64 megapixels take some seconds
+MAX_SCANS = 100  # passes over a JPEG; encoders write about 10, and 100 over 64 megapixels take some seconds
 MAX_COUNTED = 1000  # frames
 MAX_ASIDE_BYTES = 4 * 2**20  # of comments and the like before a GIF's first frame
 MAX_HEADER_BYTES = 64 * 1024  # of a PPM, comments included
@@ -18,7 +18,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def why_too_costly(file: BinaryIO) -> str | None:
-    """Why this picture would take a decoder unreasonably long, or None. Reads from the start, and goes back there."""
+    """The reason why decoding would take unreasonably long, or None. Reads from the start and seeks back to it."""
     head = file.read(3)
     file.seek(0)
     try:
@@ -36,7 +36,7 @@ def why_too_costly(file: BinaryIO) -> str | None:
 
 
 def count_frames(file: BinaryIO) -> int | None:
-    """Frames of a GIF or pages of a TIFF, at most MAX_COUNTED + 1; None of other files. Leaves the place as it was."""
+    """Counts frames of a GIF or pages of a TIFF, at most MAX_COUNTED + 1; None for other files. Keeps the position."""
     before = file.tell()
     try:
         file.seek(0)
@@ -52,7 +52,7 @@ def count_frames(file: BinaryIO) -> int | None:
 
 
 def _count_scans(file: BinaryIO) -> int:
-    """Scans of a JPEG up to its end, or MAX_SCANS + 1 where there are more."""
+    """Counts the scans of a JPEG, at most MAX_SCANS + 1."""
     data = file.read()
     place = scans = 0
     while scans <= MAX_SCANS:
@@ -66,13 +66,13 @@ def _count_scans(file: BinaryIO) -> int:
             scans += 1
         if len(data) < place + 2:
             break
-        # What is within a segment, such as a preview's own scans, is none of this picture.
+        # The contents of a segment, such as a preview with its own scans, do not count.
         place += struct.unpack_from(">H", data, place)[0]
     return scans
 
 
 def _walk_gif(file: BinaryIO) -> tuple[int, str | None]:
-    """Frames, at most MAX_COUNTED + 1, and why the first one would take unreasonably long to reach."""
+    """The number of frames, at most MAX_COUNTED + 1, and why the first one takes unreasonably long to reach."""
     head = file.read(13)
     if len(head) < 13:
         return 0, None
@@ -106,7 +106,7 @@ def _skip_palette(file: BinaryIO, flags: int) -> None:
 
 
 def _skip_blocks(file: BinaryIO) -> int:
-    """Past the blocks of a frame or an extension; returns their bytes."""
+    """Skips the blocks of a frame or an extension; returns the number of their bytes."""
     total = 0
     while size := file.read(1):
         if size == b"\0":

@@ -1,4 +1,4 @@
-"""The one checked reader of pictures: every file that a user hands in comes through `read_image`."""
+"""The checked reader of pictures: every file from a user is read by `read_image`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from analogen.relsim.image_containers import MAX_COUNTED, count_frames, why_too_
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20
-# Left out on purpose: EPS and PDF (Pillow would start Ghostscript), and formats that nobody exchanges.
+# Without EPS and PDF, for which Pillow would start Ghostscript, and without rare formats.
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
 SUFFIXES = frozenset({
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm",
     ".ico",
 })  # fmt: skip
 EXPECTED = "expected a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture"
-_STRIP_VALUES = 1 << 22  # numbers that are scaled at a time: as many as need little memory
+_STRIP_VALUES = 1 << 22  # values that are scaled at a time, to limit memory
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as read. `image`: upright, 8-bit RGB; `notes`: what was changed on the way, for the user;
-    `size`: (width, height) in the file, upright, from which `image` differs where it was read smaller."""
+    """A picture from a file. `image`: upright, 8-bit RGB; `notes`: messages for the user about changes, such as reduced
+    depth; `size`: (width, height) in the file, upright, which is larger than `image` if it was decoded at a reduced
+    size."""
 
     image: Image.Image
     notes: tuple[str, ...] = ()
@@ -38,7 +39,7 @@ class Picture:
 
 
 def read_image(path: str | Path) -> Picture:
-    """Read one picture of any common kind as upright RGB; transparent parts lie on white.
+    """Reads a picture of any common format as upright RGB; transparent parts become white.
 
     16-bit and floating-point pictures are scaled to 8 bits, and of several frames the first is used.
     Raises FileNotFoundError for a missing file, and ValueError for whatever else cannot be used: a folder,
@@ -52,7 +53,7 @@ def read_image(path: str | Path) -> Picture:
 
 
 def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None) -> Picture:
-    """`read_image` of an open file or of bytes in memory, such as a member of an archive; `name` is for messages.
+    """Like `read_image`, from an open file or bytes in memory, such as a member of an archive; `name` is for messages.
 
     min_px: what the longer side has to keep. A large JPEG is then decoded at a half, a quarter or an eighth, which
     is several times as fast.
@@ -72,7 +73,7 @@ def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None)
         raise ValueError(
             f"{path}: not enough memory for its {image.width} x {image.height} pixels: shrink it"
         ) from error
-    except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, KeyError...
+    except Exception as error:  # decoders raise many kinds: OSError, SyntaxError, struct.error, KeyError...
         raise ValueError(f"{path}: the picture is damaged or truncated ({_one_line(error)}): save it anew") from error
     try:
         return Picture(_to_rgb(upright), notes, (width, height))
@@ -81,7 +82,7 @@ def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None)
 
 
 def as_rgb(image: Image.Image | str | Path) -> Image.Image:
-    """A file by `read_image`, or a picture in memory, as 8-bit RGB; transparent parts lie on white."""
+    """Converts a file (by `read_image`) or a picture in memory to 8-bit RGB; transparent parts become white."""
     if not isinstance(image, Image.Image):
         return read_image(image).image
     if image.has_transparency_data:
@@ -91,7 +92,7 @@ def as_rgb(image: Image.Image | str | Path) -> Image.Image:
 
 
 def picture_files(folder: str | Path) -> list[Path]:
-    """The pictures in a folder and the folders in it, by their names' endings, sorted; hidden ones left out.
+    """Lists the pictures in a folder and its subfolders by suffix, sorted, without hidden ones.
 
     Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
     """
@@ -116,7 +117,7 @@ def picture_files(folder: str | Path) -> list[Path]:
 
 
 def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
-    """Open a file for reading once it is known to be a regular, non-empty file of at most `max_bytes`.
+    """Opens a file for reading after checking that it is regular, not empty and at most `max_bytes` long.
 
     Raises FileNotFoundError or ValueError with one line.
     """
@@ -140,14 +141,14 @@ def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
 
 
 def _open(path: Path, file: BinaryIO) -> Image.Image:
-    """The picture with its header read and its size checked, nothing decoded yet."""
+    """Opens the picture: reads the header and checks the size, without decoding pixels."""
     Image.init()
     reason = why_too_costly(file)
     if reason is not None:
         raise ValueError(f"{path}: {reason}: save it anew")
     try:
         with warnings.catch_warnings():
-            # Pillow's own limits are higher than ours where it warns, so that a warning is a refusal too.
+            # Pillow's limit for warnings is higher than ours, so a warning is an error here.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -176,9 +177,9 @@ def _why_unknown(file: BinaryIO) -> str:
 
 def _decode(image: Image.Image, file: BinaryIO) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
-    # Pillow would go through all frames of a GIF and all pages of a TIFF.
+    # Pillow would read all frames of a GIF and all pages of a TIFF.
     frames = count_frames(file) if image.format in ("GIF", "TIFF") else getattr(image, "n_frames", 1)
-    # A phone's JPEG may carry a preview as a second frame (MPO): nothing that its owner would call animated.
+    # A phone's JPEG may hold a preview as a second frame (MPO), which is not an animation.
     if frames is not None and frames > 1 and image.format != "MPO":
         many = f"over {MAX_COUNTED}" if frames > MAX_COUNTED else str(frames)
         notes = (f"has {many} frames: the first is used",)
@@ -199,8 +200,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _to_8_bits(values: np.ndarray) -> np.ndarray:
-    """(height, width) numbers of any range -> uint8. Full scale is 1 or 255 for floats and 65535 for integers;
-    values outside of it (measurements, heights) are stretched from their least to their greatest."""
+    """Converts (height, width) values of any range to uint8. Full scale is 1 or 255 for floats and 65535 for integers;
+    values outside of it (measurements, heights) are scaled from their minimum to their maximum."""
     rows = max(1, _STRIP_VALUES // max(1, values.shape[1]))
 
     def strip(start: int) -> np.ndarray:

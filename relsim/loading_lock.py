@@ -1,7 +1,7 @@
-"""A lock that whoever loads a model holds.
+"""A lock for loading models, one at a time.
 
-transformers and diffusers swap constructors of torch for the whole process while they load. Two loads at once may leave
-them swapped, after which every new model is an empty one on the meta device.
+transformers and diffusers replace constructors of torch in the whole process while they load. Two loads at once may
+leave them replaced, and every later model would then be empty, on the meta device.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Losses of the encoders, pure functions of tensors."""
+"""Losses for training encoders, as functions of tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, labels: Tensor) -> Tensor:
-    """Symmetric InfoNCE in which every pair with the same label is a positive, the target spread evenly.
+    """Symmetric InfoNCE in which all pairs with the same label are positives of equal weight.
 
     image, text: (batch, dim), L2-normalised; labels: (batch,) integers, equal where the captions are.
     Returns a scalar, in nats. Raises ValueError if the shapes differ.
@@ -25,7 +25,7 @@ def contrastive_loss(image: Tensor, text: Tensor, temperature: Tensor | float, l
 
 
 def soft_contrastive_loss(first: Tensor, second: Tensor, temperature: Tensor | float, weights: Tensor) -> Tensor:
-    """Symmetric InfoNCE whose target is shared out among all pairs by their weights.
+    """Symmetric InfoNCE with soft targets: the target of each row is distributed over all pairs by their weights.
 
     first, second: (batch, dim), L2-normalised; weights: (batch, batch), how much row i of the first and row j of the
     second belong together, every row and column with some. Returns a scalar, in nats.
@@ -37,7 +37,7 @@ def soft_contrastive_loss(first: Tensor, second: Tensor, temperature: Tensor | f
 
 
 def bank_loss(image: Tensor, bank: Tensor, temperature: Tensor | float, labels: Tensor, bank_labels: Tensor) -> Tensor:
-    """InfoNCE against a fixed bank of all texts instead of the batch's; texts with the image's label are positives.
+    """InfoNCE against a fixed bank of all texts instead of those of the batch; texts with equal labels are positives.
 
     image: (batch, dim) unit vectors, labels: (batch,); bank: (texts, dim) unit vectors, bank_labels: (texts,).
     Returns a scalar, in nats: the likelihood of hitting any positive, so that it may reach 0.
@@ -53,5 +53,5 @@ def cosine_loss(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def spread_temperature(log_temperature: Tensor) -> Tensor:
-    """The learnable temperature, kept in [0.01, 1] (CLIP clips the inverse at 100)."""
+    """The learnable temperature, clamped to [0.01, 1] (CLIP clamps the inverse at 100)."""
     return torch.exp(log_temperature).clamp(0.01, 1.0)

@@ -9,7 +9,7 @@ _PRESETS = ("relsim/presets", "pipelines/presets")
 
 
 def present_path(path: str | Path) -> Path:
-    """`path` itself, or where a shipped file or folder is now if `path` is its place in 0.2.0 and no longer there."""
+    """The present path of a shipped file or folder if `path` is its place in 0.2.0 and missing; else `path` itself."""
     given = Path(path)
     if given.exists():
         return given

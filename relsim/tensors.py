@@ -1,4 +1,4 @@
-"""Weights from files of anyone's: safetensors alone, and one line for whatever is none."""
+"""Reads weights from untrusted files: safetensors only, with one-line errors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a .safetensors file. Raises ValueError with one line for a damaged one, or a pickle by that name;
-    nothing in it is ever run."""
+    """Reads the tensors of a .safetensors file. Raises ValueError with one line for a damaged file or a pickle with
+    this suffix; no code in a file is ever executed."""
     try:
         return load_file(str(path))
     except Exception as error:  # safetensors raises a class of its own

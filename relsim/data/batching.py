@@ -1,4 +1,4 @@
-"""Pictures through a big model: threads that decode ahead, and batches that shrink when memory runs out."""
+"""Batches for large models: threads decode ahead, and batches become smaller when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Loaded = TypeVar("Loaded")
-Found = TypeVar("Found")
+Output = TypeVar("Output")
 
-GROW_AFTER = 8  # batches that fitted, before a halved size is doubled again
+GROW_AFTER = 8  # successful batches before a halved size is doubled again
 
 
 class BatchSize:
-    """The size in force: halved by `shrink`, doubled up to `limit` after `GROW_AFTER` batches that fitted."""
+    """An adaptive batch size: halved by `shrink`, doubled up to `limit` after GROW_AFTER successful batches."""
 
     def __init__(self, limit: int) -> None:
         if limit < 1:
             raise ValueError(f"the batch size is {limit}: expected 1 or more")
         self.limit = self.now = limit
-        self._fitted = 0
+        self._successes = 0
 
     def shrink(self, tried: int) -> None:
-        self.now, self._fitted = max(1, tried // 2), 0
+        self.now, self._successes = max(1, tried // 2), 0
 
-    def fitted(self) -> None:
-        self._fitted += 1
-        if self._fitted >= GROW_AFTER and self.now < self.limit:
-            self.now, self._fitted = min(self.limit, 2 * self.now), 0
+    def record_success(self) -> None:
+        self._successes += 1
+        if self._successes >= GROW_AFTER and self.now < self.limit:
+            self.now, self._successes = min(self.limit, 2 * self.now), 0
 
 
 def in_batches(
@@ -45,9 +45,9 @@ def in_batches(
     size: BatchSize,
     on_oversized: Callable[[Item, BaseException], None] | None = None,
 ) -> Iterator[tuple[list[Item], Result]]:
-    """`run` over batches of the items, in their order; a batch that is out of memory is run again as halves.
+    """Runs `run` on batches of the items, in order; a batch that runs out of memory is split into halves.
 
-    An item that does not fit alone goes to `on_oversized`, or raises MemoryError if there is none.
+    An item that does not fit in memory alone goes to `on_oversized`, or raises MemoryError if there is none.
     """
     source, waiting = iter(items), deque[Item]()
     while True:
@@ -64,9 +64,9 @@ def in_batches(
             failure = " ".join(str(error).split())[:160]
         if failure is None:
             yield taken, result
-            size.fitted()
+            size.record_success()
             continue
-        # Only here, where the error and with it the frames of the failed run are gone, can their memory be freed.
+        # Memory can be freed only here, where the error, which refers to the frames of the failed run, is gone.
         _free_memory()
         if len(taken) > 1:
             size.shrink(len(taken))
@@ -78,7 +78,7 @@ def in_batches(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory, of the device or of the machine, was what failed."""
+    """Whether the error says that memory of the device or the machine ran out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     text = str(error).lower()
@@ -96,9 +96,9 @@ def _free_memory() -> None:
 def decode_ahead(
     items: Iterable[Item], load: Callable[[Item], Result], ahead: int, workers: int | None = None
 ) -> Generator[Result | Exception, None, None]:
-    """`load` of every item in order, by threads that stay up to `ahead` items ahead of the reader.
+    """Yields `load(item)` of every item in order; threads load up to `ahead` items in advance.
 
-    What `load` raised comes in the place of its result: one bad picture among thousands stops nothing.
+    If `load` raises an error, the error is yielded instead, so that one bad picture among thousands stops nothing.
     """
     source = iter(items)
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
@@ -121,21 +121,21 @@ def decode_ahead(
 def run_all(
     items: Sequence[Item],
     load: Callable[[Item], Loaded],
-    run: Callable[[list[Loaded]], Sequence[Found]],
+    run: Callable[[list[Loaded]], Sequence[Output]],
     batch_size: int,
     on_refused: Callable[[int, str], None] | None = None,
     progress: bool = False,
     workers: int | None = None,
-) -> Iterator[list[tuple[int, Found]]]:
-    """Index and finding of every item, batch by batch and in order; a batch is halved when memory runs out.
+) -> Iterator[list[tuple[int, Output]]]:
+    """Loads items ahead in threads and runs a model on batches. Yields lists of (index, result), in order.
 
-    Threads `load` ahead. An item that cannot be loaded, or does not fit in memory even alone, goes to `on_refused` with
-    the reason in one line; without `on_refused` its error is raised.
+    A batch is halved when memory runs out. An item that cannot be loaded, or does not fit in memory even alone, goes to
+    `on_refused` with the reason in one line; without `on_refused` its error is raised.
     """
-    # tqdm itself stays silent where stderr is no terminal.
+    # tqdm prints nothing if stderr is not a terminal.
     with tqdm(total=len(items), unit="img", disable=None if progress else True) as bar:
 
-        def give_up(index: int, error: BaseException) -> None:
+        def refuse(index: int, error: BaseException) -> None:
             if on_refused is None or not isinstance(error, ValueError | FileNotFoundError | MemoryError):
                 raise error
             bar.update()
@@ -145,15 +145,15 @@ def run_all(
             loaded = decode_ahead(items, load, ahead=2 * batch_size + 8, workers=workers)
             for index, found in enumerate(loaded):
                 if isinstance(found, Exception):
-                    give_up(index, found)
+                    refuse(index, found)
                 else:
                     yield index, found
 
-        def run_pairs(pairs: list[tuple[int, Loaded]]) -> Sequence[Found]:
+        def run_pairs(pairs: list[tuple[int, Loaded]]) -> Sequence[Output]:
             return run([loaded for _, loaded in pairs])
 
         def too_big(pair: tuple[int, Loaded], error: BaseException) -> None:
-            give_up(pair[0], error)
+            refuse(pair[0], error)
 
         for pairs, found in in_batches(readable(), run_pairs, BatchSize(batch_size), too_big):
             bar.update(len(pairs))

@@ -1,8 +1,8 @@
-"""Captioned pictures for training: the rows of a JSONL beside folders or shards of pictures, each one checked.
+"""Captioned pictures for training: rows of a JSON Lines file, matched with pictures in folders or shards and checked.
 
 corpus = Corpus.build(Path("anonymous_captions_train.jsonl"), Path("images"))
 corpus.report.counts            # {"missing": 11204, "damaged": 37, "tiny": 5}
-corpus.save(Path("train.index.json"))  # checked once; every process then loads the index
+corpus.save(Path("train.index.json"))  # check once; every process then loads the index
 corpus[0]                       # Example(picture=..., caption=..., group=...)
 """
 
@@ -26,13 +26,13 @@ from analogen.relsim.data.shards import StoredPicture, find_pictures, keys_of_ro
 
 MIN_SIDE_PX = 64
 LABELS = {True: "yes", False: "no"}  # the words of a row that has a label instead of a caption
-# Beyond this a picture is a line, and no crop of it shows a logic.
+# With a larger aspect ratio, no crop of a picture shows its logic.
 MAX_ASPECT = 20
 _VERSION = 1
 
 
 class Example(NamedTuple):
-    """One row for training. group: rows of the same number share one logic and are positives of each other."""
+    """A training example. group: examples of the same group share one logic and are positives of each other."""
 
     picture: Image.Image
     caption: str
@@ -40,7 +40,7 @@ class Example(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A row or file that is not trained on. kind: "missing", "damaged", "tiny", "no caption" or "bad row"."""
+    """A row or file that is left out. kind: "missing", "damaged", "tiny", "no caption" or "bad row"."""
 
     name: str
     kind: str
@@ -49,8 +49,8 @@ class Refused(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """A checked row of a corpus, without its pixels. subject, prompt: what the picture shows, where its row says it;
-    trainings of adapters read them."""
+    """A checked row of a corpus, without its pixels. subject, prompt: what the picture shows, if its row has them;
+    used by the training of adapters."""
 
     stored: StoredPicture
     caption: str
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass
 class Report:
-    """What became of the rows. A row with several pictures counts once for each."""
+    """The result of the check. A row with several pictures counts once for each picture."""
 
     rows: int = 0
     kept: int = 0
@@ -77,10 +77,9 @@ class Report:
 
 
 class Corpus(Dataset[Example]):
-    """A map-style dataset in the order of the JSONL's rows, which holds only pictures that were read whole once.
+    """A map-style dataset in the order of the rows, with pictures that were read completely when it was built.
 
-    A picture that has changed since and cannot be read any more raises ValueError or FileNotFoundError: nothing is
-    put in its place.
+    A picture that has changed and can no longer be read raises ValueError or FileNotFoundError; it is not replaced.
     """
 
     def __init__(self, entries: Sequence[Entry], report: Report) -> None:
@@ -99,11 +98,11 @@ class Corpus(Dataset[Example]):
 
     @property
     def groups(self) -> NDArray[np.int64]:
-        """(n,) the rows' groups."""
+        """The groups of the rows, (n,)."""
         return np.array([entry.group for entry in self.entries], np.int64)
 
     def members(self) -> list[list[int]]:
-        """The rows of every group, in order of first appearance: what the captioner is trained on."""
+        """The rows of every group, in order of first appearance, for training the captioner."""
         found: dict[int, list[int]] = {}
         for row, entry in enumerate(self.entries):
             found.setdefault(entry.group, []).append(row)
@@ -119,7 +118,7 @@ class Corpus(Dataset[Example]):
         progress: Callable[[int, int], None] | None = None,
         workers: int | None = None,
     ) -> Corpus:
-        """Match the rows of a JSONL (or JSON array) with the pictures below `root`, and read each picture once.
+        """Matches the rows of a JSON Lines file or JSON array with pictures below `root`, and reads each picture once.
 
         Rows: `image_hash`, `caption`, `url_link` (anonymous-captions-114k); `anonymous_caption`, `image_urls`
         (seed-groups); those of `analogen world`; or `path` (below `root`, or with it) and `label`, true or false, whose
@@ -175,7 +174,7 @@ class Corpus(Dataset[Example]):
         return cls(kept, report)
 
     def save(self, path: str | Path) -> None:
-        """Write the index as JSON: the checked rows and the report. Paths are kept as they were given."""
+        """Writes the index as JSON: the checked rows and the report. Paths stay as they were given."""
         rows = [
             {**dataclasses.asdict(e.stored), "path": str(e.stored.path), "caption": e.caption, "group": e.group}
             | {name: text for name, text in (("subject", e.subject), ("prompt", e.prompt)) if text}
@@ -189,7 +188,7 @@ class Corpus(Dataset[Example]):
 
     @classmethod
     def load(cls, path: str | Path) -> Corpus:
-        """Read an index of `save`. Raises FileNotFoundError or ValueError with one line."""
+        """Reads an index that `save` wrote. Raises FileNotFoundError or ValueError with one line."""
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such index: make it with: analogen corpus ROWS DIR --output {path}")
@@ -215,7 +214,7 @@ class Corpus(Dataset[Example]):
 
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """Place and row of each object of a JSONL, or of a file that is one JSON array; a bad one comes as its reason.
+    """Yields (location, row) for each object of a JSON Lines file or JSON array; a bad row is replaced by the reason.
 
     Raises FileNotFoundError or ValueError if the file cannot be read, or holds no rows.
     """
@@ -237,7 +236,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
             where = f"{path.name} item {number}"
             yield where, found if isinstance(found, dict) else f"{where}: is no object"
         return
-    # Not splitlines(): it would split at line separators inside of captions too.
+    # Not splitlines(), which would also split at Unicode line separators in captions.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
@@ -251,7 +250,7 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
 
 
 class _Tiny(ValueError):
-    """A picture too small, or too narrow, to show a logic."""
+    """A picture that is too small or too narrow to show a logic."""
 
 
 def _check_size(stored: StoredPicture, image: Image.Image, min_side_px: int) -> None:
@@ -263,7 +262,7 @@ def _check_size(stored: StoredPicture, image: Image.Image, min_side_px: int) -> 
 
 
 def _caption(row: dict[str, Any]) -> str:
-    """One line, without the quotes that some of the published captions are wrapped in."""
+    """The caption in one line, without the quotes around some published captions."""
     if isinstance(row.get("label"), bool):
         return LABELS[row["label"]]
     given = row.get("caption") or row.get("anonymous_caption") or ""
@@ -274,13 +273,13 @@ def _caption(row: dict[str, Any]) -> str:
 
 
 def _text(row: dict[str, Any], name: str) -> str:
-    """One line, or "" if the row does not say it."""
+    """A field in one line, or "" if the row does not have it."""
     given = row.get(name)
     return " ".join(given.split()) if isinstance(given, str) else ""
 
 
 def _group_key(row: dict[str, Any], caption: str, where: str) -> tuple[str, str]:
-    """What says that rows share one logic: the world's relation, else a group's number, else the same caption."""
+    """The key by which rows share one logic: the world's relation, else the group, else the caption."""
     if isinstance(row.get("relation"), str):
         return "relation", row["relation"]
     if isinstance(row.get("group"), int | str):
@@ -291,6 +290,6 @@ def _group_key(row: dict[str, Any], caption: str, where: str) -> tuple[str, str]
 
 
 def _urls(row: dict[str, Any]) -> list[str | None]:
-    """The row's several urls, or None for a row of one picture."""
+    """The URLs of a row with several pictures, or [None] for a row with one picture."""
     urls = row.get("image_urls")
     return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else [None]

@@ -1,4 +1,4 @@
-"""Pictures where they lie: in folders, and in the tar shards that img2dataset writes; found by url or hash."""
+"""Finds pictures in folders and in tar shards of img2dataset, and looks them up by path, URL or hash."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_SIDECAR_BYTES = 2**20
 
 @dataclass(frozen=True)
 class StoredPicture:
-    """One picture: a file, or with `member` a part of the tar `path`, `size` bytes from `offset`."""
+    """A picture on disk: a file, or a member of the tar file `path`, `size` bytes from `offset`."""
 
     path: Path
     member: str = ""
@@ -38,21 +38,21 @@ class StoredPicture:
         return f"{self.path}/{self.member}" if self.member else str(self.path)
 
     def read(self) -> Picture:
-        """The picture by the checked reader. Raises FileNotFoundError or ValueError with one line that names it."""
+        """Reads the picture with the checked reader. Raises FileNotFoundError or ValueError with one line."""
         if not self.member:
             return read_image(self.path)
         if self.size == 0:
             raise ValueError(f"{self.name}: is empty (0 bytes): download it again")
         if self.size > MAX_BYTES:
             raise ValueError(f"{self.name}: has {self.size / 2**20:.0f} MiB, at most {MAX_BYTES / 2**20:.0f} are read")
-        # A shard may be of any size; only this part of it is read.
+        # A shard may have any size; only this part is read.
         with open_checked(self.path, max_bytes=2**63) as file:
             file.seek(self.offset)
             return read_image_from(io.BytesIO(file.read(self.size)), self.name)
 
 
 class PictureIndex(NamedTuple):
-    """All pictures below a folder. damaged: shards that end early or are no tar, each with its reason."""
+    """All pictures below a folder. damaged: shards that are cut short or not tar files, each with the reason."""
 
     pictures: list[StoredPicture]
     by_key: dict[str, StoredPicture]  # by url, hash or path below the folder; see `keys_of_row`
@@ -60,9 +60,9 @@ class PictureIndex(NamedTuple):
 
 
 def find_pictures(root: str | Path) -> PictureIndex:
-    """Every picture in the folder, its folders and its tar shards, in the order of their paths.
+    """Finds every picture in a folder, its subfolders and tar shards, in the order of their paths.
 
-    Hidden files and folders are left out. Of two pictures that answer to one key the first is indexed.
+    Hidden files and folders are left out. If two pictures have the same key, the first one is indexed.
     Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
     """
     root = Path(root)
@@ -78,21 +78,21 @@ def find_pictures(root: str | Path) -> PictureIndex:
             try:
                 for stored, about in _members(path):
                     pictures.append(stored)
-                    _enter(index, stored, Path(stored.member), about)
+                    _add_keys(index, stored, Path(stored.member), about)
             except (tarfile.TarError, OSError, EOFError) as error:
                 damaged.append((str(path), f"{path}: the shard is damaged or cut short ({_one_line(error)})"))
         elif path.suffix.lower() in SUFFIXES:
             stored = StoredPicture(path)
             pictures.append(stored)
-            _enter(index, stored, path.relative_to(root), _sidecar(path.with_suffix(".json")))
+            _add_keys(index, stored, path.relative_to(root), _sidecar(path.with_suffix(".json")))
     if not pictures and not damaged:
         raise ValueError(f"{root}: holds no pictures: expected files such as .png or .jpg, or .tar shards")
     return PictureIndex(pictures, index, damaged)
 
 
 def keys_of_row(row: Mapping[str, Any], url: str | None = None) -> Iterator[str]:
-    """What a row of a JSONL may be found by, the surest first: its path, its hash, its url, the hash of its url (the
-    paper's `image_hash`), and for urls of a dataset on the hub the path within it.
+    """Yields the keys of a row's picture, the most reliable first: path, hash, URL, hash of the URL (the paper's
+    `image_hash`), and for URLs of a dataset on the hub the path within it.
 
     url: one of the row's several.
     """
@@ -107,7 +107,7 @@ def keys_of_row(row: Mapping[str, Any], url: str | None = None) -> Iterator[str]
     if url:
         yield url
         yield hashlib.md5(url.encode(), usedforsecurity=False).hexdigest()
-        yield from _tails(unquote(urlsplit(url).path).partition("/resolve/")[2].split("/")[1:])
+        yield from _path_suffixes(unquote(urlsplit(url).path).partition("/resolve/")[2].split("/")[1:])
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -117,7 +117,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _members(path: Path) -> Iterator[tuple[StoredPicture, dict[str, Any]]]:
-    """The pictures of a shard, each with what the .json of the same key says. Never unpacked, only looked up."""
+    """Yields the pictures of a shard, each with its .json metadata. Nothing is unpacked."""
     seen: list[StoredPicture] = []
     abouts: dict[str, dict[str, Any]] = {}
     failure: Exception | None = None
@@ -140,19 +140,19 @@ def _members(path: Path) -> Iterator[tuple[StoredPicture, dict[str, Any]]]:
         raise failure
 
 
-def _enter(index: dict[str, StoredPicture], stored: StoredPicture, below: Path, about: Mapping[str, Any]) -> None:
+def _add_keys(index: dict[str, StoredPicture], stored: StoredPicture, below: Path, about: Mapping[str, Any]) -> None:
     keys = [about[field] for field in ("url", "url_link", *_HASH_FIELDS) if isinstance(about.get(field), str)]
     if _HASH.fullmatch(below.stem.lower()):
         keys.append(below.stem.lower())
-    keys += [*_tails(below.parts), Path(stored.name).as_posix()]
+    keys += [*_path_suffixes(below.parts), Path(stored.name).as_posix()]
     if not stored.member:  # the names within shards say nothing apart from their shard
         keys.append(below.as_posix())
     for key in keys:
         index.setdefault(key, stored)
 
 
-def _tails(parts: Sequence[str]) -> list[str]:
-    """A path and its ends, down to a folder and a file: a name alone says too little."""
+def _path_suffixes(parts: Sequence[str]) -> list[str]:
+    """The suffixes of a path with at least a folder and a file name; a file name alone is ambiguous."""
     return ["/".join(parts[start:]) for start in range(max(0, len(parts) - 1))]
 
 

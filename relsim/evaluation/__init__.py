@@ -1,1 +1,1 @@
-"""Measuring: retrieval, triplets, analogies, judges and people, for any way of comparing pictures."""
+"""Evaluation of similarity measures: retrieval, triplets, analogies, judges and human studies."""

@@ -1,4 +1,4 @@
-"""Attribute baselines: what cheap features and a network of names make of relational retrieval."""
+"""Attribute baselines for retrieval: features of pixels and colours, without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Vectors = NDArray[np.float32]
 
 
 def pixel_vectors(images: Sequence[Image.Image], size: int = 32) -> Vectors:
-    """(n, size * size * 3): the picture itself, small, its mean taken away, unit length."""
+    """(n, size * size * 3): the pixels of a small copy, minus their mean, normalised."""
     small = [
         np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BOX), np.float32) for image in images
     ]
@@ -22,7 +22,7 @@ def pixel_vectors(images: Sequence[Image.Image], size: int = 32) -> Vectors:
 
 
 def histogram_vectors(images: Sequence[Image.Image], bins: int = 6) -> Vectors:
-    """(n, bins ** 3): square roots of the colour histogram (Hellinger kernel), unit length."""
+    """(n, bins ** 3): square roots of the colour histogram (Hellinger kernel), normalised."""
     rows = []
     for image in images:
         small = np.asarray(image.convert("RGB").resize((96, 96), Image.Resampling.BOX), np.int64).reshape(-1, 3)

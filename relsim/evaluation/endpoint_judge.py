@@ -1,4 +1,4 @@
-"""A judge behind any OpenAI-compatible endpoint: a hosted model, or a server of your own such as vLLM."""
+"""A judge behind an OpenAI-compatible endpoint: a hosted model, or your own server such as vLLM."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_WAIT_SECONDS = 60.0
 
 
 class EndpointError(RuntimeError):
-    """The endpoint does not answer as it should: the message is one line that says what to do."""
+    """The endpoint did not answer as expected; the message is one line that says what to do."""
 
 
 class EndpointJudge:
@@ -69,7 +69,7 @@ class EndpointJudge:
         self._opener = urllib.request.build_opener(*handlers)
 
     def check(self) -> None:
-        """Find out whether the endpoint is there and takes the key, at no cost. Raises EndpointError."""
+        """Checks, at no cost, that the endpoint answers and accepts the key. Raises EndpointError."""
         try:
             self._once("GET", "/models", None)
         except _Refused as refused:
@@ -80,7 +80,7 @@ class EndpointJudge:
             raise self._unreachable(error) from error
 
     def ask(self, images: Sequence[Image.Image], question: str) -> str:
-        """The answer, "" if it is empty or a refusal. Raises EndpointError if there is none to be had."""
+        """The answer, or "" if it is empty or a refusal. Raises EndpointError if the endpoint gives no answer."""
         shown = [{"type": "image_url", "image_url": {"url": _data_url(i, self.max_side_px)}} for i in images]
         content = [{"type": "text", "text": question}, *shown]
         failures = 0
@@ -152,7 +152,7 @@ class EndpointJudge:
 
 
 def key_from(variable: str) -> str | None:
-    """The key in an environment variable, None if it is not set. Raises ValueError for one that is no key."""
+    """Reads the key from an environment variable; None if it is not set. Raises ValueError if it cannot be a key."""
     key = os.environ.get(variable, "").strip()
     if any(not 32 < ord(sign) < 127 for sign in key):
         raise ValueError(f"${variable} holds spaces or signs that no key has: set it anew")
@@ -165,7 +165,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 class _Refused(Exception):
-    """A status other than 200. text: what the endpoint says about it, one short line."""
+    """A status other than 200. text: the endpoint's message in one short line."""
 
     def __init__(self, status: int, body: bytes, retry_after: str | None) -> None:
         super().__init__(status)
@@ -188,7 +188,7 @@ def _message(body: bytes) -> str:
 
 
 def _answer_of(body: bytes) -> str:
-    """The text of the first choice. Raises ValueError if the answer has another form."""
+    """The text of the first choice. Raises ValueError if the response has another format."""
     try:
         content = json.loads(body)["choices"][0]["message"].get("content")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Retrieval over pictures of your own: R@k where groups are known, and a judge's score of what is found first."""
+"""Retrieval on your own pictures: R@k if their groups are known, and a judge's score of the first result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class RetrievalTask:
-    """Queries and what is searched, with their groups ("" where unknown); refused: what could not be read."""
+    """Queries and a gallery, with their groups ("" if unknown); refused: pictures that could not be read."""
 
     queries: list[StoredPicture]
     gallery: list[StoredPicture]
@@ -31,7 +31,7 @@ class RetrievalTask:
 
 
 class Hit(NamedTuple):
-    """What a measure finds first for a query."""
+    """The first result of a measure for a query."""
 
     by: str
     query: StoredPicture
@@ -42,11 +42,11 @@ class Hit(NamedTuple):
 def prepare_retrieval(
     gallery: Path, queries: Path | None, groups: str | None, max_queries: int, seed: int
 ) -> RetrievalTask:
-    """Find the pictures. queries: None to search the gallery with its own pictures, each without itself.
+    """Finds the pictures. queries: None searches the gallery with its own pictures, each without itself.
 
     groups: "folders", where pictures in one folder share a group; or a table with a picture's `path`, `image_hash` or
     url and its `relation`, `group` or `caption`, such as data.jsonl of `analogen world`. At most `max_queries` are
-    asked, drawn by the seed. Raises ValueError or FileNotFoundError with one line.
+    used, sampled by the seed. Raises ValueError or FileNotFoundError with one line.
     """
     if groups is not None and groups != "folders" and not Path(groups).is_file():
         raise FileNotFoundError(f"{groups}: no such file: expected 'folders', or a table with the pictures' groups")
@@ -76,7 +76,7 @@ def run_folder_retrieval(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """For each measure a row of figures, and a row for every query: what it finds first, and the judge's answer.
+    """Yields for each measure a row of results, and a row for every query: its first result and the judge's answer.
 
     R@k counts the queries whose group has another picture in the gallery. Pictures that cannot be read are added to
     `search.refused`. Raises NothingToMeasure if there is nothing to search.
@@ -87,7 +87,7 @@ def run_folder_retrieval(
     places = {picture.name: place for place, picture in enumerate(gallery)}
     unread = {row["path"] for row in kept.refused}
     search.refused.extend(kept.refused)
-    # A query that is in the gallery too need not be looked at twice, unless a measure looks at queries otherwise.
+    # A query that is also in the gallery is embedded once, unless a measure embeds queries in another way.
     again = all(measure.symmetric for measure in measures) and all(
         q.name in places or q.name in unread for q in search.queries
     )

@@ -1,4 +1,4 @@
-"""Blind A/B studies with people: one page of HTML that holds everything, a key that stays at home, and the tally."""
+"""Blind A/B studies with people: an HTML page for participants, a secret key, and the tally of the answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_RESULTS_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Study:
-    """A page for participants, and the key, which says what was on which side and is not for their eyes."""
+    """A page for participants, and the key, which says which method is on which side and which they must not see."""
 
     page: str
     key: dict[str, Any]
@@ -34,7 +34,7 @@ class Study:
 
 
 def build_study(table: str | Path, question: str = QUESTION, seed: int = 0, max_side_px: int = 512) -> Study:
-    """A study of the pairs in a CSV or JSON lines with reference, a, b, a_method and b_method.
+    """Builds a study from the pairs in a CSV or JSON Lines table with reference, a, b, a_method and b_method.
 
     Order and sides are drawn by the seed. The page names neither methods nor files; pictures lie in it as JPEG of at
     most max_side_px, without their metadata. Pairs with a picture that cannot be read are left out and listed.
@@ -69,13 +69,13 @@ def build_study(table: str | Path, question: str = QUESTION, seed: int = 0, max_
     if not pairs:
         raise ValueError(f"{table}: no pair has all its pictures; the first: {refused[0]['reason']}")
     told = json.dumps({"study": study, "question": question, "pairs": pairs})
-    # Inside of a script no tag may seem to begin.
+    # A script must not contain what looks like the start of a tag.
     page = TEMPLATE.read_text(encoding="utf-8").replace("{{STUDY}}", told.replace("<", "\\u003c"))
     return Study(page, {"study": study, "question": question, "seed": seed, "pairs": key}, refused)
 
 
 def read_key(path: str | Path) -> dict[str, Any]:
-    """The key of a study. Raises FileNotFoundError or ValueError with one line."""
+    """Reads the key of a study. Raises FileNotFoundError or ValueError with one line."""
     key = _read(Path(path))
     if not isinstance(key.get("pairs"), dict) or not isinstance(key.get("study"), str):
         raise ValueError(f"{path}: is no key of a study: expected the .key.json beside its page")
@@ -83,7 +83,7 @@ def read_key(path: str | Path) -> dict[str, Any]:
 
 
 def read_answers(paths: Sequence[Path], key: dict[str, Any]) -> list[dict[str, Any]]:
-    """The files that participants saved, a session that comes twice by its fuller file.
+    """Reads the files that participants saved. Of two files of one session the fuller one counts.
 
     Raises FileNotFoundError or ValueError for a file that is none, or is of another study.
     """
@@ -109,14 +109,14 @@ def read_answers(paths: Sequence[Path], key: dict[str, Any]) -> list[dict[str, A
 
 
 def tally(key: dict[str, Any], answers: Sequence[dict[str, Any]], seed: int = 0) -> Iterator[dict[str, Any]]:
-    """A row for every two methods that were compared: shares that prefer each, ties, and the interval of the first's.
+    """Yields a row for every two methods that were compared: the shares that prefer each, ties, and an interval.
 
     `first` is the method whose name comes first. Raises ValueError if there are no answers.
     """
     votes: dict[tuple[str, str], list[str]] = {}
     people: dict[tuple[str, str], set[str]] = {}
     for found in answers:
-        # A pair that was answered twice counts once, by the last answer.
+        # If a pair was answered twice, the last answer counts.
         for name, choice in {a["pair"]: a["choice"] for a in found["answers"]}.items():
             sides = key["pairs"][name]
             first, second = sorted((sides["left"], sides["right"]))
@@ -149,7 +149,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _data_url(image: Image.Image, max_side_px: int) -> str:
-    small = Image.frombytes("RGB", image.size, image.tobytes())  # without what the file said beside the pixels
+    small = Image.frombytes("RGB", image.size, image.tobytes())  # without the metadata of the file
     small.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
     with io.BytesIO() as file:
         small.save(file, "JPEG", quality=90)

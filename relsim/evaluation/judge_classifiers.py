@@ -1,4 +1,4 @@
-"""Judges apart from the reranker: classifiers of relation and subject that only evaluation uses.
+"""Classifiers of relation and subject for evaluation, independent of the encoder that ranks candidates.
 
 Another architecture, other seeds and other pictures than relsim-mini's: all relations, all subjects of the stock
 and all art families, on drawings as finished pictures are. They never condition, rank or train anything.
@@ -36,7 +36,7 @@ COLOUR = 0.3  # how much training changes colours: judges see finished pictures,
 
 
 class PreactivationBlock(nn.Module):
-    """Norm, activation, convolution, twice, around a skip (arXiv:1603.05027)."""
+    """Pre-activation residual block (arXiv:1603.05027)."""
 
     def __init__(self, width: int, out_width: int) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class PreactivationBlock(nn.Module):
 
 
 class JudgeNet(nn.Module):
-    """(B, 3, size, size) in [0, 1] -> logits (B, classes). Convolutions and pooling alone: no attention, no text."""
+    """Convolutional classifier: (B, 3, size, size) in [0, 1] -> logits (B, classes). No attention and no text."""
 
     def __init__(self, classes: int, width: int = 48) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class Judge:
 
     @classmethod
     def load(cls, folder: Path) -> Judge:
-        """Raises FileNotFoundError if the folder holds no judge."""
+        """Loads a judge. Raises FileNotFoundError if the folder holds none."""
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"{folder} holds no judge: train one with `analogen train judge`, or give --judges")
         config = json.loads((folder / "config.json").read_text())
@@ -137,14 +137,14 @@ class Judge:
 
 
 def judges_selection() -> Selection:
-    """Everything that a picture may show: all stock subjects, all art families."""
+    """The selection of all stock subjects and all art families."""
     library = ArtLibrary.shipped()
     nouns = library.nouns(stock=True)
     return Selection(nouns, nouns, library.styles)
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
-    """Train (or resume) a judge; returns its folder."""
+    """Trains (or resumes) a judge; returns its folder."""
     settings = read_settings(JudgeSettings, path, overrides)
     if settings.what not in ("relation", "subject"):
         raise ValueError(f"what is {settings.what!r}: expected relation or subject")
@@ -215,7 +215,7 @@ def train_judge(
 
 
 def accuracy(judge: Judge, what: str, count: int, seed: int, selection: Selection | None = None) -> float:
-    """Share of fresh finished drawings (seeds that no training used) that the judge names right."""
+    """The judge's accuracy on new well-composed drawings, from seeds that no training used."""
     selection = selection or judges_selection()
     kinds = list(RELATIONS.values())
     rng = np.random.default_rng([seed, 10**6])

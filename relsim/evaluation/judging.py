@@ -1,4 +1,4 @@
-"""Judges: a VLM scores how much logic two pictures share. Answers are read strictly, and kept on disk.
+"""Scores by a VLM judge of how much logic two pictures share. Answers are parsed strictly and cached on disk.
 
 judge = EndpointJudge("http://localhost:8000/v1", "some-vlm")
 verdicts = judge_pairs(judge, [(first, second)], AnswerCache(Path("answers")))
@@ -37,7 +37,7 @@ MAX_DESCRIPTION_WORDS = 30
 
 
 class Judge(Protocol):
-    """Something that looks at pictures and answers.
+    """A model that answers questions about pictures.
 
     name: who answers, with all settings that change answers. workers: how many questions it takes at once.
     """
@@ -46,11 +46,11 @@ class Judge(Protocol):
     workers: int
 
     def ask(self, images: Sequence[Image.Image], question: str) -> str:
-        """The answer as it came, at temperature 0."""
+        """The raw answer, at temperature 0."""
 
 
 class Verdict(NamedTuple, Generic[Value]):
-    """A checked answer. value: None if no try could be read; raw: the last answer; problem: why it could not be."""
+    """A checked answer. value: None if no answer could be parsed; raw: the last answer; problem: the reason."""
 
     value: Value | None
     raw: str
@@ -59,7 +59,7 @@ class Verdict(NamedTuple, Generic[Value]):
 
 
 class AnswerCache:
-    """Answers that could be read, one small file each, by what was asked: judge, question and pixels.
+    """A cache of parsed answers on disk, one small file for each combination of judge, question and pixels.
 
     folder: None to keep nothing. Damaged files are asked for again.
     """
@@ -100,7 +100,7 @@ class AnswerCache:
 
 
 def read_score(answer: str) -> float:
-    """The number that an answer consists of, 0 to 10. Raises ValueError with the reason: nothing is guessed."""
+    """Parses an answer that is a number from 0 to 10. Raises ValueError with the reason for any other answer."""
     text = answer.strip().strip("*`\"'").strip()
     match = _SCORE.fullmatch(text)
     if match is None:
@@ -112,7 +112,7 @@ def read_score(answer: str) -> float:
 
 
 def read_description(answer: str) -> str:
-    """One line of at most MAX_DESCRIPTION_WORDS words, the rest cut. Raises ValueError for an empty answer."""
+    """Parses a description: one line, cut to MAX_DESCRIPTION_WORDS words. Raises ValueError for an empty answer."""
     words = answer.split()
     if not words:
         raise ValueError("expected a description, got nothing")
@@ -127,7 +127,7 @@ def ask_checked(
     cache: AnswerCache,
     tries: int = TRIES,
 ) -> Verdict[Value]:
-    """Ask until an answer can be read, at most `tries` times; each time but the first says what was wrong.
+    """Asks until an answer can be parsed, at most `tries` times; every question but the first says what was wrong.
 
     At temperature 0 the same question would bring the same answer.
     """
@@ -159,7 +159,7 @@ def judge_pairs(
     tries: int = TRIES,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Verdict[float]]:
-    """The judged score of every pair, in their order; those without a readable answer have the value None."""
+    """Scores every pair, in the given order; the value is None if no answer could be parsed."""
 
     def ask(pair: tuple[ReadablePicture, ReadablePicture]) -> Verdict[float]:
         images = [picture.read().image for picture in pair]
@@ -169,7 +169,7 @@ def judge_pairs(
 
 
 def describe_all(judge: Judge, images: Sequence[Image.Image], cache: AnswerCache, tries: int = TRIES) -> list[str]:
-    """A description of every picture. Raises ValueError if one gets none."""
+    """Describes every picture. Raises ValueError if a picture gets no description."""
 
     def ask(image: Image.Image) -> Verdict[str]:
         return ask_checked(judge, [image], DESCRIBE_QUESTION, read_description, cache, tries)

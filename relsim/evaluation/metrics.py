@@ -1,4 +1,4 @@
-"""Recall and intervals: what all evaluations count with."""
+"""Recall, and means with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Mean(NamedTuple):
 
 
 def nearest(similarity: Vectors, top_k: int) -> NDArray[np.int64]:
-    """(n, m) -> (n, top_k): the columns with the highest values, highest first; of equal ones the first."""
+    """(n, m) -> (n, top_k): the columns with the highest values, highest first; ties go to the first."""
     return np.argsort(-similarity, axis=1, kind="stable")[:, :top_k]
 
 
@@ -43,7 +43,7 @@ def bootstrap_mean(values: NDArray[Any] | list[float], seed: int = 0, rounds: in
     """
     numbers = np.asarray(values, np.float64)
     if not len(numbers):
-        raise ValueError("the mean of no values: nothing could be measured")
+        raise ValueError("there are no values to take the mean of")
     if len(numbers) == 1:
         return Mean(float(numbers[0]), float("nan"), float("nan"))
     rng = np.random.default_rng([seed, 50])
@@ -53,5 +53,5 @@ def bootstrap_mean(values: NDArray[Any] | list[float], seed: int = 0, rounds: in
 
 
 def rounded(mean: Mean, digits: int = 4) -> dict[str, float | None]:
-    """For a row of JSON, which knows no NaN."""
+    """Rounds a mean for a row of JSON, with None for NaN."""
     return {k: None if np.isnan(v) else round(v, digits) for k, v in mean._asdict().items()}

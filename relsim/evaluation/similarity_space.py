@@ -1,4 +1,4 @@
-"""The space of similarities: each picture where its looks (x) and its logic (y) put it, seen from one reference."""
+"""Plots pictures by their attribute similarity (x) and relational similarity (y) to a reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TICKS = 5
 
 
 class Point(NamedTuple):
-    """A picture and its similarities to the reference, cosines."""
+    """A picture and the cosines of its similarities to the reference."""
 
     image: Image.Image
     attribute: float
@@ -23,9 +23,9 @@ class Point(NamedTuple):
 def plot_similarity_space(
     reference: Image.Image, points: Sequence[Point], size_px: int = 1200, thumbnail_px: int = 96
 ) -> Image.Image:
-    """The plot as a picture of size_px: attribute similarity on x, relation on y, the reference in the corner.
+    """Draws the plot, size_px square: attribute similarity on x, relational on y, the reference in the corner.
 
-    Axes span what is there. A thumbnail that would hide another is drawn small. Raises ValueError for no points.
+    The axes span the values. A thumbnail that would hide another is drawn smaller. Raises ValueError for no points.
     """
     if not points:
         raise ValueError("no pictures to plot: expected one or more beside the reference")

@@ -1,4 +1,4 @@
-"""Tables that users write: CSV or JSON lines, whose paths are relative to the table's own folder."""
+"""Reads tables of users in CSV or JSON Lines, with paths relative to the table's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from analogen.relsim.data.shards import StoredPicture
 
 
 def read_table(path: str | Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Rows with the named columns, all text; further columns are left out. An optional one that is absent is "".
+    """Reads the named columns as text, without further columns. A missing optional column is "".
 
     Raises FileNotFoundError or ValueError with one line: no such file, another kind of file, a column that is
     missing, a row without a value, no rows.
@@ -38,7 +38,7 @@ def picture_at(table: str | Path, value: str) -> StoredPicture:
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """JSON lines, the whole file or nothing."""
+    """Writes JSON Lines, the whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -46,7 +46,7 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def table_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Place and row of every row, whatever its columns. Raises ValueError for the first bad one."""
+    """Reads (location, row) of all rows, with all columns. Raises ValueError for the first bad row."""
     if path.suffix.lower() in (".csv", ".tsv"):
         return _csv_rows(path)
     found = []
@@ -67,7 +67,7 @@ def _csv_rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _text(value: Any) -> str:
-    """A cell as text; numbers are text too, anything else is nothing."""
+    """A cell as text. Numbers become text; other values become ""."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return str(value).strip()

@@ -1,4 +1,4 @@
-"""Triplets: is the anchor nearer to the positive, which shares its logic, than to the negative?"""
+"""Triplet accuracy: the share of triplets whose anchor is nearer to the positive than to the negative."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Triplet(NamedTuple):
 
 
 def read_triplets(table: str | Path) -> list[Triplet]:
-    """Rows of a CSV (or JSON lines) with the columns anchor, positive, negative and group.
+    """Reads a CSV or JSON Lines table with the columns anchor, positive, negative and group.
 
     Raises FileNotFoundError or ValueError with one line.
     """
@@ -45,10 +45,10 @@ def run_triplets(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """A row for every measure and group, and one for all: the share of triplets that are right, with its interval.
+    """Yields a row for every measure and group, and one for all triplets: the accuracy and its interval.
 
-    A tie is wrong. Triplets with a picture that cannot be read are left out, their pictures added to `refused`.
-    Raises NothingToMeasure if none is whole.
+    A tie counts as wrong. Triplets with a picture that cannot be read are left out, and the picture is added to
+    `refused`. Raises NothingToMeasure if no triplet has all its pictures.
     """
     anchors = _unique([t.anchor for t in triplets])
     others = _unique([p for t in triplets for p in (t.positive, t.negative)])

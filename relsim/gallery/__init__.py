@@ -1,1 +1,1 @@
-"""A gallery: pictures indexed by their relations and looks, in a LanceDB table, and searched by either."""
+"""Galleries: pictures in a LanceDB table, indexed and searched by relation and attributes."""

@@ -1,4 +1,4 @@
-"""A gallery's rows as a file for other tools."""
+"""Exports the rows of a gallery for other tools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analogen.relsim.gallery.store import METADATA_COLUMNS, Gallery
 
 
 def export_rows(gallery: Gallery, suffix: str) -> tuple[bytes, int]:
-    """The file's content and its number of rows, in the order of their paths.
+    """Returns the file's content and the number of rows, which are sorted by path.
 
     suffix: ".jsonl" (without vectors), ".npz" (arrays named as the columns) or ".parquet".
     """

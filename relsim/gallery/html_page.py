@@ -1,4 +1,4 @@
-"""A contact sheet as one HTML file: thumbnails inside it, names escaped, nothing fetched from anywhere."""
+"""Writes a contact sheet as one HTML file with embedded thumbnails, escaped names and no external resources."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ figcaption b { font-weight: 600; display: -webkit-box; -webkit-line-clamp: 2; -w
 
 @dataclass(frozen=True)
 class PageImage:
-    """One picture of a page. thumbnail: JPEG; share: [0, 1] of the bar below, None for no bar."""
+    """A picture on the page. thumbnail: JPEG; share: length of the bar below it, [0, 1], or None for no bar."""
 
     thumbnail: bytes
     name: str
@@ -46,7 +46,7 @@ class PageImage:
 def write_page(
     title: str, about: str, asked: Sequence[PageImage], sections: Sequence[tuple[str, Sequence[PageImage]]]
 ) -> str:
-    """The page. asked: what was looked for; sections: headline ("" for none) and pictures."""
+    """Returns the page. asked: the pictures of the query; sections: headline ("" for none) and pictures."""
     parts = [f"<h1>{html.escape(title)}</h1><p>{html.escape(about)}</p>"]
     if asked:
         parts.append(f'<div class="asked">{"".join(map(_figure, asked))}</div>')

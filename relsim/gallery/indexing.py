@@ -1,4 +1,4 @@
-"""Filling a gallery from folders: what is new or changed is embedded, the rest is left as it is."""
+"""Adds pictures of folders to a gallery; only new and changed files are embedded."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from analogen.relsim.mini.encoder import MiniEncoder
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 BATCH = 32
-# Rows of one commit: few enough that a kill costs seconds, enough that commits cost little.
+# Rows per commit: if the process is killed, only seconds of work are lost, and commits are still rare.
 COMMIT = 512
 
 
 @dataclass
 class IndexingReport:
-    """What `add` did. refused: path and reason of every file that could not be read."""
+    """The result of `add`. refused: path and reason of every file that could not be read."""
 
     found: int = 0
     added: int = 0
@@ -39,8 +39,8 @@ class IndexingReport:
     refused: list[dict[str, str]] = field(default_factory=list)
 
 
-class _Read(NamedTuple):
-    """A file, read once. image: what the encoder is given."""
+class _LoadedFile(NamedTuple):
+    """A file that was read. image: the input of the encoder."""
 
     path: str
     sha256: str
@@ -59,14 +59,14 @@ def add(
     commit: int = COMMIT,
     on_commit: Callable[[int], None] | None = None,
 ) -> IndexingReport:
-    """Walk the folders and embed what the gallery lacks. A run that was killed goes on where it was.
+    """Embeds the pictures of the folders that the gallery lacks. A killed run continues where it was.
 
-    A file whose size and time are known is not opened; one with another time but the same bytes is not embedded.
-    Raises FileNotFoundError or ValueError for a folder that is none.
+    A file whose size and time are known is not opened; a file with another time but the same bytes is not embedded.
+    Raises FileNotFoundError or ValueError if a folder is missing or is a file.
     """
-    told, known = IndexingReport(), gallery.known()
+    report, known = IndexingReport(), gallery.known()
     paths = list(find_files(folders))
-    told.found = len(paths)
+    report.found = len(paths)
     waiting: list[Entry] = []
     touched: dict[str, int] = {}
 
@@ -75,36 +75,36 @@ def add(
             before = known.get(str(path))
             state = path.stat()
             if before and (before.length, before.mtime_ns) == (state.st_size, state.st_mtime_ns):
-                told.unchanged += 1
+                report.unchanged += 1
             elif before and before.length == state.st_size and _digest(path) == before.sha256:
-                told.unchanged += 1
+                report.unchanged += 1
                 touched[str(path)] = state.st_mtime_ns
             else:
                 yield path
 
     work = list(fresh())
     gallery.touch(touched)
-    reduce = encoder.preprocess if isinstance(encoder, MiniEncoder) else (lambda image: image)
+    preprocess = encoder.preprocess if isinstance(encoder, MiniEncoder) else (lambda image: image)
     min_px = max(encoder.min_px, 2 * THUMBNAIL_PX) if isinstance(encoder, MiniEncoder) else None
 
     def on_refused(index: int, reason: str) -> None:
-        told.refused.append({"path": str(work[index]), "reason": reason})
+        report.refused.append({"path": str(work[index]), "reason": reason})
 
-    def embed(read: list[_Read]) -> list[tuple[_Read, ImageEmbedding]]:
+    def embed(read: list[_LoadedFile]) -> list[tuple[_LoadedFile, ImageEmbedding]]:
         return list(zip(read, embed_images(encoder, [one.image for one in read]), strict=True))
 
     def flush() -> None:
         gallery.upsert(waiting)
         waiting.clear()
         if on_commit is not None:
-            on_commit(told.added + told.changed)
+            on_commit(report.added + report.changed)
 
-    for batch in run_all(work, lambda path: _read(path, reduce, min_px), embed, BATCH, on_refused, progress):
+    for batch in run_all(work, lambda path: _read(path, preprocess, min_px), embed, BATCH, on_refused, progress):
         for _, (read, seen) in batch:
             if read.path in known:
-                told.changed += 1
+                report.changed += 1
             else:
-                told.added += 1
+                report.added += 1
             size = read.size
             waiting.append(
                 Entry(
@@ -115,13 +115,13 @@ def add(
         if len(waiting) >= commit:
             flush()
     flush()
-    if told.added + told.changed:
+    if report.added + report.changed:
         gallery.compact()
-    return told
+    return report
 
 
 def gallery_info(encoder: RelationalEncoder, name: str) -> GalleryInfo:
-    """What a gallery by this encoder says of its vectors."""
+    """The `GalleryInfo` of a gallery by this encoder."""
     if isinstance(encoder, MiniEncoder):
         config, weights = encoder.net.config, encoder.folder / "model.safetensors"
         return GalleryInfo(name, config.relation_dim, config.looks_dim, _digest(weights)[:16])
@@ -130,8 +130,8 @@ def gallery_info(encoder: RelationalEncoder, name: str) -> GalleryInfo:
 
 
 def find_files(folders: Iterable[Path]) -> Iterator[Path]:
-    """Pictures by their suffix in the folders and in those in them, absolute, in the order of their names; hidden
-    ones are left out. Raises FileNotFoundError or ValueError with one line."""
+    """Finds pictures by suffix in the folders and their subfolders, as absolute paths in the order of their names,
+    without hidden ones. Raises FileNotFoundError or ValueError with one line."""
     seen: set[Path] = set()
     for folder in folders:
         if not folder.exists():
@@ -144,13 +144,13 @@ def find_files(folders: Iterable[Path]) -> Iterator[Path]:
                 path = Path(root, name)
                 if name.startswith(".") or path.suffix.lower() not in SUFFIXES or path in seen:
                     continue
-                if path.is_file():  # not a link that leads nowhere
+                if path.is_file():  # not a broken link
                     seen.add(path)
                     yield path
 
 
 def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:
-    """Known paths that are, or lie in, or match one of `wanted`."""
+    """The known paths that equal, lie in or match one of `wanted`."""
     chosen = set()
     for text in wanted:
         whole = os.path.abspath(text)
@@ -160,7 +160,7 @@ def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:
 
 
 def missing(known: dict[str, FileState]) -> list[str]:
-    """Paths of rows whose files are gone."""
+    """The paths of rows whose files no longer exist."""
     return [path for path in known if not Path(path).is_file()]
 
 
@@ -169,17 +169,17 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path, reduce: Callable[[Image.Image], Image.Image], min_px: int | None = None) -> _Read:
+def _read(path: Path, preprocess: Callable[[Image.Image], Image.Image], min_px: int | None = None) -> _LoadedFile:
     with open_checked(path) as file:
         data, state = file.read(), os.fstat(file.fileno())
     picture = read_image_from(io.BytesIO(data), path, min_px)
     image, size = picture.image, picture.size
     digest = hashlib.sha256(data).hexdigest()
-    return _Read(str(path), digest, len(data), state.st_mtime_ns, size, thumbnail_of(image), reduce(image))
+    return _LoadedFile(str(path), digest, len(data), state.st_mtime_ns, size, thumbnail_of(image), preprocess(image))
 
 
 def thumbnail_of(image: Image.Image) -> bytes:
-    """JPEG of at most THUMBNAIL_PX."""
+    """A JPEG thumbnail with sides of at most THUMBNAIL_PX."""
     factor = max(image.size) // (2 * THUMBNAIL_PX)
     small = image.reduce(factor) if factor > 1 else image.copy()
     small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))

@@ -1,4 +1,4 @@
-"""Vision attention of Qwen2.5-VL, many windows in one call."""
+"""Vision attention of Qwen2.5-VL that computes all windows in one call."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionA
 
 
 class WindowedAttention(Qwen2_5_VLVisionAttention):
-    """Vision attention that takes windows of equal length in one call.
+    """Vision attention that computes windows of equal length in one call.
 
-    The original calls the kernel once per window: 16 times per picture of 448 px and layer, which leaves a GPU idle.
+    The original calls the kernel once per window, 16 times per layer for a picture of 448 px, which leaves a GPU idle.
     """
 
     def forward(
@@ -37,8 +37,8 @@ class WindowedAttention(Qwen2_5_VLVisionAttention):
 
 
 def _even_length(cu_seqlens: Tensor) -> int | None:
-    """The length of all windows if they are equal. Kept on the tensor, which all layers share: the question makes
-    a GPU wait."""
+    """The length of all windows if they are equal, else None. It is cached on the tensor, which all layers share,
+    because computing it makes a GPU wait."""
     if not hasattr(cu_seqlens, "even_length"):
         lengths = set((cu_seqlens[1:] - cu_seqlens[:-1]).tolist())
         cu_seqlens.even_length = lengths.pop() if len(lengths) == 1 else None  # type: ignore[attr-defined]

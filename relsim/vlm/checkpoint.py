@@ -1,4 +1,4 @@
-"""Checkpoints of the Qwen encoder on disk: two layouts, read and written alike, and the way from one to the other.
+"""Reads, writes and converts checkpoints of the Qwen encoder in two layouts, ours and the authors'.
 
 authors   adapter_config.json + adapter_model.safetensors (PEFT), the processor's files, and
           projection_and_config.pt, a pickle of which only plain tensors and numbers are read
@@ -30,7 +30,7 @@ LAYOUTS: tuple[str, ...] = get_args(Layout)
 PICKLE = "projection_and_config.pt"
 KIND = "relsim-qwen"
 FORMAT = 1
-# Copied as they are: a tokenizer that a newer transformers saves anew cannot be read by older ones.
+# Copied unchanged, because older versions of transformers cannot read a tokenizer that a newer version saved.
 PROCESSOR_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "preprocessor_config.json", "processor_config.json", "chat_template.json", "chat_template.jinja",
@@ -40,7 +40,7 @@ DOCUMENTS = ("README.md", "LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything that makes a base VLM the relational encoder. `processor_folder` holds the processor's files."""
+    """What turns a base VLM into the relational encoder. `processor_folder` holds the processor's files."""
 
     processor_folder: Path
     base_model: str
@@ -63,7 +63,7 @@ class Checkpoint:
 
 
 def layout_of(folder: str | Path) -> Layout | None:
-    """The layout of a folder, or None if it is not a checkpoint of the Qwen encoder."""
+    """Detects the layout of a folder; None if it is not a checkpoint of the Qwen encoder."""
     folder = Path(folder)
     if not (folder / "adapter_config.json").is_file():
         return None
@@ -73,7 +73,7 @@ def layout_of(folder: str | Path) -> Layout | None:
 
 
 def read_checkpoint(folder: str | Path) -> Checkpoint:
-    """Read either layout. Raises FileNotFoundError or ValueError with one line; no pickle's code is ever run."""
+    """Reads either layout. Raises FileNotFoundError or ValueError with one line. Code in pickles is never executed."""
     folder = Path(folder)
     layout = layout_of(folder)
     if layout is None:
@@ -104,7 +104,7 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def write_checkpoint(checkpoint: Checkpoint, folder: str | Path, layout: Layout = "analogen") -> None:
-    """Write a folder of the layout, whole or not at all. Raises ValueError if it exists and holds anything."""
+    """Writes a folder of the layout, atomically. Raises ValueError if it exists and is not empty."""
     folder = Path(folder)
     if layout not in LAYOUTS:
         raise ValueError(f"layout is {layout!r}: expected {' or '.join(LAYOUTS)}")
@@ -114,7 +114,7 @@ def write_checkpoint(checkpoint: Checkpoint, folder: str | Path, layout: Layout 
 
 @contextmanager
 def atomic_folder(folder: str | Path) -> Iterator[Path]:
-    """A temporary folder to fill, which then appears as `folder`, whole or not at all.
+    """A temporary folder that is renamed to `folder` at the end of the block, if there was no error.
 
     Raises ValueError if `folder` exists and holds anything, or cannot be written.
     """
@@ -142,7 +142,7 @@ def check_target(folder: str | Path) -> None:
 
 
 def convert(source: str | Path, target: str | Path, layout: Layout, base: str | None = None) -> Checkpoint:
-    """Write the checkpoint in `source` to `target` in a layout. base: another id or folder of the base model.
+    """Converts the checkpoint in `source` to `target` in a layout. base: another id or folder of the base model.
 
     Raises FileNotFoundError or ValueError with one line.
     """
@@ -154,7 +154,7 @@ def convert(source: str | Path, target: str | Path, layout: Layout, base: str | 
 
 
 def read_adapter(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """adapter_config.json and the tensors of a PEFT folder. Raises FileNotFoundError or ValueError with one line."""
+    """Reads configuration and tensors of a PEFT folder. Raises FileNotFoundError or ValueError with one line."""
     folder = Path(folder)
     path = folder / "adapter_config.json"
     if not path.is_file():
@@ -167,7 +167,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
 
 
 def write_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mapping[str, Tensor]) -> None:
-    """Write adapter_config.json and adapter_model.safetensors, as PEFT does. Raises OSError."""
+    """Writes adapter_config.json and adapter_model.safetensors, as PEFT does. Raises OSError."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(folder / "adapter_config.json", config)
@@ -199,7 +199,7 @@ def _write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
 
 
 def _read_pickle(path: Path) -> tuple[Tensor, Tensor, int]:
-    """The authors' projection and query token id, by torch's reader that knows tensors and plain values only."""
+    """Reads the authors' projection and query token id, with torch's reader for tensors and plain values only."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a newer pickle protocol, which is refused anyway
@@ -241,7 +241,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _added_tokens(folder: Path) -> dict[str, int]:
-    """Special tokens by name, from whichever of the tokenizer's files has them."""
+    """Special tokens by name, from the tokenizer's file that has them."""
     names: dict[str, int] = {}
     if (folder / "added_tokens.json").is_file():
         names |= _read_json(folder / "added_tokens.json")
@@ -270,5 +270,5 @@ def _write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    # Named as PyTorch's, or older transformers refuse to open the file.
+    # Marked as from PyTorch, or older versions of transformers do not open the file.
     save_file({name: value.contiguous() for name, value in tensors.items()}, str(path), metadata={"format": "pt"})

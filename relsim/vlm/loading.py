@@ -1,4 +1,4 @@
-"""Bases by folder or hub id, loaded once per process and shared by all hats."""
+"""Loads base models by folder or hub id, once per process; all adapters share them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def pick_dtype(name: str, device: str) -> torch.dtype:
-    """The weights' type. "auto": bf16 where the device multiplies it natively, else fp16 on GPUs and fp32 on CPUs."""
+    """Chooses the dtype of the weights. "auto": bf16 if the device supports it, else fp16 on GPUs and fp32 on CPUs."""
     if name != "auto":
         if name not in DTYPES:
             raise ValueError(f"dtype is {name!r}: expected auto, {', '.join(DTYPES)}")
@@ -44,14 +44,14 @@ def load_vlm(
     cache_dir: str | None = None,
     shared: bool = True,
 ) -> Vlm:
-    """The base by folder or hub id, loaded once per process: every hat asks here and shares it.
+    """Loads a base model by folder or hub id, once per process, so that all adapters share it.
 
-    shared: False loads one that nobody else has, as a training needs it, which leaves gradients and dropout on.
+    shared: False loads a separate copy, for trainings, which leave gradients and dropout on.
     Raises ValueError or FileNotFoundError with one line.
     """
     if not Path(base).is_dir() and not is_hub_id(base):
         raise FileNotFoundError(f"base model {base!r}: no such folder and no hub id: name one that is here")
-    import_peft()  # said before gigabytes are fetched
+    import_peft()  # raises before gigabytes are downloaded
     if device == "cuda":
         device = f"cuda:{torch.cuda.current_device()}"
     load = _load_vlm if shared else _load_vlm.__wrapped__
@@ -59,7 +59,7 @@ def load_vlm(
 
 
 class Base(NamedTuple):
-    """A base model by name, the commit if it is the hub's, and the folder of its small files."""
+    """A base model: its name, its commit if it is from the hub, and the folder of its small files."""
 
     name: str
     revision: str | None
@@ -67,7 +67,7 @@ class Base(NamedTuple):
 
 
 def find_base(name: str) -> Base:
-    """Where a base is, a folder or hub id ("org/name@revision"), before its weights are fetched.
+    """Finds a base by folder or hub id ("org/name@revision") without downloading its weights.
 
     Raises ValueError or FileNotFoundError with one line.
     """
@@ -97,7 +97,7 @@ def _load_vlm(
                 attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
-                # Straight to the device: 15 GiB need not pass through the machine's memory first.
+                # Directly to the device, without 15 GiB of main memory.
                 device_map=None if device == "cpu" else {"": device},
             )
         except SafetensorError as error:

@@ -1,11 +1,11 @@
-"""What an adapter's settings may say, and peft where it is needed."""
+"""Checks the LoRA settings of adapters, and imports peft."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-# What an adapter may set. Left out on purpose: settings that make peft import or fetch what a file names.
+# Settings that an adapter may have. Settings that make peft import or download what a file names are excluded.
 LORA_SETTINGS = frozenset({
     "r", "lora_alpha", "lora_dropout", "target_modules", "exclude_modules", "bias", "use_rslora", "use_dora",
     "rank_pattern", "alpha_pattern", "layers_to_transform", "layers_pattern", "fan_in_fan_out",
@@ -19,7 +19,7 @@ _ABOUT_THE_FILE = frozenset({
 
 
 def lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of adapter_config.json that LoRA needs; others may only stand at what changes nothing."""
+    """Returns the settings of adapter_config.json that LoRA needs. Raises ValueError for others that have an effect."""
     if raw.get("peft_type", "LORA") != "LORA":
         raise ValueError(f"the adapter is of kind {raw.get('peft_type')!r}, expected 'LORA'")
     saved = set(raw.get("modules_to_save") or ())
@@ -32,7 +32,7 @@ def lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def import_peft() -> Any:
-    """peft itself. Raises ImportError with the extra to install."""
+    """Imports peft. Raises ImportError that names the extra to install."""
     try:
         import peft
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""How a picture becomes the input of the big models."""
+"""Preprocessing of pictures for the VLM: crop and resize."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Pictures = Sequence["Image.Image | str | Path"]
 
 # Of pictures that are not cropped: 1,280 tokens. The authors' own limit is 16,384, more than most GPUs hold.
 MAX_PIXELS = 1280 * 28 * 28
-MAX_ASPECT = 200  # beyond it Qwen's own resizing refuses
+MAX_ASPECT = 200  # Qwen's own resizing raises an error beyond it
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a picture becomes the model's input.
+    """How a picture is cropped and resized.
 
     size: the side in pixels of the square, cut from the middle, that training used. None: the whole picture in its
-    own shape, as in the authors' inference, with sides rounded to the model's unit and at most max_pixels.
+    own aspect ratio, as in the authors' inference, with sides rounded to the model's unit and at most max_pixels.
     """
 
     size: int | None = 448
@@ -33,7 +33,7 @@ class Preprocessing:
     max_pixels: int = MAX_PIXELS
 
     def apply(self, image: Image.Image, unit: int) -> Pixels:
-        """(height, width, 3), sides multiples of `unit`. Raises ValueError for a picture that is a mere line."""
+        """Returns (height, width, 3), sides multiples of `unit`. Raises ValueError for an extreme aspect ratio."""
         if self.size is not None:
             side = min(image.size)
             left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -60,7 +60,7 @@ class Preprocessing:
 
 
 def load_pixels(image: Image.Image | str | Path, preprocessing: Preprocessing, unit: int) -> Pixels:
-    """One picture as the model's input. Raises ValueError or FileNotFoundError with one line that names the file."""
+    """Loads a picture as the model's input. Raises ValueError or FileNotFoundError that names the file."""
     picture = as_rgb(image)
     try:
         return preprocessing.apply(picture, unit)
@@ -70,7 +70,7 @@ def load_pixels(image: Image.Image | str | Path, preprocessing: Preprocessing, u
 
 
 def check_preprocessing(preprocessing: Preprocessing, vlm: Vlm) -> Preprocessing:
-    """`preprocessing` itself. Raises ValueError if its square is not one for this model."""
+    """Returns `preprocessing`. Raises ValueError if its size does not fit this model."""
     if preprocessing.size is not None and preprocessing.size % vlm.side_unit:
         raise ValueError(f"pictures of {preprocessing.size} px: expected a multiple of {vlm.side_unit}")
     return preprocessing

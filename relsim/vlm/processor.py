@@ -1,4 +1,4 @@
-"""Tokenizer, chat template and picture settings of a Qwen2.5-VL, without torchvision."""
+"""The processor of Qwen2.5-VL (tokenizer, chat template, image settings) without torchvision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analogen.relsim.text import quiet_transformers
 
 
 class Processor(Qwen2_5_VLProcessor):
-    """Qwen's processor without its video half, which torchvision would be needed for."""
+    """Qwen's processor without videos, which need torchvision."""
 
     attributes = ["image_processor", "tokenizer"]  # noqa: RUF012
 
@@ -27,12 +27,12 @@ class Processor(Qwen2_5_VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
-# The class name goes into the files that `save_pretrained` writes; by this one others can load them.
+# `save_pretrained` writes the class name into its files; with this name, transformers can load them.
 Processor.__name__ = Processor.__qualname__ = "Qwen2_5_VLProcessor"
 
 
 def load_processor(folder: str | Path) -> Processor:
-    """Tokenizer, chat template and picture settings of a folder. Raises ValueError if they cannot be used."""
+    """Loads tokenizer, chat template and image settings from a folder. Raises ValueError if they cannot be used."""
     folder = Path(folder)
     try:
         with quiet_transformers():
@@ -51,7 +51,7 @@ def load_processor(folder: str | Path) -> Processor:
 
 
 def _chat_template(folder: Path) -> str | None:
-    """Newer folders hold chat_template.jinja, older ones chat_template.json."""
+    """Reads chat_template.jinja, or chat_template.json of older folders."""
     jinja, old = folder / "chat_template.jinja", folder / "chat_template.json"
     if jinja.is_file():
         return jinja.read_text()

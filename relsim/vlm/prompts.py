@@ -1,4 +1,4 @@
-"""From an anonymous caption and a subject to a text-to-image prompt: by the plain VLM, or by filling the placeholders.
+"""Writes text-to-image prompts from an anonymous caption and a subject, by the base VLM or by filling placeholders.
 
 writer = PromptWriter(load_base_model(device="cuda"))
 writer.write(["many {subject} arranged in a circle"], ["bicycle"])[0].text
@@ -37,7 +37,7 @@ _CHOOSE = "for any second thing choose what fits"
 
 
 class Prompt(NamedTuple):
-    """written: by the model; else filled in, and `problem` says what was wrong with the model's last try."""
+    """written: whether the model wrote the prompt; else placeholders were filled, and `problem` says why."""
 
     text: str
     written: bool
@@ -45,7 +45,7 @@ class Prompt(NamedTuple):
 
 
 class PromptWriter:
-    """The plain model, whatever hats `vlm` has beside it."""
+    """Asks the base model, without any adapters of `vlm`."""
 
     def __init__(self, vlm: Vlm) -> None:
         self.vlm = vlm
@@ -59,8 +59,8 @@ class PromptWriter:
         tries: int = 3,
         batch_size: int = 16,
     ) -> list[Prompt]:
-        """A prompt for each caption and subject: one line that mentions the subject, and the other thing if one is
-        named. Raises ValueError for empty or over-long words."""
+        """Writes a prompt for each caption and subject: one line that mentions the subject, and the other thing if one
+        is named. Raises ValueError for empty or over-long words."""
         others = others or [None] * len(captions)
         if not len(captions) == len(subjects) == len(others):
             raise ValueError(f"{len(captions)} captions, {len(subjects)} subjects, {len(others)} others: must match")
@@ -95,7 +95,7 @@ class PromptWriter:
 
 
 def instruct(caption: str, subject: str, other: str | None = None) -> str:
-    """The instruction that an edit model takes beside the reference: its logic kept, what it shows replaced."""
+    """The instruction for an edit model beside the reference: keep its logic, replace what it shows."""
     return (
         f"Make a new picture with the same idea as this one: {fill(caption, subject, other)}. Replace the things that "
         f"it shows by {subject}; keep how they are arranged, and none of their looks."
@@ -103,13 +103,13 @@ def instruct(caption: str, subject: str, other: str | None = None) -> str:
 
 
 def request(caption: str, subject: str, other: str | None = None) -> str:
-    """What the model is asked."""
+    """The question to the model."""
     words = {"SUBJECT": f'"{subject}"', "CAPTION": caption, "OTHER": f'the second is "{other}"' if other else _CHOOSE}
     return re.sub("SUBJECT|CAPTION|OTHER", lambda found: words[found[0]], REQUEST)
 
 
 def read_prompt(answer: str, subject: str, other: str | None = None) -> str:
-    """The prompt in an answer. Raises ValueError with the reason if it cannot be used."""
+    """Parses the prompt in an answer. Raises ValueError with the reason if it cannot be used."""
     text = one_line(answer)
     if re.search(r"[{}]", text):
         raise ValueError("the answer still has placeholders")
@@ -121,7 +121,7 @@ def read_prompt(answer: str, subject: str, other: str | None = None) -> str:
     return text
 
 
-# Filling in
+# Filling placeholders
 
 
 _ONE = frozenset({"one", "each", "every", "another", "single"})
@@ -148,7 +148,7 @@ _BOUNDARY = frozenset({
     "of", "in", "on", "with", "at", "from", "for", "by", "to", "into", "as", "and", "or", "but", "that", "which", "is",
     "are", "under", "over", "between", "within", "inside", "behind", "beside", "like", "than", "through", "across",
 })  # fmt: skip
-# What is said of several things only.
+# Phrases that only several things can have.
 _MANY_AFTER = re.compile(
     r"\s+(?:and\s+\{[^}]*\}\s+)?(?:all\s+|together\s+|each\s+)?(?:are|were|have|stand|lie|form|make|arranged|lined|"
     r"scattered|stacked|gathered|piled|repeated|alternating|taking turns|aligned|clustered|grouped|assembled|crowded|"
@@ -162,7 +162,7 @@ _MANY_AFTER = re.compile(
 
 
 def fill(caption: str, subject: str, other: str | None = None) -> str:
-    """The caption with nouns for its placeholders, in articles and plurals that fit as far as rules of thumb carry.
+    """Replaces the placeholders of a caption by nouns, with articles and plurals by simple rules.
 
     {subject}, else the first placeholder, becomes the subject; the others become `other` if it is named, else what
     their own names say. A caption without placeholders comes after the subject.
@@ -192,14 +192,14 @@ def fill(caption: str, subject: str, other: str | None = None) -> str:
 
 
 def _noun_of(name: str) -> str:
-    """What a placeholder says of itself: {animal 2} is an animal, {other} any thing."""
+    """The noun in a placeholder's name: {animal 2} is an animal, {other} any thing."""
     words = " ".join(re.sub(r"[\d_]+", " ", name).split())
     words = re.sub(r"\bothers?\b", "", words).strip()
     return words if len(words) > 1 else "thing"
 
 
 def _insert(before: str, noun: str, wants_many: bool) -> str:
-    """`before` and the noun, with the article or the number that `before` asks for."""
+    """Appends the noun to `before`, with the article or the plural that `before` needs."""
     determiner, bare = split_determiner(noun)
     several = is_plural(bare) or (bool(determiner) and (determiner.isdigit() or determiner.lower() in _MANY))
     found, distance = _determiner_before(before)
@@ -218,7 +218,7 @@ def _insert(before: str, noun: str, wants_many: bool) -> str:
 
 
 def _with_article_fixed(before: str, noun: str, distance: int, several: bool) -> str:
-    """`before` ends in "a" and perhaps adjectives: the article follows the noun's sound, or goes."""
+    """Corrects or removes the article "a" at the end of `before`, which adjectives may follow."""
     words = before.split()
     at = len(words) - 1 - distance
     head, last, between = (
@@ -231,7 +231,7 @@ def _with_article_fixed(before: str, noun: str, distance: int, several: bool) ->
 
 
 def _determiner_before(before: str) -> tuple[str, int]:
-    """What counts the noun that follows, and how many adjectives lie between: "a", a number, "many of", or ""."""
+    """The determiner of the noun that follows ("a", a number, "many of" or "") and the number of adjectives between."""
     if not before.endswith(" "):
         return "", 0
     words = [word.lower() for word in before.split()]
@@ -260,5 +260,5 @@ def _determiner_before(before: str) -> tuple[str, int]:
 
 
 def _says_many(words: list[str]) -> bool:
-    """Whether they end in words such as "a heap of"."""
+    """Whether the words end in a phrase such as "a heap of"."""
     return words[-1] == "of" and (bool(_MANY_OF.intersection(words[-2:-1])) or words[-3:-1] == ["made", "up"])

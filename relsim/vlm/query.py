@@ -1,6 +1,6 @@
-"""Asking a VLM: yes or no as a probability, answers that are checked and asked for again.
+"""Questions to a VLM: yes or no as a probability, and text answers that are checked and requested again.
 
-What the captioner, the prompt writer, the image filter and the subject check have in common.
+Used by the captioner, the prompt writer, the image filter and the subject check.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from transformers import LogitsProcessor, TemperatureLogitsWarper, TopPLogitsWar
 from analogen.relsim.vlm.model import UserMessage, Vlm
 
 Probabilities = NDArray[np.float32]
-MAX_WORDS_CHARACTERS = 500  # of what a user puts into a question
+MAX_WORDS_CHARACTERS = 500  # limit for a user's text in a question
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How answers are drawn; temperature 0 is greedy. The defaults are the paper's for captions."""
+    """Settings of sampling; temperature 0 is greedy. The defaults are the paper's for captions."""
 
     temperature: float = 0.7
     top_p: float = 0.9
@@ -46,8 +46,8 @@ GREEDY = Sampling(temperature=0.0)
 
 
 class Answer(NamedTuple):
-    """A checked answer. text: None if no try passed the check; raw: the last try as it came; problem: what was wrong
-    with it, "" if nothing."""
+    """A checked answer. text: None if no try passed the check; raw: the last raw answer; problem: what was wrong with
+    it, or ""."""
 
     text: str | None
     raw: str
@@ -55,22 +55,23 @@ class Answer(NamedTuple):
     problem: str
 
 
-# Words
+# Text
 
 
 def clean_user_text(text: str, what: str) -> str:
-    """What a user puts into a question, as one line. Raises ValueError for nothing, too much or a model's own signs."""
+    """Checks a user's text for a question and joins it to one line. Raises ValueError if it is empty, too long or holds
+    special tokens."""
     words = " ".join(text.split())
     if not words:
         raise ValueError(f"the {what} is empty: write a few words")
     if len(words) > MAX_WORDS_CHARACTERS:
         raise ValueError(f"the {what} has {len(words)} characters, at most {MAX_WORDS_CHARACTERS} are taken: shorten")
     if "<|" in words:
-        raise ValueError(f"the {what} {words[:60]!r} holds <|, a sign of the model's own: leave it out")
+        raise ValueError(f"the {what} {words[:60]!r} holds <|, which marks special tokens: leave it out")
     return words
 
 
-# An answer in wrapping paper: emphasis or code marks, and pairs of quotes.
+# Marks around an answer: emphasis, code and quotes.
 _WRAPS = tuple(
     pair.split() for pair in ("** **", "__ __", "* *", "_ _", "` `", '" "', "' '", "“ ”", "„ “", "‘ ’", "« »")
 )
@@ -79,9 +80,9 @@ _LABEL = re.compile(r"^[*_]*(?:anonymous\s+|final\s+)?(?:caption|prompt|answer|s
 
 
 def strip_wrapping(answer: str) -> str:
-    """An answer without what chat models wrap around it: code fences, quotes, emphasis, list marks, a label.
+    """Removes the formatting that chat models add to an answer: code fences, quotes, emphasis, list marks, a label.
 
-    Its lines stay lines: whether there may be several, the reader of the answer says.
+    Line breaks stay; the parser of the answer decides whether there may be several lines.
     """
     lines = [line.strip() for line in answer.splitlines()]
     return "\n".join(_strip_line(line) for line in lines if line and not re.fullmatch(r"`{3,}\w*", line))
@@ -101,7 +102,7 @@ def _strip_line(line: str) -> str:
 
 
 def one_line(answer: str) -> str:
-    """The tidied answer. Raises ValueError with the reason if it is nothing, or more than one line."""
+    """The answer without formatting. Raises ValueError with the reason if it is empty or has more than one line."""
     text = strip_wrapping(answer)
     if not text:
         raise ValueError("the answer is empty")
@@ -116,7 +117,7 @@ def one_line(answer: str) -> str:
 def ask_with_retries(
     count: int, ask: Callable[[list[int], int], list[str]], read: Callable[[int, str], str], tries: int
 ) -> list[Answer]:
-    """Answers of `count` rows; those that do not pass are asked for again.
+    """Asks for answers of `count` rows, and again for those that do not pass the check, at most `tries` times.
 
     ask(rows, attempt) -> raw answers of these rows; read(row, raw) -> the text, or raises ValueError with the reason.
     """
@@ -142,9 +143,9 @@ def generate(
     attempt: int,
     keys: Sequence[str],
 ) -> list[str]:
-    """One answer per turn. From the second attempt on they are drawn, each time differently.
+    """Generates one answer per message. From the second attempt on, answers are sampled, differently each time.
 
-    keys: a row's own key, from which its draws come: so a row's answer does not depend on the rows beside it.
+    keys: a key for each row that seeds its sampling, so that an answer does not depend on the other rows.
     """
     if attempt and not sampling.temperature:
         sampling = Sampling(max_new_tokens=sampling.max_new_tokens, seed=sampling.seed)
@@ -161,9 +162,9 @@ def generate(
 
 
 class RowSampler(LogitsProcessor):
-    """Draws each row's token by the row's own random numbers, and leaves it alone for a greedy search to take.
+    """Samples each row's token with the row's own random numbers; all other logits become minus infinity.
 
-    torch's own sampling draws all rows from one stream, so that a row would depend on the others.
+    torch samples all rows from one random stream, so a row would depend on the others.
     """
 
     def __init__(self, seeds: Sequence[str]) -> None:
@@ -174,7 +175,7 @@ class RowSampler(LogitsProcessor):
         below = scores.float().softmax(-1).cumsum(-1)  # (B, vocabulary)
         points = torch.tensor([[row.random()] for row in self.rows], device=scores.device) * below[:, -1:]
         drawn = torch.searchsorted(below, points, right=True)
-        # By rounding a point may lie at the very end, where no token is.
+        # Because of rounding, a point may lie at the very end, beyond all tokens.
         drawn = torch.where(drawn < scores.shape[1], drawn, scores.argmax(-1, keepdim=True))
         return torch.full_like(scores, -math.inf).scatter(1, drawn, 0.0)
 
@@ -183,7 +184,7 @@ class RowSampler(LogitsProcessor):
 
 
 class YesNo:
-    """Yes or no from the logits of the answer's first token, all spellings of each summed."""
+    """Probability of yes from the logits of the answer's first token, summed over all spellings of yes and of no."""
 
     def __init__(self, vlm: Vlm, adapter: str | None = None) -> None:
         self.vlm, self.adapter = vlm, adapter
@@ -192,7 +193,7 @@ class YesNo:
 
     @torch.inference_mode()
     def probabilities(self, messages: Sequence[UserMessage]) -> list[float]:
-        """One per turn, in [0, 1]: the probability of yes where the answer is yes or no."""
+        """The probability of yes against no for each message, in [0, 1]."""
         with self.vlm.using_adapter(self.adapter):
             logits = self.vlm.next_token_logits(self.vlm.inputs(messages))  # (B, vocabulary)
         found: list[float] = self.of_logits(logits).tolist()
@@ -203,12 +204,12 @@ class YesNo:
         return self.log_odds(logits).sigmoid()
 
     def log_odds(self, logits: Tensor) -> Tensor:
-        """(B, vocabulary) -> (B,): the logit of yes against no; what training takes."""
+        """(B, vocabulary) -> (B,): the logit of yes against no, which training uses."""
         return logits[:, self.yes].logsumexp(-1) - logits[:, self.no].logsumexp(-1)
 
 
 def answer_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Ids of the tokens that say yes, and of those that say no, in every casing, with and without a space before.
+    """Token ids of yes and of no, in all casings, with and without a leading space.
 
     A tokenizer that knows neither word whole is read by their first tokens, less those that both share. Raises
     ValueError if nothing is left.

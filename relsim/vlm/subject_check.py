@@ -1,4 +1,4 @@
-"""The subject check: does a picture show what was asked for? The plain VLM's yes, as a probability.
+"""Checks whether a picture shows a subject: the probability of yes by the base VLM.
 
 check = SubjectCheck(load_base_model(device="cuda"))
 check.probabilities(["0.png", "1.png"], "a bicycle")  # (2,)
@@ -18,12 +18,12 @@ from analogen.relsim.vlm.preprocessing import Pictures, Preprocessing, check_pre
 from analogen.relsim.vlm.query import Probabilities, YesNo, clean_user_text
 
 QUESTION = 'Does this picture show the following: "SUBJECT"? Drawings, toys and parts of it count. Answer yes or no.'
-# Whole pictures, so that a subject at the edge counts, of as many tokens as the square that hats are trained on.
+# Whole pictures, so that a subject at the edge counts, with as many tokens as the square that adapters are trained on.
 WHOLE = Preprocessing(size=None, max_pixels=448 * 448)
 
 
 class SubjectCheck:
-    """The plain model, whatever hats `vlm` has beside it."""
+    """Asks the base model, without any adapters of `vlm`."""
 
     def __init__(self, vlm: Vlm, preprocessing: Preprocessing | None = None) -> None:
         self.vlm = vlm
@@ -31,7 +31,7 @@ class SubjectCheck:
         self._yes_no = YesNo(vlm)
 
     def probabilities(self, images: Pictures, subjects: str | Sequence[str], batch_size: int = 16) -> Probabilities:
-        """(n,) in [0, 1]. subjects: one for all pictures, or one each.
+        """The probability for each picture, (n,) in [0, 1]. subjects: one for all pictures, or one each.
 
         Where `analogen.scoring.score` takes the cosine of a candidate's subject, it takes these as well: as
         found_subjects (n, 1) with the subject np.ones(1). Raises ValueError for empty or over-long subjects, and

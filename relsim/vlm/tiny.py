@@ -1,4 +1,4 @@
-"""Stand-ins for the published weights: random Qwen2.5-VL bases and checkpoints of any size, in the same files.
+"""Writes random Qwen2.5-VL base models and checkpoints of any size, in the files of the published ones.
 
 For tests, benchmarks and machines without the hub. Nothing that they say about a picture means anything.
 """
@@ -28,7 +28,7 @@ SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
     "<|image_pad|>", "<|video_pad|>",
 )  # fmt: skip
-# The same order of parts as Qwen's own.
+# The parts have the order of Qwen's template.
 TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -57,7 +57,7 @@ class Size:
 
 
 TINY = Size()
-# About 100M, the shares of tower, layers and vocabulary near those of the 7B.
+# About 100M parameters, in proportions of tower, layers and vocabulary near those of the 7B.
 SMALL = Size(
     hidden=768, layers=12, heads=12, kv_heads=2, intermediate=2304, vocabulary=6144, vision_hidden=320,
     vision_layers=8, vision_heads=4, vision_intermediate=864, whole_layers=(1, 3, 5, 7),
@@ -95,7 +95,7 @@ def config_of(size: Size) -> Qwen2_5_VLConfig:
 
 
 def build_processor(*extra: str) -> Processor:
-    """Bytes as tokens, Qwen's special tokens, then `extra` ones."""
+    """Builds a processor whose tokens are bytes, Qwen's special tokens and `extra` ones."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={byte: i for i, byte in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -109,7 +109,7 @@ def build_processor(*extra: str) -> Processor:
 
 
 def save_base(folder: str | Path, size: Size = TINY, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
-    """Write a random base model with its processor."""
+    """Writes a random base model with its processor."""
     folder = Path(folder)
     with quiet_transformers():
         random_model(size, seed, dtype).save_pretrained(folder)
@@ -120,7 +120,7 @@ def save_base(folder: str | Path, size: Size = TINY, seed: int = 0, dtype: torch
 def random_model(
     size: Size = TINY, seed: int = 0, dtype: torch.dtype = torch.float32, device: str = "cpu"
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """A random base in memory, drawn on the device itself: a 7B needs no file and little time."""
+    """Creates a random base in memory on the device, so that a 7B needs no file and little time."""
     with torch.device(device):
         model = Qwen2_5_VLForConditionalGeneration._from_config(
             config_of(size), dtype=dtype, attn_implementation="sdpa"
@@ -132,14 +132,14 @@ def random_model(
                 if weight.ndim == 1:
                     weight.fill_(0.0 if name == "bias" else 1.0)
                 else:
-                    # Wider than usual, or all pictures would look nearly the same to it.
+                    # Larger than usual, or all pictures would get nearly equal features.
                     fan = 1 if isinstance(module, nn.Embedding) else weight[0].numel()
                     weight.normal_(0, 1.5 / fan**0.5, generator=generator)
     return model.eval()
 
 
 def random_adapter(size: Size = TINY, seed: int = 0, rank: int = 4) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """adapter_config.json and tensors of a LoRA on q_proj and v_proj that changes what the base says."""
+    """adapter_config.json and tensors of a LoRA on q_proj and v_proj that changes the base's outputs."""
     generator = torch.Generator().manual_seed(seed)
     config = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 2 * rank, "lora_dropout": 0.05,
@@ -158,7 +158,7 @@ def random_adapter(size: Size = TINY, seed: int = 0, rank: int = 4) -> tuple[dic
 def save_checkpoint(
     folder: str | Path, base: str, size: Size = TINY, seed: int = 1, layout: Layout = "authors", rank: int = 4
 ) -> Path:
-    """Write a random checkpoint of the encoder for a base, named by hub id or folder."""
+    """Writes a random checkpoint of the encoder for a base, named by hub id or folder."""
     folder = Path(folder)
     config, adapter = random_adapter(size, seed, rank)
     generator = torch.Generator().manual_seed(seed)
@@ -174,7 +174,7 @@ def save_checkpoint(
 
 
 def save_adapter(folder: str | Path, base: str, size: Size = TINY, seed: int = 2, rank: int = 4) -> Path:
-    """Write a random LoRA for a base, named by hub id or folder, as PEFT does: a captioner or a filter."""
+    """Writes a random LoRA for a base, named by hub id or folder, as PEFT does: a captioner or a filter."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config, adapter = random_adapter(size, seed, rank)
@@ -184,7 +184,7 @@ def save_adapter(folder: str | Path, base: str, size: Size = TINY, seed: int = 2
 
 
 def save_processor(processor: Processor, folder: str | Path) -> None:
-    """The processor's files as older releases wrote them, which newer ones read too."""
+    """Writes the processor's files in the format of older releases, which newer ones read too."""
     folder = Path(folder)
     with quiet_transformers():
         processor.tokenizer.save_pretrained(folder)
