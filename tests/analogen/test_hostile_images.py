@@ -1,6 +1,6 @@
-"""Some five hundred broken, strange and hostile files: each is read or refused in one line, soon, in little memory.
+"""Tests with 500 damaged, unusual and malicious files: each is read or refused in one line, fast and in little memory.
 
-Every way in runs in a process of its own, with a cap on its memory and on the time for each file.
+Every entry point runs in its own process, with a limit on its memory and on the time for each file.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from pathlib import Path
 import hostile_images
 import numpy as np
 import pytest
-from hostile_images import available, grey_tiff, write_all
+from hostile_images import write_all
+from picture_builders import gray_tiff, sample_files
 from PIL import Image
 
 from analogen.relsim.image_containers import MAX_COUNTED, MAX_SCANS, count_frames, why_too_costly
 from analogen.relsim.images import read_image
 
 RUN = Path(hostile_images.__file__).with_name("hostile_run.py")
-# Decoded once more by each way they only take time: the reader's own run has them.
+# Only the run of the reader includes these; in the other runs they would only take time.
 LARGE = ("full-",)
 BROKEN = (*LARGE, "cut-", "flipped-")
 
@@ -35,11 +36,11 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(way: str, folder: Path, *more: str | Path, skip: tuple[str, ...] = ()) -> dict[str, dict[str, object]]:
-    """Outcomes by file. Fails with what is wrong, or with the file that the process died at."""
-    # What the commands print has to be theirs alone.
-    environment = os.environ if way == "cli" else {**os.environ, "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, str(RUN), way, str(folder), *map(str, more)]
+def run(entry: str, folder: Path, *more: str | Path, skip: tuple[str, ...] = ()) -> dict[str, dict[str, object]]:
+    """Outcomes by file. Fails with the files that have a fault, or with the file at which the process died."""
+    # The output of the commands is checked, so that warnings stay visible there.
+    environment = os.environ if entry == "cli" else {**os.environ, "PYTHONWARNINGS": "ignore"}
+    command = [sys.executable, str(RUN), entry, str(folder), *map(str, more)]
     if skip:
         command += ["--skip", *skip]
     done = subprocess.run(
@@ -57,18 +58,18 @@ def run(way: str, folder: Path, *more: str | Path, skip: tuple[str, ...] = ()) -
 def test_reader_reads_or_refuses_every_file(hostile: Path) -> None:
     found = run("read", hostile)
     outcomes = {name: str(line["outcome"]) for name, line in found.items()}
-    # What is merely unusual is read, what is broken is not: neither side may take over.
+    # Unusual files are read and damaged ones are refused; there are many of both.
     assert 100 < sum(outcome == "read" for outcome in outcomes.values()) < len(outcomes) - 100
     sound = ("mode-", "exif-", "orientation", "cmyk", "animated-disposal")
     failed = [name for name, said in outcomes.items() if name.startswith(sound) and said != "read"]
-    assert failed == ["mode-YCbCr-tiff.tif"]  # which Pillow writes and cannot read
+    assert failed == ["mode-YCbCr-tiff.tif"]  # Pillow writes this file and cannot read it
     refused = ("bomb-sides", "bomb-png-", "bomb-inside", "bomb-scans", "svg-", "cut-png", "cut-gif-1", "polyglot-shell")
     wrong = [name for name, said in outcomes.items() if name.startswith(refused) and said == "read"]
-    assert wrong == ["bomb-png-endless-rows.png"]  # eight sound rows, and more data than anyone asks for
+    assert wrong == ["bomb-png-endless-rows.png"]  # eight valid rows, followed by far more data
     assert max(int(str(line["peak_mib"])) for line in found.values()) < 1536
 
 
-def test_own_subjects_are_read_or_refused(hostile: Path) -> None:
+def test_subject_images_are_read_or_refused(hostile: Path) -> None:
     found = run("subject", hostile, skip=LARGE)
     assert found["svg-sound.svg"]["outcome"] == "read"
     assert found["clear.png"]["outcome"] != "read"
@@ -94,7 +95,7 @@ def test_the_studio_keeps_or_refuses_every_upload(hostile: Path, tmp_path: Path)
     found = run("app", hostile, tmp_path / "studio", skip=BROKEN)
     outcomes = [str(line["outcome"]) for line in found.values()]
     assert 100 < outcomes.count("read") < len(outcomes) - 50
-    # Nothing but what it kept, by names of its own.
+    # It stores nothing but the pictures, under its own names.
     assert all(re.fullmatch(r"[0-9a-f]+\.\w+", path.name) for path in (tmp_path / "studio" / "references").iterdir())
 
 
@@ -109,7 +110,7 @@ def test_gallery_takes_what_can_be_read_and_names_the_rest(
     for path in hostile.glob("cut-*-[59]*pc*"):
         (few / path.name).write_bytes(path.read_bytes())
     for name in ("a..png", "-rf.png", "line\nbreak.png", "%2e%2e%2fup.png", "trick.png.exe.png"):
-        (few / name).write_bytes(available()["png"])
+        (few / name).write_bytes(sample_files()["png"])
     (few / "broken\nline.png").write_bytes(b"none")
     command = ["gallery", "add", str(few), "--gallery", str(tmp_path / "gallery"), "--device", "cpu"]
     assert main([*command, "--encoder", str(tiny_encoder_folder), "--format", "json"]) == 2
@@ -122,7 +123,7 @@ def test_gallery_takes_what_can_be_read_and_names_the_rest(
     assert sum(line.startswith("not added: ") for line in said) == len(answer["refused"]) == len(said)
 
 
-# The reader's own look at a file's structure, against slow and obvious ways to know it.
+# The checks of a file's structure, against slow and obvious ones.
 @pytest.mark.parametrize("kind", ["GIF", "TIFF"])
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_frames_are_counted_as_pillow_does(kind: str, count: int) -> None:
@@ -140,13 +141,13 @@ def test_many_pages_are_not_walked_through(hostile: Path) -> None:
 
 
 def test_pages_in_a_loop_end() -> None:
-    one = grey_tiff(8, 8)
+    one = gray_tiff(8, 8)
     looped = one[: 8 + 2 + 12 * 10] + (8).to_bytes(4, "little") + one[8 + 2 + 12 * 10 + 4 :]
     assert count_frames(io.BytesIO(looped)) == 1
 
 
-def test_scans_of_a_preview_are_not_the_picture_s() -> None:
-    progressive = available()["progressive"]
+def test_scans_of_a_preview_are_not_counted() -> None:
+    progressive = sample_files()["progressive"]
     assert why_too_costly(io.BytesIO(progressive)) is None
     preview = b"\xff\xe1" + (60_002).to_bytes(2, "big") + b"\xff\xda\0\2" * 15_000
     assert why_too_costly(io.BytesIO(progressive[:2] + preview + progressive[2:])) is None

@@ -22,20 +22,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0, help="0: another one each time.")
-    parser.add_argument("--corpus", type=Path, help="Folder of found inputs, kept from run to run.")
-    parser.add_argument("--file", type=Path, help="Only this input.")
-    given = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=0, help="0: a different seed every time")
+    parser.add_argument("--corpus", type=Path, help="folder of found inputs, kept between runs")
+    parser.add_argument("--file", type=Path, help="run this input alone")
+    options = parser.parse_args()
     logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)
 
     import targets
 
-    if given.target not in targets.TARGETS:
-        parser.error(f"no target {given.target!r}: expected one of {', '.join(targets.TARGETS)}")
-    target = targets.TARGETS[given.target]
-    if given.file is not None:
-        target.one(given.file.read_bytes())
-        print(f"{given.file}: kept every promise")
+    if options.target not in targets.TARGETS:
+        parser.error(f"no target {options.target!r}: expected one of {', '.join(targets.TARGETS)}")
+    target = targets.TARGETS[options.target]
+    if options.file is not None:
+        target.run(options.file.read_bytes())
+        print(f"{options.file}: no failure")
         return
 
     import atheris
@@ -45,18 +45,18 @@ def main() -> None:
             module = importlib.import_module(name)
             for one in pkgutil.iter_modules(getattr(module, "__path__", ())):
                 if name == "PIL" and one.name.endswith("ImagePlugin"):
-                    with suppress(ImportError):  # of formats that need another package
+                    with suppress(ImportError):  # formats that need another package
                         importlib.import_module(f"{name}.{one.name}")
-    corpus = given.corpus or Path(tempfile.mkdtemp(prefix="analogen-corpus-"))
+    corpus = options.corpus or Path(tempfile.mkdtemp(prefix="analogen-corpus-"))
     corpus.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(target.seeds()):
         (corpus / f"seed-{number:03d}").write_bytes(data)
     settings = [
-        f"-max_total_time={given.seconds}", f"-seed={given.seed}", "-timeout=30", "-rss_limit_mb=4096",
+        f"-max_total_time={options.seconds}", f"-seed={options.seed}", "-timeout=30", "-rss_limit_mb=4096",
         "-max_len=20000", "-print_final_stats=1",
-        f"-artifact_prefix={corpus.parent / given.target}-",
+        f"-artifact_prefix={corpus.parent / options.target}-",
     ]  # fmt: skip
-    atheris.Setup([sys.argv[0], *settings, str(corpus)], target.one)
+    atheris.Setup([sys.argv[0], *settings, str(corpus)], target.run)
     atheris.Fuzz()
 
 

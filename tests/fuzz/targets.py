@@ -16,18 +16,19 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from hostile_images import available, strange_others, strange_png
+from hostile_fields import unusual_others, unusual_png
+from picture_builders import sample_files
 
-# Modules whose branches steer the fuzzer.
 MAX_PIXELS = 250_000  # so that large inputs take little time
 Modules = tuple[str, ...]
 _FOLDER = Path(tempfile.mkdtemp(prefix="analogen-fuzz-"))
 
 
 class Target(NamedTuple):
-    """one: raises whatever is no refusal in one line. seeds: sound input, to start from."""
+    """run: reads one input, and raises unless it is read or refused in one line; seeds: valid inputs to start from;
+    modules: those whose branches guide the fuzzer."""
 
-    one: Callable[[bytes], None]
+    run: Callable[[bytes], None]
     seeds: Callable[[], Sequence[bytes]]
     modules: Modules
 
@@ -35,11 +36,11 @@ class Target(NamedTuple):
 def _one_line(error: Exception) -> None:
     text = str(error)
     if not text.strip() or len(text.splitlines()) != 1 or len(text) > 2000:
-        raise AssertionError(f"no line for a user: {text!r:.300}") from error
+        raise AssertionError(f"not one line for a user: {text!r:.300}") from error
 
 
 def image(data: bytes) -> None:
-    """Read as a reference, and as a subject of one's own."""
+    """Read as a reference, and as a subject image."""
     from analogen.relsim import images
     from analogen.relsim.images import read_image_from
     from analogen.relsim.world import subject_image
@@ -68,7 +69,7 @@ def image(data: bytes) -> None:
 
 def image_seeds() -> list[bytes]:
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><rect width="5" height="5"/></svg>'
-    return [*available().values(), drawing.encode(), *(data for _, data in (*strange_png(), *strange_others()))]
+    return [*sample_files().values(), drawing.encode(), *(data for _, data in (*unusual_png(), *unusual_others()))]
 
 
 def manifest(data: bytes) -> None:
@@ -79,7 +80,7 @@ def manifest(data: bytes) -> None:
     path = _FOLDER / ("rows.csv" if data[:1] < b"M" else "rows.jsonl")
     path.write_bytes(data[1:])
     if not (_FOLDER / "picture.png").exists():
-        (_FOLDER / "picture.png").write_bytes(available()["png"])
+        (_FOLDER / "picture.png").write_bytes(sample_files()["png"])
     try:
         checked = Manifest(path).check()
     except UserError as error:
@@ -99,7 +100,7 @@ def manifest(data: bytes) -> None:
 def manifest_seeds() -> list[bytes]:
     row = {"id": "a", "reference": "picture.png", "subject": "apple", "steps": 3, "svg": True}
     table = b'Aid,reference,subject,steps,svg\nx,picture.png,apple,4,yes\ny,"[""picture.png""]",key,,\n'
-    broken = b'Aid,reference,subject\nx,"no\nsuch.png",apple\n'  # a name of two lines, which its refusal shows in one
+    broken = b'Aid,reference,subject\nx,"no\nsuch.png",apple\n'  # a line break in a name
     return [
         table,
         broken,
@@ -110,7 +111,7 @@ def manifest_seeds() -> list[bytes]:
 
 
 def metadata(data: bytes) -> None:
-    """A record within a PNG, and the request that it makes."""
+    """Read as the metadata of a PNG, and as the request that is recalled from it."""
     from analogen.errors import UserError
     from analogen.metadata import read_metadata
     from analogen.reproduce import request_fields
@@ -143,11 +144,11 @@ def metadata_seeds() -> list[bytes]:
     }  # fmt: skip
     whole = png_bytes(Image.new("RGB", (2, 2)), record)
     text = json.dumps(record, separators=(",", ":")).encode()
-    return [whole, _with_record(text), _with_record(b"{}"), available()["png"]]
+    return [whole, _with_record(text), _with_record(b"{}"), sample_files()["png"]]
 
 
 def record(data: bytes) -> None:
-    """`metadata` with the checksum always right, so that slips reach the record itself."""
+    """`metadata` with a valid checksum, so that mutations reach the record itself."""
     metadata(_with_record(data))
 
 
@@ -158,13 +159,13 @@ def record_seeds() -> list[bytes]:
 
 
 def _with_record(text: bytes) -> bytes:
-    from hostile_images import END, SIGNATURE, chunk, header
+    from picture_builders import END, SIGNATURE, chunk, header
 
     return SIGNATURE + header(1, 1) + chunk(b"tEXt", b"analogen\0" + text) + END
 
 
 def scene(data: bytes) -> None:
-    """A scene as JSON: what is taken is drawn, as pixels and as an SVG that is well formed and runs nothing."""
+    """Read as a scene in JSON, and drawn as pixels and as a well-formed SVG without scripts."""
     from analogen.relsim.world.render import render
     from analogen.relsim.world.scene import from_json, to_json
     from analogen.relsim.world.svg import to_svg

@@ -13,6 +13,7 @@ from targets import TARGETS
 
 
 def mutations(data: bytes, count: int, seed: int) -> list[bytes]:
+    """Copies of the data with a few random changes."""
     rng, found = np.random.default_rng(seed), []
     for _ in range(count):
         changed = bytearray(data)
@@ -32,26 +33,26 @@ def mutations(data: bytes, count: int, seed: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_target_keeps_its_promises(name: str) -> None:
+def test_target_reads_or_refuses_every_mutation(name: str) -> None:
     target = TARGETS[name]
     seeds = target.seeds()
     for number, data in enumerate(seeds):
-        target.one(data)
-        for slip in mutations(data, max(3, 200 // len(seeds)), number):
-            target.one(slip)
+        target.run(data)
+        for mutation in mutations(data, max(3, 200 // len(seeds)), number):
+            target.run(mutation)
 
 
-def test_seeds_are_taken_and_not_merely_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeds_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     import targets
 
-    said: list[str] = []
-    monkeypatch.setattr(targets, "_one_line", lambda error: said.append(str(error)))
+    errors: list[str] = []
+    monkeypatch.setattr(targets, "_one_line", lambda error: errors.append(str(error)))
     for name in ("manifest", "record", "scene"):
-        TARGETS[name].one(TARGETS[name].seeds()[0])
-    assert said == []
+        TARGETS[name].run(TARGETS[name].seeds()[0])
+    assert errors == []
 
 
-@pytest.mark.parametrize("error", [KeyError("slip"), ValueError("two\nlines"), ValueError("")])
+@pytest.mark.parametrize("error", [KeyError("name"), ValueError("two\nlines"), ValueError("")])
 def test_broken_reader_is_noticed(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     from analogen.relsim import images
 

@@ -1,7 +1,7 @@
-"""Reads hostile files one by one in a process with capped memory: `hostile_run.py WAY FOLDER [...] [--skip START ...]`.
+"""Read hostile files in a process with limited memory: `hostile_run.py ENTRY FOLDER [...] [--skip PREFIX ...]`.
 
-A JSON line per file: what came of it, how long it took, how much memory the process has used at most. The line's start
-("at") is written before the file is touched, so that a crash names its file. Each file has a limit of time.
+ENTRY: read, subject, api, cli or app. Prints a JSON line per file: outcome, seconds, and the peak memory of the
+process. A line {"at": name} comes before each file, so that a crash names its file. Each file has a time limit.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from typing import Any
 import pytest
 
 SECONDS = 20
-# Above what Python, torch and the libraries map by themselves; of a 64-megapixel picture RGB alone takes 0.2 GiB.
+# In addition to the mappings of Python, torch and the libraries; a picture of 64 megapixels takes 0.2 GiB as RGB.
 HEADROOM_BYTES = 3 * 2**30
 
 
 class Hang(BaseException):
-    """Not an Exception, so that nobody's `except Exception` hides it."""
+    """The time limit was exceeded. Not an Exception, so that no `except Exception` hides it."""
 
 
 @contextlib.contextmanager
-def limited(seconds: int) -> Iterator[None]:
-    def ring(*_: object) -> None:
+def time_limit(seconds: int) -> Iterator[None]:
+    def on_alarm(*_: object) -> None:
         raise Hang(f"over {seconds} s")
 
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(signal.SIGALRM, on_alarm)
     signal.alarm(seconds)
     try:
         yield
@@ -44,8 +44,10 @@ def limited(seconds: int) -> Iterator[None]:
 
 
 def peak_mib() -> float:
-    """The most memory that this program has held. Not ru_maxrss: that begins with what the process held that started
-    this one, which for a test's worker may be more than all of ours."""
+    """Peak memory of this process in MiB.
+
+    Not ru_maxrss, which starts with the memory of the parent process; that can be larger than all of ours.
+    """
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) / 2**10
 
@@ -69,7 +71,7 @@ def subject(path: Path) -> str:
 
 
 def refused(error: Exception) -> str:
-    """A refusal that a user may see: one line of our own, of moderate length, about this file."""
+    """The outcome of an error that a user may see; fails unless it is ours, one line and of moderate length."""
     from analogen.errors import UserError
 
     assert isinstance(error, ValueError | FileNotFoundError | UserError), f"{type(error).__name__}: {error}"
@@ -81,30 +83,30 @@ def refused(error: Exception) -> str:
 
 
 def api(models: str, encoder: str) -> Callable[[Path], str]:
-    """The public names, with tiny models."""
+    """Read by the public classes, with tiny models."""
     from analogen import Generator, Request
     from analogen.pipelines.composer import pipeline as composer
     from analogen.relsim import encoder as encoders
 
     composer.SHIPPED, encoders.SHIPPED = Path(models), Path(encoder)
     generator = Generator(device="cpu")
-    eyes = encoders.load_encoder(encoder, "cpu", "auto")
+    encoder_model = encoders.load_encoder(encoder, "cpu", "auto")
     small: dict[str, Any] = {"subject": "apple", "width": 64, "height": 64, "steps": 1, "candidates": 1, "seed": 3}
 
-    turns = itertools.count()
+    counter = itertools.count()
 
     def run(path: Path) -> str:
-        # Whether generate refuses it in the same words is asked of every eighth.
-        asks = next(turns) % 8 == 0
+        # Whether generate refuses with the same words is checked for every eighth file.
+        checks_generator = next(counter) % 8 == 0
         try:
-            vectors = eyes.embed([path])
+            vectors = encoder_model.embed([path])
         except ValueError as error:
-            if asks:
+            if checks_generator:
                 with pytest.raises(ValueError, match=re.escape(str(error))):
                     generator.run(Request(references=(path,), **small))
             raise
         assert vectors.shape == (1, 384)
-        if asks:
+        if checks_generator:
             result = generator.run(Request(references=(path,), **small))
             assert result.candidates[0].image.size == (64, 64)
         return "read"
@@ -113,7 +115,7 @@ def api(models: str, encoder: str) -> Callable[[Path], str]:
 
 
 def cli(good: Path) -> Callable[[Path], str]:
-    """The commands that take a file, up to where a model would be loaded."""
+    """Read by the commands that take a file, until a model would be loaded."""
     from analogen.cli import main
 
     commands: list[Callable[[str], list[str]]] = [
@@ -124,7 +126,7 @@ def cli(good: Path) -> Callable[[Path], str]:
     ]
 
     def run(path: Path) -> str:
-        said = []
+        codes = []
         for command in commands:
             out, err = io.StringIO(), io.StringIO()
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -132,43 +134,43 @@ def cli(good: Path) -> Callable[[Path], str]:
             lines = err.getvalue().splitlines()
             assert code in (0, 2), f"{command('')[0:2]}: exit {code}: {lines[-1:]}"
             assert "Traceback" not in err.getvalue(), err.getvalue()
-            # Notes may come before; the refusal itself is one line.
+            # Notes may come first; the error itself is one line.
             assert code == 0 or sum(not line.startswith("note: ") for line in lines) == 1, lines
-            said.append(str(code))
-        return " ".join(said)
+            codes.append(str(code))
+        return " ".join(codes)
 
     return run
 
 
 def app(folder: str) -> Callable[[Path], str]:
-    """An upload to the studio, as its pages and endpoints take it; what it says of a refusal is its own sentence."""
+    """Read as an upload to the studio, as its pages and endpoints do."""
     from analogen.demos.studio import Studio
 
     studio = Studio(Path(folder), device="cpu")
 
     def run(path: Path) -> str:
         name = studio.files.save_reference(path)
-        kept = studio.files.reference_path(name)
-        assert kept.parent == studio.files.references
-        assert read(kept) == "read"
+        saved = studio.files.reference_path(name)
+        assert saved.parent == studio.files.references
+        assert read(saved) == "read"
         return "read"
 
     return run
 
 
 def main() -> None:
-    way, folder, *more = sys.argv[1:]
+    entry, folder, *more = sys.argv[1:]
     skip: tuple[str, ...] = ()
     if "--skip" in more:
         more, skip = more[: more.index("--skip")], tuple(more[more.index("--skip") + 1 :])
-    ways: dict[str, Callable[[], Callable[[Path], str]]] = {
+    entries: dict[str, Callable[[], Callable[[Path], str]]] = {
         "read": lambda: read,
         "subject": lambda: subject,
         "api": lambda: api(*more),
         "cli": lambda: cli(Path(more[0])),
         "app": lambda: app(*more),
     }
-    run = ways[way]()
+    run = entries[entry]()
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + HEADROOM_BYTES,) * 2)
     for path in sorted(Path(folder).iterdir()):
@@ -177,7 +179,7 @@ def main() -> None:
         print(json.dumps({"at": path.name}), flush=True)
         started = time.perf_counter()
         try:
-            with limited(SECONDS):
+            with time_limit(SECONDS):
                 outcome = run(path)
         except Hang as error:
             outcome = f"BAD hang: {error}"
@@ -188,8 +190,8 @@ def main() -> None:
         except Exception as error:
             try:
                 outcome = refused(error)
-            except AssertionError as why:
-                outcome = f"BAD {' '.join(str(why).split())[:300]}"
+            except AssertionError as problem:
+                outcome = f"BAD {' '.join(str(problem).split())[:300]}"
         peak = peak_mib()
         taken = time.perf_counter() - started
         print(

@@ -1,4 +1,4 @@
-"""Tiny pipelines of every family, and one way to call them all."""
+"""Tiny pipelines of every family, and a function that calls each of them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MODELS = ("sd15", "sdxl", "sd35", "flux", "kontext")
 PROMPTS = ("a cat", "a dog", "two trees", "red")
 Pictures = NDArray[np.float32]
 
-pipeline_of = cache(tiny_pipeline)  # a test gives it back as it was
+pipeline_of = cache(tiny_pipeline)  # a test has to undo its changes
 
 
 @cache
 def adapter_of(model: str) -> RelationalAdapter:
-    """A random adapter that shows: those of FLUX start without effect."""
+    """A random adapter with a visible effect; new adapters of FLUX have none."""
     adapter = build_adapter(denoiser_of(pipeline_of(model)), tokens=4, width=64 if model == "sd35" else None)
     generator = torch.Generator().manual_seed(7)
     for name, value in adapter.weights["ip_adapter"].items():
@@ -44,7 +44,7 @@ def draw(
     model: str, prompts: Sequence[str] = PROMPTS[:2], seeds: Sequence[int] | None = None, *, guided: bool = True,
     steps: int = 2, pipeline: DiffusionPipeline | None = None, **more: Any,
 ) -> Pictures:  # fmt: skip
-    """(pictures, side, side, 3); seeds: one for each picture, by default the prompts' places."""
+    """(pictures, side, side, 3); seeds: one per picture, by default the index of its prompt."""
     seeds = range(len(prompts)) if seeds is None else seeds
     arguments: dict[str, Any] = {
         "prompt": list(prompts), "height": SIZE_PX, "width": SIZE_PX, "num_inference_steps": steps, "output_type": "np",
