@@ -34,7 +34,26 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             "relations",
             metavar="ID",
             multiple=True,
-            help="Draw this relation only, for example ring. May be given several times.  [default: all relations]",
+            help="Draw this relation only, for example ring, or this composition of logics, for example "
+            "ring/shrinking/one_odd/none. May be given several times.  [default: all relations]",
+        ),
+        click.option(
+            "--photographs",
+            is_flag=True,
+            help="Photograph the scenes: on a ground with light, shadows and grain, instead of drawing them.",
+        ),
+        click.option(
+            "--cutouts",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="With --photographs: PNG, WebP or SVG files, one thing in each, that play the things.  "
+            "[default: the shipped drawings]",
+        ),
+        click.option(
+            "--grounds",
+            metavar="DIR",
+            type=click.Path(path_type=Path),
+            help="With --photographs: pictures to use as grounds.  [default: procedural surfaces]",
         ),
         debug_option,
     ):
@@ -52,13 +71,26 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     "--plain draws well-composed scenes.",
 )
 @_shared
-def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, ...], hard: bool) -> None:
+def draw(
+    folder: Path,
+    count: int,
+    size: int,
+    seed: int,
+    relations: tuple[str, ...],
+    photographs: bool,
+    cutouts: Path | None,
+    grounds: Path | None,
+    hard: bool,
+) -> None:
     """Draw pictures into DIR, and write one JSON line for each to DIR/data.jsonl."""
     _check(folder, count, size, seed, relations)
+    material = _material(photographs, cutouts, grounds)
     from analogen.relsim.world.dataset import write_samples
 
     with user_errors():
-        write_samples(folder, count=count, size=size, seed=seed, relations=relations, hard=hard)
+        write_samples(
+            folder, count=count, size=size, seed=seed, relations=relations, hard=hard, material=material
+        )  # fmt: skip
     click.echo(click.format_filename(folder))
 
 
@@ -66,15 +98,28 @@ def draw(folder: Path, count: int, size: int, seed: int, relations: tuple[str, .
 @click.option("--count", type=int, default=100, show_default=True, help="How many groups to draw.")
 @click.option("--members", type=int, default=4, show_default=True, help="How many pictures each group has, 2 to 16.")
 @_shared
-def groups(folder: Path, count: int, members: int, size: int, seed: int, relations: tuple[str, ...]) -> None:
+def groups(
+    folder: Path,
+    count: int,
+    members: int,
+    size: int,
+    seed: int,
+    relations: tuple[str, ...],
+    photographs: bool,
+    cutouts: Path | None,
+    grounds: Path | None,
+) -> None:
     """Draw groups of pictures into DIR; the pictures of a group share one relation and nothing else."""
     _check(folder, count, size, seed, relations)
+    material = _material(photographs, cutouts, grounds)
     if not 2 <= members <= 16:
         raise UserError(f"--members is {members}: expected 2 to 16")
     from analogen.relsim.world.dataset import write_groups
 
     with user_errors():
-        write_groups(folder, count=count, members=members, size=size, seed=seed, relations=relations)
+        write_groups(
+            folder, count=count, members=members, size=size, seed=seed, relations=relations, material=material
+        )  # fmt: skip
     click.echo(click.format_filename(folder))
 
 
@@ -88,8 +133,28 @@ def _check(folder: Path, count: int, size: int, seed: int, relations: tuple[str,
     from analogen.relsim.world.relations import RELATIONS
 
     for name in relations:
-        if name not in RELATIONS:
+        if "/" in name:
+            from analogen.relsim.world.grammar import parse
+
+            with user_errors():
+                parse(name)
+        elif name not in RELATIONS:
             raise UserError(
                 f"unknown relation {name!r}{nearest(name, list(RELATIONS))}: known are {', '.join(RELATIONS)}"
             )
     check_output([folder / "data.jsonl"])
+
+
+def _material(photographs: bool, cutouts: Path | None, grounds: Path | None) -> Any:
+    """What scenes are photographed with, None where they are drawn."""
+    for option, folder in (("--cutouts", cutouts), ("--grounds", grounds)):
+        if folder is not None and not photographs:
+            raise UserError(f"{option} {folder}: it is used with --photographs, which is missing")
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"{option} {folder}: no such folder")
+    if not photographs:
+        return None
+    from analogen.relsim.world.material import Material
+
+    with user_errors():
+        return Material(cutouts or "", grounds or "")

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import logging
 import multiprocessing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ from analogen.relsim.mini.augmentation import APPEARANCE_RELATIONS, jpeg, photo_
 from analogen.relsim.mini.augmentation import MANNERS as DRAWN_MANNERS
 from analogen.relsim.mini.dense_head import COLUMNS, moved, placed
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.cutouts import CutOut, CutOuts
+from analogen.relsim.world.cutouts import CutOut
 from analogen.relsim.world.dataset import (
     Selection,
     draw_sample,
@@ -35,8 +34,8 @@ from analogen.relsim.world.dataset import (
     training_selection,
 )
 from analogen.relsim.world.grammar import draw_composition, neighbours
-from analogen.relsim.world.grounds import Grounds
 from analogen.relsim.world.manners import MANNERS as MORE_MANNERS
+from analogen.relsim.world.material import Material
 from analogen.relsim.world.palette import PALETTES, arbitrary_background
 from analogen.relsim.world.photographs import photograph
 from analogen.relsim.world.presentation import present, squared
@@ -59,14 +58,6 @@ TOLD_BY_TONES = {  # parts of compositions that manners would hide
     "fading", "appearing", "colour", "paling", "colouring", "darkening", "dissolving", "drawn", "one_shadow",
     "one_grey", "one_sketched", "half_under_water", "in_ice",
 }  # fmt: skip
-
-
-class Material:
-    """Cut-outs and grounds for training; drawn in the shipped icons and on procedural grounds where there are none."""
-
-    def __init__(self, cutouts: str = "", grounds: str = "") -> None:
-        self.cutouts: Sequence[CutOut] = CutOuts.from_folder(Path(cutouts)) if cutouts else ()
-        self.grounds = Grounds.from_folder(Path(grounds)) if grounds else Grounds()
 
 
 @dataclass(frozen=True)
@@ -271,11 +262,11 @@ class Looks:
         # The same draws for both of a pair, or the looks would tell the logics apart.
         rng = np.random.default_rng(self.seed)
         scene = drawn.scene
-        cast = SceneArt(ArtLibrary.shipped(), self.subject, self.other)
+        art = SceneArt(ArtLibrary.shipped(), self.subject, self.other)
         if self.medium == "photograph":
-            pixels = photograph(scene, cast, material.grounds.draw(side, rng), rng, side)
+            pixels = photograph(scene, art, material.grounds.draw(side, rng), rng, side)
         else:
-            pixels = render(scene, side, art=cast)
+            pixels = render(scene, side, art=art)
         pixels = self._in_manner(pixels, drawn, np.random.default_rng([self.seed, 1]))
         table = placed(scene)
         if self.presented:

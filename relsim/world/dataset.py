@@ -15,6 +15,8 @@ from numpy.random import Generator
 from PIL import Image
 
 from analogen.relsim.world.art import ArtLibrary, splits
+from analogen.relsim.world.grammar import parse
+from analogen.relsim.world.material import Material
 from analogen.relsim.world.palette import PALETTES, arbitrary_background, harmonious_background
 from analogen.relsim.world.relations import RELATIONS, Draft, Relation
 from analogen.relsim.world.render import render
@@ -132,11 +134,17 @@ def held_out_relations() -> list[Relation]:
 
 
 def chosen_relations(ids: Sequence[str]) -> list[Relation]:
-    """Relations by id, all of them for an empty list. Raises ValueError for an unknown id, with the known ones."""
-    unknown = [name for name in ids if name not in RELATIONS]
-    if unknown:
-        raise ValueError(f"unknown relation {unknown[0]!r}; known: {', '.join(RELATIONS)}")
-    return [RELATIONS[name] for name in ids] or list(RELATIONS.values())
+    """Relations by id, all of the catalogue for an empty list. An id with slashes is that of a composition, such as
+    "ring/shrinking/one_odd/none". Raises ValueError for an unknown id, with the known ones."""
+    return [_relation(name) for name in ids] or list(RELATIONS.values())
+
+
+def _relation(name: str) -> Relation:
+    if "/" in name:
+        return parse(name).relation()
+    if name not in RELATIONS:
+        raise ValueError(f"unknown relation {name!r}; known: {', '.join(RELATIONS)}")
+    return RELATIONS[name]
 
 
 def write_samples(
@@ -148,9 +156,11 @@ def write_samples(
     relations: Sequence[str] = (),
     hard: bool = True,
     selection: Selection | None = None,
+    material: Material | None = None,
 ) -> Path:
     """Draws `count` pictures of a selection (the training split) into `folder` with `data.jsonl`, relations in turn.
 
+    material: photographs the scenes with its cut-outs and grounds instead of drawing them.
     A line holds `image_hash` (sha256 of the pixels; the picture is <image_hash>.png) and `caption` as in the paper's
     data, and also relation, subject, other, facts, style, seed and scene. Returns the path of data.jsonl.
     """
@@ -159,11 +169,18 @@ def write_samples(
         (draw_sample(kinds[row % len(kinds)], selection, np.random.default_rng([seed, row]), hard=hard), seed, {})
         for row in range(count)
     )
-    return _write(folder, samples, size)
+    return _write(folder, samples, size, material)
 
 
 def write_groups(
-    folder: Path, count: int, *, members: int = 4, seed: int = 0, size: int = 256, relations: Sequence[str] = ()
+    folder: Path,
+    count: int,
+    *,
+    members: int = 4,
+    seed: int = 0,
+    size: int = 256,
+    relations: Sequence[str] = (),
+    material: Material | None = None,
 ) -> Path:
     """Draws `count` groups of pictures that share one logic and one caption, like the paper's seed groups.
 
@@ -182,16 +199,23 @@ def write_groups(
                 sample = dataclasses.replace(draw_sample(kind, selection, rng), caption=caption)
                 yield sample, seed, {"group": group}
 
-    return _write(folder, samples(), size)
+    return _write(folder, samples(), size, material)
 
 
-def _write(folder: Path, samples: Iterable[tuple[Sample, int, dict[str, Any]]], size: int) -> Path:
+def _write(
+    folder: Path, samples: Iterable[tuple[Sample, int, dict[str, Any]]], size: int, material: Material | None
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "data.jsonl"
     temporary = folder / "data.jsonl.tmp"
     with temporary.open("w", encoding="utf-8") as lines:
-        for sample, seed, more in samples:
-            pixels = render(sample.scene, size)
+        for number, (sample, seed, more) in enumerate(samples):
+            if material is None:
+                pixels = render(sample.scene, size)
+            else:
+                rng = np.random.default_rng([seed, number, 22])
+                pixels, subject, other = material.photograph(sample.scene, rng, size)
+                sample = dataclasses.replace(sample, subject=subject, other=other)
             image_hash = hashlib.sha256(pixels.tobytes()).hexdigest()
             Image.fromarray(pixels).save(folder / f"{image_hash}.png")
             row = {
