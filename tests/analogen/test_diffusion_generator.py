@@ -256,7 +256,7 @@ def test_out_of_memory_names_what_would_help(
     def full(*args: Any, **settings: Any) -> Any:
         raise MemoryError("a row does not fit in memory even alone")
 
-    monkeypatch.setattr(stages.sampler, "paint", full)
+    monkeypatch.setattr(stages.sampler, "sample", full)
     with pytest.raises(UserError, match=r"--cpu-offload model.*--width 32"):
         stages.compose([stages.prepare(request(models["sd15"], references[0]))])
 
