@@ -47,7 +47,7 @@ from analogen.relsim.vlm.tiny import (
     save_processor,
 )
 from analogen.relsim.vlm.training.encoder import EncoderTask, VlmEncoderSettings
-from analogen.relsim.vlm.training.loop import HAT, Place, Start
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Start
 from analogen.relsim.world.dataset import write_samples
 
 SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}
@@ -225,7 +225,7 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
         share = Share(accelerator, 0, rows, items, micro_batch, 0)
         if checkpointing:
             vlm.enable_gradient_checkpointing()
-        with vlm.using_adapter(HAT):
+        with vlm.using_adapter(ADAPTER):
             vlm.model.train()
             task.backward(share)
             device.reset_peak()

@@ -156,7 +156,7 @@ def test_an_adapter_acts_on_each_row_by_its_own_reference(
 
 
 def test_the_strength_of_an_adapter_is_recorded_and_needs_one(models: dict[str, str], references: list[Path]) -> None:
-    with pytest.raises(UserError, match="none came: add --adapter"):
+    with pytest.raises(UserError, match="add --adapter"):
         request(models["sdxl"], references[0], adapter_strength="start=0.2")
     with pytest.raises(UserError, match="expected parts such as"):
         request(models["sdxl"], references[0], adapter="a", adapter_strength="strong")
