@@ -22,12 +22,18 @@ from analogen.pipelines.adapter.families import check_kind
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter.strength import Strength
 from analogen.pipelines.composer.pipeline import load_composer
-from analogen.pipelines.diffusion.device_placement import Residency, room_for_weights
-from analogen.pipelines.diffusion.layout import MODES, control_picture, known_control, start_picture, with_stand_ins
-from analogen.pipelines.diffusion.loading import Loaded, load_control, load_pipeline
-from analogen.pipelines.diffusion.memory_check import check_room
-from analogen.pipelines.diffusion.runtime import Lora, Running
-from analogen.pipelines.diffusion.sampler import Painter, Painting, Use
+from analogen.pipelines.diffusion.device_placement import DevicePlacement, weight_budget_bytes
+from analogen.pipelines.diffusion.layout import (
+    MODES,
+    control_picture,
+    known_control,
+    start_picture,
+    with_placeholder_discs,
+)
+from analogen.pipelines.diffusion.loading import LoadedPipeline, load_control, load_pipeline
+from analogen.pipelines.diffusion.memory_check import check_memory
+from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec, Use
 from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
@@ -83,21 +89,21 @@ class DiffusionGenerator(Stages):
             device = torch.device(pick_device(request.device))
             dtype = pick_dtype(request.dtype, str(device))
             loras = tuple(Lora.parse(text) for text in request.lora)
-            running = Running(
+            runtime = RuntimeOptions(
                 request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras
             )  # fmt: skip
             # Small files are read first, so that a bad one is reported before gigabytes are loaded.
             adapter = None if request.adapter is None else load_adapter(request.adapter)
             if adapter is not None:
                 check_kind(adapter.config.family, row.kind, row.name)
-            check_room(row.parts, row.base, device, dtype, running)
-            residency = Residency(device, 0 if request.cpu_offload == "model" else room_for_weights(device))
-            self.loaded: Loaded = load_pipeline(row.base, residency, dtype, running)
+            check_memory(row.parts, row.base, device, dtype, runtime)
+            placement = DevicePlacement(device, 0 if request.cpu_offload == "model" else weight_budget_bytes(device))
+            self.loaded: LoadedPipeline = load_pipeline(row.base, placement, dtype, runtime)
             control = _control_of(request, self.loaded, dtype)
             mode = MODES.get((self.loaded.kind.name, request.control or ""))
-            self.painter = Painter(self.loaded, control, mode, adapter)
+            self.sampler = DiffusionSampler(self.loaded, control, mode, adapter)
             named = str(dtype).removeprefix("torch.")
-            self.reader: ReferenceReader = load_reference_reader(residency, named, request.encoder, request.captioner)
+            self.reader: ReferenceReader = load_reference_reader(placement, named, request.encoder, request.captioner)
         self._layouts = _LayoutComposer() if request.layout else None
 
     def prepare(
@@ -148,13 +154,13 @@ class DiffusionGenerator(Stages):
                 for one, found, prompt, laid in zip(prepared, conditionings, prompts, scenes, strict=True)
                 for row in self._rows(one, found, prompt, laid)
             ]
-            if self.painter.attached is not None:
-                self.painter.attached.set_strength(_strength_of(request))
+            if self.sampler.attached is not None:
+                self.sampler.attached.set_strength(_strength_of(request))
             strength = request.strength or (CONTROL_STRENGTH if request.control else START_STRENGTH)
             with watch("paint"):
                 try:
                     painted = iter(
-                        self.painter.paint(
+                        self.sampler.sample(
                             rows, self._use(request), request.steps, request.guidance_scale, strength, progress
                         )
                     )  # fmt: skip
@@ -200,7 +206,7 @@ class DiffusionGenerator(Stages):
 
     def _rows(
         self, one: PreparedPrompt, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
-    ) -> Iterator[Painting]:
+    ) -> Iterator[ImageSpec]:
         request, kind = one.request, self.loaded.kind
         width, height = request.width, request.height
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
@@ -212,7 +218,7 @@ class DiffusionGenerator(Stages):
                 else:
                     picture = start_picture(scene, cast, width, height)
             relation = found.relation if request.relation_scale else None
-            yield Painting(prompt, seed, width, height, request.negative_prompt, picture, relation)
+            yield ImageSpec(prompt, seed, width, height, request.negative_prompt, picture, relation)
 
     def _use(self, request: Request) -> Use:
         if request.layout:
@@ -227,7 +233,7 @@ class DiffusionGenerator(Stages):
         if self.loaded.kind.takes == "picture" and len(request.references) > 1:
             which = "the reference of the largest weight" if request.reference_weights else "the first reference"
             notes.append(f"{self.model} edits {which}; the others were only read for their logic")
-        if self.painter.attached is None and request.relation_scale not in (0, 1):
+        if self.sampler.attached is None and request.relation_scale not in (0, 1):
             notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
         return tuple(notes)
 
@@ -256,13 +262,13 @@ class _LayoutComposer:
     def compose(self, request: Request, found: Conditioning, selection: ArtSelection) -> Iterator[Scene]:
         plans = plan_candidates(request, found, selection, self.library)
         for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
-            yield scene if selection.drawable else with_stand_ins(scene)
+            yield scene if selection.drawable else with_placeholder_discs(scene)
 
     def cast_of(self, selection: ArtSelection) -> SceneArt:
         return SceneArt(self.library, subject=selection.art)
 
 
-def _control_of(request: Request, loaded: Loaded, dtype: torch.dtype) -> torch.nn.Module | None:
+def _control_of(request: Request, loaded: LoadedPipeline, dtype: torch.dtype) -> torch.nn.Module | None:
     if request.control is None:
         return None
     return load_control(request.control_model or known_control(loaded.kind.name, request.control), dtype)

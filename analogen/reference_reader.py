@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from analogen.conditioning import Conditioning, encode_relations, normalized, weighted_sum
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.relsim.encoder import RelationalEncoder, load_encoder
 from analogen.relsim.mini.encoder import SHIPPED, CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.vlm.captioner import MAX_GROUP, Captioner, load_captioner
@@ -149,7 +149,7 @@ class ReferenceReader:
 
 
 def load_reference_reader(
-    residency: Residency, dtype: str = "auto", encoder: str | None = None, captioner: str | None = None
+    placement: DevicePlacement, dtype: str = "auto", encoder: str | None = None, captioner: str | None = None
 ) -> ReferenceReader:
     """Load the reader for a diffusion model, on the same device.
 
@@ -158,7 +158,7 @@ def load_reference_reader(
     one is named.
     Raises ValueError, FileNotFoundError or ImportError with one line.
     """
-    on_accelerator = residency.device.type != "cpu"
+    on_accelerator = placement.device.type != "cpu"
     encoder = encoder or (PUBLISHED_ENCODER if on_accelerator else "mini")
     captioner = captioner or ("mini" if encoder == "mini" else PUBLISHED_CAPTIONER)
     # Loaded on the CPU; moved to the device when it is used.
@@ -168,10 +168,10 @@ def load_reference_reader(
     names: dict[int, str] = {}
     for vlm in vlms:
         names.setdefault(id(vlm), "vlm" if not names else f"vlm_{len(names) + 1}")
-        residency.add(names[id(vlm)], vlm.model)
+        placement.add(names[id(vlm)], vlm.model)
 
     def move_to_device() -> None:
         for name in names.values():
-            residency.bring(name)
+            placement.to_device(name)
 
     return ReferenceReader(image_encoder, text_writer, move_to_device)

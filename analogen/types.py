@@ -230,12 +230,12 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
     if request.adapter_strength is not None and request.adapter is None:
         raise UserError("--adapter-strength needs an adapter: add --adapter")
     from analogen.pipelines.adapter.strength import Strength
-    from analogen.pipelines.diffusion.runtime import Lora, Running
+    from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
 
     try:
         Strength.parse(request.adapter_strength or "start=0")
         loras = tuple(Lora.parse(text) for text in request.lora)
-        Running(request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras)
+        RuntimeOptions(request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras)
     except ValueError as error:
         raise UserError(str(error)) from None
 

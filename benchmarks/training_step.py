@@ -35,13 +35,13 @@ def measure(base: str | None = None, size: int = 64, rows: int = 8, repeats: int
         numbers = count()
 
         def cached() -> None:
-            training.optimizer.zero_grad()
-            training._backward(next(numbers))
-            training.optimizer.step()
+            training.trainer.optimizer.zero_grad()
+            training.backward(next(numbers))
+            training.trainer.optimizer.step()
 
         def uncached() -> None:
-            encode_pictures(training.painter.loaded, [entry.stored.read().image for entry in entries], size)
-            embed_prompts(training.painter, [prompt_of(entry) for entry in entries], size)
+            encode_pictures(training.sampler.loaded, [entry.stored.read().image for entry in entries], size)
+            embed_prompts(training.sampler, [prompt_of(entry) for entry in entries], size)
             cached()
 
         cached()

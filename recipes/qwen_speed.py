@@ -46,8 +46,8 @@ from analogen.relsim.vlm.tiny import (
     save_checkpoint,
     save_processor,
 )
-from analogen.relsim.vlm.training.encoder import EncoderTask, EncoderTuning
-from analogen.relsim.vlm.training.loop import HAT, Place, Start
+from analogen.relsim.vlm.training.encoder import EncoderTask, VlmEncoderSettings
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Start
 from analogen.relsim.world.dataset import write_samples
 
 SIZES = {"7b": SEVEN_B, "small": SMALL, "tiny": TINY}
@@ -212,7 +212,7 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
     found: dict[str, dict[str, float]] = {}
     variants = [(4, False), (8, False), (16, True)] if device.on_gpu else [(2, False), (4, False), (4, True)]
     for micro_batch, checkpointing in variants:
-        settings = EncoderTuning(
+        settings = VlmEncoderSettings(
             base="a random base", index="in memory", output=str(folder / "out"), batch_size=batch_size,
             micro_batch=micro_batch, rank=RANK, image_size=side, dtype=dtype, gradient_checkpointing=checkpointing,
         )  # fmt: skip
@@ -225,7 +225,7 @@ def measure_training(device: Device, size: str, dtype: str, side: int, folder: P
         share = Share(accelerator, 0, rows, items, micro_batch, 0)
         if checkpointing:
             vlm.enable_gradient_checkpointing()
-        with vlm.using_adapter(HAT):
+        with vlm.using_adapter(ADAPTER):
             vlm.model.train()
             task.backward(share)
             device.reset_peak()

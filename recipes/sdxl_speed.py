@@ -26,11 +26,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from analogen.pipelines.adapter.model import build_adapter
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.full_size import meta_denoiser
 from analogen.pipelines.diffusion.kinds import KINDS
-from analogen.pipelines.diffusion.loading import Loaded, compile_blocks
-from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.loading import LoadedPipeline, compile_blocks
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
 from analogen.pipelines.diffusion.tiny import build_pipeline, euler, tokenizer
 from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_mini
@@ -113,21 +113,21 @@ def with_adapter(
     stock_seconds = clock.seconds(calls)
     pipeline.unload_ip_adapter()
 
-    residency = Residency(device)
-    residency.add_pipeline(pipeline.components)
-    painter = Painter(Loaded(pipeline, KIND, residency, None), adapter=adapter)
-    rows = [Painting("a bicycle", n, side, side, relation=relations[n]) for n in range(ROWS)]
+    placement = DevicePlacement(device)
+    placement.add_pipeline(pipeline.components)
+    sampler = DiffusionSampler(LoadedPipeline(pipeline, KIND, placement, None), adapter=adapter)
+    rows = [ImageSpec("a bicycle", n, side, side, relation=relations[n]) for n in range(ROWS)]
     kept: list[Any] = []
 
-    def paint() -> None:
-        kept[:] = painter.paint(rows, steps=steps, guidance_scale=GUIDANCE)
+    def sample() -> None:
+        kept[:] = sampler.sample(rows, steps=steps, guidance_scale=GUIDANCE)
 
-    ours = clock.seconds(paint)
+    ours = clock.seconds(sample)
     reader = ReferenceReader(load_mini("mini", str(device)))
     (conditioning,) = reader.read([((), "many {subject} arranged in a circle")])
     scoring = clock.seconds(lambda: reader.score(kept, conditioning, "bicycle"))
-    assert painter.attached is not None
-    painter.attached.detach()
+    assert sampler.attached is not None
+    sampler.attached.detach()
     batch = {
         "images_per_second": ROWS / ours, "stock_calls_images_per_second": ROWS / stock_seconds,
         "ratio": stock_seconds / ours,

@@ -23,9 +23,9 @@ from PIL import Image
 
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter_training import train as train_adapter
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
 from analogen.pipelines.mini_pixel import train as pixel
 from analogen.relsim.config import read_settings
 from analogen.relsim.encoder import load_mini
@@ -86,7 +86,7 @@ def measure(
     tasks = draw_tasks(settings, each)
     relations = encoder.embed([task.reference for task in tasks])
     subject_prompts = [with_article(task.subject) for task in tasks]
-    loaded = load_pipeline(str(base), Residency(settings.device), torch.float32)
+    loaded = load_pipeline(str(base), DevicePlacement(settings.device), torch.float32)
     drawn = np.stack([np.asarray(task.truth) for task in tasks])
     coded = loaded.pipeline.vae.decode(
         pixel.encode_all(loaded.pipeline.vae, drawn, torch.device(settings.device)).to(settings.device)
@@ -96,20 +96,20 @@ def measure(
         "drawings through the autoencoder": loaded.pipeline.image_processor.postprocess(coded, output_type="pil"),
     }
 
-    def paint(painter: Painter, prompts: list[str]) -> list[Image.Image]:
+    def sample(sampler: DiffusionSampler, prompts: list[str]) -> list[Image.Image]:
         rows = [
-            Painting(prompt, number, settings.size, settings.size, relation=relations[number])
+            ImageSpec(prompt, number, settings.size, settings.size, relation=relations[number])
             for number, prompt in enumerate(prompts)
         ]
-        return painter.paint(rows, steps=steps, guidance_scale=guidance, batch_size=32)
+        return sampler.sample(rows, steps=steps, guidance_scale=guidance, batch_size=32)
 
-    pictures_by_method["caption bridge"] = paint(Painter(loaded), bridge(encoder, tasks, relations))
-    with_adapter = Painter(loaded, adapter=load_adapter(adapter))
+    pictures_by_method["caption bridge"] = sample(DiffusionSampler(loaded), bridge(encoder, tasks, relations))
+    with_adapter = DiffusionSampler(loaded, adapter=load_adapter(adapter))
     assert with_adapter.attached is not None
-    pictures_by_method["adapter"] = paint(with_adapter, subject_prompts)
-    pictures_by_method["adapter and bridge"] = paint(with_adapter, bridge(encoder, tasks, relations))
+    pictures_by_method["adapter"] = sample(with_adapter, subject_prompts)
+    pictures_by_method["adapter and bridge"] = sample(with_adapter, bridge(encoder, tasks, relations))
     with_adapter.attached.set_strength(0)
-    pictures_by_method["scale 0"] = paint(with_adapter, subject_prompts)
+    pictures_by_method["scale 0"] = sample(with_adapter, subject_prompts)
     truth = [task.relation for task in tasks]
     table: dict[str, Any] = {"pictures": len(tasks), "relations": len(set(truth)), "chance": 1 / len(set(truth))}
     for name, pictures in pictures_by_method.items():

@@ -40,7 +40,7 @@ class RelationRows(list[Tensor]):
         self.negative = negative
 
 
-class Sites:
+class AdapterModules:
     """The adapter's modules inside of a denoiser."""
 
     def __init__(self, denoiser: Any, adapter: RelationalAdapter) -> None:
@@ -126,8 +126,8 @@ class Attachment:
         original = getattr(pipeline, PREPARE, None)
         if original is None:
             raise ValueError(f"{type(pipeline).__name__} takes no IP-Adapter, and so no relational adapter")
-        self.sites = Sites(denoiser, adapter)
-        self.family = self.sites.family
+        self.modules = AdapterModules(denoiser, adapter)
+        self.family = self.modules.family
         self._hook: Any = None
         self._others: list[DiffusionPipeline] = []
         # Diffusers gives every row the tokens of all rows (its issue 9813); ours keeps row i to row i.
@@ -137,10 +137,10 @@ class Attachment:
     def set_strength(self, strength: Strength | float) -> None:
         """How strongly the adapter acts from now on. Raises ValueError for a block that the model does not have."""
         strength = strength if isinstance(strength, Strength) else Strength(strength)
-        self.sites.set_strength(strength)
+        self.modules.set_strength(strength)
         self._drop_hook()
         if strength.changes:
-            self._hook = self.sites.denoiser.register_forward_pre_hook(self._follow(strength), with_kwargs=True)
+            self._hook = self.modules.denoiser.register_forward_pre_hook(self._follow(strength), with_kwargs=True)
 
     def inputs(
         self, relation: Tensor | NDArray[np.float32], negative: Tensor | NDArray[np.float32] | None = None
@@ -173,7 +173,7 @@ class Attachment:
             return {"ip_adapter_image_embeds": [wanted], "negative_ip_adapter_image_embeds": [avoided]}
         return {"ip_adapter_image_embeds": RelationRows(wanted, avoided)}
 
-    def also(self, pipeline: DiffusionPipeline) -> None:
+    def share_with(self, pipeline: DiffusionPipeline) -> None:
         """Serve another pipeline of the same denoiser too, such as the image-to-image one that `from_pipe` makes.
 
         Raises ValueError if it takes no IP-Adapter.
@@ -187,7 +187,7 @@ class Attachment:
     def detach(self) -> None:
         """The pipeline as it was before."""
         self._drop_hook()
-        self.sites.remove()
+        self.modules.remove()
         for pipeline in (self.pipeline, *self._others):
             pipeline.__dict__.pop(PREPARE, None)
 
@@ -200,13 +200,13 @@ class Attachment:
         if not rows.isfinite().all():
             raise ValueError(f"{what} has values that are not numbers: embed its picture or words again")
         rows = rows.view(1, 1, -1) if rows.ndim == 1 else rows[:, None] if rows.ndim == 2 else rows
-        return F.normalize(rows, dim=-1).to(self.sites.denoiser.dtype)
+        return F.normalize(rows, dim=-1).to(self.modules.denoiser.dtype)
 
     def _follow(self, strength: Strength) -> Callable[..., None]:
         def follow(denoiser: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             timestep = kwargs["timestep"] if "timestep" in kwargs else args[1]
             moment = float(torch.as_tensor(timestep).reshape(-1)[0])
-            self.sites.set_scale(strength.at(min(1.0, max(0.0, 1 - moment / self.family.span))))
+            self.modules.set_scale(strength.at(min(1.0, max(0.0, 1 - moment / self.family.span))))
 
         return follow
 

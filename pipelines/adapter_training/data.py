@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from analogen.pipelines.diffusion.loading import Loaded
-from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.loading import LoadedPipeline
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
 from analogen.relsim.data.corpus import Corpus, Entry
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.english import with_article
@@ -48,7 +48,7 @@ def prompt_of(entry: Entry) -> str:
     return entry.prompt or (with_article(entry.subject) if entry.subject else "")
 
 
-class Chosen(NamedTuple):
+class Condition(NamedTuple):
     """What a row is conditioned on. row: of the picture whose logic it is, None where it is the row's caption."""
 
     relation: Vectors
@@ -76,23 +76,23 @@ class Conditions:
         self._near: dict[int, NDArray[np.int64]] = {}
         self._threshold = near
 
-    def choose(self, row: int, rng: np.random.Generator) -> Chosen:
+    def choose(self, row: int, rng: np.random.Generator) -> Condition:
         """One at random: another picture of the same logic, or the row's caption."""
         if self.pictures is not None and rng.random() < self.share:
-            other = self.another(row, rng)
+            other = self.other_picture(row, rng)
             if other is not None:
-                return Chosen(self.pictures[other], other)
-        return Chosen(self.captions[self.caption_of[row]], None)
+                return Condition(self.pictures[other], other)
+        return Condition(self.captions[self.caption_of[row]], None)
 
-    def another(self, row: int, rng: np.random.Generator) -> int | None:
+    def other_picture(self, row: int, rng: np.random.Generator) -> int | None:
         """A picture of the same logic that shows something else, as far as its row says; None if there is none."""
         for rows in (self.members[self.group_of[row]], self._neighbours(row)):
             for other in rng.choice(rows, min(TRIES, len(rows)), replace=False).tolist() if len(rows) else ():
-                if self._may_stand_for(other, row):
+                if self._can_replace(other, row):
                     return int(other)
         return None
 
-    def _may_stand_for(self, other: int, row: int) -> bool:
+    def _can_replace(self, other: int, row: int) -> bool:
         theirs, own = self.entries[other], self.entries[row]
         if other == row or theirs.stored == own.stored:
             return False
@@ -102,10 +102,10 @@ class Conditions:
         """Rows of other groups whose captions say nearly the same."""
         caption = int(self.caption_of[row])
         if caption not in self._near:
-            likeness = self.captions @ self.captions[caption]
-            likeness[caption] = -1
-            found = np.argsort(-likeness)[:8]
-            found = found[likeness[found] >= self._threshold]
+            similarity = self.captions @ self.captions[caption]
+            similarity[caption] = -1
+            found = np.argsort(-similarity)[:8]
+            found = found[similarity[found] >= self._threshold]
             self._near[caption] = np.flatnonzero(np.isin(self.caption_of, found))
         near = self._near[caption]
         return near[self.group_of[near] != self.group_of[row]]
@@ -134,20 +134,22 @@ class Cache:
         self._latents: dict[int, NDArray[np.float16]] = {}
         self._words: dict[int, dict[str, Tensor]] = {}
 
-    def fill(self, painter: Painter, size: int, share: tuple[int, int], progress: Callable[[str], None]) -> None:
+    def fill(
+        self, sampler: DiffusionSampler, size: int, share: tuple[int, int], progress: Callable[[str], None]
+    ) -> None:
         """Latents are those of the picture's centre square at size x size, the mean of what the autoencoder gives."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for number in self._mine(len(self.prompts), share):
+        for number in self._own_shards(len(self.prompts), share):
             path = self.folder / f"words-{number:05d}.safetensors"
             if not path.is_file():
                 prompts = self.prompts[number * SHARD : (number + 1) * SHARD]
-                _write(path, embed_prompts(painter, prompts, size))
+                _write(path, embed_prompts(sampler, prompts, size))
                 progress(f"prompts: {number * SHARD + len(prompts)} of {len(self.prompts)}")
-        for number in self._mine(len(self.corpus), share):
+        for number in self._own_shards(len(self.corpus), share):
             path = self.folder / f"latents-{number:05d}.npy"
             if not path.is_file():
                 entries = self.corpus.entries[number * SHARD : (number + 1) * SHARD]
-                found = encode_pictures(painter.loaded, [entry.stored.read().image for entry in entries], size)
+                found = encode_pictures(sampler.loaded, [entry.stored.read().image for entry in entries], size)
                 temporary = path.with_suffix(".tmp")
                 with temporary.open("wb") as file:
                     np.save(file, found.half().numpy())
@@ -158,11 +160,11 @@ class Cache:
         """(n, 384) of the pictures, by the encoder; made in one process while the others wait."""
         path = self.folder / "relations.npy"
         if not path.is_file():
-            eyes = load_encoder(encoder, device)
+            model = load_encoder(encoder, device)
             parts = [np.zeros((0, TEXT_DIM), np.float32)]
             for start in range(0, len(self.corpus), SHARD):
                 entries = self.corpus.entries[start : start + SHARD]
-                parts.append(eyes.embed([entry.stored.read().image for entry in entries]))
+                parts.append(model.embed([entry.stored.read().image for entry in entries]))
             temporary = path.with_suffix(".tmp")
             with temporary.open("wb") as file:
                 np.save(file, np.concatenate(parts).astype(np.float32))
@@ -180,8 +182,8 @@ class Cache:
             parts.append(torch.from_numpy(self._latents[number][place].astype(np.float32)))
         return torch.stack(parts)
 
-    def words(self, prompt: str) -> dict[str, Tensor | str]:
-        """As `Painter.words` gives them for one row."""
+    def prompt_embeddings(self, prompt: str) -> dict[str, Tensor | str]:
+        """As `DiffusionSampler.encode_prompts` gives them for one row."""
         number, place = divmod(self._number[prompt], SHARD)
         if number not in self._words:
             self._words[number] = load_file(str(self.folder / f"words-{number:05d}.safetensors"))
@@ -193,7 +195,7 @@ class Cache:
             if not name.startswith("length.")
         }
 
-    def _mine(self, count: int, share: tuple[int, int]) -> Iterator[int]:
+    def _own_shards(self, count: int, share: tuple[int, int]) -> Iterator[int]:
         number, of = share
         return iter(range(number, -(-count // SHARD), of))
 
@@ -204,18 +206,18 @@ def embed_captions(corpus: Corpus) -> tuple[Vectors, NDArray[np.int64]]:
     return load_text_tower().embed(list(distinct)), np.array([distinct[c] for c in corpus.captions], np.int64)
 
 
-def embed_prompts(painter: Painter, prompts: Sequence[str], size: int) -> dict[str, Tensor]:
+def embed_prompts(sampler: DiffusionSampler, prompts: Sequence[str], size: int) -> dict[str, Tensor]:
     """The prompts' embeddings by the name that the pipeline gives them, each (prompts, ...), sequences filled up with
     zeros; `length.NAME` says how long they were."""
-    rows = [Painting(prompt, 0, size, size) for prompt in prompts]
+    rows = [ImageSpec(prompt, 0, size, size) for prompt in prompts]
     with torch.inference_mode():
-        found = painter.words(painter.loaded.pipeline, rows, 0.0)
+        found = sampler.encode_prompts(sampler.loaded.pipeline, rows, 0.0)
     columns: dict[str, Tensor] = {}
     for name in found[0]:
         values = [found[row][name] for row in range(len(rows))]
         tensors = [value.cpu() for value in values if isinstance(value, Tensor)]
         if len(tensors) != len(values):
-            raise ValueError(f"{painter.kind.title} embeds its words inside of its call: no adapter is trained on it")
+            raise ValueError(f"{sampler.kind.title} embeds its words inside of its call: no adapter is trained on it")
         if tensors[0].ndim > 2:
             lengths = torch.tensor([tensor.shape[1] for tensor in tensors])
             longest = int(lengths.max())
@@ -227,7 +229,7 @@ def embed_prompts(painter: Painter, prompts: Sequence[str], size: int) -> dict[s
 
 
 @torch.inference_mode()
-def encode_pictures(loaded: Loaded, pictures: Sequence[Image.Image], size: int, batch_size: int = 8) -> Tensor:
+def encode_pictures(loaded: LoadedPipeline, pictures: Sequence[Image.Image], size: int, batch_size: int = 8) -> Tensor:
     """(n, channels, h, w) fp32 on the CPU, scaled as the denoiser wants them. In fp32: some autoencoders overflow in
     less."""
     vae = loaded.pipeline.vae
@@ -241,7 +243,7 @@ def encode_pictures(loaded: Loaded, pictures: Sequence[Image.Image], size: int, 
             for picture in pictures[start : start + batch_size]
         ]
         pixels = torch.from_numpy(np.stack(fitted)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        found = vae.encode(pixels.to(loaded.residency.device)).latent_dist.mode()
+        found = vae.encode(pixels.to(loaded.placement.device)).latent_dist.mode()
         parts.append(((found - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor).cpu())
     if before != torch.float32:
         vae.to(before)

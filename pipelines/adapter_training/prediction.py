@@ -8,7 +8,7 @@ from typing import Any
 from diffusers import FluxPipeline
 from torch import Tensor
 
-from analogen.pipelines.adapter.attach import Sites
+from analogen.pipelines.adapter.attach import AdapterModules
 from analogen.pipelines.diffusion.kinds import Kind
 
 FACTOR = 8  # pixels of a latent's side, in the transformer families
@@ -16,7 +16,7 @@ Predict = Callable[[Tensor, Tensor, dict[str, Any], Tensor], Tensor]
 TRAINABLE = ("sd15", "sdxl", "sd3", "flux")
 
 
-def predict_of(kind: Kind, sites: Sites, size: int) -> Predict:
+def make_predictor(kind: Kind, modules: AdapterModules, size: int) -> Predict:
     """A function of (sample, timestep, words, relation) -> what the denoiser predicts, as large as the sample.
 
     size: sides of the pictures in pixels; timestep: (B,) in [0, 1000]; words: the pipeline's embeddings by name;
@@ -26,8 +26,8 @@ def predict_of(kind: Kind, sites: Sites, size: int) -> Predict:
     if kind.name not in TRAINABLE:
         raise ValueError(f"{kind.title}: adapters are trained on {', '.join(TRAINABLE)}: name such a base")
     if kind.name in ("sd15", "sdxl"):
-        return _unet(sites.denoiser, kind.name == "sdxl", size)
-    return {"sd3": _sd3, "flux": _flux}[kind.name](sites.denoiser)
+        return _unet(modules.denoiser, kind.name == "sdxl", size)
+    return {"sd3": _sd3, "flux": _flux}[kind.name](modules.denoiser)
 
 
 def _unet(denoiser: Any, is_sdxl: bool, size: int) -> Predict:

@@ -31,12 +31,12 @@ from analogen.pipelines.adapter_training.data import (
     prompt_of,
 )
 from analogen.pipelines.adapter_training.noising import Noising
-from analogen.pipelines.adapter_training.prediction import predict_of
+from analogen.pipelines.adapter_training.prediction import make_predictor
 from analogen.pipelines.adapter_training.sample_sheet import sheet
 from analogen.pipelines.adapter_training.settings import FREE, AdapterSettings, public_name
-from analogen.pipelines.diffusion.device_placement import Residency, room_for_weights
+from analogen.pipelines.diffusion.device_placement import DevicePlacement, weight_budget_bytes
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import Painter, Painting, together
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec, collate_arguments
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.text import TEXT_DIM
@@ -75,7 +75,7 @@ class AdapterTraining(FineTuning):
     ) -> None:  # fmt: skip
         self.corpus = corpus
         device, dtype = accelerator.device, DTYPES[settings.dtype]
-        loaded = load_pipeline(settings.base, Residency(device, room_for_weights(device)), dtype)
+        loaded = load_pipeline(settings.base, DevicePlacement(device, weight_budget_bytes(device)), dtype)
         self.size = settings.size or side_of(loaded.pipeline, loaded.kind.side_px)
         loaded.kind.check_size(self.size, self.size)
         denoiser: Any = loaded.denoiser
@@ -87,20 +87,20 @@ class AdapterTraining(FineTuning):
         config = dataclasses.replace(
             adapter.config, base_model=settings.public_base, encoder=public_name(settings.encoder)
         )
-        self.painter = Painter(loaded, adapter=RelationalAdapter(config, adapter.weights))
-        assert self.painter.attached is not None
-        self.sites = self.painter.attached.sites
+        self.sampler = DiffusionSampler(loaded, adapter=RelationalAdapter(config, adapter.weights))
+        assert self.sampler.attached is not None
+        self.modules = self.sampler.attached.modules
         self.noising = Noising(loaded.pipeline.scheduler)
-        self.predict = predict_of(loaded.kind, self.sites, self.size)
+        self.predict = make_predictor(loaded.kind, self.modules, self.size)
         super().__init__(settings, accelerator, checkpoints, self._parameters(), ema=settings.ema)
         if settings.gradient_checkpointing:
             denoiser.enable_gradient_checkpointing()
-        self.cache, self.conditions = self._once()
+        self.cache, self.conditions = self._precompute()
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         """The adapter's parameters, in fp32 whatever the base is."""
-        modules: dict[str, Any] = {"image_proj": self.sites.projection}
-        modules |= {f"site_{number}": processor for number, processor in enumerate(self.sites.processors)}
+        modules: dict[str, Any] = {"image_proj": self.modules.projection}
+        modules |= {f"site_{number}": processor for number, processor in enumerate(self.modules.processors)}
         named = {
             f"{prefix}.{name}": parameter
             for prefix, module in modules.items()
@@ -110,13 +110,13 @@ class AdapterTraining(FineTuning):
             parameter.requires_grad_(True)
         return named
 
-    def _once(self) -> tuple[Cache, Conditions]:
+    def _precompute(self) -> tuple[Cache, Conditions]:
         """What the frozen models say, from disk or made now."""
         settings, accelerator = self.settings, self.accelerator
         facts = {**self.checkpoints.facts, "base": settings.public_base, "size": self.size, "encoder": settings.encoder}
         cache = Cache(self.corpus, Path(settings.output), facts)
         share = accelerator.process_index, accelerator.num_processes
-        cache.fill(self.painter, self.size, share, lambda text: log.info("cached %s", text))
+        cache.fill(self.sampler, self.size, share, lambda text: log.info("cached %s", text))
         accelerator.wait_for_everyone()
         captions, caption_of = embed_captions(self.corpus)
         pictures: Vectors | None = None
@@ -129,11 +129,11 @@ class AdapterTraining(FineTuning):
 
     @contextmanager
     def train_mode(self) -> Iterator[None]:
-        self.sites.denoiser.train()
+        self.modules.denoiser.train()
         try:
             yield
         finally:
-            self.sites.denoiser.eval()
+            self.modules.denoiser.eval()
 
     def backward(self, step: int) -> Values:
         loss = torch.tensor(self.backward_share(step), device=self.accelerator.device)
@@ -172,7 +172,9 @@ class AdapterTraining(FineTuning):
             self.cache.latents([row for _, row in places]).to(device),
             {
                 name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
-                for name, value in together([self.cache.words(prompt) for prompt in prompts]).items()
+                for name, value in collate_arguments(
+                    [self.cache.prompt_embeddings(prompt) for prompt in prompts]
+                ).items()
             },
         )
         tokens = batch.latents.shape[-1] * batch.latents.shape[-2] // 4  # of 2 x 2 latents each
@@ -187,7 +189,7 @@ class AdapterTraining(FineTuning):
     def adapter(self) -> RelationalAdapter:
         """The averaged weights, which are what a training returns."""
         with self.average.swapped_in():
-            found = self.sites.adapter()
+            found = self.modules.adapter()
             copied = {part: {n: t.detach().clone() for n, t in found.weights[part].items()} for part in found.weights}
         return RelationalAdapter(found.config, copied)
 
@@ -201,41 +203,41 @@ class AdapterTraining(FineTuning):
     def after_step(self, step: int) -> None:
         settings = self.settings
         if settings.sample_every and ((step + 1) % settings.sample_every == 0 or step + 1 == settings.steps):
-            self._sheet(step + 1)
+            self._draw_samples(step + 1)
 
-    def _sheet(self, step: int) -> None:
+    def _draw_samples(self, step: int) -> None:
         """The reference, the base alone (scale 0) and the adapter, by row, from the same seeds."""
         if not self.accelerator.is_main_process or not self.settings.samples:
             return
         settings = self.settings
-        assert self.painter.attached is not None
+        assert self.sampler.attached is not None
         rows = np.linspace(0, len(self.corpus) - 1, settings.samples).round().astype(int).tolist()
         chosen = [self.conditions.choose(row, np.random.default_rng([settings.seed, row])) for row in rows]
-        paintings = [
-            Painting(
+        specs = [
+            ImageSpec(
                 prompt_of(self.corpus.entries[row]), settings.seed + n, self.size, self.size, relation=one.relation
             )
             for n, (row, one) in enumerate(zip(rows, chosen, strict=True))
         ]
         found: dict[str, list[Image.Image]] = {}
-        denoiser = self.sites.denoiser.eval()
+        denoiser = self.modules.denoiser.eval()
         device, half = self.accelerator.device, settings.dtype != "float32"
         try:
             for scale in (0.0, 1.0):
-                self.painter.attached.set_strength(scale)
+                self.sampler.attached.set_strength(scale)
                 with self.average.swapped_in(), autocast(device, half):
-                    found[f"scale {scale:g}"] = self.painter.paint(
-                        paintings, "nothing", settings.sample_steps, settings.sample_guidance,
+                    found[f"scale {scale:g}"] = self.sampler.sample(
+                        specs, "nothing", settings.sample_steps, settings.sample_guidance,
                         batch_size=settings.micro_batch,
                     )  # fmt: skip
         finally:
-            self.painter.attached.set_strength(1.0)
+            self.sampler.attached.set_strength(1.0)
             denoiser.train()
         shown = [None if one.row is None else self.corpus[one.row].picture for one in chosen]
         captions = [self.corpus.entries[row].caption for row in rows]
         folder = Path(settings.output) / "samples"
         folder.mkdir(parents=True, exist_ok=True)
-        sheet(shown, found, captions, [row.prompt for row in paintings]).save(folder / f"step-{step:06d}.png")
+        sheet(shown, found, captions, [row.prompt for row in specs]).save(folder / f"step-{step:06d}.png")
 
 
 def side_of(pipeline: Any, otherwise: int) -> int:

@@ -60,7 +60,7 @@ class SceneSet:
         """(n,): whether a scene has a drawn reference."""
         return np.asarray(self.reference.any(axis=1))
 
-    def made_of(self, vocabulary: NDArray[np.int64]) -> SceneSet:
+    def restricted_to(self, vocabulary: NDArray[np.int64]) -> SceneSet:
         """Those scenes all of whose tokens are rows of `vocabulary` (V, fields)."""
         known = {tuple(row) for row in vocabulary.tolist()}
         unknown = np.array([tuple(row) not in known for row in self.tokens.tolist()])
@@ -94,8 +94,10 @@ def draw_scenes(
     referenced = count if referenced is None else referenced
     jobs = []
     for start in range(0, count, CHUNK):
-        looked_at = encoder if start < referenced else None
-        jobs.append((relations, seed, start // CHUNK, min(CHUNK, count - start), looked_at, selection, bf16, patches))
+        chunk_encoder = encoder if start < referenced else None
+        jobs.append(
+            (relations, seed, start // CHUNK, min(CHUNK, count - start), chunk_encoder, selection, bf16, patches)
+        )
     if workers == 1:
         parts = [_draw_chunk(job) for job in jobs]
     else:
@@ -124,7 +126,7 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
     selection = selection or training_selection()
-    looking = MiniEncoder(encoder) if encoder else None
+    mini = MiniEncoder(encoder) if encoder else None
     lengths, tokens, features, relation = [], [], [], []
     pictures: list[Image.Image] = []
     seen: list[tuple[NDArray[np.float32], NDArray[np.float16]]] = []
@@ -136,15 +138,15 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
         tokens.append(scene.tokens)
         features.append(scene.features)
         relation.append(index)
-        if looking is not None:
+        if mini is not None:
             # Not mirrored: the reference's direction is to be kept.
             hard = make_hard_reference(sample.scene, rng, mirror=False)
             pictures.append(Image.fromarray(render_reference(hard, relations[index], rng)))
             if len(pictures) == 128:
-                seen.append(_look(looking, pictures, bf16, patches))
+                seen.append(_embed_references(mini, pictures, bf16, patches))
                 pictures = []
-    if looking is not None and pictures:
-        seen.append(_look(looking, pictures, bf16, patches))
+    if mini is not None and pictures:
+        seen.append(_embed_references(mini, pictures, bf16, patches))
     return (
         np.array(lengths, np.int64),
         np.concatenate(tokens),
@@ -155,13 +157,13 @@ def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | No
     )
 
 
-def _look(
+def _embed_references(
     encoder: MiniEncoder, pictures: list[Image.Image], bf16: bool, patches: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
     """Relations (n, 384), and patches (n, P, dim) or nothing of them."""
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        looked = encoder.encode_all(pictures, len(pictures), patches=patches)
-    return looked.relation, looked.patches[: len(pictures) if patches else 0].astype(np.float16)
+        found = encoder.encode_all(pictures, len(pictures), patches=patches)
+    return found.relation, found.patches[: len(pictures) if patches else 0].astype(np.float16)
 
 
 def save_scenes(scenes: SceneSet, path: Path) -> None:

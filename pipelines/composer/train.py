@@ -78,7 +78,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init, use_safetensors=True)
         models = Models(start.prior, start.denoiser).train()
-        scenes = scenes.made_of(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
+        scenes = scenes.restricted_to(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
     else:
         models = new_models(scenes, settings)
     if settings.num_plus_tokens:
@@ -104,9 +104,7 @@ def with_plus(models: Models, num_plus_tokens: int, head: Head) -> Models:
     if models.prior.plus_tokens is not None:
         return models
     new = {"num_plus_tokens": num_plus_tokens, "patch_dim": head.query.shape[1]}
-    wider = Models(
-        SkeletonPrior(**_settings_of(models.prior) | new), SceneDenoiser(**_settings_of(models.denoiser) | new)
-    )
+    wider = Models(SkeletonPrior(**_config_of(models.prior) | new), SceneDenoiser(**_config_of(models.denoiser) | new))
     missing, unexpected = wider.load_state_dict(models.state_dict(), strict=False)
     assert not unexpected, unexpected
     assert all("plus" in name for name in missing), missing
@@ -116,7 +114,7 @@ def with_plus(models: Models, num_plus_tokens: int, head: Head) -> Models:
     return wider
 
 
-def _settings_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
+def _config_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
     return {name: value for name, value in model.config.items() if not name.startswith("_")}
 
 

@@ -18,7 +18,7 @@ from torch import nn
 RESERVE_BYTES = 3 * 2**30  # what a running model needs beside its weights, as diffusers' own manager reserves
 
 
-class Residency:
+class DevicePlacement:
     """Models that share one device. `moves` counts how often each was brought there.
 
     limit_bytes: of weights that may stay together; 0 keeps a single model at a time, None keeps whatever comes.
@@ -30,7 +30,7 @@ class Residency:
         self.moves: Counter[str] = Counter()
         self._models: dict[str, nn.Module] = {}
         self._sizes: dict[str, int] = {}
-        self._here: dict[str, None] = {}  # as an ordered set: the one that ran longest ago comes first
+        self._on_device: dict[str, None] = {}  # as an ordered set: the one that ran longest ago comes first
 
     def add(self, name: str, model: nn.Module) -> None:
         """Take charge of a model. Its own calls bring it to the device from now on; see `bring` for other uses."""
@@ -40,8 +40,8 @@ class Residency:
             return
         self._models[name], self._sizes[name] = model, size_bytes(model)
         if self.device.type != "cpu" and _device_of(model).type == self.device.type:
-            self._here[name] = None  # loaded straight to the device
-        add_hook_to_module(model, _BringHook(self, name), append=True)
+            self._on_device[name] = None  # loaded straight to the device
+        add_hook_to_module(model, _ToDeviceHook(self, name), append=True)
 
     def add_pipeline(self, components: Mapping[str, Any]) -> None:
         """Take charge of a pipeline's models."""
@@ -49,49 +49,49 @@ class Residency:
             if isinstance(component, nn.Module):
                 self.add(name, component)
 
-    def bring(self, name: str) -> None:
+    def to_device(self, name: str) -> None:
         """See that the model is on the device; others give way if there is no room."""
-        if name in self._here:
-            self._here[name] = self._here.pop(name)
+        if name in self._on_device:
+            self._on_device[name] = self._on_device.pop(name)
             return
         needed = self._sizes[name]
         if self.limit_bytes is not None:
-            while self._here and needed + sum(self._sizes[other] for other in self._here) > self.limit_bytes:
-                self._send_away(next(iter(self._here)))
+            while self._on_device and needed + sum(self._sizes[other] for other in self._on_device) > self.limit_bytes:
+                self._offload(next(iter(self._on_device)))
         self._models[name].to(self.device)
-        self._here[name] = None
+        self._on_device[name] = None
         self.moves[name] += 1
 
-    def tighten(self) -> bool:
+    def keep_one_model(self) -> bool:
         """After memory has run out: from now on one model at a time. False if that was so already."""
         if self.limit_bytes == 0 or len(self._models) < 2:
             return False
         self.limit_bytes = 0
-        while len(self._here) > 1:
-            self._send_away(next(iter(self._here)))
+        while len(self._on_device) > 1:
+            self._offload(next(iter(self._on_device)))
         return True
 
-    def _send_away(self, name: str) -> None:
-        del self._here[name]
+    def _offload(self, name: str) -> None:
+        del self._on_device[name]
         self._models[name].to("cpu")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-class _BringHook(ModelHook):  # type: ignore[misc]
+class _ToDeviceHook(ModelHook):  # type: ignore[misc]
     """diffusers finds the device to run on by `execution_device`, and calls `pre_forward` before encode and decode
     of autoencoders as well."""
 
-    def __init__(self, residency: Residency, name: str) -> None:
-        self.residency, self.name = residency, name
-        self.execution_device = residency.device
+    def __init__(self, placement: DevicePlacement, name: str) -> None:
+        self.placement, self.name = placement, name
+        self.execution_device = placement.device
 
     def pre_forward(self, module: nn.Module, *args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        self.residency.bring(self.name)
+        self.placement.to_device(self.name)
         return args, kwargs
 
 
-def room_for_weights(device: str | torch.device) -> int | None:
+def weight_budget_bytes(device: str | torch.device) -> int | None:
     """Bytes of weights that may stay on a device beside what a running model needs; None where nothing must move."""
     device = torch.device(device)
     if device.type != "cuda":

@@ -68,7 +68,7 @@ def control_picture(scene: Scene, cast: SceneArt | None, width: int, height: int
         drawn = Image.fromarray(render(dataclasses.replace(scene, shadow=0.0), *small, art=cast))
         pixels = _edges(np.asarray(drawn.filter(ImageFilter.GaussianBlur(1))).astype(np.float32))
     elif control == "scribble":
-        pixels = _thick(_outlines(_order(scene, cast, *small)))
+        pixels = _dilated(_outlines(_order(scene, cast, *small)))
     else:
         order = _order(scene, cast, *small)
         count = max(1, len(scene.elements) - 1)
@@ -78,7 +78,7 @@ def control_picture(scene: Scene, cast: SceneArt | None, width: int, height: int
     return picture.convert("RGB")
 
 
-def with_stand_ins(scene: Scene) -> Scene:
+def with_placeholder_discs(scene: Scene) -> Scene:
     """The same places taken by plain discs, for subjects that the library cannot draw."""
     plain = [
         dataclasses.replace(
@@ -116,7 +116,7 @@ def _outlines(order: NDArray[np.int32]) -> NDArray[np.uint8]:
     return (lines * 255).astype(np.uint8)
 
 
-def _thick(lines: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _dilated(lines: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As drawn with a pen of some three pixels, which is what scribble models were shown."""
     return np.asarray(Image.fromarray(lines).filter(ImageFilter.MaxFilter(3)))
 

@@ -15,9 +15,9 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from safetensors import SafetensorError
 from torch import nn
 
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
-from analogen.pipelines.diffusion.runtime import FewSteps, Lora, Running, few_steps
+from analogen.pipelines.diffusion.runtime import FewSteps, Lora, RuntimeOptions, few_steps
 from analogen.relsim.hub import fetch, is_hub_id, translate_hub_errors
 from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.vlm.processor import load_processor
@@ -28,12 +28,12 @@ DENOISERS = ("transformer", "unet")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedPipeline:
     """A pipeline, its kind, who decides what sits on the device, and what a distilled LoRA asks for."""
 
     pipeline: Any
     kind: Kind
-    residency: Residency
+    placement: DevicePlacement
     few_steps: FewSteps | None
     notes: tuple[str, ...] = ()
 
@@ -44,50 +44,50 @@ class Loaded:
 
 def load_pipeline(
     source: str,
-    residency: Residency,
+    placement: DevicePlacement,
     dtype: torch.dtype = torch.float32,
-    running: Running | None = None,
+    runtime: RuntimeOptions | None = None,
     cache_dir: str | None = None,
-) -> Loaded:
+) -> LoadedPipeline:
     """source: a folder saved by save_pretrained, or a hub id with an optional @revision.
 
     Weights are read from safetensors only, and no code comes with a model. Raises ValueError, FileNotFoundError or
     ImportError with one line.
     """
-    running = running or Running()
+    runtime = runtime or RuntimeOptions()
     folder = Path(source) if Path(source).is_dir() else _download(source, dtype, cache_dir)
-    kind = described(folder)
+    kind = pipeline_kind(folder)
     settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
     variant = _variant(folder, dtype)
     if variant is not None:
         settings["variant"] = variant
-    if running.quantize is not None:
-        settings["quantization_config"] = _quantization(running.quantize, dtype, folder)
+    if runtime.quantize is not None:
+        settings["quantization_config"] = _quantization(runtime.quantize, dtype, folder)
     index = read_index(folder)
     qwens = str((index.get("processor") or [None])[-1]).startswith("Qwen2")
     if qwens:
         settings["processor"] = None  # its video half needs torchvision
-    pipeline = _refused_clearly(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source)
+    pipeline = _load_or_explain(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source)
     if qwens:
         pipeline.register_modules(processor=load_processor(folder / "processor"))
     pipeline.set_progress_bar_config(disable=True)
     notes: list[str] = []
-    fast = _add_loras(pipeline, running.loras, kind, notes)
+    fast = _add_loras(pipeline, runtime.loras, kind, notes)
     _save_memory(pipeline)
-    if running.attention_backend not in (None, "native"):
-        set_attention(pipeline, str(running.attention_backend), residency.device)
-    if running.cpu_offload == "sequential":
-        if residency.device.type == "cpu":
+    if runtime.attention_backend not in (None, "native"):
+        set_attention(pipeline, str(runtime.attention_backend), placement.device)
+    if runtime.cpu_offload == "sequential":
+        if placement.device.type == "cpu":
             raise ValueError("--cpu-offload sequential came with --device cpu: leave one of them out")
-        pipeline.enable_sequential_cpu_offload(device=residency.device)
+        pipeline.enable_sequential_cpu_offload(device=placement.device)
     else:
-        residency.add_pipeline(pipeline.components)
-    if running.compile:
+        placement.add_pipeline(pipeline.components)
+    if runtime.compile:
         compile_blocks(denoiser_of(pipeline))
-    return Loaded(pipeline, kind, residency, fast, tuple(notes))
+    return LoadedPipeline(pipeline, kind, placement, fast, tuple(notes))
 
 
-def described(folder: str | Path) -> Kind:
+def pipeline_kind(folder: str | Path) -> Kind:
     """The kind of a pipeline's folder, classes that KINDS does not list included."""
     kind = kind_of(read_index(folder), str(folder))
     if kind.name != OTHERS:
@@ -140,7 +140,7 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if halves and (dtype != torch.float32 or not wholes) else None
 
 
-def _refused_clearly(load: Callable[[], Any], source: str) -> Any:
+def _load_or_explain(load: Callable[[], Any], source: str) -> Any:
     """diffusers and transformers raise what they please for a folder that is not whole."""
     try:
         with loading_lock:
@@ -216,8 +216,8 @@ def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
         raise ValueError(
             f"--lora {lora.path}: does not fit {kind.title}: it was trained on another base ({text})"
         ) from error
-    worn = [module for module, names in pipeline.get_list_adapters().items() if name in names]
-    if not worn:
+    adapted = [module for module, names in pipeline.get_list_adapters().items() if name in names]
+    if not adapted:
         raise ValueError(f"--lora {lora.path}: holds nothing for {kind.title}: it was trained on another base")
 
 
@@ -230,7 +230,7 @@ def _save_memory(pipeline: Any) -> None:
         vae.enable_slicing()  # one picture of a batch after the other: the same numbers, less memory
 
 
-def tile_for(pipeline: Any, width: int, height: int) -> None:
+def set_tiling(pipeline: Any, width: int, height: int) -> None:
     """Decode in tiles where the picture is large, as a whole where it is not."""
     vae = pipeline.components.get("vae")
     if vae is not None and hasattr(vae, "enable_tiling"):
@@ -295,6 +295,6 @@ def load_control(source: str, dtype: torch.dtype) -> nn.Module:
     if "ControlNet" not in str(name):
         raise ValueError(f"--control {source}: is no ControlNet (its config.json says {name!r}): name one")
     settings = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    model = _refused_clearly(lambda: diffusers.AutoModel.from_pretrained(str(folder), **settings), source)
+    model = _load_or_explain(lambda: diffusers.AutoModel.from_pretrained(str(folder), **settings), source)
     assert isinstance(model, nn.Module), "AutoModel loads models"
     return model

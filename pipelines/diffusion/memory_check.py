@@ -11,7 +11,7 @@ import torch
 from huggingface_hub import constants
 
 from analogen.pipelines.diffusion.device_placement import RESERVE_BYTES
-from analogen.pipelines.diffusion.runtime import Running
+from analogen.pipelines.diffusion.runtime import RuntimeOptions
 from analogen.relsim.hub import is_cached
 
 GB = 10**9
@@ -19,8 +19,8 @@ _STORED_BYTES = 2  # per parameter: the hub holds half precision
 _QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.55}
 
 
-def check_room(
-    parts: Sequence[tuple[str, float]], base: str, device: torch.device, dtype: torch.dtype, running: Running
+def check_memory(
+    parts: Sequence[tuple[str, float]], base: str, device: torch.device, dtype: torch.dtype, runtime: RuntimeOptions
 ) -> None:
     """parts: millions of parameters by component; none = not known, and nothing is checked.
 
@@ -31,9 +31,9 @@ def check_room(
         return
     each = dtype.itemsize
     largest, all_ = max(millions for _, millions in parts), sum(millions for _, millions in parts)
-    if device.type == "cuda" and running.cpu_offload != "sequential":
+    if device.type == "cuda" and runtime.cpu_offload != "sequential":
         total = torch.cuda.get_device_properties(device).total_memory
-        needed = largest * 1e6 * _QUANTIZED_BYTES.get(running.quantize or "", each) + RESERVE_BYTES
+        needed = largest * 1e6 * _QUANTIZED_BYTES.get(runtime.quantize or "", each) + RESERVE_BYTES
         if needed > total:
             ways = [
                 flag
@@ -45,7 +45,7 @@ def check_room(
                 f"{' or '.join([*ways, '--cpu-offload sequential'])}"
             )
     memory = _memory_bytes()
-    if memory is not None and running.quantize is None and all_ * 1e6 * each > memory:
+    if memory is not None and runtime.quantize is None and all_ * 1e6 * each > memory:
         smaller = " try --dtype bfloat16, or" if each > 2 and all_ * 1e6 * 2 <= memory else ""
         raise ValueError(
             f"{base}: its weights need {all_ * 1e6 * each / GB:.1f} GB of memory and this machine has "

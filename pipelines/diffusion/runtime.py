@@ -44,7 +44,7 @@ class Lora:
 
 
 @dataclass(frozen=True)
-class Running:
+class RuntimeOptions:
     """What is asked for beside device and dtype. None leaves it to the library, or to the memory that is there.
 
     attention_backend  One of ATTENTION; None is PyTorch's own (SDPA).

@@ -1,7 +1,7 @@
 """Many rows through one big pipeline, stage by stage: words, then denoising, then decoding.
 
-painter = Painter(load_pipeline("sdxl-folder", Residency("cuda"), torch.bfloat16))
-painter.paint([Painting("a ring of bicycles", seed=0), Painting("a ring of cats", seed=1)])
+sampler = DiffusionSampler(load_pipeline("sdxl-folder", DevicePlacement("cuda"), torch.bfloat16))
+sampler.sample([ImageSpec("a ring of bicycles", seed=0), ImageSpec("a ring of cats", seed=1)])
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from analogen.pipelines.adapter.attach import attach
 from analogen.pipelines.adapter.model import RelationalAdapter
-from analogen.pipelines.diffusion.loading import Loaded, call_arguments, tile_for
+from analogen.pipelines.diffusion.loading import LoadedPipeline, call_arguments, set_tiling
 from analogen.relsim.data.batching import BatchSize, in_batches, is_out_of_memory
 from analogen.relsim.text import TEXT_DIM
 
@@ -35,11 +35,11 @@ AUTO_RESIZE_FROM_PIXELS = 512 * 512
 
 
 @dataclass(frozen=True)
-class Painting:
+class ImageSpec:
     """One picture to make: everything that decides it.
 
     picture: what is edited, started from or followed as a control image; None where only words are.
-    relation: (384,), for a painter with an adapter; None = no relation.
+    relation: (384,), for a sampler with an adapter; None = no relation.
     """
 
     prompt: str
@@ -51,7 +51,7 @@ class Painting:
     relation: NDArray[np.float32] | None = None
 
 
-class Painter:
+class DiffusionSampler:
     """A loaded pipeline for any number of rows; row i is the same picture alone or among others.
 
     control: a ControlNet, for rows whose picture is a control image; control_mode: what a union of several is told
@@ -60,22 +60,22 @@ class Painter:
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedPipeline,
         control: nn.Module | None = None,
         control_mode: int | None = None,
         adapter: RelationalAdapter | None = None,
     ) -> None:
         self.attached = None if adapter is None else attach(loaded.pipeline, adapter)
         self.loaded, self.kind, self.control_mode = loaded, loaded.kind, control_mode
-        self.residency = loaded.residency
+        self.placement = loaded.placement
         self.control = control
         if control is not None:
-            self.residency.add("controlnet", control)
+            self.placement.add("controlnet", control)
         self._variants: dict[Use, Any] = {}
 
-    def paint(
+    def sample(
         self,
-        rows: Sequence[Painting],
+        rows: Sequence[ImageSpec],
         use: Use = "nothing",
         steps: int | None = None,
         guidance_scale: float | None = None,
@@ -98,19 +98,19 @@ class Painter:
             guidance_scale = fast.guidance if fast else self.kind.guidance
         pipeline = self._variant(use)
         with torch.inference_mode():
-            worded = self.words(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
-            call = _Call(pipeline, self, use, steps, guidance_scale, strength, len(rows), report)
+            prompts = self.encode_prompts(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
+            call = _PipelineCall(pipeline, self, use, steps, guidance_scale, strength, len(rows), report)
             # An edit model takes its pictures as one list, several of them for one prompt. A union of ControlNets
             # attends over the rows of a batch instead of over its conditions (diffusers 0.42), and would mix them.
             alone = use == "edit" or (use == "control" and isinstance(self.control, ControlNetUnionModel))
             size = BatchSize(1 if alone else batch_size)
             pictures: dict[int, Image.Image] = {}
-            with _Later(pipeline) as later:
+            with _DeferredDecoding(pipeline) as later:
                 made: list[tuple[list[int], list[Image.Image] | Tensor]] = []
-                for group in _alike(rows):
-                    made += self._batches(group, lambda batch: later.take(call(batch, rows, worded)), size)
+                for group in _groups_per_call(rows):
+                    made += self._batches(group, lambda batch: later.take(call(batch, rows, prompts)), size)
                 for batch, found in made:
-                    tile_for(pipeline, rows[batch[0]].width, rows[batch[0]].height)
+                    set_tiling(pipeline, rows[batch[0]].width, rows[batch[0]].height)
                     pictures.update(zip(batch, later.decode(found), strict=True))
         return [pictures[index] for index in range(len(rows))]
 
@@ -123,20 +123,20 @@ class Painter:
             try:
                 return run(batch)
             except Exception as error:
-                if len(batch) > 1 or not is_out_of_memory(error) or not self.residency.tighten():
+                if len(batch) > 1 or not is_out_of_memory(error) or not self.placement.keep_one_model():
                     raise
             return run(batch)
 
         return in_batches(items, careful, size)
 
-    def words(
-        self, pipeline: Any, rows: Sequence[Painting], guidance_scale: float, size: BatchSize | None = None
+    def encode_prompts(
+        self, pipeline: Any, rows: Sequence[ImageSpec], guidance_scale: float, size: BatchSize | None = None
     ) -> dict[int, dict[str, Tensor | str]]:
         """Row by row what the call takes for words: embeddings, or the words where a pipeline wants to embed them."""
         size = size or BatchSize(16)
         if not self.kind.encoded or not hasattr(pipeline, "encode_prompt"):
-            return {index: _plain_words(row, pipeline, self.kind.needs_negative) for index, row in enumerate(rows)}
-        worded: dict[int, dict[str, Tensor | str]] = {}
+            return {index: _prompt_arguments(row, pipeline, self.kind.needs_negative) for index, row in enumerate(rows)}
+        prompts: dict[int, dict[str, Tensor | str]] = {}
 
         def run(batch: list[int]) -> dict[str, Tensor]:
             return self._encoded(pipeline, [rows[index] for index in batch], guidance_scale > 1)
@@ -149,13 +149,13 @@ class Painter:
             self._batches(some, run, BatchSize(1) if reads_pictures else size) for some in (steered, free)
         ):
             for place, index in enumerate(batch):
-                worded[index] = {name: value[place : place + 1] for name, value in found.items()}
+                prompts[index] = {name: value[place : place + 1] for name, value in found.items()}
                 plain = "negative_prompt_embeds" not in found and not self.kind.needs_negative
                 if plain and rows[index].negative_prompt:
-                    worded[index]["negative_prompt"] = str(rows[index].negative_prompt)
-        return worded
+                    prompts[index]["negative_prompt"] = str(rows[index].negative_prompt)
+        return prompts
 
-    def _encoded(self, pipeline: Any, some: list[Painting], guided: bool) -> dict[str, Tensor]:
+    def _encoded(self, pipeline: Any, some: list[ImageSpec], guided: bool) -> dict[str, Tensor]:
         """Embeddings of several rows, each (rows, ...), by the name that the call gives them."""
         names, takes = self.kind.encoded, set(inspect.signature(pipeline.encode_prompt).parameters)
         settings: dict[str, Any] = {"device": pipeline._execution_device, "num_images_per_prompt": 1}
@@ -167,13 +167,13 @@ class Painter:
             )
         if "image" in takes:
             assert some[0].picture is not None, "rows of an edit model have a picture"
-            settings["image"] = _picture_to_read(pipeline, some[0].picture)
+            settings["image"] = _picture_for_language_model(pipeline, some[0].picture)
         found = pipeline.encode_prompt(prompt=[row.prompt for row in some], **settings)
-        together = _named(names, found)
+        collate_arguments = _named(names, found)
         if self.kind.needs_negative and guided:
             found = pipeline.encode_prompt(prompt=[row.negative_prompt or " " for row in some], **settings)
-            together |= {f"negative_{name}": value for name, value in _named(names, found).items()}
-        return together
+            collate_arguments |= {f"negative_{name}": value for name, value in _named(names, found).items()}
+        return collate_arguments
 
     def _variant(self, use: Use) -> Any:
         """The pipeline of the same models that takes pictures so. Raises ValueError if diffusers has none."""
@@ -197,17 +197,17 @@ class Painter:
                 ) from error
             self._variants[use].set_progress_bar_config(disable=True)
             if self.attached is not None:
-                self.attached.also(self._variants[use])
+                self.attached.share_with(self._variants[use])
         return self._variants[use]
 
 
-class _Call:
+class _PipelineCall:
     """The arguments of one call of a pipeline, whatever its kind takes."""
 
     def __init__(
         self,
         pipeline: Any,
-        painter: Painter,
+        sampler: DiffusionSampler,
         use: Use,
         steps: int,
         guidance_scale: float,
@@ -215,26 +215,26 @@ class _Call:
         total: int,
         report: Report | None,
     ) -> None:
-        self.pipeline, self.painter, self.use = pipeline, painter, use
+        self.pipeline, self.sampler, self.use = pipeline, sampler, use
         self.steps, self.guidance_scale, self.strength = steps, guidance_scale, strength
         self.total, self.report, self.done = total, report, 0
         self.takes = call_arguments(pipeline)
 
     def __call__(
-        self, batch: list[int], rows: Sequence[Painting], worded: dict[int, dict[str, Tensor | str]]
+        self, batch: list[int], rows: Sequence[ImageSpec], prompts: dict[int, dict[str, Tensor | str]]
     ) -> list[Image.Image]:
         some = [rows[index] for index in batch]
         given: dict[str, Any] = {
             "num_inference_steps": self.steps,
-            self.painter.kind.guidance_name: self.guidance_scale,
+            self.sampler.kind.guidance_name: self.guidance_scale,
             "width": some[0].width,
             "height": some[0].height,
             "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in some],
-            **together([worded[index] for index in batch]),
+            **collate_arguments([prompts[index] for index in batch]),
             **self._pictures(some),
             **self._relations(some),
         }
-        if "true_cfg_scale" in self.takes and self.painter.kind.guidance_name != "true_cfg_scale":
+        if "true_cfg_scale" in self.takes and self.sampler.kind.guidance_name != "true_cfg_scale":
             # A model with distilled guidance heeds a negative prompt at twice the cost, if there is one.
             given["true_cfg_scale"] = 4.0 if "negative_prompt" in given else 1.0
         if self.report is not None and "callback_on_step_end" in self.takes:
@@ -246,14 +246,14 @@ class _Call:
         images: list[Image.Image] = found.images
         return images
 
-    def _relations(self, some: list[Painting]) -> dict[str, Any]:
-        attached = self.painter.attached
+    def _relations(self, some: list[ImageSpec]) -> dict[str, Any]:
+        attached = self.sampler.attached
         if attached is None:
             return {}
         none = np.zeros(TEXT_DIM, np.float32)
         return attached.inputs(np.stack([none if row.relation is None else row.relation for row in some]))
 
-    def _pictures(self, some: list[Painting]) -> dict[str, Any]:
+    def _pictures(self, some: list[ImageSpec]) -> dict[str, Any]:
         if self.use == "nothing":
             return {}
         pictures = []
@@ -276,10 +276,10 @@ class _Call:
             return {"image": fitted, "strength": self.strength}
         name = "control_image" if "control_image" in self.takes else "image"
         given = {name: fitted, "controlnet_conditioning_scale": self.strength}
-        mode = self.painter.control_mode
+        mode = self.sampler.control_mode
         if mode is not None:
             given["control_mode"] = mode
-        if isinstance(self.painter.control, ControlNetUnionModel):
+        if isinstance(self.sampler.control, ControlNetUnionModel):
             # Lists of conditions, of which there is one.
             given |= {name: [fitted], "control_mode": [mode or 0]}
         return given
@@ -293,7 +293,7 @@ class _Call:
         return on_step
 
 
-class _Later:
+class _DeferredDecoding:
     """While it is active the autoencoder's decoding is put off: calls leave their latents here instead.
 
     Every pipeline of diffusers unpacks, scales and shifts its latents in its own way before it calls `vae.decode`;
@@ -306,7 +306,7 @@ class _Later:
         self.works = self.vae is not None and hasattr(pipeline, "image_processor")
         self._noted: Tensor | None = None
 
-    def __enter__(self) -> _Later:
+    def __enter__(self) -> _DeferredDecoding:
         if self.works:
             self._decode_now = self.vae.decode
             self.vae.decode = self._note
@@ -343,7 +343,7 @@ class _Later:
         return pictures
 
 
-def _alike(rows: Sequence[Painting]) -> list[list[int]]:
+def _groups_per_call(rows: Sequence[ImageSpec]) -> list[list[int]]:
     """Rows that can share a call: of one size, and all with or all without a negative prompt, which for a model of
     distilled guidance is a pass of its own."""
     groups: dict[tuple[int, int, bool], list[int]] = {}
@@ -352,7 +352,7 @@ def _alike(rows: Sequence[Painting]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _plain_words(row: Painting, pipeline: Any, needs_negative: bool) -> dict[str, Tensor | str]:
+def _prompt_arguments(row: ImageSpec, pipeline: Any, needs_negative: bool) -> dict[str, Tensor | str]:
     words: dict[str, Tensor | str] = {"prompt": row.prompt}
     if row.negative_prompt or needs_negative:
         words["negative_prompt"] = row.negative_prompt or " "
@@ -370,7 +370,7 @@ def _named(names: Sequence[str], found: Sequence[Tensor | None]) -> dict[str, Te
     return {name: value for name, value in named.items() if name and value is not None}
 
 
-def _picture_to_read(pipeline: Any, picture: Image.Image) -> Image.Image:
+def _picture_for_language_model(pipeline: Any, picture: Image.Image) -> Image.Image:
     """As Qwen-Image-Edit's pipelines show a picture to their language model."""
     module = sys.modules[type(pipeline).__module__]
     area = getattr(module, "CONDITION_IMAGE_SIZE", 1024 * 1024)
@@ -379,7 +379,7 @@ def _picture_to_read(pipeline: Any, picture: Image.Image) -> Image.Image:
     return resized
 
 
-def together(rows: list[dict[str, Tensor | str]]) -> dict[str, Any]:
+def collate_arguments(rows: list[dict[str, Tensor | str]]) -> dict[str, Any]:
     """The rows' values as batches: tensors stacked, shorter sequences filled up with zeros, words listed."""
     whole: dict[str, Any] = {}
     for name in dict.fromkeys(name for row in rows for name in row):

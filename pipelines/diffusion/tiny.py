@@ -31,7 +31,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
-    """Write a tiny random pipeline. name: one of STAND_INS."""
+    """Write a tiny random pipeline. name: one of TINY_PIPELINES."""
     folder = Path(folder)
     with quiet_transformers():
         build_pipeline(name, seed).save_pretrained(folder)
@@ -39,12 +39,12 @@ def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
 
 
 def build_pipeline(name: str, seed: int = 0) -> Any:
-    """A tiny random pipeline in memory. Raises ValueError for a name that STAND_INS lacks."""
-    if name not in STAND_INS:
-        raise ValueError(f"no stand-in {name!r}: expected one of {', '.join(STAND_INS)}")
+    """A tiny random pipeline in memory. Raises ValueError for a name that TINY_PIPELINES lacks."""
+    if name not in TINY_PIPELINES:
+        raise ValueError(f"no stand-in {name!r}: expected one of {', '.join(TINY_PIPELINES)}")
     with torch.random.fork_rng(devices=[]), quiet_transformers():
         torch.manual_seed(seed)
-        pipeline = STAND_INS[name]()
+        pipeline = TINY_PIPELINES[name]()
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
             component.eval()
@@ -282,7 +282,7 @@ def _qwen_edit_plus() -> Any:
     return diffusers.QwenImageEditPlusPipeline(processor=build_processor(), **_qwen_parts())
 
 
-STAND_INS: dict[str, Callable[[], Any]] = {
+TINY_PIPELINES: dict[str, Callable[[], Any]] = {
     "sd15": _sd15,
     "sdxl": _sdxl,
     "sd3": _sd3,

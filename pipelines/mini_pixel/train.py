@@ -85,26 +85,26 @@ class PixelSettings(LoopSettings):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        return _listed(self.relations) or tuple(relation.id for relation in trained_relations())
+        return _names_in(self.relations) or tuple(relation.id for relation in trained_relations())
 
     @property
     def selection(self) -> Selection:
         allowed = training_selection()
-        subjects = _listed(self.subjects) or allowed.subjects
-        return Selection(subjects, subjects, _listed(self.styles) or allowed.styles)
+        subjects = _names_in(self.subjects) or allowed.subjects
+        return Selection(subjects, subjects, _names_in(self.styles) or allowed.styles)
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _names_in(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """pictures: (n, side, side, 3) uint8; worded, bare: (n,) prompts with and without the relation."""
+    """pictures: (n, side, side, 3) uint8; relation_prompts, subject_prompts: (n,) with and without the relation."""
 
     pictures: NDArray[np.uint8]
-    worded: list[str]
-    bare: list[str]
+    relation_prompts: list[str]
+    subject_prompts: list[str]
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
@@ -118,16 +118,18 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
             hard=False, selection=settings.selection,
         )  # fmt: skip
     drawings = read_drawings(folder)
-    coder: Any = train_coder(drawings.pictures, settings, output / "state" / "coder")
-    latents = encode_all(coder, drawings.pictures, torch.device(settings.device))
-    coder.register_to_config(scaling_factor=1 / float(latents.std()))
-    encoder, tokenizer = load_words(settings.words)
-    prompts = sorted({"", *drawings.worded, *drawings.bare})
-    table = embed_words(encoder, tokenizer, prompts)
-    unet = train_unet(latents * coder.config.scaling_factor, drawings, prompts, table, settings, output / "state/unet")
+    autoencoder: Any = train_autoencoder(drawings.pictures, settings, output / "state" / "coder")
+    latents = encode_all(autoencoder, drawings.pictures, torch.device(settings.device))
+    autoencoder.register_to_config(scaling_factor=1 / float(latents.std()))
+    encoder, tokenizer = load_text_encoder(settings.words)
+    prompts = sorted({"", *drawings.relation_prompts, *drawings.subject_prompts})
+    table = embed_prompts(encoder, tokenizer, prompts)
+    unet = train_unet(
+        latents * autoencoder.config.scaling_factor, drawings, prompts, table, settings, output / "state/unet"
+    )
     pipeline: Any = StableDiffusionPipeline(
-        vae=coder, text_encoder=encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler(), safety_checker=None,
-        feature_extractor=None, requires_safety_checker=False,
+        vae=autoencoder, text_encoder=encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler(),
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     pipeline.to(torch.float16).save_pretrained(str(output))
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
@@ -136,21 +138,21 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
 
 def read_drawings(folder: Path) -> Drawings:
     """What `write_samples` wrote, in the order of its lines. Raises ValueError or FileNotFoundError."""
-    pictures, worded, bare = [], [], []
+    pictures, relation_prompts, subject_prompts = [], [], []
     for where, row in read_rows(folder / "data.jsonl"):
         if isinstance(row, str):
             raise ValueError(f"{where}: {row}")
         with Image.open(folder / f"{row['image_hash']}.png") as image:
             pictures.append(np.asarray(image.convert("RGB")))
-        worded.append(fill(row["caption"], row["subject"], row["other"]))
-        bare.append(with_article(row["subject"]))
-    return Drawings(np.stack(pictures), worded, bare)
+        relation_prompts.append(fill(row["caption"], row["subject"], row["other"]))
+        subject_prompts.append(with_article(row["subject"]))
+    return Drawings(np.stack(pictures), relation_prompts, subject_prompts)
 
 
 # The autoencoder
 
 
-def new_coder(settings: PixelSettings) -> AutoencoderKL:
+def new_autoencoder(settings: PixelSettings) -> AutoencoderKL:
     widths = tuple(map(int, settings.coder_widths.split(",")))
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * len(widths), up_block_types=("UpDecoderBlock2D",) * len(widths),
@@ -159,7 +161,7 @@ def new_coder(settings: PixelSettings) -> AutoencoderKL:
     )  # fmt: skip
 
 
-def train_coder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Path | None) -> AutoencoderKL:
+def train_autoencoder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Path | None) -> AutoencoderKL:
     """Absolute error, and a little of the distance to the unit Gaussian, on crops: nothing in the network is wider."""
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)
@@ -177,27 +179,27 @@ def train_coder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Pat
         clean = as_tensor(crops).to(device)
         noise = torch.randn(len(clean), LATENTS, *(2 * [settings.crop // FACTOR]), generator=generator).to(device)
         with autocast(device, settings.bf16):
-            found = coder.encode(clean).latent_dist
-            decoded = coder.decode(found.mean + found.std * noise).sample
+            found = autoencoder.encode(clean).latent_dist
+            decoded = autoencoder.decode(found.mean + found.std * noise).sample
         error = (decoded.float() - clean).abs().mean()
         spread = found.kl().mean() / found.mean[0].numel()
         return error + 1e-3 * spread, {"error": error, "kl": spread}
 
-    coder: Any = new_coder(settings)
-    coder.to(device)
+    autoencoder: Any = new_autoencoder(settings)
+    autoencoder.to(device)
     looped = dataclasses.replace(
         settings, steps=settings.coder_steps, batch_size=settings.coder_batch_size, lr=settings.coder_lr,
         warmup=min(settings.warmup, settings.coder_steps // 10),
     )  # fmt: skip
-    trained: AutoencoderKL = train_loop(coder, looped, loss_of, state)
+    trained: AutoencoderKL = train_loop(autoencoder, looped, loss_of, state)
     return trained
 
 
 @torch.no_grad()
-def encode_all(coder: Any, pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
+def encode_all(autoencoder: Any, pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
     """(n, LATENTS, h, w) fp32 on the CPU, not scaled."""
     return torch.cat(
-        [coder.encode(as_tensor(pictures[i : i + 64]).to(device)).latent_dist.mean.float().cpu()
+        [autoencoder.encode(as_tensor(pictures[i : i + 64]).to(device)).latent_dist.mean.float().cpu()
          for i in range(0, len(pictures), 64)]
     )  # fmt: skip
 
@@ -210,7 +212,7 @@ def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
 # Words
 
 
-def load_words(length: int) -> tuple[Any, Any]:
+def load_text_encoder(length: int) -> tuple[Any, Any]:
     """MiniLM and its tokenizer, as a StableDiffusionPipeline asks them for tokens."""
     from transformers import AutoModel, AutoTokenizer
 
@@ -222,7 +224,7 @@ def load_words(length: int) -> tuple[Any, Any]:
 
 
 @torch.no_grad()
-def embed_words(encoder: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 64) -> Tensor:
+def embed_prompts(encoder: Any, tokenizer: Any, prompts: Sequence[str], batch_size: int = 64) -> Tensor:
     """(n, words, 384) fp16, as the pipeline's encode_prompt gives them."""
     rows = []
     for start in range(0, len(prompts), batch_size):
@@ -266,8 +268,8 @@ def train_unet(
     torch.manual_seed(settings.seed + 1)
     device = torch.device(settings.device)
     number = {prompt: place for place, prompt in enumerate(prompts)}
-    both = zip(drawings.bare, drawings.worded, strict=True)
-    columns = torch.tensor([[number[""], number[bare], number[worded]] for bare, worded in both])
+    both = zip(drawings.subject_prompts, drawings.relation_prompts, strict=True)
+    columns = torch.tensor([[number[""], number[subject], number[relation]] for subject, relation in both])
     noising = Noising(scheduler())
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:

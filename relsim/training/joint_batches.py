@@ -2,7 +2,7 @@
 
 A joint batch is cut into shares, one for each process, and a share into chunks that fit in memory. Neither cut changes
 the gradient: sums over rows are added up, and a contrastive loss, which needs all rows at once, sees the embeddings of
-all of them (`backward_jointly`). Dropout hangs on the step and a chunk's place in the joint batch alone.
+all of them (`backward_contrastive`). Dropout hangs on the step and a chunk's place in the joint batch alone.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Share:
         return self.accelerator.reduce(torch.as_tensor(own, dtype=torch.float32, device=self.accelerator.device), "sum")
 
 
-def backward_jointly(
+def backward_contrastive(
     share: Share,
     embed: Callable[[list[Any]], Tensor],
     loss_of: Callable[[Tensor], Tensor],
@@ -129,15 +129,15 @@ def backward_jointly(
     return loss.detach()
 
 
-class Summed(NamedTuple):
+class LossSum(NamedTuple):
     """Of some rows: the sum of their losses, with gradients, and how many of their answers are right."""
 
     loss: Tensor
     right: Tensor
 
 
-def backward_in_turn(
-    share: Share, weigh: Callable[[Any], int], run: Callable[[list[Any]], Summed]
+def backward_mean(
+    share: Share, weigh: Callable[[Any], int], run: Callable[[list[Any]], LossSum]
 ) -> tuple[Tensor, Tensor]:
     """Leave the gradients of a loss that is a mean over the joint batch; returns the loss and the share of right
     answers.

@@ -37,7 +37,7 @@ class Trainer(Generic[Model]):
     A step is: `backward`, the sum of the gradients of all processes, clipping to `max_norm`, the optimizer, the
     average. ema: decay of the averaged weights, None for no average. Gradients of several passes are accumulated
     inside `backward`; they are summed over processes once, in one message, which DistributedDataParallel's wrapper
-    could not do for the two passes of `joint_batches.backward_jointly`.
+    could not do for the two passes of `joint_batches.backward_contrastive`.
     """
 
     def __init__(

@@ -2,7 +2,7 @@
 
 With another number of threads sums may be taken in another order: then the numbers are the same within 1e-3.
 
-That a row is the same picture alone and among others, within 1e-3, is tested in batch/test_runner.py
+That a row is the same picture alone and among others, within 1e-3, is tested in batch/test_batch.py
 and test_generator.py.
 """
 

@@ -20,10 +20,10 @@ from analogen.loading import load_generator
 from analogen.metadata import _diffusion_settings, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.pipelines.adapter.model import build_adapter, save_adapter
-from analogen.pipelines.diffusion.layout import control_picture, with_stand_ins
-from analogen.pipelines.diffusion.memory_check import check_room
-from analogen.pipelines.diffusion.runtime import Running
-from analogen.pipelines.diffusion.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.pipelines.diffusion.layout import control_picture, with_placeholder_discs
+from analogen.pipelines.diffusion.memory_check import check_memory
+from analogen.pipelines.diffusion.runtime import RuntimeOptions
+from analogen.pipelines.diffusion.tiny import TINY_PIPELINES, build_pipeline, save_control, save_pipeline
 from analogen.relsim.world.scene import Element, Scene
 from analogen.request_schema import checked_value
 from analogen.types import Request
@@ -57,7 +57,7 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("models")
-    return {name: str(save_pipeline(folder / name, name)) for name in STAND_INS}
+    return {name: str(save_pipeline(folder / name, name)) for name in TINY_PIPELINES}
 
 
 def request(model: str, reference: Path, **more: Any) -> Request:
@@ -68,7 +68,7 @@ def pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image).astype(np.int16)
 
 
-@pytest.mark.parametrize("name", list(STAND_INS))
+@pytest.mark.parametrize("name", list(TINY_PIPELINES))
 def test_every_family_makes_a_batch_of_different_references(
     name: str, models: dict[str, str], tmp_path: Path, references: list[Path]
 ) -> None:
@@ -156,7 +156,7 @@ def test_an_adapter_acts_on_each_row_by_its_own_reference(
 
 
 def test_the_strength_of_an_adapter_is_recorded_and_needs_one(models: dict[str, str], references: list[Path]) -> None:
-    with pytest.raises(UserError, match="none came: add --adapter"):
+    with pytest.raises(UserError, match="add --adapter"):
         request(models["sdxl"], references[0], adapter_strength="start=0.2")
     with pytest.raises(UserError, match="expected parts such as"):
         request(models["sdxl"], references[0], adapter="a", adapter_strength="strong")
@@ -195,7 +195,7 @@ def test_control_images_show_the_scene() -> None:
     assert 0.005 < (scribble > 127).mean() < 0.2
     canny = np.asarray(control_picture(scene, None, 256, 256, "canny"))[..., 0]
     assert 0.005 < (canny > 127).mean() < 0.3
-    assert {element.kind for element in with_stand_ins(scene).elements} == {"ellipse"}
+    assert {element.kind for element in with_placeholder_discs(scene).elements} == {"ellipse"}
 
 
 @pytest.mark.parametrize(
@@ -241,10 +241,10 @@ def test_a_model_that_cannot_fit_says_so_before_it_is_fetched(monkeypatch: pytes
     flux = find_model("flux")
     monkeypatch.setattr("analogen.pipelines.diffusion.memory_check._memory_bytes", lambda: 40 * 10**9)
     with pytest.raises(ValueError, match="bfloat16"):
-        check_room(flux.parts, flux.base, torch.device("cpu"), torch.float32, Running())
+        check_memory(flux.parts, flux.base, torch.device("cpu"), torch.float32, RuntimeOptions())
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("Card", (), {"total_memory": 12e9})())
     with pytest.raises(ValueError, match="--quantize 4bit or --cpu-offload sequential"):
-        check_room(flux.parts, flux.base, torch.device("cuda"), torch.bfloat16, Running())
+        check_memory(flux.parts, flux.base, torch.device("cuda"), torch.bfloat16, RuntimeOptions())
 
 
 def test_out_of_memory_names_what_would_help(
@@ -256,7 +256,7 @@ def test_out_of_memory_names_what_would_help(
     def full(*args: Any, **settings: Any) -> Any:
         raise MemoryError("a row does not fit in memory even alone")
 
-    monkeypatch.setattr(stages.painter, "paint", full)
+    monkeypatch.setattr(stages.sampler, "sample", full)
     with pytest.raises(UserError, match=r"--cpu-offload model.*--width 32"):
         stages.compose([stages.prepare(request(models["sd15"], references[0]))])
 

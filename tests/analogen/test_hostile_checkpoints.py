@@ -92,7 +92,7 @@ WEIGHTS = [
 def test_part_of_a_pipeline(
     part: str, stem: str, under: str, payload: bytes, pipeline_folder: Path, tmp_path: Path, no_trap: None
 ) -> None:
-    from analogen.pipelines.diffusion.device_placement import Residency
+    from analogen.pipelines.diffusion.device_placement import DevicePlacement
     from analogen.pipelines.diffusion.loading import load_pipeline
 
     copy = tmp_path / "copy"
@@ -101,15 +101,15 @@ def test_part_of_a_pipeline(
     names = ["pytorch_model.bin", f"{stem}.bin"] if under == "pickle" else [f"{stem}.safetensors"]
     for name in names:
         (copy / part / name).write_bytes(payload)
-    refused(lambda: load_pipeline(str(copy), Residency("cpu"), torch.float32))
+    refused(lambda: load_pipeline(str(copy), DevicePlacement("cpu"), torch.float32))
 
 
 @pytest.mark.parametrize("name", ["pytorch_lora_weights.bin", "pytorch_lora_weights.safetensors", "lora.ckpt"])
 @pytest.mark.parametrize("way", ["file", "folder"])
 def test_lora(name: str, way: str, payload: bytes, pipeline_folder: Path, tmp_path: Path, no_trap: None) -> None:
-    from analogen.pipelines.diffusion.device_placement import Residency
+    from analogen.pipelines.diffusion.device_placement import DevicePlacement
     from analogen.pipelines.diffusion.loading import load_pipeline
-    from analogen.pipelines.diffusion.runtime import Lora, Running
+    from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
 
     folder = tmp_path / "lora"
     folder.mkdir()
@@ -117,7 +117,7 @@ def test_lora(name: str, way: str, payload: bytes, pipeline_folder: Path, tmp_pa
     path = folder / name if way == "file" else folder
     refused(
         lambda: load_pipeline(
-            str(pipeline_folder), Residency("cpu"), torch.float32, Running(loras=(Lora.parse(str(path)),))
+            str(pipeline_folder), DevicePlacement("cpu"), torch.float32, RuntimeOptions(loras=(Lora.parse(str(path)),))
         )
     )
 

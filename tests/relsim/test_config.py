@@ -15,9 +15,9 @@ from analogen.pipelines.mini_pixel.train import PixelSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.evaluation.judge_classifiers import JudgeSettings
 from analogen.relsim.mini.train import EncoderSettings
-from analogen.relsim.vlm.training.captioner import CaptionerTuning
-from analogen.relsim.vlm.training.encoder import EncoderTuning
-from analogen.relsim.vlm.training.filter import FilterTuning
+from analogen.relsim.vlm.training.captioner import VlmCaptionerSettings
+from analogen.relsim.vlm.training.encoder import VlmEncoderSettings
+from analogen.relsim.vlm.training.filter import VlmFilterSettings
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -89,7 +89,7 @@ def test_broken_file_is_refused_by_name(tmp_path: Path) -> None:
 def test_every_preset_is_readable(path: Path) -> None:
     kinds = {
         "encoder": EncoderSettings, "composer": ComposerSettings, "judge": JudgeSettings,
-        "qwen-encoder": EncoderTuning, "qwen-captioner": CaptionerTuning, "qwen-filter": FilterTuning,
+        "qwen-encoder": VlmEncoderSettings, "qwen-captioner": VlmCaptionerSettings, "qwen-filter": VlmFilterSettings,
         "adapter": AdapterSettings, "pixel": PixelSettings,
     }  # fmt: skip
     kind = kinds[path.stem] if path.stem in kinds else kinds[path.name.partition("-")[0]]

@@ -14,16 +14,16 @@ import numpy as np
 import torch.nn.functional as F
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.training.joint_batches import Summed
+from analogen.relsim.training.joint_batches import LossSum
 from analogen.relsim.vlm.captioner import MAX_GROUP, MIN_GROUP, question_for
 from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
-from analogen.relsim.vlm.training.loop import AnswerTask, Place, Start, Tuning, make_start
-from analogen.relsim.vlm.training.settings import TuningSettings
+from analogen.relsim.vlm.training.loop import AnswerTask, Place, Start, VlmFineTuning, make_start
+from analogen.relsim.vlm.training.settings import VlmFineTuningSettings
 
 
 @dataclass(frozen=True)
-class CaptionerTuning(TuningSettings):
+class VlmCaptionerSettings(VlmFineTuningSettings):
     """Settings of `analogen train captioner`.
 
     group_share: how often a picture is shown together with others of its group, [0, 1]; max_group: at most so many.
@@ -43,11 +43,11 @@ class CaptionerTuning(TuningSettings):
             raise ValueError(f"setting max_group={self.max_group} must be from {MIN_GROUP} to {MAX_GROUP}")
 
 
-def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tuning:
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> VlmFineTuning:
     """A training of the captioner, new or resumed. Raises ValueError, FileNotFoundError or ImportError, one line."""
-    settings = read_settings(CaptionerTuning, path, overrides)
+    settings = read_settings(VlmCaptionerSettings, path, overrides)
     start = make_start("captioner", settings)
-    return Tuning(CaptionerTask(settings, start), start.checkpoints)
+    return VlmFineTuning(CaptionerTask(settings, start), start.checkpoints)
 
 
 class Shown(NamedTuple):
@@ -63,7 +63,7 @@ class CaptionerTask(AnswerTask):
     The mean is over all tokens of the joint batch, not over rows, so that no cut of it changes the gradient.
     """
 
-    def __init__(self, settings: CaptionerTuning, start: Start) -> None:
+    def __init__(self, settings: VlmCaptionerSettings, start: Start) -> None:
         super().__init__(settings, start)
         self.group_share, self.max_group = settings.group_share, settings.max_group
         self.mates = {row: rows for rows in self.corpus.members() for row in rows}
@@ -88,8 +88,8 @@ class CaptionerTask(AnswerTask):
     def weigh(self, item: Shown) -> int:
         return len(self.vlm.answer_ids(item.caption))
 
-    def answer(self, items: list[Shown]) -> Summed:
+    def answer(self, items: list[Shown]) -> LossSum:
         with self.autocast():
             inputs = self.vlm.inputs([item.message for item in items], answers=[item.caption for item in items])
             logits, tokens = self.vlm.answer_logits(inputs)  # (tokens, vocabulary), (tokens,)
-        return Summed(F.cross_entropy(logits, tokens, reduction="sum"), (logits.detach().argmax(-1) == tokens).sum())
+        return LossSum(F.cross_entropy(logits, tokens, reduction="sum"), (logits.detach().argmax(-1) == tokens).sum())

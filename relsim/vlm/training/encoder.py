@@ -24,19 +24,19 @@ from torch import Tensor, nn
 from analogen.relsim.config import read_settings
 from analogen.relsim.losses import contrastive_loss, spread_temperature
 from analogen.relsim.text import TEXT_DIM, load_text_tower
-from analogen.relsim.training.joint_batches import Share, backward_jointly
+from analogen.relsim.training.joint_batches import Share, backward_contrastive
 from analogen.relsim.training.loop import Values
 from analogen.relsim.vlm.checkpoint import PROCESSOR_FILES, Checkpoint, write_checkpoint
 from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
-from analogen.relsim.vlm.training.loop import ADAPTER, Place, Start, Task, Tuning, make_start
-from analogen.relsim.vlm.training.settings import TuningSettings
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, Start, Task, VlmFineTuning, make_start
+from analogen.relsim.vlm.training.settings import VlmFineTuningSettings
 
 QUERY_TOKEN = "<|query|>"
 
 
 @dataclass(frozen=True)
-class EncoderTuning(TuningSettings):
+class VlmEncoderSettings(VlmFineTuningSettings):
     """Settings of `analogen train encoder` on Qwen2.5-VL. temperature: where the learnable one starts."""
 
     steps: int = 15000
@@ -49,17 +49,17 @@ class EncoderTuning(TuningSettings):
             raise ValueError(f"setting temperature={self.temperature} must be from 0.01 to 1")
 
 
-def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tuning:
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> VlmFineTuning:
     """A training of the encoder, new or resumed. Raises ValueError, FileNotFoundError or ImportError with one line."""
-    settings = read_settings(EncoderTuning, path, overrides)
+    settings = read_settings(VlmEncoderSettings, path, overrides)
     start = make_start("encoder", settings)
-    return Tuning(EncoderTask(settings, start), start.checkpoints)
+    return VlmFineTuning(EncoderTask(settings, start), start.checkpoints)
 
 
 class EncoderTask(Task):
     """InfoNCE in both directions over the joint batch; rows of one group are positives of each other."""
 
-    def __init__(self, settings: EncoderTuning, start: Start) -> None:
+    def __init__(self, settings: VlmEncoderSettings, start: Start) -> None:
         super().__init__(settings, start)
         vlm, device = self.vlm, self.accelerator.device
         self._files = tempfile.TemporaryDirectory()
@@ -106,7 +106,7 @@ class EncoderTask(Task):
             right.copy_((groups[best] == groups).float().mean())
             return contrastive_loss(image, text, spread_temperature(logit), groups)
 
-        loss = backward_jointly(share, self.embed, loss_of, TEXT_DIM, [logit])
+        loss = backward_contrastive(share, self.embed, loss_of, TEXT_DIM, [logit])
         temperature = spread_temperature(logit.detach())
         skipped = len(kept) - int(kept.sum())
         return {"loss": float(loss), "right": float(right), "temperature": float(temperature), "skipped": skipped}

@@ -15,27 +15,27 @@ import torch.nn.functional as F
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import LABELS, Corpus
-from analogen.relsim.training.joint_batches import Summed
+from analogen.relsim.training.joint_batches import LossSum
 from analogen.relsim.vlm.filter import QUESTION
 from analogen.relsim.vlm.model import Pixels, UserMessage
 from analogen.relsim.vlm.preprocessing import load_pixels
 from analogen.relsim.vlm.query import YesNo
-from analogen.relsim.vlm.training.loop import ADAPTER, AnswerTask, Place, Start, Tuning, make_start
-from analogen.relsim.vlm.training.settings import TuningSettings
+from analogen.relsim.vlm.training.loop import ADAPTER, AnswerTask, Place, Start, VlmFineTuning, make_start
+from analogen.relsim.vlm.training.settings import VlmFineTuningSettings
 
 
 @dataclass(frozen=True)
-class FilterTuning(TuningSettings):
+class VlmFilterSettings(VlmFineTuningSettings):
     """Settings of `analogen train filter`."""
 
     batch_size: int = 32
 
 
-def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tuning:
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> VlmFineTuning:
     """A training of the filter, new or resumed. Raises ValueError, FileNotFoundError or ImportError with one line."""
-    settings = read_settings(FilterTuning, path, overrides)
+    settings = read_settings(VlmFilterSettings, path, overrides)
     start = make_start("filter", settings, check_labels)
-    return Tuning(FilterTask(settings, start), start.checkpoints)
+    return VlmFineTuning(FilterTask(settings, start), start.checkpoints)
 
 
 def check_labels(corpus: Corpus) -> None:
@@ -55,7 +55,7 @@ class Labelled(NamedTuple):
 class FilterTask(AnswerTask):
     """Cross entropy of yes against no, over all spellings of each: exactly what the filter reads."""
 
-    def __init__(self, settings: FilterTuning, start: Start) -> None:
+    def __init__(self, settings: VlmFilterSettings, start: Start) -> None:
         super().__init__(settings, start)
         self.yes_no = YesNo(self.vlm, ADAPTER)
 
@@ -68,7 +68,7 @@ class FilterTask(AnswerTask):
     def weigh(self, item: Labelled) -> int:
         return 1
 
-    def answer(self, items: list[Labelled]) -> Summed:
+    def answer(self, items: list[Labelled]) -> LossSum:
         with self.autocast():
             logits = self.vlm.next_token_logits(
                 self.vlm.inputs([UserMessage([item.pixels], QUESTION) for item in items])
@@ -76,4 +76,4 @@ class FilterTask(AnswerTask):
         odds = self.yes_no.log_odds(logits)  # (n,)
         truth = torch.tensor([float(item.label) for item in items], device=odds.device)
         loss = F.binary_cross_entropy_with_logits(odds, truth, reduction="sum")
-        return Summed(loss, ((odds.detach() > 0) == (truth > 0)).sum())
+        return LossSum(loss, ((odds.detach() > 0) == (truth > 0)).sum())

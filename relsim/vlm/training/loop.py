@@ -19,14 +19,14 @@ from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.training.accelerator import SafetensorsAccelerator
 from analogen.relsim.training.checkpoints import Checkpoints, fingerprint
 from analogen.relsim.training.fine_tuning import FineTuning, accelerator_for
-from analogen.relsim.training.joint_batches import Share, Summed, backward_in_turn, joint_rows
+from analogen.relsim.training.joint_batches import LossSum, Share, backward_mean, joint_rows
 from analogen.relsim.training.loop import Values, autocast
 from analogen.relsim.vlm.checkpoint import write_adapter
 from analogen.relsim.vlm.loading import Base, find_base, load_vlm
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing, check_preprocessing
 from analogen.relsim.vlm.training.card import tuning_card
-from analogen.relsim.vlm.training.settings import TuningSettings
+from analogen.relsim.vlm.training.settings import VlmFineTuningSettings
 
 log = logging.getLogger(__name__)
 ADAPTER = "tuned"
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 class Task(ABC):
     """What is learned. The adapter of `vlm` has the name ADAPTER; `head` is what is trained beside it."""
 
-    def __init__(self, settings: TuningSettings, start: Start) -> None:
+    def __init__(self, settings: VlmFineTuningSettings, start: Start) -> None:
         self.settings, self.corpus, self.accelerator, self.vlm = settings, start.corpus, start.accelerator, start.vlm
         self.adapter_config = settings.adapter_config(start.base.name, start.base.revision)
         self.preprocessing = check_preprocessing(Preprocessing(size=settings.image_size), start.vlm)
@@ -69,7 +69,7 @@ class Task(ABC):
 class AnswerTask(Task):
     """A task whose loss is a mean over the joint batch, of answers that the model gives; trains the adapter alone."""
 
-    def __init__(self, settings: TuningSettings, start: Start) -> None:
+    def __init__(self, settings: VlmFineTuningSettings, start: Start) -> None:
         super().__init__(settings, start)
         self.vlm.add_adapter(ADAPTER, self.adapter_config, trainable=True)
 
@@ -78,19 +78,19 @@ class AnswerTask(Task):
         """What an item counts for in the mean, such as its number of tokens."""
 
     @abstractmethod
-    def answer(self, items: list[Any]) -> Summed:
+    def answer(self, items: list[Any]) -> LossSum:
         """The sum of the items' losses, with gradients, and how many of the answers are right."""
 
     def backward(self, share: Share) -> Values:
         kept = share.kept()
-        loss, right = backward_in_turn(share, self.weigh, self.answer)
+        loss, right = backward_mean(share, self.weigh, self.answer)
         return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
 
     def write(self, folder: Path) -> None:
         write_adapter(folder, self.adapter_config, self.vlm.adapter_state(ADAPTER))
 
 
-class Tuning(FineTuning):
+class VlmFineTuning(FineTuning):
     """A fine-tuning of Qwen2.5-VL, ready to run. Made by `prepare` of the encoder, the captioner or the filter."""
 
     data_setting, size_setting = "index", "image_size"
@@ -168,7 +168,7 @@ class Start(NamedTuple):
     vlm: Vlm
 
 
-def make_start(kind: str, settings: TuningSettings, check: Callable[[Corpus], None] | None = None) -> Start:
+def make_start(kind: str, settings: VlmFineTuningSettings, check: Callable[[Corpus], None] | None = None) -> Start:
     """The cheap things first: index, processes, output; then the base, in a copy of its own.
 
     check: raises ValueError for a corpus that is not of this training. Raises ValueError, FileNotFoundError or

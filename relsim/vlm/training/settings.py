@@ -12,7 +12,7 @@ TARGETS = ("q_proj", "v_proj")
 
 
 @dataclass(frozen=True)
-class TuningSettings(FineTuningSettings):
+class VlmFineTuningSettings(FineTuningSettings):
     """Settings of all three trainings; the defaults are the paper's where it names them.
 
     index: what `analogen corpus` wrote. rank, alpha, dropout: of the LoRA adapter. image_size: sides of the pictures,

@@ -148,7 +148,7 @@ def test_words_and_references_mix_into_one_relation(attached: Attachment, model:
 
 def test_strength_of_a_block_is_its_own(model: str, attached: Attachment) -> None:
     inputs = attached.inputs(relations(2))
-    block = ".".join(attached.sites.names[0].split(".")[:2])
+    block = ".".join(attached.modules.names[0].split(".")[:2])
     whole = draw(model, **inputs)
     attached.set_strength(Strength(blocks={"": 0.0}))
     none = draw(model, **inputs)
@@ -161,7 +161,7 @@ def test_strength_of_a_block_is_its_own(model: str, attached: Attachment) -> Non
 
 def test_strength_follows_the_timestep(model: str, attached: Attachment) -> None:
     seen: list[tuple[float, float]] = []
-    processor = attached.sites.processors[0]
+    processor = attached.modules.processors[0]
 
     def look(denoiser: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         timestep = kwargs.get("timestep", args[1] if len(args) > 1 else None)
@@ -170,7 +170,7 @@ def test_strength_follows_the_timestep(model: str, attached: Attachment) -> None
 
     strength = Strength(0.8, start=0.5, ease="in")
     attached.set_strength(strength)
-    watch = attached.sites.denoiser.register_forward_pre_hook(look, with_kwargs=True)
+    watch = attached.modules.denoiser.register_forward_pre_hook(look, with_kwargs=True)
     picture = draw(model, steps=6, **attached.inputs(relations(2)))
     watch.remove()
     assert len({scale for _, scale in seen}) >= 3

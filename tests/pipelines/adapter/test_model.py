@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_families import MODELS, adapter_of, pipeline_of
 
-from analogen.pipelines.adapter.attach import Sites, attach, denoiser_of
+from analogen.pipelines.adapter.attach import AdapterModules, attach, denoiser_of
 from analogen.pipelines.adapter.families import FAMILIES
 from analogen.pipelines.adapter.model import (
     CONFIG,
@@ -50,11 +50,11 @@ def test_saved_adapter_loads_as_it_was(model: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_weights_come_out_of_a_model_as_they_went_in(model: str) -> None:
-    sites = Sites(denoiser_of(pipeline_of(model)), adapter_of(model))
+    modules = AdapterModules(denoiser_of(pipeline_of(model)), adapter_of(model))
     try:
-        assert_equal(sites.adapter(), adapter_of(model))
+        assert_equal(modules.adapter(), adapter_of(model))
     finally:
-        sites.remove()
+        modules.remove()
 
 
 def test_file_is_an_ip_adapter_with_a_description_beside_it(saved: Path) -> None:
@@ -208,20 +208,20 @@ def test_adapter_fits_the_published_model_at_full_size(model: str, monkeypatch: 
     denoiser: Any = meta_denoiser(model)
     counts = parameter_counts(denoiser)
     adapter = build_adapter(denoiser)
-    sites = Sites(denoiser, adapter)
-    assert (counts["base"], counts["image_proj"], counts["ip_adapter"], len(sites.names)) == COUNTS[model]
+    modules = AdapterModules(denoiser, adapter)
+    assert (counts["base"], counts["image_proj"], counts["ip_adapter"], len(modules.names)) == COUNTS[model]
     relation, config = torch.empty(2, 1, 384, device="meta"), denoiser.config
 
     def empty(*shape: int) -> torch.Tensor:
         return torch.empty(*shape, device="meta")
 
-    if sites.family.name == "unet":
+    if modules.family.name == "unet":
         more = {"text_embeds": empty(2, 1280), "time_ids": empty(2, 6)} if model == "sdxl" else {}
         text = empty(2, 77, config.cross_attention_dim)
         given = {"image_embeds": [relation], **more}
         found = denoiser(empty(2, 4, 64, 64), empty(2), text, added_cond_kwargs=given, return_dict=False)[0]
         assert found.shape == (2, 4, 64, 64)
-    elif sites.family.name == "sd3":
+    elif modules.family.name == "sd3":
         attend = torch.nn.functional.scaled_dot_product_attention
 
         def laid_out(*parts: torch.Tensor, **options: Any) -> torch.Tensor:

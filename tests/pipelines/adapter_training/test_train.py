@@ -19,9 +19,9 @@ from analogen.cli import main
 from analogen.pipelines.adapter.model import build_adapter, load_adapter, save_adapter
 from analogen.pipelines.adapter_training.data import Conditions, open_corpus, prompt_of
 from analogen.pipelines.adapter_training.train import AdapterTraining, prepare
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import Painter, Painting
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
 from analogen.pipelines.diffusion.tiny import save_pipeline
 from analogen.relsim.data.corpus import Corpus, Entry, Report
 from analogen.relsim.data.shards import StoredPicture
@@ -58,7 +58,7 @@ def weights(training: AdapterTraining) -> dict[str, torch.Tensor]:
     ours = {id(parameter) for parameter in training.trained.values()}
     return {
         f"{part}.{name}": tensor.detach().clone()
-        for part, module in training.painter.loaded.pipeline.components.items()
+        for part, module in training.sampler.loaded.pipeline.components.items()
         if isinstance(module, torch.nn.Module)
         for name, tensor in module.named_parameters()
         if id(tensor) not in ours
@@ -98,8 +98,8 @@ def test_checkpoint_is_read_by_us_and_by_diffusers_alone(
     assert adapter.config.encoder == "mini"
     relation = np.random.default_rng(0).normal(size=384).astype(np.float32)
     relation /= np.linalg.norm(relation)
-    ours = Painter(load_pipeline(str(bases[name]), Residency("cpu"), torch.float32), adapter=adapter)
-    (found,) = ours.paint([Painting("a bicycle", 3, 64, 64, relation=relation)], steps=2, guidance_scale=4.0)
+    ours = DiffusionSampler(load_pipeline(str(bases[name]), DevicePlacement("cpu"), torch.float32), adapter=adapter)
+    (found,) = ours.sample([ImageSpec("a bicycle", 3, 64, 64, relation=relation)], steps=2, guidance_scale=4.0)
     stock: Any = DiffusionPipeline.from_pretrained(str(bases[name]))
     stock.set_progress_bar_config(disable=True)
     card = (last / "README.md").read_text()
@@ -168,7 +168,7 @@ def test_gradient_does_not_hang_on_how_a_batch_is_cut(bases: dict[str, Path], wo
 
 
 def test_training_goes_on_from_a_given_adapter(bases: dict[str, Path], world: Path, tmp_path: Path) -> None:
-    unet = load_pipeline(str(bases["sd15"]), Residency("cpu")).denoiser
+    unet = load_pipeline(str(bases["sd15"]), DevicePlacement("cpu")).denoiser
     start = build_adapter(unet, tokens=3, seed=9)
     save_adapter(start, tmp_path / "start")
     run = training(bases["sd15"], world, tmp_path / "out", init=str(tmp_path / "start"))
@@ -223,8 +223,8 @@ def test_no_row_is_conditioned_on_its_own_picture(rows: list[tuple[str, str, int
 def test_pictures_of_nearly_the_same_caption_stand_for_each_other() -> None:
     rows = [("near one", "cat", 0), ("near two", "dog", 1), ("far", "key", 2), ("near three", "cat", 3)]
     asked = conditions(rows)
-    assert {asked.another(0, np.random.default_rng(seed)) for seed in range(9)} == {1}  # 3 shows a cat as well
-    assert asked.another(2, np.random.default_rng(0)) is None
+    assert {asked.other_picture(0, np.random.default_rng(seed)) for seed in range(9)} == {1}  # 3 shows a cat as well
+    assert asked.other_picture(2, np.random.default_rng(0)) is None
     assert asked.choose(2, np.random.default_rng(0)).row is None
 
 

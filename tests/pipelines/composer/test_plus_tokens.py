@@ -155,7 +155,7 @@ def test_patches_are_kept_of_drawn_references_only(seen: SceneSet, tmp_path: Pat
 def test_patches_stay_with_their_scenes_when_some_are_left_out(seen: SceneSet) -> None:
     assert seen.patches is not None
     kept_rows = {tuple(row) for i in (1, 3, 4) for row in seen[i].tokens.tolist()}
-    kept = seen.made_of(np.array(sorted(kept_rows)))
+    kept = seen.restricted_to(np.array(sorted(kept_rows)))
     assert kept.patches is not None
     for reference, patches in zip(kept.reference[kept.drawn], kept.patches, strict=True):
         (row,) = np.flatnonzero((seen.reference == reference).all(axis=1))

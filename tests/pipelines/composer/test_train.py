@@ -86,10 +86,10 @@ def test_only_as_many_scenes_as_asked_have_references(
 
 def test_scenes_with_unknown_tokens_are_left_out(tiny_scenes: SceneSet) -> None:
     vocabulary = np.unique(tiny_scenes.tokens, axis=0)
-    whole = tiny_scenes.made_of(vocabulary)
+    whole = tiny_scenes.restricted_to(vocabulary)
     np.testing.assert_array_equal(whole.features, tiny_scenes.features)
     odd = tiny_scenes[5].tokens[0]
-    kept = tiny_scenes.made_of(vocabulary[(vocabulary != odd).any(axis=1)])
+    kept = tiny_scenes.restricted_to(vocabulary[(vocabulary != odd).any(axis=1)])
     with_odd = [i for i in range(96) if (tiny_scenes[i].tokens == odd).all(axis=1).any()]
     assert 5 in with_odd
     rest = [i for i in range(96) if i not in with_odd]

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from analogen.pipelines.diffusion.device_placement import Residency
+from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.kinds import KINDS, kind_by_call, kind_of, read_index
-from analogen.pipelines.diffusion.loading import call_arguments, described, load_control, load_pipeline
-from analogen.pipelines.diffusion.runtime import Lora, Running, few_steps
-from analogen.pipelines.diffusion.sampler import Painter, Painting
-from analogen.pipelines.diffusion.tiny import STAND_INS, build_pipeline, save_control, save_pipeline
+from analogen.pipelines.diffusion.loading import call_arguments, load_control, load_pipeline, pipeline_kind
+from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions, few_steps
+from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.tiny import TINY_PIPELINES, build_pipeline, save_control, save_pipeline
 
 WORDS = ("sd15", "sdxl", "sd3", "flux", "qwen-image")
 EDITS = ("kontext", "klein", "qwen-edit", "qwen-edit-plus", "pix2pix")
@@ -31,7 +31,7 @@ LIMIT = 30_000_000  # bytes: the denoiser and the autoencoder of a stand-in, and
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     place = tmp_path_factory.mktemp("pipelines")
-    return {name: save_pipeline(place / name, name) for name in STAND_INS}
+    return {name: save_pipeline(place / name, name) for name in TINY_PIPELINES}
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def small_references(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "calculate_dimensions", lambda area, ratio, found=found: found)
 
 
-def load(folder: Path, running: Running | None = None, limit: int | None = None) -> Painter:
-    return Painter(load_pipeline(str(folder), Residency("cpu", limit), torch.float32, running))
+def load(folder: Path, runtime: RuntimeOptions | None = None, limit: int | None = None) -> DiffusionSampler:
+    return DiffusionSampler(load_pipeline(str(folder), DevicePlacement("cpu", limit), torch.float32, runtime))
 
 
 def picture(seed: int) -> Image.Image:
@@ -53,9 +53,9 @@ def picture(seed: int) -> Image.Image:
     return Image.fromarray(blots).resize((64, 64), Image.Resampling.BICUBIC)
 
 
-def rows(count: int, edit: bool = False, **more: Any) -> list[Painting]:
+def rows(count: int, edit: bool = False, **more: Any) -> list[ImageSpec]:
     return [
-        Painting(PROMPTS[n % len(PROMPTS)], n, 64, 64, picture=picture(n) if edit else None, **more)
+        ImageSpec(PROMPTS[n % len(PROMPTS)], n, 64, 64, picture=picture(n) if edit else None, **more)
         for n in range(count)
     ]
 
@@ -64,17 +64,17 @@ def apart(one: Image.Image, other: Image.Image) -> int:
     return int(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max())
 
 
-@pytest.mark.parametrize("name", STAND_INS)
+@pytest.mark.parametrize("name", TINY_PIPELINES)
 def test_kind_is_recognised_by_its_index(name: str, folders: dict[str, Path]) -> None:
     known = {"klein": "flux2", "qwen-edit-plus": "qwen-edit"}
-    assert described(folders[name]).name == known.get(name, name)
+    assert pipeline_kind(folders[name]).name == known.get(name, name)
 
 
 @pytest.mark.parametrize("name", WORDS)
 def test_row_is_the_same_picture_alone_or_among_others(name: str, folders: dict[str, Path]) -> None:
-    painter = load(folders[name])
-    together = painter.paint(rows(4), steps=2)
-    (alone,) = painter.paint(rows(4)[2:3], steps=2)
+    sampler = load(folders[name])
+    together = sampler.sample(rows(4), steps=2)
+    (alone,) = sampler.sample(rows(4)[2:3], steps=2)
     assert apart(together[2], alone) <= 2
     assert apart(together[2], together[1]) > 20
 
@@ -89,38 +89,38 @@ def test_row_is_the_same_picture_alone_or_among_others(name: str, folders: dict[
 def test_rows_do_not_mix_whatever_the_batch(
     name: str, seeds: list[int], batch_size: int, guided: bool, folders: dict[str, Path]
 ) -> None:
-    painter = load(folders[name])
-    asked = [Painting(PROMPTS[seed % 4], seed, 64 + 16 * (seed % 2), 64, "dull" if guided else None) for seed in seeds]
-    scale = painter.kind.guidance if guided else 0.0
-    together = painter.paint(asked, steps=1, guidance_scale=scale, batch_size=batch_size)
+    sampler = load(folders[name])
+    asked = [ImageSpec(PROMPTS[seed % 4], seed, 64 + 16 * (seed % 2), 64, "dull" if guided else None) for seed in seeds]
+    scale = sampler.kind.guidance if guided else 0.0
+    together = sampler.sample(asked, steps=1, guidance_scale=scale, batch_size=batch_size)
     for row, found in zip(asked, together, strict=True):
         assert found.size == (row.width, row.height)
-        assert apart(found, painter.paint([row], steps=1, guidance_scale=scale)[0]) <= 2
+        assert apart(found, sampler.sample([row], steps=1, guidance_scale=scale)[0]) <= 2
 
 
 @pytest.mark.parametrize("name", EDITS)
 def test_edit_models_look_at_their_own_rows_picture(name: str, folders: dict[str, Path]) -> None:
-    painter = load(folders[name])
+    sampler = load(folders[name])
     asked = rows(3, edit=True)
-    found = painter.paint(asked, "edit", steps=2)
-    (alone,) = painter.paint(asked[1:2], "edit", steps=2)
+    found = sampler.sample(asked, "edit", steps=2)
+    (alone,) = sampler.sample(asked[1:2], "edit", steps=2)
     assert apart(found[1], alone) <= 2
-    other = Painting(asked[1].prompt, asked[1].seed, 64, 64, picture=picture(77))
-    assert painter.paint(asked[1:2], "edit", steps=2)[0].tobytes() == alone.tobytes()
-    assert painter.paint([other], "edit", steps=2)[0].tobytes() != alone.tobytes()
+    other = ImageSpec(asked[1].prompt, asked[1].seed, 64, 64, picture=picture(77))
+    assert sampler.sample(asked[1:2], "edit", steps=2)[0].tobytes() == alone.tobytes()
+    assert sampler.sample([other], "edit", steps=2)[0].tobytes() != alone.tobytes()
     assert found[0].size == (64, 64)
 
 
 @pytest.mark.parametrize("name", WORDS)
 def test_picture_equals_the_stock_pipelines(name: str, folders: dict[str, Path]) -> None:
-    painter = load(folders[name])
-    asked = [Painting("a ring of owls", 5, 64, 64, negative) for negative in ("dull", None)]
-    for row, ours in zip(asked, painter.paint(asked, steps=2, guidance_scale=4.0), strict=True):
+    sampler = load(folders[name])
+    asked = [ImageSpec("a ring of owls", 5, 64, 64, negative) for negative in ("dull", None)]
+    for row, ours in zip(asked, sampler.sample(asked, steps=2, guidance_scale=4.0), strict=True):
         stock = build_pipeline(name)
         stock.set_progress_bar_config(disable=True)
         negative = row.negative_prompt or (" " if name == "qwen-image" else None)  # its guidance needs words
         call = {"prompt": row.prompt, "negative_prompt": negative, "num_inference_steps": 2, "width": 64, "height": 64}
-        call[painter.kind.guidance_name] = 4.0
+        call[sampler.kind.guidance_name] = 4.0
         if name == "flux" and negative:
             call["true_cfg_scale"] = 4.0
         theirs = stock(**call, generator=[torch.Generator().manual_seed(5)]).images[0]
@@ -129,65 +129,65 @@ def test_picture_equals_the_stock_pipelines(name: str, folders: dict[str, Path])
 
 @pytest.mark.parametrize("name", WORDS)
 def test_start_is_painted_over_as_far_as_the_strength_says(name: str, folders: dict[str, Path]) -> None:
-    painter = load(folders[name])
+    sampler = load(folders[name])
     asked = rows(2, edit=True)
-    little = painter.paint(asked, "start", steps=10, strength=0.2)
-    much = painter.paint(asked, "start", steps=10, strength=1.0)
+    little = sampler.sample(asked, "start", steps=10, strength=0.2)
+    much = sampler.sample(asked, "start", steps=10, strength=1.0)
     assert apart(little[0], much[0]) > 10
-    (alone,) = painter.paint(asked[1:], "start", steps=10, strength=0.2)
+    (alone,) = sampler.sample(asked[1:], "start", steps=10, strength=0.2)
     assert apart(little[1], alone) <= 2
 
 
 @pytest.mark.parametrize("name", ["sd15", "sdxl", "sdxl-union", "flux"])
 def test_control_image_is_followed(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     control = load_control(str(save_control(tmp_path / "control", name)), torch.float32)
-    loaded = load_pipeline(str(folders[name.removesuffix("-union")]), Residency("cpu"), torch.float32)
-    painter = Painter(loaded, control, 2 if name == "sdxl-union" else None)
-    one, other = painter.paint([Painting("a", 1, 64, 64, picture=picture(n)) for n in (1, 2)], "control", steps=2)
+    loaded = load_pipeline(str(folders[name.removesuffix("-union")]), DevicePlacement("cpu"), torch.float32)
+    sampler = DiffusionSampler(loaded, control, 2 if name == "sdxl-union" else None)
+    one, other = sampler.sample([ImageSpec("a", 1, 64, 64, picture=picture(n)) for n in (1, 2)], "control", steps=2)
     assert apart(one, other) > 0
-    (alone,) = painter.paint([Painting("a", 1, 64, 64, picture=picture(2))], "control", steps=2)
+    (alone,) = sampler.sample([ImageSpec("a", 1, 64, 64, picture=picture(2))], "control", steps=2)
     assert apart(other, alone) <= 2
 
 
 def test_a_union_of_controls_says_of_a_row_what_it_says_of_it_alone(folders: dict[str, Path], tmp_path: Path) -> None:
     """Beside pixels, which so small a model hardly moves: what the union itself says, whose attention mixes rows."""
     control = load_control(str(save_control(tmp_path / "control", "sdxl-union")), torch.float32)
-    painter = Painter(load_pipeline(str(folders["sdxl"]), Residency("cpu"), torch.float32), control, 2)
+    sampler = DiffusionSampler(load_pipeline(str(folders["sdxl"]), DevicePlacement("cpu"), torch.float32), control, 2)
     said: list[torch.Tensor] = []
     control.register_forward_hook(lambda module, given, found: said.append(found[1][-1].clone()))
-    both = [Painting("a", n, 64, 64, picture=picture(n)) for n in (1, 2)]
-    painter.paint(both, "control", steps=1)
+    both = [ImageSpec("a", n, 64, 64, picture=picture(n)) for n in (1, 2)]
+    sampler.sample(both, "control", steps=1)
     among = said[-1]
-    painter.paint(both[1:], "control", steps=1)
+    sampler.sample(both[1:], "control", steps=1)
     torch.testing.assert_close(among, said[-1], rtol=1e-3, atol=1e-5 * float(among.abs().max()))
 
 
 @pytest.mark.parametrize("name", WORDS)
 def test_batch_of_twenty_moves_each_model_once(name: str, folders: dict[str, Path]) -> None:
     """On a device with room for the denoiser alone beside small models; a loop of calls would move them 20 times."""
-    residency = Residency("cpu", 0)
-    loaded = load_pipeline(str(folders[name]), residency, torch.float32)
-    sizes = residency._sizes
+    placement = DevicePlacement("cpu", 0)
+    loaded = load_pipeline(str(folders[name]), placement, torch.float32)
+    sizes = placement._sizes
     texts = sum(size for part, size in sizes.items() if part.startswith("text_encoder"))
-    residency.limit_bytes = max(texts, *(size for part, size in sizes.items()))
-    Painter(loaded).paint(rows(20), steps=1)
-    assert set(residency.moves.values()) == {1}
-    assert set(residency.moves) == set(sizes)
+    placement.limit_bytes = max(texts, *(size for part, size in sizes.items()))
+    DiffusionSampler(loaded).sample(rows(20), steps=1)
+    assert set(placement.moves.values()) == {1}
+    assert set(placement.moves) == set(sizes)
 
 
 def test_models_stay_where_there_is_room(folders: dict[str, Path]) -> None:
-    painter = load(folders["sdxl"])
-    painter.paint(rows(2), steps=1)
-    painter.paint(rows(2), steps=1)
-    assert set(painter.residency.moves.values()) == {1}
+    sampler = load(folders["sdxl"])
+    sampler.sample(rows(2), steps=1)
+    sampler.sample(rows(2), steps=1)
+    assert set(sampler.placement.moves.values()) == {1}
 
 
 def test_memory_that_runs_out_halves_the_batch_and_then_clears_the_device(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter = load(folders["sd15"])
-    expected = painter.paint(rows(5), steps=1)
-    unet = painter.loaded.denoiser
+    sampler = load(folders["sd15"])
+    expected = sampler.sample(rows(5), steps=1)
+    unet = sampler.loaded.denoiser
     forward, sizes, crowded = unet.forward, [], [True]
 
     def short(sample: torch.Tensor, *more: Any, **named: Any) -> Any:
@@ -200,24 +200,24 @@ def test_memory_that_runs_out_halves_the_batch_and_then_clears_the_device(
         return forward(sample, *more, **named)
 
     monkeypatch.setattr(unet, "forward", short)
-    found = painter.paint(rows(5), steps=1)
+    found = sampler.sample(rows(5), steps=1)
     assert sizes[:3] == [5, 2, 2]
     assert all(apart(one, other) <= 2 for one, other in zip(found, expected, strict=True))
-    assert painter.residency.limit_bytes == 0
+    assert sampler.placement.limit_bytes == 0
 
     def never(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(unet, "forward", never)
     with pytest.raises(MemoryError, match="not enough memory for one picture alone"):
-        painter.paint(rows(1), steps=1)
+        sampler.sample(rows(1), steps=1)
 
 
 @pytest.mark.parametrize("name", ["sd15", "flux"])
 def test_size_that_a_kind_cannot_make_is_refused_with_the_nearest(name: str, folders: dict[str, Path]) -> None:
     unit = {"sd15": 8, "flux": 16}[name]
     with pytest.raises(ValueError, match=rf"multiples of {unit} .* --width {64 + unit} --height 64"):
-        load(folders[name]).paint([Painting("a", 0, 64 + unit - 1, 64)])
+        load(folders[name]).sample([ImageSpec("a", 0, 64 + unit - 1, 64)])
 
 
 def test_every_listed_kind_takes_what_its_row_says() -> None:
@@ -238,14 +238,14 @@ def test_other_classes_are_recognised_by_their_call(tmp_path: Path) -> None:
     import diffusers
 
     (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "SanaPipeline"}))
-    sana = described(tmp_path)
+    sana = pipeline_kind(tmp_path)
     assert (sana.takes, sana.guidance, sana.steps) == ("words", 4.5, 20)
     fibo = kind_by_call("BriaFiboEditPipeline", call_arguments(diffusers.BriaFiboEditPipeline))
     assert fibo.takes == "picture"
     for name in ("WanPipeline", "StableDiffusionXLInpaintPipeline", "StableAudioPipeline"):
         (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": name}))
         with pytest.raises(ValueError, match="paints neither from words nor from a picture and words"):
-            described(tmp_path)
+            pipeline_kind(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_other_classes_are_recognised_by_their_call(tmp_path: Path) -> None:
 def test_folder_that_is_no_pipeline_is_refused_in_one_line(tmp_path: Path, index: str, message: str) -> None:
     (tmp_path / "model_index.json").write_text(index)
     with pytest.raises(ValueError, match=message) as caught:
-        described(tmp_path)
+        pipeline_kind(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -328,10 +328,10 @@ def test_loras_act_by_their_scales(name: str, folders: dict[str, Path], tmp_path
     edit = name == "kontext"
     use: Any = "edit" if edit else "nothing"
     asked = rows(1, edit)
-    (plain,) = load(folders[name]).paint(asked, use, steps=2)
+    (plain,) = load(folders[name]).sample(asked, use, steps=2)
     lora = save_lora(tmp_path, name)
-    (full,) = load(folders[name], Running(loras=(Lora(str(lora)),))).paint(asked, use, steps=2)
-    (none,) = load(folders[name], Running(loras=(Lora(str(lora), 0.0),))).paint(asked, use, steps=2)
+    (full,) = load(folders[name], RuntimeOptions(loras=(Lora(str(lora)),))).sample(asked, use, steps=2)
+    (none,) = load(folders[name], RuntimeOptions(loras=(Lora(str(lora), 0.0),))).sample(asked, use, steps=2)
     assert apart(plain, none) <= 2
     assert apart(plain, full) > 2
 
@@ -339,10 +339,10 @@ def test_loras_act_by_their_scales(name: str, folders: dict[str, Path], tmp_path
 def test_lora_of_another_base_is_refused_in_one_line(folders: dict[str, Path], tmp_path: Path) -> None:
     lora = save_lora(tmp_path, "flux")
     with pytest.raises(ValueError, match=r"--lora .*another base") as caught:
-        load(folders["sd15"], Running(loras=(Lora(str(lora)),)))
+        load(folders["sd15"], RuntimeOptions(loras=(Lora(str(lora)),)))
     assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(FileNotFoundError, match="no such file or folder, and no hub id"):
-        load(folders["sd15"], Running(loras=(Lora(str(tmp_path / "gone.safetensors")),)))
+        load(folders["sd15"], RuntimeOptions(loras=(Lora(str(tmp_path / "gone.safetensors")),)))
 
 
 def test_lora_is_parsed_from_path_and_scale() -> None:
@@ -361,7 +361,10 @@ def test_few_step_lora_brings_its_sampler_and_steps(folders: dict[str, Path], tm
     (tmp_path / "lcm-lora-sdv1-5").mkdir()
     save_lora(tmp_path / "lcm-lora-sdv1-5", "sd15")
     loaded = load_pipeline(
-        str(folders["sd15"]), Residency("cpu"), torch.float32, Running(loras=(Lora(str(tmp_path / "lcm-lora-sdv1-5")),))
+        str(folders["sd15"]),
+        DevicePlacement("cpu"),
+        torch.float32,
+        RuntimeOptions(loras=(Lora(str(tmp_path / "lcm-lora-sdv1-5")),)),
     )
     assert type(loaded.pipeline.scheduler).__name__ == "LCMScheduler"
     assert loaded.few_steps is not None
@@ -374,7 +377,7 @@ def test_few_step_lora_brings_its_sampler_and_steps(folders: dict[str, Path], tm
 
 
 @pytest.mark.parametrize(
-    ("running", "message"),
+    ("runtime", "message"),
     [
         ({"attention_backend": "fast"}, "--attention-backend is 'fast': expected one of native, xformers"),
         ({"cpu_offload": "all"}, "--cpu-offload is 'all': expected one of model, sequential"),
@@ -383,31 +386,31 @@ def test_few_step_lora_brings_its_sampler_and_steps(folders: dict[str, Path], tm
         ({"loras": tuple(Lora(str(n)) for n in range(9))}, "9 LoRAs came: expected at most 8"),
     ],
 )
-def test_settings_of_running_are_checked(running: dict[str, Any], message: str) -> None:
+def test_settings_of_running_are_checked(runtime: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Running(**running)
+        RuntimeOptions(**runtime)
 
 
 def test_attention_backends_that_cannot_run_here_are_told(folders: dict[str, Path]) -> None:
     with pytest.raises((ImportError, ValueError), match="--attention-backend xformers"):
-        load(folders["sd15"], Running(attention_backend="xformers"))
+        load(folders["sd15"], RuntimeOptions(attention_backend="xformers"))
     with pytest.raises(ValueError, match="does not dispatch its attention"):
-        load(folders["sd15"], Running(attention_backend="sage"))
+        load(folders["sd15"], RuntimeOptions(attention_backend="sage"))
     with pytest.raises(ValueError, match=r"--attention-backend _flash_3: cannot be used here"):
-        load(folders["flux"], Running(attention_backend="_flash_3"))
-    assert load(folders["flux"], Running(attention_backend="native")).paint(rows(1), steps=1)
+        load(folders["flux"], RuntimeOptions(attention_backend="_flash_3"))
+    assert load(folders["flux"], RuntimeOptions(attention_backend="native")).sample(rows(1), steps=1)
 
 
 def test_offload_flags_do_not_change_the_picture(folders: dict[str, Path]) -> None:
-    expected = load(folders["sd15"]).paint(rows(2), steps=2)
-    found = load(folders["sd15"], Running(cpu_offload="model"), limit=0).paint(rows(2), steps=2)
+    expected = load(folders["sd15"]).sample(rows(2), steps=2)
+    found = load(folders["sd15"], RuntimeOptions(cpu_offload="model"), limit=0).sample(rows(2), steps=2)
     assert max(apart(one, other) for one, other in zip(found, expected, strict=True)) <= 2
     with pytest.raises(ValueError, match="--cpu-offload sequential came with --device cpu"):
-        load(folders["sd15"], Running(cpu_offload="sequential"))
+        load(folders["sd15"], RuntimeOptions(cpu_offload="sequential"))
 
 
 def test_progress_tells_every_step(folders: dict[str, Path]) -> None:
     told: list[tuple[str, int, int]] = []
-    load(folders["sd15"]).paint(rows(3), steps=2, report=lambda *what: told.append(what), batch_size=2)
+    load(folders["sd15"]).sample(rows(3), steps=2, report=lambda *what: told.append(what), batch_size=2)
     assert told[-1] == ("paint", 6, 6)
     assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)

@@ -16,13 +16,13 @@ from analogen.pipelines.adapter_training.train import prepare
 from analogen.pipelines.mini_pixel.train import (
     PixelSettings,
     as_tensor,
-    embed_words,
-    load_words,
-    new_coder,
+    embed_prompts,
+    load_text_encoder,
+    new_autoencoder,
     new_unet,
     read_drawings,
     run,
-    train_coder,
+    train_autoencoder,
 )
 from analogen.relsim.config import read_settings
 
@@ -46,7 +46,7 @@ def test_folder_is_a_pipeline_of_diffusers_alone(model: Path) -> None:
     assert [image.size for image in made] == [(64, 64)] * 2
     assert made[0].tobytes() != made[1].tobytes()
     words = pipeline.encode_prompt("rows of apples", "cpu", 1, False)[0]
-    own = embed_words(*load_words(8), ["rows of apples"])
+    own = embed_prompts(*load_text_encoder(8), ["rows of apples"])
     torch.testing.assert_close(words.float(), own.float(), atol=2e-3, rtol=1e-2)
     assert json.loads((model / "settings.json").read_text())["relations"] == "grid,bullseye"
 
@@ -70,19 +70,19 @@ def test_coder_learns_what_it_is_shown(model: Path) -> None:
     settings = PixelSettings(coder_widths="8,8,8", coder_steps=1, coder_batch_size=8, crop=16, warmup=0, threads=1)
 
     def error(steps: int) -> float:
-        coder = train_coder(pictures, dataclasses.replace(settings, coder_steps=steps), None)
+        autoencoder = train_autoencoder(pictures, dataclasses.replace(settings, coder_steps=steps), None)
         with torch.no_grad():
             clean = as_tensor(pictures)
-            return float((coder(clean).sample - clean).abs().mean())  # type: ignore[operator]
+            return float((autoencoder(clean).sample - clean).abs().mean())  # type: ignore[operator]
 
     assert error(60) < 0.8 * error(1)
 
 
 def test_rows_without_relation_never_say_it(model: Path) -> None:
     drawings = read_drawings(model.parent / "data")
-    assert len(drawings.worded) == len(drawings.bare) == len(drawings.pictures) == 12
-    assert set(drawings.bare) <= {"an apple", "a star"}
-    assert all(worded not in drawings.bare for worded in drawings.worded)
+    assert len(drawings.relation_prompts) == len(drawings.subject_prompts) == len(drawings.pictures) == 12
+    assert set(drawings.subject_prompts) <= {"an apple", "a star"}
+    assert all(worded not in drawings.subject_prompts for worded in drawings.relation_prompts)
 
 
 @pytest.mark.parametrize(
@@ -121,5 +121,5 @@ def test_model_of_the_accelerator_can_be_shipped() -> None:
     preset = Path(__file__).parents[3] / "pipelines" / "mini_pixel" / "presets" / "pixel-gpu.toml"
     settings = read_settings(PixelSettings, preset)
     with torch.device("meta"):
-        count = sum(p.numel() for model in (new_unet(settings), new_coder(settings)) for p in model.parameters())
+        count = sum(p.numel() for model in (new_unet(settings), new_autoencoder(settings)) for p in model.parameters())
     assert 2 * (count + 22.7e6) < 120e6

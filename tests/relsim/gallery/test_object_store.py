@@ -1,4 +1,4 @@
-"""Promises of galleries at an object store's address, kept against moto's S3 on localhost."""
+"""Tests of galleries in an object store, with the S3 server of moto on localhost."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run(*arguments: str | Path) -> int:
     return main(["gallery", *map(str, arguments)])
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+def printed_json(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
     found: dict[str, object] = json.loads(capsys.readouterr().out)
     return found
 
@@ -60,20 +60,20 @@ def test_everyday_commands_at_an_object_store(store: str, tmp_path: Path, capsys
     folder = pictures(tmp_path / "p", range(4))
     json_ = ("--gallery", URI, "--format", "json")
     assert run("add", folder, *json_) == 0
-    assert told(capsys)["rows"] == 4
+    assert printed_json(capsys)["rows"] == 4
     pictures(folder, range(4, 6))
     assert run("add", folder, *json_) == 0
-    again = told(capsys)
+    again = printed_json(capsys)
     assert (again["added"], again["unchanged"], again["rows"]) == (2, 4, 6)
 
     assert run("search", "--reference", folder / "5.png", *json_) == 0
-    results = told(capsys)["results"]
+    results = printed_json(capsys)["results"]
     assert isinstance(results, list)
     assert results[0]["path"] == str(folder / "5.png")
     assert run("remove", folder / "5.png", "--gallery", URI) == 0
     capsys.readouterr()
     assert run("info", *json_) == 0
-    assert told(capsys)["pictures"] == 5
+    assert printed_json(capsys)["pictures"] == 5
     # Nothing of it lies on this machine.
     assert not Path("s3:").exists()
 
@@ -93,7 +93,7 @@ def test_two_processes_that_add_lose_nothing(store: str, tmp_path: Path, capsys:
         assert one.returncode == 0, said
     capsys.readouterr()
     assert run("info", "--gallery", uri, "--format", "json") == 0
-    assert told(capsys)["pictures"] == 9
+    assert printed_json(capsys)["pictures"] == 9
 
 
 def test_a_store_that_cannot_be_used_is_one_short_line(

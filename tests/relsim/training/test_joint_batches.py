@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from analogen.relsim.losses import contrastive_loss
 from analogen.relsim.training.joint_batches import (
+    LossSum,
     Share,
-    Summed,
-    backward_in_turn,
-    backward_jointly,
+    backward_contrastive,
+    backward_mean,
     joint_rows,
     sum_gradients,
 )
@@ -89,7 +89,9 @@ def test_cached_gradients_equal_those_of_one_pass(
     expected = loss_of(plain, plain.embed(items))
     expected.backward()
     share = share_of(accelerator, items, micro_batch)
-    loss = backward_jointly(share, cached.embed, lambda joint: loss_of(cached, joint), DIM, [cached.log_temperature])
+    loss = backward_contrastive(
+        share, cached.embed, lambda joint: loss_of(cached, joint), DIM, [cached.log_temperature]
+    )
     torch.testing.assert_close(loss, expected.detach())
     assert max(cached.passes) <= micro_batch
     for ours, theirs in zip(cached.gradients(), plain.gradients(), strict=True):
@@ -107,7 +109,7 @@ def test_both_passes_over_a_chunk_draw_the_same_dropout(
         parts.append(plain.embed(chunk.items))
     contrastive_loss(torch.cat(parts), texts, 0.1, GROUPS).backward()
     torch.manual_seed(99)
-    backward_jointly(share, cached.embed, lambda joint: contrastive_loss(joint, texts, 0.1, GROUPS), DIM)
+    backward_contrastive(share, cached.embed, lambda joint: contrastive_loss(joint, texts, 0.1, GROUPS), DIM)
     for ours, theirs in zip(cached.gradients(), plain.gradients(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
     other = share_of(accelerator, items, 4, step=4)
@@ -130,7 +132,7 @@ def test_rows_that_could_not_be_loaded_are_not_trained_on(
     contrastive_loss(found, texts[kept], 0.1, GROUPS[kept]).backward()
     share = share_of(accelerator, gaps, 2)
     assert torch.equal(share.kept(), kept)
-    backward_jointly(
+    backward_contrastive(
         share, cached.embed, lambda joint: contrastive_loss(joint[kept], texts[kept], 0.1, GROUPS[kept]), DIM
     )
     for ours, theirs in zip(cached.gradients(), plain.gradients(), strict=True):
@@ -156,10 +158,10 @@ def test_mean_is_over_the_joint_batch_and_not_over_chunks(
     plain, cut = Student(), Student()
     expected = losses(plain, items) / sum(weights.values())
     expected.backward()
-    loss, right = backward_in_turn(
+    loss, right = backward_mean(
         share_of(accelerator, items, micro_batch),
         lambda item: weights[id(item)],
-        lambda batch: Summed(losses(cut, batch), torch.tensor(len(batch))),
+        lambda batch: LossSum(losses(cut, batch), torch.tensor(len(batch))),
     )
     torch.testing.assert_close(loss, expected.detach())
     assert float(right) == pytest.approx(BATCH / sum(weights.values()))

@@ -22,7 +22,7 @@ from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.tiny import build_processor, random_model
 from analogen.relsim.vlm.training import captioner, filter
 from analogen.relsim.vlm.training.captioner import CaptionerTask
-from analogen.relsim.vlm.training.loop import ADAPTER, Place, Tuning
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, VlmFineTuning
 
 Settings = dict[str, str]
 CAPTIONS = {"red": "{subject} melts", "blue": "a ring of {subject}"}
@@ -55,14 +55,14 @@ def given(tiny_vlm_folder: Path, tmp_path: Path) -> Settings:
     }  # fmt: skip
 
 
-def share_of(tuning: Tuning, micro_batch: int) -> Share:
+def share_of(tuning: VlmFineTuning, micro_batch: int) -> Share:
     task = tuning.task
     rows = joint_rows(len(task.corpus), 8, 0, 0)
     items = [task.load(Place(0, 0, number, int(row))) for number, row in enumerate(rows)]
     return Share(tuning.accelerator, 0, rows, items, micro_batch, 0)
 
 
-def gradients(tuning: Tuning, micro_batch: int) -> tuple[float, list[torch.Tensor]]:
+def gradients(tuning: VlmFineTuning, micro_batch: int) -> tuple[float, list[torch.Tensor]]:
     for parameter in tuning.trained.values():
         parameter.grad = None
     with tuning.task.vlm.using_adapter(ADAPTER):

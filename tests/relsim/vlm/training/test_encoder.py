@@ -30,7 +30,7 @@ from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.training import encoder as encoder_module
 from analogen.relsim.vlm.training.encoder import EncoderTask, prepare
-from analogen.relsim.vlm.training.loop import ADAPTER, Place, Tuning
+from analogen.relsim.vlm.training.loop import ADAPTER, Place, VlmFineTuning
 
 Settings = dict[str, str]
 
@@ -56,7 +56,7 @@ def losses(shown: list[Mapping[str, float]]) -> list[float]:
     return [values["loss"] for values in shown]
 
 
-def whole_share(tuning: Tuning, step: int = 0) -> Share:
+def whole_share(tuning: VlmFineTuning, step: int = 0) -> Share:
     """The joint batch of a step, loaded, for one process."""
     task, settings = tuning.task, tuning.settings
     rows = joint_rows(len(task.corpus), settings.batch_size, settings.seed, step)
@@ -64,14 +64,14 @@ def whole_share(tuning: Tuning, step: int = 0) -> Share:
     return Share(tuning.accelerator, step, rows, items, settings.micro_batch, settings.seed)
 
 
-def gradients(tuning: Tuning, step: int = 0) -> tuple[float, dict[str, Tensor]]:
+def gradients(tuning: VlmFineTuning, step: int = 0) -> tuple[float, dict[str, Tensor]]:
     """The loss of a step and the gradients that it leaves."""
     with tuning.task.vlm.using_adapter(ADAPTER):
         loss = tuning.task.backward(whole_share(tuning, step))["loss"]
     return loss, {name: p.grad.clone() for name, p in tuning.trained.items() if p.grad is not None}
 
 
-def stir(tuning: Tuning) -> None:
+def stir(tuning: VlmFineTuning) -> None:
     """Move the adapter off its start, where half of its gradients are zero."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
