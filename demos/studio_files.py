@@ -67,7 +67,7 @@ class StudioFiles:
         """The path of a saved reference. Pages send names, never paths: any other name raises UserError."""
         path = self.references / name
         if path.parent != self.references or not path.is_file():
-            raise UserError(f"no reference {name[:60]!r} is kept here: give the picture again")
+            raise UserError(f"there is no reference {name[:60]!r} here: add the picture again")
         return path
 
     def thumbnail(self, path: Path) -> Path:

@@ -40,5 +40,5 @@ def checked_files(paths: Sequence[str] | None, limit: int = MAX_FILES) -> list[P
     """The paths of the uploaded files. Raises UserError for more than `limit`."""
     found = [Path(path) for path in paths or ()]
     if len(found) > limit:
-        raise UserError(f"{len(found)} files came, at most {limit} are taken at once: upload fewer")
+        raise UserError(f"{len(found)} files were uploaded, at most {limit} are accepted at once: upload fewer")
     return found

@@ -83,7 +83,7 @@ def _key(name: str) -> str:
 def check_uploads(uploads: BatchUploads) -> None:
     """Read every uploaded picture. Raises BatchRefused with all problems, and UserError for a second manifest."""
     if len(uploads.manifests) > 1:
-        raise UserError(f"{len(uploads.manifests)} manifests came, expected one: remove the others")
+        raise UserError(f"{len(uploads.manifests)} manifests were uploaded, expected one: remove the others")
     problems = [f"{name}: was uploaded twice: give the files different names" for name in uploads.duplicates]
     for path in uploads.pictures:
         wrong = None if path.suffix.lower() == ".svg" else _picture_problem(path, path.stat().st_mtime_ns)
@@ -135,7 +135,7 @@ def check_rows(
         name = uploads.manifests[0].name if uploads.manifests else "the table"
         raise UserError(str(error).replace(str(manifest_path), name)) from None
     if rows > MAX_ROWS:
-        raise UserError(f"{rows} rows came, at most {MAX_ROWS} are made at once: split the manifest")
+        raise UserError(f"the batch has {rows} rows, at most {MAX_ROWS} are possible: split the manifest")
     if problems:
         total = rows + len(problems)
         raise BatchRefused(
@@ -159,9 +159,9 @@ def write_manifest(uploads: BatchUploads, subjects: str, folder: Path) -> Path:
         return path
     names = [" ".join(line.split()) for line in (subjects or "").splitlines() if line.strip()]
     if not uploads.pictures:
-        raise UserError("no files came: upload reference pictures, or a manifest with its pictures")
+        raise UserError("no files were uploaded: add reference pictures, or a manifest with its pictures")
     if not names:
-        raise UserError("no subject came: write one per line, or upload a manifest")
+        raise UserError("no subject was given: write one per line, or upload a manifest")
     pairs = ((reference, name) for reference in uploads.pictures for name in names)
     rows = [
         {"id": f"{_slug(reference.stem)}-{_slug(name)}-{number}", "reference": reference.name, "subject": name}

@@ -40,9 +40,9 @@ def compare(reference: str | None, others: Sequence[str] | None, encoder: Any) -
     """
     paths = checked_files(others, MAX_OTHERS)
     if reference is None:
-        raise UserError("no reference came: give the picture that the others are compared with")
+        raise UserError("no reference was given: add the picture that the others are compared with")
     if not paths:
-        raise UserError("nothing to compare with came: give one picture or more")
+        raise UserError("no pictures to compare with were given: add one or more")
     given = [Path(reference), *map(Path, paths)]
     images = [read_upload(path, READ_PX) for path in given]
     similarities = compare_images(images[0], images[1:], encoder)
@@ -202,7 +202,7 @@ class CompareTab:
         """
         paths = checked_files(images, MAX_OTHERS)
         if not paths:
-            raise UserError("no picture came: give one or more")
+            raise UserError("no picture was given: add one or more")
         readings = read_logic([read_upload(path, READ_PX) for path in paths], self.encoder, top_k=3)
         return {
             "images": [

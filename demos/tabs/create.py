@@ -157,21 +157,18 @@ def build(studio: Studio, context: PageContext) -> None:
 
     def form_of(number: int | None, new_seed: bool) -> Any:
         """The form with the settings of a picture."""
-        found = picture_cards.find(studio, number)
-        if found is None:
+        values = picture_cards.form_values(studio, number)
+        if values is None:
             return gr.skip()
-        values = found[0].payload["values"]
-        references = [name.removeprefix("references/") for name in values.get("reference", ())]
-        return context.form(references, {**values, "seed": random_seed() if new_seed else found[1]["seed"]})
+        references, settings = values
+        return context.form(references, {**settings, "seed": random_seed()} if new_seed else settings)
 
     def form_with(number: int | None) -> Any:
         """The form with a picture as its only reference."""
         found = picture_cards.find(studio, number)
-        return (
-            context.form([studio.files.save_reference(studio.files.pictures / found[1]["path"])])
-            if found
-            else gr.skip()
-        )
+        if found is None:
+            return gr.skip()
+        return context.form([studio.files.save_reference(studio.files.pictures / found[1]["path"])])
 
     def fill_form(form: dict[str, Any] | None) -> tuple[Any, ...]:
         """Fill in the form with the value of `form_state`; outputs: `fields`."""

@@ -59,12 +59,8 @@ def build(studio: Studio, context: PageContext) -> None:
         return number, gr.update(value=picture_cards.large(studio, number), visible=True), gr.update(visible=True)
 
     def form_of(number: int) -> Any:
-        picked = picture_cards.find(studio, number)
-        if picked is None:
-            return gr.skip()
-        values = picked[0].payload["values"]
-        names = [name.removeprefix("references/") for name in values.get("reference", ())]
-        return context.form(names, {**values, "seed": picked[1]["seed"]})
+        values = picture_cards.form_values(studio, number)
+        return gr.skip() if values is None else context.form(*values)
 
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     for event in (search.click, words.submit):

@@ -111,6 +111,16 @@ def find(studio: Studio, number: int | None) -> tuple[Job, dict[str, Any]] | Non
     return next(((job, one) for one in images if job and one["rank"] == number % CARDS_PER_JOB), None)
 
 
+def form_values(studio: Studio, number: int | None) -> tuple[list[str], dict[str, Any]] | None:
+    """The references and the settings of a card's picture, for `PageContext.form`; None if there is no such card."""
+    found = find(studio, number)
+    if found is None:
+        return None
+    values = found[0].payload["values"]
+    references = [name.removeprefix("references/") for name in values.get("reference", ())]
+    return references, {**values, "seed": found[1]["seed"]}
+
+
 def large(studio: Studio, number: int | None) -> str:
     """The large view of a card: the picture over its reference with a slider, the reason for its rank, its files."""
     found = find(studio, number)

@@ -151,7 +151,7 @@ def test_uploads_that_are_no_pictures_are_refused_in_one_line(studio: Studio, tm
 
 @pytest.mark.parametrize("name", ["../studio.sqlite", "/etc/hostname", "..", "", "missing.png"])
 def test_pages_can_name_saved_references_only(studio: Studio, name: str) -> None:
-    with pytest.raises(UserError, match="no reference"):
+    with pytest.raises(UserError, match="there is no reference"):
         studio.submit(SMALL, [name], ["bicycle"])
 
 

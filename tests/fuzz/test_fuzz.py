@@ -61,4 +61,4 @@ def test_broken_reader_is_noticed(error: Exception, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(images, "read_image_from", broken)
     with pytest.raises((KeyError, AssertionError)):
-        TARGETS["image"].one(b"any")
+        TARGETS["image"].run(b"any")

@@ -130,9 +130,9 @@ def test_names_match_as_browsers_and_manifests_write_them(uploads: Path, opened:
 @pytest.mark.parametrize(
     ("files", "subjects", "message"),
     [
-        ([], "apple", "no files came"),
-        (["tower.png"], " \n", "no subject came"),
-        (["a.csv", "b.csv"], "", "2 manifests came"),
+        ([], "apple", "no files were uploaded"),
+        (["tower.png"], " \n", "no subject was given"),
+        (["a.csv", "b.csv"], "", "2 manifests were uploaded"),
         (["a.csv"], "", "holds no rows"),
     ],
 )

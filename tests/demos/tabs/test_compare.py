@@ -59,8 +59,8 @@ def test_two_pictures_stand_side_by_side(pictures: list[str]) -> None:
 @pytest.mark.parametrize(
     ("reference", "others", "message"),
     [
-        (None, [0], "no reference came"),
-        (0, [], "nothing to compare with came"),
+        (None, [0], "no reference was given"),
+        (0, [], "no pictures to compare with"),
         (0, [0] * 65, "at most 64"),
     ],
 )
