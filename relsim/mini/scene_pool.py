@@ -23,7 +23,9 @@ from torch import Tensor
 
 from analogen.relsim.mini.augmentation import APPEARANCE_RELATIONS, jpeg, photo_effect
 from analogen.relsim.mini.augmentation import MANNERS as DRAWN_MANNERS
+from analogen.relsim.mini.confusions import PairOdds
 from analogen.relsim.mini.dense_head import COLUMNS, moved, placed
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut
 from analogen.relsim.world.dataset import (
@@ -98,14 +100,22 @@ class ScenePool:
 
 
 def draw_scene_pool(
-    folder: Path, shards: range, seed: int, side: int, cutouts: str = "", grounds: str = "", workers: int = 1
+    folder: Path,
+    shards: range,
+    seed: int,
+    side: int,
+    cutouts: str = "",
+    grounds: str = "",
+    workers: int = 1,
+    odds: PairOdds | None = None,
 ) -> None:
     """Draw shards of SHARD pictures of side x side pixels; existing ones are kept.
 
-    A shard depends on the seed, its number, the side and the material alone.
+    A shard depends on the seed, its number, the side, the material and the odds alone. odds: of the pairs of relations
+    of the catalogue, by default all alike.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    draw = functools.partial(_draw_shard, folder, seed, side, cutouts, grounds)
+    draw = functools.partial(_draw_shard, folder, seed, side, cutouts, grounds, odds)
     missing = [number for number in shards if not (folder / f"shard-{number:05d}.npy").is_file()]
     if workers == 1:
         for number in missing:
@@ -123,13 +133,34 @@ def _material(cutouts: str, grounds: str) -> Material:
     return Material(cutouts, grounds)
 
 
-def _draw_shard(folder: Path, seed: int, side: int, cutouts: str, grounds: str, number: int) -> None:
+def count_pool_confusions(
+    encoder: MiniEncoder, pictures: int, seed: int, side: int, cutouts: str = "", grounds: str = ""
+) -> NDArray[np.int64]:
+    """Counts confusions on pictures such as the pool's: (n, n), how many of trained relation i are read as relation j.
+
+    pictures: how many pairs are drawn.
+    """
+    material, rng = _material(cutouts, grounds), np.random.default_rng([seed, 71])
+    place = {relation.id: i for i, relation in enumerate(trained_relations())}
+    counts = np.zeros((len(place), len(place)), np.int64)
+    for _ in range(pictures):
+        pair = [one for one in draw_pair(material, rng, side, group="relation") if one.logic in place]
+        for picture, vector in zip(pair, encoder.embed([Image.fromarray(one.pixels) for one in pair]), strict=True):
+            read = encoder.nearest_captions(vector)[0].relation
+            if read in place:
+                counts[place[picture.logic], place[read]] += 1
+    return counts
+
+
+def _draw_shard(
+    folder: Path, seed: int, side: int, cutouts: str, grounds: str, odds: PairOdds | None, number: int
+) -> None:
     material, rng = _material(cutouts, grounds), np.random.default_rng([seed, number])
     images = np.empty((SHARD, side, side, 3), np.uint8)
     tables = np.empty((SHARD, MAX_ELEMENTS, len(COLUMNS)), np.float16)
     columns: dict[str, list[Any]] = {name: [] for name in ("group", "logic", "caption", "subject", "mirror_ok")}
     for row in range(0, SHARD, 2):
-        for offset, picture in enumerate(draw_pair(material, rng, side)):
+        for offset, picture in enumerate(draw_pair(material, rng, side, odds=odds)):
             images[row + offset], tables[row + offset] = picture.pixels, picture.table
             for name, values in columns.items():
                 values.append(getattr(picture, name))
@@ -154,9 +185,11 @@ class Picture(NamedTuple):
     mirror_ok: bool
 
 
-def draw_pair(material: Material, rng: Generator, side: int) -> tuple[Picture, Picture]:
-    """Two logics in the same looks."""
-    group = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+def draw_pair(
+    material: Material, rng: Generator, side: int, group: str = "", odds: PairOdds | None = None
+) -> tuple[Picture, Picture]:
+    """Two logics in the same looks. group: a key of SHARES, by default a random one; odds: as of `draw_scene_pool`."""
+    group = group or str(rng.choice(list(SHARES), p=list(SHARES.values())))
     selection = _selection()
     hard = bool(rng.random() < HARD)
     if group == "aimless":
@@ -164,7 +197,7 @@ def draw_pair(material: Material, rng: Generator, side: int) -> tuple[Picture, P
     elif group == "portrait":
         pair = (portrait(selection, rng), portrait(selection, rng))
     else:
-        pair = _logics(group, selection, rng, hard)
+        pair = _logics(group, selection, rng, hard, odds)
     looks = Looks.draw(material, rng, photograph_ok=not any(one.logic in NO_PHOTOGRAPH for one in pair))
     if group == "aimless" and rng.random() < 0.3:
         pair = (pair[0], ground_alone(pair[1]))
@@ -174,9 +207,12 @@ def draw_pair(material: Material, rng: Generator, side: int) -> tuple[Picture, P
     return first, second
 
 
-def _logics(group: str, selection: Selection, rng: Generator, hard: bool) -> tuple[Drawn, Drawn]:
+def _logics(group: str, selection: Selection, rng: Generator, hard: bool, odds: PairOdds | None) -> tuple[Drawn, Drawn]:
     relations = trained_relations()
-    if group == "relation":
+    if group == "relation" and odds is not None:
+        first = int(rng.choice(len(relations), p=odds.first))
+        kinds = [relations[first], relations[int(rng.choice(len(relations), p=odds.second[first]))]]
+    elif group == "relation":
         kinds = [relations[i] for i in rng.choice(len(relations), 2, replace=False)]
     else:
         composition = draw_composition(rng, "train")

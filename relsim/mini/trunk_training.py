@@ -16,11 +16,14 @@ from torch import Tensor
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
+from analogen.relsim.mini.calibration import calibrate
+from analogen.relsim.mini.confusions import pair_odds
 from analogen.relsim.mini.data import attributes_projection, attributes_target, batch_rows
 from analogen.relsim.mini.dense_head import dense_loss, split_channels, summed, targets
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.out_of_distribution import destroy_relation
-from analogen.relsim.mini.scene_pool import ScenePool, draw_scene_pool
+from analogen.relsim.mini.scene_pool import ScenePool, count_pool_confusions, draw_scene_pool
 from analogen.relsim.mini.trunk import load_imagenet
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.text import load_text_tower
@@ -30,12 +33,14 @@ from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
+CONFUSED_PAIRS = 3000  # pairs of pictures that tell what an encoder confuses
 
 
 @dataclass(frozen=True)
 class EncoderSettings(LoopSettings):
     """Settings of `analogen train encoder`. pool: folder of training pictures, `shards` x 1024, drawn where they are
-    missing with the material of `cutouts` and `grounds`. init: folder of an encoder to go on from; else `trunk`."""
+    missing with the material of `cutouts` and `grounds`. init: folder of an encoder to go on from; else `trunk`.
+    hard_shards: more shards, whose pairs show the relations that `init` takes for one another."""
 
     output: str = "runs/encoder"
     pool: str = "runs/pool"
@@ -46,6 +51,7 @@ class EncoderSettings(LoopSettings):
     train_from: int = 4  # block of the trunk from which on it learns
     trunk_lr: float = 0.2  # its learning rate, as a share of the rest's
     shards: int = 64
+    hard_shards: int = 0
     draw_workers: int = 2
     pool_px: int = 208
     image_size: int = 192
@@ -66,14 +72,18 @@ class EncoderSettings(LoopSettings):
 def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> EncoderSettings:
     """Reads and checks the settings before anything is drawn.
 
-    Raises ValueError for unknown settings or an unknown trunk, FileNotFoundError for a missing folder, and ImportError
-    if the trunk's ImageNet weights are needed and not installed.
+    Raises ValueError for unknown settings, an unknown trunk or hard shards without `init`, FileNotFoundError for a
+    missing folder, and ImportError if the trunk's ImageNet weights are needed and not installed.
     """
     settings = read_settings(EncoderSettings, path, overrides)
     for name in ("cutouts", "grounds", "init"):
         folder = getattr(settings, name)
         if folder and not Path(folder).is_dir():
             raise FileNotFoundError(f"setting {name}={folder!r}: no such folder")
+    if settings.hard_shards and not settings.init:
+        raise ValueError(
+            "hard_shards need an encoder whose confusions they show: set init to its folder, or hard_shards to 0"
+        )
     if not settings.init:
         load_imagenet(settings.trunk)
     return settings
@@ -83,10 +93,7 @@ def run(settings: EncoderSettings) -> Path:
     """Train or resume; returns the folder with config.json, model.safetensors and settings.json."""
     torch.set_num_threads(settings.threads)
     folder, output = Path(settings.pool), Path(settings.output)
-    draw_scene_pool(
-        folder, range(settings.shards), settings.seed, settings.pool_px, settings.cutouts, settings.grounds,
-        settings.draw_workers,
-    )  # fmt: skip
+    draw_shards(folder, settings)
     torch.manual_seed(settings.seed)
     if settings.init:
         model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size)
@@ -98,10 +105,21 @@ def run(settings: EncoderSettings) -> Path:
             )
         )  # fmt: skip
         model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
-    model = train_encoder(model, ScenePool(folder, settings.shards), settings, output / "state")
+    model = train_encoder(model, ScenePool(folder, settings.shards + settings.hard_shards), settings, output / "state")
     model.save_pretrained(output)
+    calibrate(output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output
+
+
+def draw_shards(folder: Path, settings: EncoderSettings) -> None:
+    """Draws what is missing of the `shards` and then of the `hard_shards`."""
+    side, material = settings.pool_px, (settings.cutouts, settings.grounds)
+    draw_scene_pool(folder, range(settings.shards), settings.seed, side, *material, settings.draw_workers)
+    numbers = range(settings.shards, settings.shards + settings.hard_shards)
+    if not all((folder / f"shard-{number:05d}.npy").is_file() for number in numbers):
+        counts = count_pool_confusions(MiniEncoder(settings.init), CONFUSED_PAIRS, settings.seed, side, *material)
+        draw_scene_pool(folder, numbers, settings.seed, side, *material, settings.draw_workers, pair_odds(counts))
 
 
 class CaptionBank:

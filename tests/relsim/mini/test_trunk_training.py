@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +10,22 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from analogen.cli.train import command
-from analogen.relsim.mini import scene_pool
+from analogen.relsim.mini import scene_pool, trunk_training
 from analogen.relsim.mini import views as views_module
+from analogen.relsim.mini.calibration import calibrate
+from analogen.relsim.mini.confusions import pair_odds
 from analogen.relsim.mini.dense_head import ABSENT, COLUMNS
+from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
-from analogen.relsim.mini.scene_pool import GROUPS, Material, ScenePool, draw_pair, draw_scene_pool
-from analogen.relsim.mini.trunk_training import EncoderSettings, train_encoder
+from analogen.relsim.mini.scene_pool import GROUPS, ScenePool, count_pool_confusions, draw_pair, draw_scene_pool
+from analogen.relsim.mini.trunk_training import EncoderSettings, prepare, train_encoder
 from analogen.relsim.mini.views import random_views
+from analogen.relsim.world.dataset import trained_relations
 from analogen.relsim.world.grammar import held_out_compositions
+from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
 SIDE = 96
@@ -144,3 +151,42 @@ def test_wrong_settings_are_one_line(setting: str, message: str) -> None:
     result = CliRunner().invoke(command, ["encoder", "--config", str(preset), "--set", setting])
     assert result.exit_code != 0
     assert message in str(result.exception or result.output)
+
+
+def test_hard_shards_show_what_an_encoder_confuses(tiny_encoder_folder: Path) -> None:
+    counts = count_pool_confusions(MiniEncoder(tiny_encoder_folder), 6, 0, SIDE)
+    assert counts.shape == (len(trained_relations()),) * 2
+    assert 0 < counts.sum() <= 12
+    names = [relation.id for relation in trained_relations()]
+    confused = np.zeros((len(names), len(names)), np.int64)
+    np.fill_diagonal(confused, 10)
+    confused[names.index("ring"), names.index("cycle")] = 500
+    odds, material = pair_odds(confused), Material()
+    drawn = [draw_pair(material, np.random.default_rng(seed), 64, "relation", odds) for seed in range(20)]
+    together = sum({first.logic, second.logic} == {"ring", "cycle"} for first, second in drawn)
+    assert together >= 10  # by chance one pair in 1,600
+
+
+def test_hard_shards_without_an_encoder_are_refused() -> None:
+    with pytest.raises(ValueError, match="set init to its folder, or hard_shards to 0"):
+        prepare(None, {"hard_shards": "2"})
+
+
+@pytest.mark.slow
+def test_a_run_from_an_encoder_makes_one_that_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene_pool, "SHARD", 24)
+    monkeypatch.setattr(trunk_training, "CONFUSED_PAIRS", 2)
+    monkeypatch.setattr(trunk_training, "calibrate", functools.partial(calibrate, per_relation=1))
+    tiny_net().save_pretrained(tmp_path / "start")
+    calibrate(tmp_path / "start", per_relation=1)
+    more = {
+        "init": str(tmp_path / "start"), "output": str(tmp_path / "out"), "pool": str(tmp_path / "pool"), "shards": "1",
+        "hard_shards": "1", "draw_workers": "1", "pool_px": "96", "steps": "2", "batch_size": "8", "image_size": "64",
+        "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1",
+    }  # fmt: skip
+    folder = trunk_training.run(prepare(None, more))
+    encoder = MiniEncoder(folder)
+    vectors = encoder.embed([Image.new("RGB", (80, 50), "white")])
+    assert vectors.shape == (1, 384)
+    assert encoder.nearest_captions(vectors[0])[0].relation in RELATIONS
+    assert len(list((tmp_path / "pool").glob("shard-*.npy"))) == 2
