@@ -23,7 +23,7 @@ class Model:
     base      Hub id or folder of its files.
     route     How the relation reaches it.
     use       What it is good for.
-    kind      Name in `analogen.pipelines.diffusion.kinds`; "" if that is known only after the download.
+    kind      Name in `analogen.pipelines.diffusion.model_defaults`; "" if that is known only after the download.
     parts     Millions of parameters by component, counted from the real classes.
     gated     Whether the hub asks users to accept the licence first.
     side_px   Default width and height.
@@ -61,7 +61,7 @@ class Model:
                 if not low <= side <= high:
                     raise UserError(f"--{name} is {side}: expected {low} to {high}")
             return
-        from analogen.pipelines.diffusion.kinds import KINDS, MAX_SIDE_PX, MIN_SIDE_PX
+        from analogen.pipelines.diffusion.model_defaults import KINDS, MAX_SIDE_PX, MIN_SIDE_PX
 
         for kind in KINDS:
             if kind.name == self.kind:
@@ -147,7 +147,7 @@ def find_model(name: str) -> Model:
 
 
 def _in_folder(name: str) -> Model:
-    from analogen.pipelines.diffusion.kinds import OTHERS, kind_of, read_index
+    from analogen.pipelines.diffusion.model_defaults import OTHERS, kind_of, read_index
 
     try:
         kind = kind_of(read_index(name), name)

@@ -134,15 +134,39 @@ def _parse_auth(given: Sequence[str]) -> list[tuple[str, str]]:
 
 
 @click.command("demo", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--model", default="mini", show_default=True, help="A name of `analogen models`, a folder or a hub id.")
-@click.option("--gallery", metavar="PATH", help="A gallery of `analogen gallery`, to explore.")
-@click.option("--output", metavar="DIR", default="studio", show_default=True, help="Where everything is kept.")
-@click.option("--auth", metavar="USER:PASSWORD", multiple=True, help="Ask for a name and a password; may be repeated.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in.")
-@click.option("--port", type=click.IntRange(1, 65535), help="[default: the first free one from 7860 on]")
-@click.option("--device", default="auto", show_default=True)
-@click.option("--share/--no-share", default=False, help="A public address through gradio.live.")
-@click.option("--mcp/--no-mcp", default=False, help="Serve the endpoints as tools of an MCP server too.")
+@click.option(
+    "--model",
+    default="mini",
+    show_default=True,
+    help="Model to use: a name of `analogen models`, a folder or a hub id.",
+)
+@click.option(
+    "--gallery",
+    metavar="PATH",
+    help="Gallery of `analogen gallery` to search in Explore, in place of the studio's own pictures.",
+)
+@click.option(
+    "--output",
+    metavar="DIR",
+    default="studio",
+    show_default=True,
+    help="Folder for pictures, references and the queue.",
+)
+@click.option(
+    "--auth", metavar="USER:PASSWORD", multiple=True, help="Require this name and password. Repeat it for more users."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. With 0.0.0.0 other machines can open the studio.",
+)
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on.  [default: the first free one from 7860 on]"
+)
+@click.option("--device", default="auto", show_default=True, help="Where to compute: auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--share/--no-share", default=False, help="Also serve the studio at a public address of gradio.live.")
+@click.option("--mcp/--no-mcp", default=False, help="Also offer the endpoints as tools of an MCP server.")
 @debug_option
 def command(
     model: str,
@@ -171,13 +195,13 @@ def command(
         raise UserError(_NO_GRADIO) from error
     if not pairs and (share or not is_local(host)):
         where = "a public address" if share else host
-        click.echo(f"warning: {where} lets anyone in who can reach it: add --auth USER:PASSWORD", err=True)
+        click.echo(f"warning: {where} can be opened by anyone who can reach it: add --auth USER:PASSWORD", err=True)
     studio = Studio(output, model, gallery, device)
     studio.start()
     page = None
     try:
         page = launch(studio, host, port, pairs, share, mcp, block=False)
-        click.echo(f"the studio is open at {page.local_url}  (pictures in {Path(output)}; Ctrl+C ends it)")
+        click.echo(f"the studio is open at {page.local_url}  (pictures in {Path(output)}; Ctrl+C stops it)")
         if page.share_url:
             click.echo(f"and for others at {page.share_url}")
         sys.stdout.flush()

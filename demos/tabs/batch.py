@@ -114,7 +114,7 @@ class BatchTab:
                 status = gr.HTML(NO_BATCHES, elem_id="batch-status")
                 with gr.Row():
                     pause = gr.Button("Pause", visible=False, elem_id="batch-pause")
-                    resume = gr.Button("Go on", variant="primary", visible=False, elem_id="batch-resume")
+                    resume = gr.Button("Resume", variant="primary", visible=False, elem_id="batch-resume")
                     retry = gr.Button("Try failed rows again", visible=False)
                     cancel = gr.Button("Cancel", variant="stop", visible=False, elem_id="batch-cancel")
                     pack = gr.Button("Pack as ZIP", visible=False, elem_id="batch-pack")

@@ -9,7 +9,7 @@ from diffusers import FluxPipeline
 from torch import Tensor
 
 from analogen.pipelines.adapter.attach import AdapterModules
-from analogen.pipelines.diffusion.kinds import Kind
+from analogen.pipelines.diffusion.model_defaults import Kind
 
 FACTOR = 8  # pixels of a latent's side, in the transformer families
 Predict = Callable[[Tensor, Tensor, dict[str, Any], Tensor], Tensor]

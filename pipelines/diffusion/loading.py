@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
-from analogen.pipelines.diffusion.kinds import OTHERS, Kind, kind_by_call, kind_of, read_index
+from analogen.pipelines.diffusion.model_defaults import OTHERS, Kind, kind_by_call, kind_of, read_index
 from analogen.pipelines.diffusion.runtime import FewSteps, Lora, RuntimeOptions, few_steps
 from analogen.relsim.hub import fetch, is_hub_id, translate_hub_errors
 from analogen.relsim.loading_lock import loading_lock

@@ -61,7 +61,7 @@ class MiniOutput(NamedTuple):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions around a skip connection."""
+    """Residual block of two 3 x 3 convolutions."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Layer(nn.Module):
         batch, tokens, dim = x.shape
         qkv = self.qkv(self.norm1(x)).view(batch, tokens, 3, self.heads, dim // self.heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (B, nh, T, hs)
-        # Written out: for a few dozen tokens the fused kernel's backward pass is several times slower on CPUs.
+        # Without the fused kernel, whose backward pass for a few dozen tokens is several times slower on CPUs.
         weights = (query @ key.transpose(-2, -1)).mul((dim // self.heads) ** -0.5).softmax(-1)  # (B, nh, T, T)
         x = x + self.out((weights @ value).transpose(1, 2).reshape(batch, tokens, dim))
         return x + self.mlp(self.norm2(x))
@@ -115,7 +115,7 @@ class Head(nn.Module):
 def convolutions(config: MiniConfig) -> tuple[nn.Sequential, nn.Sequential]:
     """Stem and stages of an encoder without a pretrained trunk, strides 4 and 4 to 16."""
     width = config.widths[0]
-    # 4 x 4 pixel blocks as channels: strided full-size convolutions doubled the convolutions' time.
+    # 4 x 4 pixel blocks as channels; strided convolutions at full size took twice the time.
     stem = nn.Sequential(
         nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
     )
@@ -199,7 +199,7 @@ class MiniNet(nn.Module):
         return resized
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""
+        """Writes config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(dataclasses.asdict(self.config), indent=1) + "\n")
@@ -208,7 +208,7 @@ class MiniNet(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> MiniNet:
-        """Load `save_pretrained`'s folder in fp32. Raises FileNotFoundError or ValueError with the reason."""
+        """Loads a folder of `save_pretrained` in fp32. Raises FileNotFoundError or ValueError with the reason."""
         folder = Path(folder)
         for name in ("config.json", "model.safetensors"):
             if not (folder / name).is_file():

@@ -1,4 +1,4 @@
-"""The art library: drawings of concrete nouns in several styles, looked up by name or by meaning.
+"""The art library: drawings of concrete nouns in several styles, found by name or by meaning.
 
 A drawing is an `Icon` here, or the user's own picture (subject_image.py); the renderer needs of either only
 what `Art` lists. The data lie in the folder art/, made by recipes/build_art.py; importing this file reads nothing.
@@ -26,11 +26,11 @@ import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
-# The order in which styles stand in for one that lacks a noun.
+# If a style lacks a noun, the first of these that has it is used.
 STYLES = ("fluent-flat", "noto", "fluent-color")
 SPLITS = ("train", "held_out")
-# Cosine between a text and its nearest noun from which on they are taken to be related. Measured without the listed
-# stand-ins: of 63 concrete words that are no names here 51 lie above ("puppy" 0.80, "armchair" 0.73, "espresso" 0.56;
+# Smallest cosine between a text and its nearest noun at which the noun is used. Measured without the listed relatives:
+# of 63 concrete words that are not names here, 51 lie above ("puppy" 0.80, "armchair" 0.73, "espresso" 0.56;
 # about 8 of them by mere spelling, "dragonfly" for dragon), of 28 abstract or made-up words 4 ("quantum" for atom 0.57,
 # "speed" for speedboat, "happiness" for smiling face, "justice" for judge).
 NEAR = 0.55
@@ -43,22 +43,22 @@ Embed = Callable[[list[str]], NDArray[np.float32]]
 
 
 class Art(Protocol):
-    """What the renderer needs of one thing, be it from the library or the user's own picture."""
+    """The drawing of one thing, from the library or from the user."""
 
     @property
     def name(self) -> str: ...
 
     def pixels(self, side: int, standing: bool = False) -> Pixels:
-        """(side, side, 4) RGBA, straight alpha, read-only. The content's longer side fills the square; the shorter
-        one is centred, or rests on the lower edge if standing. Raises ValueError unless 1 <= side <= 4096."""
+        """Pixels (side, side, 4), RGBA with straight alpha, read-only. The content's longer side fills the square; the
+        shorter one is centred, or at the lower edge if standing. Raises ValueError unless 1 <= side <= 4096."""
 
     def document(self, side: int = 512, standing: bool = False) -> str | None:
-        """The same square as a standalone svg, or None where the art is a picture of pixels."""
+        """The same square as a standalone SVG, or None if the art consists of pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """One drawing: `body` is the inside of an svg, `view` the x, y, width, height of what is visible of it."""
+    """A drawing. `body` is the content of an svg element, `view` the x, y, width and height of its visible part."""
 
     name: str
     style: str
@@ -66,7 +66,7 @@ class Icon:
     view: View
 
     def document(self, side: int = 512, standing: bool = False) -> str:
-        """A standalone svg, side x side pixels, with the content whole in it: centred, or resting on the bottom."""
+        """A standalone SVG, side x side pixels, with the whole content: centred, or at the lower edge."""
         return square_document(self.body, self.view, side, standing)
 
     def pixels(self, side: int, standing: bool = False) -> Pixels:
@@ -74,25 +74,25 @@ class Icon:
         return rasterise(self.body, self.view, side, standing)
 
     def prefixed(self, prefix: str) -> str:
-        """The body with `prefix` before each of its ids, for several bodies in one document."""
+        """The body with `prefix` before all ids, so that one document can hold several bodies."""
         return prefixed_ids(self.body, prefix)
 
 
 def square(view: View, standing: bool) -> tuple[float, float, float]:
-    """Left, top and side of the square whose side is the view's longer one: the shorter is centred, or rests below."""
+    """Left, top and side of the square around a view: the shorter side is centred, or at the lower edge."""
     x, y, width, height = view
     length = max(width, height)
     return x - (length - width) / 2, y - (length - height) * (1 if standing else 0.5), length
 
 
 def square_document(body: str, view: View, side: int, standing: bool) -> str:
-    """An svg of side x side pixels that shows the view of the body, its longer side filling the square."""
+    """An SVG of side x side pixels that shows the view of the body, whose longer side fills the square."""
     left, top, length = square(view, standing)
     return svg_document(body, (left, top, length, length), side)
 
 
 def svg_document(body: str, view: View, side: int) -> str:
-    """A standalone svg of side x side pixels."""
+    """A standalone SVG of side x side pixels."""
     box = " ".join(f"{value:.6g}" for value in view)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="{side}" '
@@ -107,7 +107,7 @@ def prefixed_ids(body: str, prefix: str) -> str:
 
 
 class _RasterCache:
-    """Pictures by document, the least recently used dropped first, within CACHE_BYTES."""
+    """A cache of rasterised documents that drops the least recently used ones beyond CACHE_BYTES."""
 
     def __init__(self) -> None:
         self._pictures: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
@@ -141,7 +141,7 @@ def check_side(side: int) -> None:
 
 
 def rasterise(body: str, view: View, side: int, standing: bool = False) -> Pixels:
-    """(side, side, 4) RGBA with straight alpha of the square about `view`, read-only; the last ones are kept.
+    """Rasterises the square around `view`: (side, side, 4) RGBA with straight alpha, read-only, cached.
 
     Raises ValueError for a side out of range and for a body that cannot be drawn.
     """
@@ -169,7 +169,7 @@ def _draw(document: str, side: int) -> Pixels:
 
 
 def _draw_filtered(body: str, view: View, side: int, standing: bool) -> Pixels:
-    """Bodies with filters, drawn on whole pixels at about twice the side, then cut out and made smaller.
+    """Rasterises bodies with filters on whole pixels at about twice the side, then crops and reduces them.
 
     At any other scale and place resvg 0.48 rounds the two inputs of some filters to different sizes and panics; and
     its filters harden the outlines to whole pixels, which the reduction makes smooth.
@@ -185,7 +185,7 @@ def _draw_filtered(body: str, view: View, side: int, standing: bool) -> Pixels:
 
 
 class Match(NamedTuple):
-    """What a text was taken for. exact: by name. near: else by its listed stand-in ("kitten" for cat, score 1) or by
+    """The noun found for a text. exact: by its name; near: by a listed relative ("kitten" for cat, score 1) or by
     meaning, with a cosine `score` of at least NEAR."""
 
     name: str
@@ -195,7 +195,7 @@ class Match(NamedTuple):
 
 
 class Splits(NamedTuple):
-    """What training never sees: names of subjects (first nouns, not synonyms), styles and relations."""
+    """Held out from training: names of subjects (first nouns, not synonyms), styles and relations."""
 
     subjects: frozenset[str]
     styles: tuple[str, ...]
@@ -210,7 +210,7 @@ def splits() -> Splits:
 
 
 class ArtLibrary:
-    """The drawings of one folder, read when first asked for. Use `ArtLibrary.shipped()`."""
+    """The drawings of a folder, which are read when first needed. Use `ArtLibrary.shipped()`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -220,7 +220,7 @@ class ArtLibrary:
     @staticmethod
     @lru_cache(maxsize=1)
     def shipped() -> ArtLibrary:
-        """The library that comes with the package."""
+        """The library in the package."""
         return ArtLibrary(Path(__file__).parent / "art")
 
     @property
@@ -238,7 +238,7 @@ class ArtLibrary:
 
     @cached_property
     def _meanings(self) -> NDArray[np.float32]:
-        """(nouns, 384) unit vectors in the order of _names."""
+        """Unit vectors of the nouns, (nouns, 384), in the order of `_names`."""
         meanings = np.load(self._folder / "nouns.npy").astype(np.float32)
         norms = np.linalg.norm(meanings, axis=1, keepdims=True)
         return np.asarray(meanings / norms, dtype=np.float32)
@@ -271,7 +271,7 @@ class ArtLibrary:
         return str(self._entry(name)["category"])
 
     def group(self, name: str) -> str:
-        """Nouns of one group look alike ("cat", "tomcat", "cat face"): never subject and other of one picture."""
+        """The group of a noun. Nouns of a group look alike ("cat", "tomcat", "cat face") and never share a picture."""
         return str(self._entry(name)["group"])
 
     def meaning(self, name: str) -> NDArray[np.float32]:
@@ -281,7 +281,7 @@ class ArtLibrary:
         return row
 
     def icon(self, name: str, style: str = STYLES[0]) -> Icon:
-        """The drawing of a noun; where the style lacks it, of the first in STYLES that has it (see Icon.style).
+        """The drawing of a noun. If the style lacks it, the first of STYLES that has it is used (see Icon.style).
 
         Raises ValueError for an unknown style, and for an unknown name with the nearest ones; `find` understands
         more than exact names.
@@ -297,7 +297,7 @@ class ArtLibrary:
         return self.icon(name, style).pixels(side, standing)
 
     def find(self, text: str, embed: Embed | None = None) -> Match:
-        """The noun that a text names: by name, whatever its case and number, by a listed stand-in (porcupine:
+        """Finds the noun for a text: by name, in any case and number, by a listed relative (porcupine:
         hedgehog), or else the nearest in meaning.
 
         embed   Maps n texts to (n, 384) unit vectors of all-MiniLM-L6-v2. Without it only names are understood,
@@ -330,7 +330,7 @@ class ArtLibrary:
             raise ValueError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
 
     def _archive(self, style: str) -> zipfile.ZipFile:
-        # Read whole: an open file would share its position with forked data loaders.
+        # Read completely, because an open file would share its position with forked data loaders.
         with self._lock:
             if style not in self._archives:
                 content = (self._folder / f"{style}.zip").read_bytes()
@@ -346,7 +346,7 @@ _IRREGULAR = {
 
 
 def _spellings(words: str) -> list[str]:
-    """The text itself and the singulars and plurals that its last word may have."""
+    """The text, and its variants with the singular or plural of its last word."""
     start, _, last = words.rpartition(" ")
     found = [last, _IRREGULAR.get(last, last)]
     if last.endswith("ies"):

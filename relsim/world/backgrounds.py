@@ -1,4 +1,4 @@
-"""How each background looks."""
+"""Drawing of backgrounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOBS_PX = 40  # what is this soft is smooth enough when scaled up from here
 
 
 def background_shapes(background: Background, half_width: float, half_height: float) -> tuple[Shape, ...]:
-    """The background as shapes; of the textured kinds, what lies under the texture.
+    """The background as shapes, without the texture of textured kinds.
 
     half_width, half_height: of the canvas, in half short sides; the origin is its centre.
     """
@@ -57,7 +57,7 @@ def _ground(background: Background, half_height: float) -> Linear:
 
 
 def draw_background(canvas: skia.Canvas, background: Background, width: int, height: int) -> None:
-    """Fill the canvas, whose frame is still in pixels."""
+    """Fills the canvas, whose coordinates are still pixels."""
     if background.kind in TEXTURED and min(width, height) > _GRAIN_PX:
         pixels = texture(background, width, height)
         opaque = np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], axis=-1)
@@ -90,7 +90,7 @@ def texture(background: Background, width: int, height: int) -> NDArray[np.uint8
 
 
 def _draw_blobs(canvas: skia.Canvas, background: Background, rng: np.random.Generator, reach: float) -> None:
-    """Soft clouds of the second colour: a few random cells, scaled up smoothly."""
+    """Soft clouds of the second colour: a few random cells, enlarged smoothly."""
     surface = skia.Surface(_BLOBS_PX, _BLOBS_PX)
     smooth = skia.SamplingOptions(skia.CubicResampler.Mitchell())
     for cells, strength in ((5, 0.75), (11, 0.4)):

@@ -1,4 +1,4 @@
-"""What an element's looks do to its art: colour matrices, visible outlines, outline drawings, pixel blocks."""
+"""Visual effects on an element's art: colour matrices, clips, patterns, ink drawings, pixel blocks."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LUMA = np.array([0.213, 0.715, 0.072])  # the weights of SVG's filter effects
 def color_matrix(
     hue: float, saturation: float, brightness: float, flat: str | None = None, amount: float = 0.0
 ) -> list[float] | None:
-    """Row-major 4 x 5 matrix for straight RGBA in [0, 1]: hue turn (degrees) and saturation as in SVG's
-    feColorMatrix, then brightness, then mixed with the flat colour by amount. None where nothing changes."""
+    """Row-major 4 x 5 colour matrix for straight RGBA in [0, 1]: hue rotation (degrees) and saturation as in SVG's
+    feColorMatrix, then brightness, then a blend with the flat colour by amount. None if nothing changes."""
     if hue % 360 == 0 and saturation == 1 and brightness == 1 and (flat is None or amount == 0):
         return None
     cosine, sine = math.cos(math.radians(hue)), math.sin(math.radians(hue))
@@ -65,7 +65,7 @@ _NOTHING: Outline = (((9.0, 9.0), (9.0, 9.0), (9.0, 9.0)),)
 
 @lru_cache(maxsize=4096)
 def _outline(kind: str, u: float, v: float, amount: float) -> Outline:
-    """Contours of what is kept, in half sides of the box; () = everything."""
+    """Contours of the visible part, in half sides of the box; () means everything."""
     length = math.hypot(u, v)
     dx, dy = (u / length, v / length) if length > 1e-6 else (0.0, -1.0)
     angle = math.degrees(math.atan2(dy, dx))
@@ -138,7 +138,7 @@ def _bite_sizes(dx: float, dy: float) -> tuple[Point, float, NDArray[np.float64]
 
 
 def _bitten(dx: float, dy: float, amount: float) -> tuple[Point, ...]:
-    """What is eaten: a scalloped disc around a point of the edge, counter-clockwise (a hole)."""
+    """The bitten-off part: a scalloped disc around a point of the edge, counter-clockwise (a hole)."""
     (cx, cy), inward, sizes = _bite_sizes(round(dx, 3), round(dy, 3))
     size = float(np.interp(amount, np.linspace(0, 1, 101), sizes))
     angles = inward + np.linspace(0, -2 * math.pi, _LOBES * 12, endpoint=False) + math.pi / _LOBES
@@ -168,9 +168,9 @@ def pattern_shapes(pattern: str, color: str, width: float, height: float) -> tup
 
 
 def block_counts(element: Element) -> tuple[int, int]:
-    """Columns and rows of blocks over the whole art; the longer side gets max(3, round(48 / 16 ** pixel))."""
+    """Columns and rows of blocks over the whole art; the longer side has max(3, round(48 / 16 ** pixel))."""
     longer = max(3, round(48 * 2 ** (-4 * element.pixel)))
-    # Behind a window or lens lies the art in its natural proportions, whatever the opening's.
+    # A window or lens shows the art in its natural proportions, independent of the opening.
     aspect = 1.0 if element.clip.kind in ("window", "lens") else element.aspect
     if aspect >= 1:
         return longer, max(1, round(longer / aspect))
@@ -178,7 +178,7 @@ def block_counts(element: Element) -> tuple[int, int]:
 
 
 def pixelate(pixels: Pixels, columns: int, rows: int) -> Pixels:
-    """(rows, columns, 4): each block the mean of what it covers, its edge hardened so that it reads as a block."""
+    """(rows, columns, 4): each block is the mean of its area, with hard edges."""
     data: Floats = pixels.astype(np.float32) / np.float32(255)
     data[..., :3] *= data[..., 3:]
     data = _shrink(_shrink(data, rows).swapaxes(0, 1), columns).swapaxes(0, 1)
@@ -244,7 +244,7 @@ def sketch(pixels: Pixels) -> Pixels:
     pen = max(0.6, 0.0085 * side)  # half the width of a line
     soft = max(0.7, 0.006 * side)
     spread_alpha = _blur(alpha, soft)
-    # Near the outline a blurred edge is a normal distribution's integral: this is the distance to it.
+    # Near the outline, a blurred edge is the integral of a normal distribution, from which the distance follows.
     offset = (spread_alpha - 0.5) * soft * 2.5066
     contour = np.clip(pen * 1.25 - np.abs(offset) + 0.5, 0, 1) * (spread_alpha > 0.02) * (spread_alpha < 0.98)
     color = _blur(premultiplied, soft) / np.maximum(spread_alpha, 1e-3)[..., None]

@@ -1,4 +1,4 @@
-"""Measuring scenes: what the checkers have in common. Tolerances are relative to the sizes in the scene."""
+"""Measurements of scenes, and conditions that checkers share. Tolerances are relative to the sizes in the scene."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.scene import Element, Scene
 
-# Props that only decorate: they never make or break a logic.
+# Decorative props, which do not change any relation.
 DECORATION = ("shadow", "ground", "glow", "cloud")
 
 
 class Broken(Exception):
-    """The logic does not hold; the message says why."""
+    """Raised by checkers if the relation does not hold; the message says why."""
 
 
 def require(condition: bool, reason: str) -> None:
-    """Raise Broken with the reason unless the condition holds."""
+    """Raises Broken with the reason unless the condition holds."""
     if not condition:
         raise Broken(reason)
 
 
 def only(scene: Scene, *kinds: str) -> None:
-    """Broken if any prop that means something is of another kind than these."""
+    """Broken if a prop that is not decorative has another kind than these."""
     stray = sorted({e.kind for e in scene.elements if not e.is_thing} - {*DECORATION, *kinds})
     require(not stray, f"does not belong here: {', '.join(stray)}")
 
@@ -48,20 +48,20 @@ def others(scene: Scene, low: int, high: int) -> list[Element]:
 
 
 def lone_subjects(scene: Scene, low: int, high: int, *kinds: str) -> list[Element]:
-    """The low to high subjects; Broken unless they are alone but for decoration and props of these kinds."""
+    """The subjects; Broken unless there are low to high of them, and else only decoration and props of these kinds."""
     only(scene, *kinds)
     require(not scene.of("other"), "another thing is there")
     return subjects(scene, low, high)
 
 
 def in_front(scene: Scene, front: Element, behind: Element) -> bool:
-    """Whether the first of two elements of the scene is drawn after the second."""
+    """Whether element `front` is drawn after element `behind`."""
     order = [id(e) for e in scene.elements]
     return order.index(id(front)) > order.index(id(behind))
 
 
 def points(elements: Sequence[Element]) -> NDArray[np.float64]:
-    """(n, 2) centres."""
+    """The centres of the elements, (n, 2)."""
     return np.array([(e.x, e.y) for e in elements], dtype=np.float64).reshape(-1, 2)
 
 
@@ -86,7 +86,7 @@ def rising_by_factor(values: Sequence[float], factor: float, what: str) -> None:
 
 
 def turn_between(first: float, second: float) -> float:
-    """Smallest turn from the first angle to the second, degrees in (-180, 180]."""
+    """The smallest rotation from the first angle to the second, degrees in (-180, 180]."""
     return -((first - second + 180) % 360 - 180)
 
 
@@ -107,7 +107,7 @@ def own_colours(elements: Sequence[Element]) -> None:
 
 
 def plain_looks(elements: Sequence[Element]) -> None:
-    """Broken unless every element shows its thing whole, in full detail, opaque."""
+    """Broken unless every element is opaque and shows its whole thing in full detail."""
     own_colours(elements)
     for e in elements:
         require(e.clip.kind == "none", f"a {e.kind} is cut")
@@ -156,12 +156,12 @@ def alike_except(elements: Sequence[Element], **neutral: Any) -> None:
 
 
 def clip_directions(elements: Sequence[Element]) -> NDArray[np.float64]:
-    """(n, 2) points (u, v) of the clips as they appear: a mirrored element mirrors its clip too."""
+    """(n, 2) points (u, v) of the clips as they appear, mirrored for mirrored elements."""
     return np.array([(-e.clip.u if e.mirror else e.clip.u, e.clip.v) for e in elements], dtype=np.float64)
 
 
 def rows_of(elements: Sequence[Element]) -> list[list[Element]]:
-    """Rows from top to bottom, each from left to right: centres within 0.35 * the mean size share a row."""
+    """Rows from top to bottom, each from left to right. Centres within 0.35 * the mean size share a row."""
     reach = 0.35 * float(np.mean([e.size for e in elements])) if elements else 0.0
     rows: list[list[Element]] = []
     for e in sorted(elements, key=lambda e: e.y):
@@ -198,13 +198,13 @@ def fit_circle(centres: NDArray[np.float64]) -> tuple[NDArray[np.float64], float
 
 
 def bearings(centres: NDArray[np.float64], middle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Clock angle of each point seen from the middle: 0 at the top, clockwise, degrees in [0, 360)."""
+    """The clock angle of each point around the middle: 0 at the top, clockwise, degrees in [0, 360)."""
     offset = centres - middle
     return np.degrees(np.arctan2(offset[:, 0], -offset[:, 1])) % 360
 
 
 def extent(element: Element) -> tuple[float, float, float, float]:
-    """left, top, right, bottom of the turned box."""
+    """Left, top, right and bottom of the bounding box of the rotated element."""
     angle = math.radians(element.turn)
     cosine, sine = abs(math.cos(angle)), abs(math.sin(angle))
     half_width = (element.width * cosine + element.height * sine) / 2
@@ -222,7 +222,7 @@ def overlap(first: Element, second: Element) -> float:
 
 
 def inside(inner: Element, outer: Element, slack: float = 0.1) -> bool:
-    """Whether the inner extent lies in the outer one, up to slack * the outer's size."""
+    """Whether the inner extent lies in the outer one, with a tolerance of slack * the outer's size."""
     a, b, room = extent(inner), extent(outer), slack * outer.size
     return a[0] >= b[0] - room and a[1] >= b[1] - room and a[2] <= b[2] + room and a[3] <= b[3] + room
 

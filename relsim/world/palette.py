@@ -1,4 +1,4 @@
-"""Harmonious colour sets. A scene names one; its elements name entries of it ("accent", "wood", ...)."""
+"""Colour palettes. A scene names a palette, and its elements name entries of it ("accent", "wood", ...)."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def luminance(color: str) -> float:
 
 
 def palette_of(name: str) -> Palette:
-    """The palette of this name. Raises ValueError for another: scenes come from files too."""
+    """The palette of this name. Raises ValueError for an unknown name, because scenes come from files too."""
     if name not in PALETTES:
         raise ValueError(f"no palette {name!r}: there are {', '.join(PALETTES)}")
     return PALETTES[name]
 
 
 def resolve(palette: str, entry: str, background: Background) -> str:
-    """The colour of a palette entry; "ink" is whichever of dark and paper contrasts with the background.
+    """The colour of a palette entry; "ink" is dark or paper, whichever contrasts with the background.
     Raises ValueError for an unknown palette."""
     if entry in MATERIALS:
         return MATERIALS[entry]
@@ -89,7 +89,7 @@ def _vivid(rng: Generator) -> str:
 
 
 def harmonious_background(palette: str, rng: Generator) -> Background:
-    """A calm ground that suits the palette, light more often than dark: for finished pictures."""
+    """Draws a calm ground in colours of the palette, more often light than dark, for well-composed pictures."""
     colors = palette_of(palette)
     light = rng.random() < 0.75
     ground = colors.paper if light else colors.dark
@@ -99,7 +99,7 @@ def harmonious_background(palette: str, rng: Generator) -> Background:
 
 
 def arbitrary_background(rng: Generator) -> Background:
-    """Any ground at all, from plain to noise, in any colours: it must say nothing about the relation."""
+    """Draws any ground, from plain to noise, in any colours, independent of the relation."""
     kinds = ["plain", "gradient", "horizon", "paper", "stripes", "noise"]
     first, second = _vivid(rng), _vivid(rng)
     kind = str(rng.choice(kinds, p=[0.25, 0.2, 0.12, 0.13, 0.12, 0.18]))

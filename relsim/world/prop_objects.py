@@ -1,11 +1,11 @@
-"""How the props that are things look: water and weather, growing things, stands, vessels."""
+"""Drawing of props that are objects: water and weather, plants, stands, vessels."""
 
 from __future__ import annotations
 
 import math
 
 from analogen.relsim.world.palette import mix
-from analogen.relsim.world.prop_primitives import Look, Shapes, arc, even, prop
+from analogen.relsim.world.prop_primitives import PropStyle, Shapes, arc, even, prop
 from analogen.relsim.world.shapes import (
     Linear,
     Point,
@@ -32,7 +32,7 @@ def _wave(left: float, right: float, y: float, period: float, height: float) -> 
 
 
 @prop
-def _water(p: Look) -> Shapes:
+def _water(p: PropStyle) -> Shapes:
     left, right, bottom = -p.x - p.bleed[0], p.x + p.bleed[1], p.y + p.bleed[2]
     swell = min(0.03, 0.22 * p.y)
     crest = _wave(left, right, swell / 2 - p.y, 0.24, swell)
@@ -60,7 +60,7 @@ def _water(p: Look) -> Shapes:
 
 
 @prop
-def _ground(p: Look) -> Shapes:
+def _ground(p: PropStyle) -> Shapes:
     left, right, bottom = -p.x - p.bleed[0], p.x + p.bleed[1], p.y + p.bleed[2]
     body = rectangle(left, -p.y, right - left, bottom + p.y)
     edge = rectangle(left, -p.y, right - left, min(0.022, 0.3 * p.y))
@@ -68,7 +68,7 @@ def _ground(p: Look) -> Shapes:
 
 
 @prop
-def _cone(p: Look) -> Shapes:
+def _cone(p: PropStyle) -> Shapes:
     def beam(share: float) -> str:
         x, neck, foot = share * p.x, 0.16 * share * p.x, 0.1 * p.y
         ends = f"M{-neck:.5g} {-p.y:.5g}L{neck:.5g} {-p.y:.5g}L{x:.5g} {p.y - foot:.5g}"
@@ -88,19 +88,19 @@ def _cone(p: Look) -> Shapes:
 
 
 @prop
-def _glow(p: Look) -> Shapes:
+def _glow(p: PropStyle) -> Shapes:
     stops = ((0.0, p.light(0.55), 0.9), (0.35, p.light(0.2), 0.62), (0.7, p.color, 0.2), (1.0, p.color, 0.0))
     return [Shape(ellipse(0, 0, p.x, p.y), Radial(0, 0, p.x, p.y, stops))]
 
 
 @prop
-def _shadow(p: Look) -> Shapes:
+def _shadow(p: PropStyle) -> Shapes:
     stops = ((0.0, p.color, 0.42), (0.45, p.color, 0.3), (0.8, p.color, 0.08), (1.0, p.color, 0.0))
     return [Shape(ellipse(0, 0, p.x, p.y), Radial(0, 0, p.x, p.y, stops))]
 
 
 @prop
-def _sun(p: Look) -> Shapes:
+def _sun(p: PropStyle) -> Shapes:
     rays = []
     for i in range(12):
         angle, half = math.radians(30 * i), math.radians(9.5)
@@ -123,7 +123,7 @@ def _sun(p: Look) -> Shapes:
 
 
 @prop
-def _moon(p: Look) -> Shapes:
+def _moon(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     crescent = moved("M.26 -.97A1 1 0 1 0 .93 .42A.78 .78 0 1 1 .26 -.97Z", sx=x, sy=y)
     face = Radial(
@@ -141,7 +141,7 @@ def _moon(p: Look) -> Shapes:
 
 
 @prop
-def _cloud(p: Look) -> Shapes:
+def _cloud(p: PropStyle) -> Shapes:
     puffs = ((-0.58, 0.3, 0.42, 0.62), (-0.12, -0.2, 0.5, 0.8), (0.42, 0.08, 0.42, 0.7), (0.72, 0.45, 0.28, 0.52))
     cloud = "".join(ellipse(x * p.x, y * p.y, rx * p.x, ry * p.y) for x, y, rx, ry in puffs)
     cloud += rectangle(-0.98 * p.x, 0.16 * p.y, 1.96 * p.x, 0.84 * p.y, 0.42 * p.y)
@@ -154,7 +154,7 @@ _BALLOON = "M0 .84C-.5 .74 -1 .18 -1 -.3C-1 -.72 -.6 -1 0 -1C.6 -1 1 -.72 1 -.3C
 
 
 @prop
-def _balloon(p: Look) -> Shapes:
+def _balloon(p: PropStyle) -> Shapes:
     body = moved(_BALLOON, sx=p.x, sy=p.y)
     knot = rounded([(0, 0.78 * p.y), (0.13 * p.x, p.y), (-0.13 * p.x, p.y)], 0.03)
     rubber = Radial(-0.34 * p.x, -0.45 * p.y, 1.5 * p.x, 1.6 * p.y, (
@@ -168,7 +168,7 @@ def _balloon(p: Look) -> Shapes:
     ]
 
 
-def _blob(p: Look, share: float, turn: float, count: int, dx: float = 0.0, dy: float = 0.0) -> str:
+def _blob(p: PropStyle, share: float, turn: float, count: int, dx: float = 0.0, dy: float = 0.0) -> str:
     """A lobed outline about this share of the box."""
     points = []
     for i in range(count):
@@ -179,7 +179,7 @@ def _blob(p: Look, share: float, turn: float, count: int, dx: float = 0.0, dy: f
 
 
 @prop
-def _foliage(p: Look) -> Shapes:
+def _foliage(p: PropStyle) -> Shapes:
     crown = _blob(p, 1.0, 10, 13)
     leaves = Linear(-0.3 * p.x, -p.y, 0.3 * p.x, p.y, even((p.light(0.2), p.color, p.dark(0.28))))
     return [
@@ -190,7 +190,7 @@ def _foliage(p: Look) -> Shapes:
 
 
 @prop
-def _trunk(p: Look) -> Shapes:
+def _trunk(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     trunk = moved("M-.5 -1L.5 -1C.52 -.2 .56 .55 1 1L-1 1C-.56 .55 -.52 -.2 -.5 -1Z", sx=x, sy=y)
     bark = "M-.22 -.8C-.2 -.4 -.24 .1 -.34 .6M.12 -.9C.14 -.5 .1 -.1 .16 .3M.3 -.3C.32 .1 .36 .4 .5 .75"
@@ -204,7 +204,7 @@ def _trunk(p: Look) -> Shapes:
 
 
 @prop
-def _pedestal(p: Look) -> Shapes:
+def _pedestal(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     stone = Linear(-x, 0, x, 0, ((0.0, p.dark(0.08), 1.0), (0.25, p.light(0.55), 1.0), (1.0, p.dark(0.3), 1.0)))
     slab = min(0.22 * y, 0.12)
@@ -233,7 +233,7 @@ def _pedestal(p: Look) -> Shapes:
 
 
 @prop
-def _building(p: Look) -> Shapes:
+def _building(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     columns = max(2, round(2 * x / 0.2))
     rows = max(2, round(2 * y / 0.24))
@@ -254,7 +254,7 @@ def _building(p: Look) -> Shapes:
 
 
 @prop
-def _bowl(p: Look) -> Shapes:
+def _bowl(p: PropStyle) -> Shapes:
     x, y, rim = p.x, p.y, min(0.28 * p.y, 0.09)
     body = f"M{-0.95 * x:.5g} {rim - y:.5g}A{0.95 * x:.5g} {2 * y - rim:.5g} 0 0 0 {0.95 * x:.5g} {rim - y:.5g}Z"
     metal = Linear(
@@ -270,7 +270,7 @@ def _bowl(p: Look) -> Shapes:
 
 
 @prop
-def _beam(p: Look) -> Shapes:
+def _beam(p: PropStyle) -> Shapes:
     bar = rectangle(-p.x, -p.y, 2 * p.x, 2 * p.y, p.y)
     return [
         Shape(bar, p.down(p.light(0.3), p.color, p.dark(0.32))),
@@ -279,7 +279,7 @@ def _beam(p: Look) -> Shapes:
 
 
 @prop
-def _shell(p: Look) -> Shapes:
+def _shell(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     peaks = ((-1, -0.72), (-0.72, -1), (-0.5, -0.6), (-0.24, -0.94), (0.02, -0.55), (0.28, -0.97), (0.5, -0.62),
              (0.76, -0.95), (1, -0.7))  # fmt: skip
@@ -305,7 +305,7 @@ def _shell(p: Look) -> Shapes:
 
 
 @prop
-def _ice(p: Look) -> Shapes:
+def _ice(p: PropStyle) -> Shapes:
     x, y, cut = p.x, p.y, 0.13 * p.short
     block = rectangle(-x, -y, 2 * x, 2 * y, 0.09)
     face = Linear(
@@ -339,7 +339,7 @@ def _ice(p: Look) -> Shapes:
 
 
 @prop
-def _wrap(p: Look) -> Shapes:
+def _wrap(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     back = moved("M-1 -.78L-.62 -1L-.25 -.8L.1 -1L.5 -.8L.8 -.98L1 -.72L.06 1L-.06 1Z", sx=x, sy=y)
     left = moved("M-1 -.78C-.5 -.74 .1 -.5 .46 -.05L.06 1L-.06 1Z", sx=x, sy=y)
@@ -355,7 +355,7 @@ def _wrap(p: Look) -> Shapes:
 
 
 @prop
-def _rope(p: Look) -> Shapes:
+def _rope(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     body = rectangle(-x, -y, 2 * x, 2 * y, y)
     step = 1.5 * y

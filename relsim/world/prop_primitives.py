@@ -1,4 +1,4 @@
-"""What props are drawn from: their box, their colour and its tones, and the finish they have in common.
+"""Primitives for drawing props: their box, their colour and its tones, and a common finish.
 
 A prop is described in its own frame: origin in the centre of its box, y down, and the unit is its size, so
 that its box is `width` x `height` with width * height = 1. Light falls from the upper left.
@@ -15,9 +15,9 @@ from analogen.relsim.world.shapes import Linear, Point, Radial, Shape, moved
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a prop is drawn from: half its box, its colour, the ink that suits the ground, and how far it runs
-    on beyond its box to the left, right and bottom."""
+class PropStyle:
+    """Parameters of a prop's drawing: half its box, its colour, the ink that contrasts with the ground, and how far it
+    extends beyond its box to the left, right and bottom."""
 
     x: float
     y: float
@@ -50,24 +50,24 @@ class Look:
 
 
 Shapes = list[Shape]
-DRAWERS: dict[str, Callable[[Look], Shapes]] = {}
+DRAWERS: dict[str, Callable[[PropStyle], Shapes]] = {}
 
 
 def even(colors: tuple[str, ...]) -> tuple[tuple[float, str, float], ...]:
     return tuple((i / (len(colors) - 1), color, 1.0) for i, color in enumerate(colors))
 
 
-def prop(draw: Callable[[Look], Shapes]) -> Callable[[Look], Shapes]:
+def prop(draw: Callable[[PropStyle], Shapes]) -> Callable[[PropStyle], Shapes]:
     DRAWERS[draw.__name__.strip("_")] = draw
     return draw
 
 
 def shade(data: str, drop: float = 0.02, blur: float = 0.02, opacity: float = 0.2) -> Shape:
-    """Soft shadow that lifts a sheet off the ground."""
+    """A soft shadow of a sheet on the ground."""
     return Shape(moved(data, dy=drop), "#161226", opacity=opacity, blur=blur)
 
 
-def solid(p: Look, data: str, edge: float = 0.02) -> Shapes:
+def solid(p: PropStyle, data: str, edge: float = 0.02) -> Shapes:
     """A flat form with soft shading, a lit upper edge and a darker lower one."""
     return [
         Shape(data, p.dark(0.22)),

@@ -1,4 +1,4 @@
-"""How each prop looks, as shapes that pixels and SVG share.
+"""Drawing of props, as shapes for pixels and SVG.
 
 A prop is described in its own frame: origin in the centre of its box, y down, and the unit is its size, so
 that its box is `width` x `height` with width * height = 1. Light falls from the upper left.
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from analogen.relsim.world import prop_objects  # noqa: F401  (registers its props)
 from analogen.relsim.world.palette import luminance, mix, palette_of, resolve
-from analogen.relsim.world.prop_primitives import DRAWERS, Look, Shapes, arc, even, prop, shade, solid
+from analogen.relsim.world.prop_primitives import DRAWERS, PropStyle, Shapes, arc, even, prop, shade, solid
 from analogen.relsim.world.scene import Background, Element
 from analogen.relsim.world.shapes import (
     Linear,
@@ -25,7 +25,7 @@ from analogen.relsim.world.shapes import (
     scallops,
 )
 
-# Where a prop's palette entry is "none": an entry, or a colour of its own.
+# For props with the palette entry "none": an entry, or a fixed colour.
 DEFAULTS = {
     "rect": "soft", "ellipse": "soft", "ring": "primary", "line": "ink", "triangle": "primary", "star": "gold",
     "heart": "red", "arrow": "accent", "panel": "#ffffff", "frame": "wood", "card": "#ffffff", "bubble": "#bfe3f5",
@@ -39,7 +39,7 @@ _EDGE = 0.97  # a bleeding band whose box comes this near to the frame's edge go
 
 
 def prop_shapes(element: Element, palette: str, background: Background, far: float) -> tuple[Shape, ...]:
-    """The shapes of a prop, from back to front. far: how far bleeding bands reach, in half short sides."""
+    """The shapes of a prop, from back to front. far: reach of bands that bleed off the page, in half short sides."""
     entry = DEFAULTS[element.kind] if element.palette == "none" else element.palette
     color = entry if entry.startswith("#") else resolve(palette, entry, background)
     if entry == "soft" and element.palette == "none" and luminance(background.color) <= 0.45:
@@ -52,11 +52,11 @@ def prop_shapes(element: Element, palette: str, background: Background, far: flo
 @lru_cache(maxsize=1024)
 def _shapes(kind: str, aspect: float, color: str, ink: str, bleed: tuple[float, float, float]) -> tuple[Shape, ...]:
     half = math.sqrt(aspect) / 2
-    return tuple(DRAWERS[kind](Look(half, 0.25 / half, color, ink, bleed)))
+    return tuple(DRAWERS[kind](PropStyle(half, 0.25 / half, color, ink, bleed)))
 
 
 def _bleed(element: Element, far: float) -> tuple[float, float, float]:
-    """How far beyond the box on the left, right and bottom, in units of the element's size."""
+    """How far the prop extends beyond its box on the left, right and bottom, in units of the element's size."""
     upright = math.cos(math.radians(element.turn))
     if abs(upright) < 0.7:
         return 0.0, 0.0, 0.0
@@ -70,17 +70,17 @@ def _bleed(element: Element, far: float) -> tuple[float, float, float]:
 
 
 @prop
-def _rect(p: Look) -> Shapes:
+def _rect(p: PropStyle) -> Shapes:
     return [Shape(rectangle(-p.x, -p.y, 2 * p.x, 2 * p.y), p.down(p.light(0.06), p.dark(0.05)))]
 
 
 @prop
-def _ellipse(p: Look) -> Shapes:
+def _ellipse(p: PropStyle) -> Shapes:
     return [Shape(ellipse(0, 0, p.x, p.y), p.down(p.light(0.1), p.dark(0.07)))]
 
 
 @prop
-def _ring(p: Look) -> Shapes:
+def _ring(p: PropStyle) -> Shapes:
     outline = ellipse(0, 0, p.x - 0.035, p.y - 0.035)
     return [
         Shape(outline, p.down(p.light(0.1), p.dark(0.12)), width=0.07),
@@ -89,17 +89,17 @@ def _ring(p: Look) -> Shapes:
 
 
 @prop
-def _line(p: Look) -> Shapes:
+def _line(p: PropStyle) -> Shapes:
     return [Shape(rectangle(-p.x, -p.y, 2 * p.x, 2 * p.y, p.y), p.color)]
 
 
 @prop
-def _triangle(p: Look) -> Shapes:
+def _triangle(p: PropStyle) -> Shapes:
     return solid(p, rounded([(0, -p.y), (p.x, p.y), (-p.x, p.y)], 0.09 * p.short))
 
 
 @prop
-def _star(p: Look) -> Shapes:
+def _star(p: PropStyle) -> Shapes:
     corners = []
     for i in range(10):
         radius, angle = (1.0, 0.5)[i % 2], math.radians(36 * i)
@@ -115,7 +115,7 @@ _HEART = (
 
 
 @prop
-def _heart(p: Look) -> Shapes:
+def _heart(p: PropStyle) -> Shapes:
     shine = moved(ellipse(0, 0, 0.2, 0.13), -0.5, -0.6)
     return [
         *solid(p, moved(_HEART, sx=p.x, sy=p.y)),
@@ -124,7 +124,7 @@ def _heart(p: Look) -> Shapes:
 
 
 @prop
-def _arrow(p: Look) -> Shapes:
+def _arrow(p: PropStyle) -> Shapes:
     neck = p.x - min(1.1 * p.x, 1.5 * p.y)
     shaft = 0.42 * p.y
     corners = [(p.x, 0), (neck, p.y), (neck, shaft), (-p.x, shaft), (-p.x, -shaft), (neck, -shaft), (neck, -p.y)]
@@ -132,7 +132,7 @@ def _arrow(p: Look) -> Shapes:
 
 
 @prop
-def _panel(p: Look) -> Shapes:
+def _panel(p: PropStyle) -> Shapes:
     sheet = rectangle(-p.x, -p.y, 2 * p.x, 2 * p.y, 0.07 * p.short)
     return [
         shade(sheet, 0.014, 0.02),
@@ -143,7 +143,7 @@ def _panel(p: Look) -> Shapes:
 
 
 @prop
-def _frame(p: Look) -> Shapes:
+def _frame(p: PropStyle) -> Shapes:
     border = min(0.09, 0.2 * p.short)
     x, y, ix, iy = p.x, p.y, p.x - border, p.y - border
     whole, inner = rectangle(-x, -y, 2 * x, 2 * y, 0.012), rectangle(-ix, -iy, 2 * ix, 2 * iy)
@@ -168,7 +168,7 @@ def _frame(p: Look) -> Shapes:
 
 
 @prop
-def _card(p: Look) -> Shapes:
+def _card(p: PropStyle) -> Shapes:
     sheet = rectangle(-p.x, -p.y, 2 * p.x, 2 * p.y, 0.075)
     inset = 0.045
     return [
@@ -181,7 +181,7 @@ def _card(p: Look) -> Shapes:
 
 
 @prop
-def _bubble(p: Look) -> Shapes:
+def _bubble(p: PropStyle) -> Shapes:
     glass = Radial(0, 0, p.x, p.y, ((0.0, "#ffffff", 0.03), (0.62, p.color, 0.07), (0.9, p.dark(0.1), 0.26),
                                     (1.0, p.light(0.35), 0.5)))  # fmt: skip
     rim = Linear(-p.x, -p.y, p.x, p.y, ((0.0, p.dark(0.12), 0.95), (0.35, "#d8b7e8", 0.95), (0.6, p.dark(0.25), 0.95),
@@ -199,7 +199,7 @@ def _bubble(p: Look) -> Shapes:
 
 
 @prop
-def _thought(p: Look) -> Shapes:
+def _thought(p: PropStyle) -> Shapes:
     angles = (18, 62, 98, 142, 186, 226, 262, 306, 342)
     cloud = scallops(
         [(0.86 * p.x * math.cos(math.radians(a)), 0.82 * p.y * math.sin(math.radians(a))) for a in angles], 1.12
@@ -212,7 +212,7 @@ def _thought(p: Look) -> Shapes:
 
 
 @prop
-def _bars(p: Look) -> Shapes:
+def _bars(p: PropStyle) -> Shapes:
     count = min(9, max(5, round(6.4 * math.sqrt(p.x / p.y))))
     thick = min(0.055, 0.5 * p.x / count)
     step = (2 * p.x - thick) / (count - 1)
@@ -234,7 +234,7 @@ def _bars(p: Look) -> Shapes:
 
 
 @prop
-def _lens(p: Look) -> Shapes:
+def _lens(p: PropStyle) -> Shapes:
     x, y = p.x, p.y
     rim = 0.07
     ux, uy = math.sqrt(0.5), math.sqrt(0.5)
@@ -277,7 +277,7 @@ _CRACK = (
 
 
 @prop
-def _crack(p: Look) -> Shapes:
+def _crack(p: PropStyle) -> Shapes:
     line = [(x * p.x, y * p.y) for x, y in _CRACK]
     thick = min(0.05, 0.22 * p.y)
     upper, lower = [], []
@@ -299,7 +299,7 @@ def _crack(p: Look) -> Shapes:
 
 
 @prop
-def _ban(p: Look) -> Shapes:
+def _ban(p: PropStyle) -> Shapes:
     thick = 0.1
     x, y = p.x - thick / 2, p.y - thick / 2
     paint = p.down(p.light(0.14), p.color, p.dark(0.16))

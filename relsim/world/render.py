@@ -1,4 +1,4 @@
-"""The one renderer: draws a scene as pixels, for training pictures and results alike.
+"""The renderer: draws a scene as pixels, for training pictures and for results.
 
 `svg.py` writes the same picture as layered SVG: both take props from `props.py`, backgrounds from
 `backgrounds.py`, and looks from `effects.py`.
@@ -44,7 +44,7 @@ class ArtSource(Protocol):
 
 @dataclass(frozen=True)
 class NamedArt:
-    """Art of a source, fetched when it is needed: most of the time its image is in the renderer's cache."""
+    """Art that is loaded from its source when needed, since the renderer's cache usually has its image."""
 
     source: ArtSource
     name: str
@@ -59,21 +59,20 @@ class NamedArt:
 
 @dataclass(frozen=True)
 class SceneArt:
-    """Who plays the two things: the user's own art (hashable, its pixels never change), or else the source's
-    art of the scene's names."""
+    """The art of a scene's two things: the user's art (hashable, immutable), or else the source's art by name."""
 
     source: ArtSource
     subject: Art | None = None
     other: Art | None = None
 
     def art(self, scene: Scene, kind: str) -> Art:
-        """kind: "subject" or "other"."""
+        """The art of a thing of the scene. kind: "subject" or "other"."""
         own = self.subject if kind == "subject" else self.other
         return own or NamedArt(self.source, scene.subject if kind == "subject" else scene.other, scene.style)
 
 
 def as_scene_art(art: ArtSource | SceneArt | None) -> SceneArt:
-    """None: the shipped art."""
+    """Wraps a source of art in SceneArt; None means the shipped library."""
     if isinstance(art, SceneArt):
         return art
     if art is None:
@@ -82,9 +81,9 @@ def as_scene_art(art: ArtSource | SceneArt | None) -> SceneArt:
 
 
 def render(scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None) -> Pixels:
-    """Draw the scene: (height, width, 3) uint8 RGB.
+    """Draws the scene: (height, width, 3) uint8 RGB.
 
-    height: None = square. art: where the things' pictures come from; None = the shipped library.
+    height: None gives a square. art: the source of the things' pictures; None means the shipped library.
     Raises ValueError if a side is not within SIDES_PX.
     """
     width, height = check_size(width, height)
@@ -94,13 +93,15 @@ def render(scene: Scene, width: int, height: int | None = None, art: ArtSource |
 def render_layer(
     scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None
 ) -> Pixels:
-    """The scene's elements without its background: (height, width, 4) uint8 RGBA, premultiplied, to be laid on any
-    ground. Colours that have to stand out from the ground still go by `scene.background`. Otherwise as `render`."""
+    """Draws the elements without the background: (height, width, 4) uint8 RGBA, premultiplied, to lay over any ground.
+
+    Colours that contrast with the ground still depend on `scene.background`. See `render` for the arguments.
+    """
     width, height = check_size(width, height)
     return _drawn(scene, width, height, as_scene_art(art), ground=False)
 
 
-def _drawn(scene: Scene, width: int, height: int, cast: SceneArt, *, ground: bool) -> Pixels:
+def _drawn(scene: Scene, width: int, height: int, scene_art: SceneArt, *, ground: bool) -> Pixels:
     pixels = np.zeros((height, width, 4), dtype=np.uint8)
     surface = skia.Surface(
         pixels, colorType=skia.ColorType.kRGBA_8888_ColorType, alphaType=skia.AlphaType.kPremul_AlphaType
@@ -111,7 +112,7 @@ def _drawn(scene: Scene, width: int, height: int, cast: SceneArt, *, ground: boo
     unit = min(width, height) / 2
     canvas.translate(width / 2, height / 2)
     canvas.scale(unit, unit)
-    painter = _Painter(canvas, scene, cast, unit, (width / unit / 2, height / unit / 2))
+    painter = _Painter(canvas, scene, scene_art, unit, (width / unit / 2, height / unit / 2))
     for element in scene.elements:
         painter.draw(element)
     return pixels
@@ -126,21 +127,21 @@ def check_size(width: int, height: int | None) -> tuple[int, int]:
 
 
 def element_matrix(scene: Scene, element: Element) -> NDArray[np.float64]:
-    """(3, 3): from the element's own frame (see Layout) to the canvas, in half short sides from its centre."""
+    """(3, 3) matrix from the element's own frame (see Layout) to the canvas, in half short sides from its centre."""
     frame = scene.frame
     placed = effects.affine(frame.x, frame.y, frame.turn, frame.mirror, frame.scale)
     return placed @ effects.affine(element.x, element.y, element.turn, element.mirror, element.size)
 
 
 def level_of(scene: Scene, element: Element, unit: float, side: float) -> int:
-    """The side in pixels that art is rasterised at, for a side in units of the element's size."""
+    """The side in pixels at which art is rasterised, for a side in units of the element's size."""
     needed = side * element.size * scene.frame.scale * unit
     return next((level for level in _LEVELS_PX if level >= needed), _LEVELS_PX[-1])
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How an element lies in its own frame, whose unit is its size and whose origin is its centre.
+    """The geometry of an element in its own frame, with its size as the unit and its centre as the origin.
 
     width, height   Of the box.
     art             x, y, width, height of the whole art (or prop); larger than the box under window and lens.
@@ -165,7 +166,7 @@ def lay_out(element: Element) -> Layout:
 
 
 def colors_of(scene: Scene, element: Element) -> list[float] | None:
-    """The element's colour matrix; the scene's own hue turns things only."""
+    """The element's colour matrix; the scene's hue changes things only."""
     hue = element.hue + (scene.frame.hue if element.is_thing else 0)
     return effects.color_matrix(
         hue, element.saturation, element.brightness, flat_color(scene, element), element.silhouette
@@ -184,13 +185,13 @@ def shadow_of(scene: Scene, element: Element) -> tuple[float, float, float]:
 
 def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[Shape, ...]:
     """The prop's shapes, in its own frame. reach: half the canvas, in half short sides."""
-    # A band that touches the frame's edge runs on to the canvas's, however the frame is placed.
+    # A band that touches the edge of the frame extends to the edge of the canvas, wherever the frame is.
     far = (math.hypot(*reach) + math.hypot(scene.frame.x, scene.frame.y)) / max(scene.frame.scale, 0.05)
     return prop_shapes(element, scene.palette, scene.background, far)
 
 
 class _Cache:
-    """Least recently used images, within a budget of bytes; safe to share between threads."""
+    """A thread-safe cache that drops the least recently used images beyond a budget of bytes."""
 
     def __init__(self, budget: int) -> None:
         self._budget, self._held = budget, 0
@@ -221,7 +222,7 @@ _IMAGES = _Cache(_CACHE_BYTES)
 
 
 def _image(pixels: Pixels) -> skia.Image:
-    """Mipmapped; premultiplied beforehand, since filtering straight alpha bleeds hidden colours in."""
+    """Creates a mipmapped image with premultiplied alpha; filtering straight alpha would mix in hidden colours."""
     alpha = pixels[..., 3:].astype(np.uint16)
     pixels = np.concatenate([((pixels[..., :3] * alpha + 127) // 255).astype(np.uint8), pixels[..., 3:]], axis=-1)
     image = skia.Image.fromarray(
@@ -232,9 +233,9 @@ def _image(pixels: Pixels) -> skia.Image:
 
 class _Painter:
     def __init__(
-        self, canvas: skia.Canvas, scene: Scene, cast: SceneArt, unit: float, reach: tuple[float, float]
+        self, canvas: skia.Canvas, scene: Scene, scene_art: SceneArt, unit: float, reach: tuple[float, float]
     ) -> None:
-        self._canvas, self._scene, self._cast, self._unit, self._reach = canvas, scene, cast, unit, reach
+        self._canvas, self._scene, self._scene_art, self._unit, self._reach = canvas, scene, scene_art, unit, reach
 
     def draw(self, element: Element) -> None:
         if element.opacity <= 0:
@@ -257,13 +258,13 @@ class _Painter:
         canvas.restore()
 
     def _drop_shadow(self, element: Element, matrix: NDArray[np.float64]) -> None:
-        """Blurred small, once, and scaled up: blurring in place would take most of a picture's time."""
+        """The shadow, blurred at a small size and enlarged, because a blur at full size would take most of the time."""
         drop, _, opacity = shadow_of(self._scene, element)
         half = max(element.aspect, 1 / element.aspect) ** 0.5 / 2 + 3 * SHADOW_BLUR
-        # Colours do not matter here, nor do drawings and blocks, whose outline is about the same.
-        # The size chooses the art's level only: little is enough to blur.
+        # Colours do not matter, nor do ink drawings and blocks, whose outlines are about the same.
+        # The size only selects the resolution of the art; a low one is enough for a blur.
         plain = Element(element.kind, 0, 0, 0.1, element.aspect, standing=element.standing, clip=element.clip)
-        art = self._cast.art(self._scene, element.kind)
+        art = self._scene_art.art(self._scene, element.kind)
         image = _IMAGES.get((art, "shadow", plain), lambda: self._blurred(plain, half))
         canvas = self._canvas
         canvas.save()
@@ -329,7 +330,7 @@ class _Painter:
             canvas.restore()
 
     def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
-        art, standing = self._cast.art(self._scene, element.kind), element.standing
+        art, standing = self._scene_art.art(self._scene, element.kind), element.standing
         if element.pixel > 0:
             columns, rows = effects.block_counts(element)
             key: Hashable = (art, standing, columns, rows)
@@ -339,14 +340,14 @@ class _Painter:
         return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
 
     def _sketch(self, element: Element, side: float) -> skia.Image:
-        art, standing = self._cast.art(self._scene, element.kind), element.standing
+        art, standing = self._scene_art.art(self._scene, element.kind), element.standing
         level = min(level_of(self._scene, element, self._unit, side), effects.SKETCH_PX)
         key = (art, standing, "sketch", level)
         return _IMAGES.get(key, lambda: _image(effects.sketch(art.pixels(level, standing))))
 
 
 def sketch_shares(sketch: float) -> tuple[float, float]:
-    """Opacities of the coloured art and of the drawing laid over it."""
+    """The opacities of the coloured art and of the ink drawing over it."""
     return min(1.0, 2 * (1 - sketch)), sketch
 
 

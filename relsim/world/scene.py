@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 MAX_ELEMENTS = 64
 THINGS = ("subject", "other")
-# What every prop looks like is stated beside its drawing code in props.py; the box is (width, height) below.
+# Props are described beside their drawing code in props.py; their box is (width, height) below.
 PROPS = (
     "rect", "ellipse", "ring", "line", "triangle", "star", "heart", "arrow", "panel", "frame", "card",
     "bubble", "thought", "bars", "water", "ground", "cone", "balloon", "foliage", "trunk", "pedestal", "lens",
@@ -39,7 +39,7 @@ BACKGROUNDS = ("plain", "gradient", "horizon", "paper", "stripes", "noise")
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Which part of an element is seen. The element's box means something else for the first two kinds.
+    """The visible part of an element. The element's box means something else for the first two kinds.
 
     window, lens   The box is the visible rectangle (window) or ellipse (lens) on the canvas. Through it one
                    sees the art around the point (u, v), in [-1, 1] of the art's own box; `amount` is the
@@ -63,7 +63,7 @@ NO_CLIP = Clip()
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One thing or prop. Drawn in list order, later ones on top.
+    """A thing or prop. Elements are drawn in list order, later ones on top.
 
     kind        "subject", "other" (things, drawn with art) or one of PROPS.
     x, y        Centre of the box.
@@ -115,13 +115,13 @@ class Element:
 
 
 def box(kind: str, x: float, y: float, width: float, height: float, **rest: Any) -> Element:
-    """An element given by its box's width and height instead of size and aspect."""
+    """Creates an element from the width and height of its box instead of size and aspect."""
     return Element(kind, x, y, size=math.sqrt(width * height), aspect=width / height, **rest)
 
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What lies behind everything. `color`, `color2`: "#rrggbb"; `turn`: direction of gradients and stripes;
+    """The background of a scene. `color`, `color2`: "#rrggbb"; `turn`: direction of gradients and stripes;
     `level`: y of a horizon; `seed`: the grain of paper and noise."""
 
     kind: str = "plain"
@@ -134,7 +134,7 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Placement of the whole scene on the canvas; the elements keep their own frame."""
+    """The placement of the whole scene on the canvas; elements keep their own coordinates."""
 
     x: float = 0.0
     y: float = 0.0
@@ -205,12 +205,12 @@ _PLAIN: dict[str, type | tuple[type, ...]] = {"str": str, "bool": bool, "int": i
 
 
 def to_json(scene: Scene) -> str:
-    """The scene as one line of JSON; `from_json` gives an equal scene back."""
+    """The scene as one line of JSON, which `from_json` reads."""
     return json.dumps(dataclasses.asdict(scene), separators=(",", ":"))
 
 
 def from_json(text: str) -> Scene:
-    """Read `to_json`'s line. Raises ValueError with the reason for anything else, unknown keys included."""
+    """Reads a line of `to_json`. Raises ValueError with the reason for other text, also for unknown keys."""
     try:
         data = json.loads(text)
         elements = tuple(
@@ -223,7 +223,7 @@ def from_json(text: str) -> Scene:
 
 
 def _made(cls: type[Made], data: dict[str, Any]) -> Made:
-    """The part of a scene that plain values describe. Raises TypeError or ValueError for other types and colours."""
+    """Creates a part of a scene from plain values. Raises TypeError or ValueError for other types and colours."""
     for known in dataclasses.fields(cls):
         value = data.get(known.name, _NOTHING)
         wanted = _PLAIN.get(str(known.type))
@@ -233,7 +233,7 @@ def _made(cls: type[Made], data: dict[str, Any]) -> Made:
             raise TypeError(f"{known.name} is {value!r:.40}, expected {known.type}")
         if isinstance(value, int | float) and not math.isfinite(value):
             raise TypeError(f"{known.name} is {value!r}: every number must be finite")
-        # It goes into the text of SVG files.
+        # The text is written into SVG files.
         if known.name in ("color", "color2") and not re.fullmatch("#[0-9a-fA-F]{6}", str(value)):
             raise ValueError(f"{known.name} is {value!r:.40}, expected a colour such as #e6dccb")
     return cls(**data)

@@ -1,4 +1,4 @@
-"""The vocabulary that props and backgrounds are described in, once for pixels (skia) and for SVG.
+"""Shapes, gradients and paths of props and backgrounds, for pixels (skia) and SVG.
 
 Path data is SVG's, with absolute M, L, Q, C, A and Z only. Lengths are in the units of whoever describes
 the shape; y grows downwards.
@@ -22,7 +22,7 @@ Stop = tuple[float, str, float]  # offset in [0, 1], "#rrggbb", opacity
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Gradient from (x1, y1) to (x2, y2), held at the ends, or repeated."""
+    """Gradient from (x1, y1) to (x2, y2), extended by its end colours, or repeated."""
 
     x1: float
     y1: float
@@ -104,7 +104,7 @@ def smooth(points: Sequence[Point], closed: bool = True, tension: float = 1.0) -
 
 
 def scallops(points: Sequence[Point], roundness: float = 1.08) -> str:
-    """Closed outline of round bulges: an arc over each pair of neighbours, given clockwise on screen.
+    """A closed outline of round bulges, with an arc between neighbouring points, given clockwise on screen.
     roundness: the arcs' radius over half the chord, >= 1 (1 = half circles)."""
     parts = [f"M{points[0][0]:.5g} {points[0][1]:.5g}"]
     for (ax, ay), (bx, by) in zip(points, [*points[1:], points[0]], strict=True):
@@ -150,7 +150,7 @@ _TOKEN = re.compile(r"[MLQCAZ]|-?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?")
 
 @lru_cache(maxsize=4096)
 def skia_path(data: str, even_odd: bool = False) -> skia.Path:
-    """The path as skia's. Raises ValueError for other commands than this module writes."""
+    """Converts the path to skia. Raises ValueError for other commands than this module writes."""
     path = skia.Path()
     tokens = _TOKEN.findall(data)
     index = 0
@@ -188,7 +188,7 @@ def skia_color(color: str, opacity: float = 1.0) -> int:
 
 @lru_cache(maxsize=2048)
 def skia_paint(shape: Shape) -> skia.Paint:
-    """The paint that draws the shape's path; shared, so it must not be changed."""
+    """The skia paint of the shape, which is shared and must not be changed."""
     paint = skia.Paint(AntiAlias=True)
     fill = shape.paint
     if isinstance(fill, str):

@@ -16,7 +16,7 @@ import numpy as np
 
 from analogen.relsim.world.measure import Broken, bearings, clip_directions, points, require, rows_of, turn_between
 from analogen.relsim.world.relations.composition import foot, in_reading_order
-from analogen.relsim.world.relations.crowds import OUTLINES, forms, quarter_turned
+from analogen.relsim.world.relations.crowds import OUTLINES, covers_outline, quarter_turned
 from analogen.relsim.world.scene import Element, Scene
 
 MANY = 10  # counts from here on are reported apart: nobody counts them at sight
@@ -28,7 +28,7 @@ Measure = Callable[[Scene], Value]
 
 @dataclass(frozen=True)
 class Fact:
-    """One free parameter of a scene. kind: count, direction, orientation or shape; value None: the scene has none.
+    """A free parameter of a scene. kind: count, direction, orientation or shape; value: None if the scene has none.
 
     A float is an angle in degrees.
     """
@@ -38,8 +38,8 @@ class Fact:
 
 
 def facts_of(relation: str, scene: Scene) -> list[Fact]:
-    """All facts of the scene that its relation leaves open, in a fixed order; value None where one is unclear."""
-    seen = as_seen(scene)
+    """The facts of the scene that its relation leaves open, in a fixed order; the value is None if it is unclear."""
+    seen = with_mirroring_applied(scene)
     found = []
     for kind, measure in MEASURES.get(relation, ()):
         try:
@@ -51,7 +51,7 @@ def facts_of(relation: str, scene: Scene) -> list[Fact]:
 
 
 def kept_facts(relation: str, reference: Scene, result: Scene) -> list[tuple[str, bool]]:
-    """(kind, kept) of every fact that the reference has. Counts of MANY and more are of the kind "many"."""
+    """(kind, kept) for every fact of the reference. Counts of at least MANY have the kind "many"."""
     pairs = zip(facts_of(relation, reference), facts_of(relation, result), strict=True)
     return [
         ("many" if isinstance(a.value, int) and a.value >= MANY else a.kind, agree(a.value, b.value))
@@ -61,7 +61,7 @@ def kept_facts(relation: str, reference: Scene, result: Scene) -> list[tuple[str
 
 
 def agree(wanted: Value, found: Value) -> bool:
-    """Counts within one, angles within 50 degrees, all else equal."""
+    """Whether two values agree: counts within 1, angles within 50 degrees, other values exactly."""
     if wanted is None or found is None:
         return False
     if isinstance(wanted, float) and isinstance(found, float):
@@ -71,15 +71,15 @@ def agree(wanted: Value, found: Value) -> bool:
     return wanted == found
 
 
-def as_seen(scene: Scene) -> Scene:
-    """The scene with a mirrored frame's mirroring in its elements."""
+def with_mirroring_applied(scene: Scene) -> Scene:
+    """Applies the mirroring of the frame to the elements."""
     if not scene.frame.mirror:
         return scene
     elements = tuple(replace(e, x=-e.x, turn=-e.turn, mirror=not e.mirror) for e in scene.elements)
     return replace(scene, elements=elements, frame=replace(scene.frame, mirror=False))
 
 
-def of(scene: Scene, *kinds: str) -> list[Element]:
+def elements_of(scene: Scene, *kinds: str) -> list[Element]:
     """The elements of these kinds; Broken if there are none."""
     found = scene.of(*kinds)
     require(bool(found), f"no {' or '.join(kinds)}")
@@ -87,28 +87,28 @@ def of(scene: Scene, *kinds: str) -> list[Element]:
 
 
 def count(*kinds: str) -> Measure:
-    return lambda scene: len(of(scene, *kinds))
+    return lambda scene: len(elements_of(scene, *kinds))
 
 
 def _side(offset: float, left: str = "left", right: str = "right") -> str | None:
     return None if abs(offset) < ASIDE else right if offset > 0 else left
 
 
-def _way(x: float, y: float) -> float:
-    """Clock angle of a direction on screen."""
+def _direction(x: float, y: float) -> float:
+    """The clock angle of a direction on screen."""
     return math.degrees(math.atan2(x, -y))
 
 
 def side_of(kind: str, beside: str) -> Measure:
-    """On which side of the first `beside` the first `kind` lies."""
-    return lambda scene: _side(of(scene, kind)[0].x - of(scene, beside)[0].x)
+    """Measures on which side of the first `beside` the first `kind` lies."""
+    return lambda scene: _side(elements_of(scene, kind)[0].x - elements_of(scene, beside)[0].x)
 
 
 def lean_of(kind: str, least: float) -> Measure:
-    """To which side the first element of the kind leans; None for less than `least` degrees."""
+    """Measures to which side the first element of the kind leans; None for less than `least` degrees."""
 
     def measure(scene: Scene) -> Value:
-        turn = turn_between(0, of(scene, kind)[0].turn)
+        turn = turn_between(0, elements_of(scene, kind)[0].turn)
         return None if abs(turn) < least else "right" if turn > 0 else "left"
 
     return measure
@@ -116,7 +116,7 @@ def lean_of(kind: str, least: float) -> Measure:
 
 def _by_size(scene: Scene) -> list[Element]:
     """The subjects, largest first."""
-    return sorted(of(scene, "subject"), key=lambda e: -e.size)
+    return sorted(elements_of(scene, "subject"), key=lambda e: -e.size)
 
 
 def _largest_aside(scene: Scene) -> Value:
@@ -135,7 +135,7 @@ def _lattice(scene: Scene) -> Value:
 
 
 def _ring_facing(scene: Scene) -> Value:
-    copies = of(scene, "subject")
+    copies = elements_of(scene, "subject")
     places = points(copies)
     outward = bearings(places, places.mean(axis=0))
     away = {
@@ -147,43 +147,47 @@ def _ring_facing(scene: Scene) -> Value:
     return best if float(np.mean(away[best])) <= 25 else None
 
 
-def _spiral_way(scene: Scene) -> Value:
+def _spiral_direction(scene: Scene) -> Value:
     steps = np.diff(points(_by_size(scene)[::-1]), axis=0)
     turns = steps[:-1, 0] * steps[1:, 1] - steps[:-1, 1] * steps[1:, 0]
     return "clockwise" if np.sign(turns).sum() > 0 else "counterclockwise"
 
 
 def _spiral_facing(scene: Scene) -> Value:
-    return "upright" if np.mean([abs(turn_between(0, e.turn)) for e in of(scene, "subject")]) < 20 else "turned"
+    return (
+        "upright" if np.mean([abs(turn_between(0, e.turn)) for e in elements_of(scene, "subject")]) < 20 else "turned"
+    )
 
 
 def _fold(scene: Scene) -> Value:
-    copies = of(scene, "subject")
+    copies = elements_of(scene, "subject")
     places = points(copies)
     reach = np.linalg.norm(places - (places.max(axis=0) + places.min(axis=0)) / 2, axis=1)
     return int((reach >= 0.85 * reach.max()).sum())
 
 
-def _flock_way(scene: Scene) -> Value:
-    leader, *rest = points(of(scene, "subject"))  # as every composer lists them
+def _flock_direction(scene: Scene) -> Value:
+    leader, *rest = points(elements_of(scene, "subject"))  # as every composer lists them
     require(bool(rest), "nothing behind the leader")
-    return _way(*(leader - np.mean(rest, axis=0)))
+    return _direction(*(leader - np.mean(rest, axis=0)))
 
 
 def _outline(scene: Scene) -> Value:
-    places = points(of(scene, "subject"))
+    places = points(elements_of(scene, "subject"))
     shapes = {name: [OUTLINES[name]] for name in ("heart", "star")}
     shapes["arrow"] = [quarter_turned(OUTLINES["arrow"], n) for n in range(4)]
-    return next((name for name, ways in shapes.items() if any(forms(places, way) for way in ways)), None)
+    return next((name for name, ways in shapes.items() if any(covers_outline(places, way) for way in ways)), None)
 
 
-def _arrow_way(scene: Scene) -> Value:
-    places = points(of(scene, "subject"))
-    return next((90.0 * (n + 1) for n in range(4) if forms(places, quarter_turned(OUTLINES["arrow"], n))), None)
+def _arrow_direction(scene: Scene) -> Value:
+    places = points(elements_of(scene, "subject"))
+    return next(
+        (90.0 * (n + 1) for n in range(4) if covers_outline(places, quarter_turned(OUTLINES["arrow"], n))), None
+    )
 
 
 def _cuts(scene: Scene) -> Value:
-    strips = of(scene, "subject")
+    strips = elements_of(scene, "subject")
     if abs(turn_between(0, strips[0].turn)) >= 10:
         return "slanted"
     across = abs(strips[-1].x - strips[0].x) > abs(strips[-1].y - strips[0].y)
@@ -196,35 +200,37 @@ def _seam(scene: Scene) -> Value:
 
 
 def _half_of_subject(scene: Scene) -> Value:
-    return _way(*clip_directions(of(scene, "subject"))[0])
+    return _direction(*clip_directions(elements_of(scene, "subject"))[0])
 
 
 def _coloured_half(scene: Scene) -> Value:
-    return _way(*clip_directions([min(of(scene, "subject"), key=lambda e: e.sketch)])[0])
+    return _direction(*clip_directions([min(elements_of(scene, "subject"), key=lambda e: e.sketch)])[0])
 
 
 def _tiling(scene: Scene) -> Value:
-    """Rows and columns of a picture cut into windows, the missing one counted."""
-    ways = clip_directions([e for e in of(scene, "subject") if e.clip.kind == "window"])
+    """The rows and columns of a picture that is cut into tiles, including the missing tile."""
+    ways = clip_directions([e for e in elements_of(scene, "subject") if e.clip.kind == "window"])
     return tuple(1 + int((np.diff(np.sort(ways[:, axis])) > 0.2).sum()) for axis in (1, 0))
 
 
-def _wedge_way(scene: Scene) -> Value:
-    return _way(*clip_directions([e for e in of(scene, "subject") if e.clip.kind == "wedge"])[0])
+def _wedge_direction(scene: Scene) -> Value:
+    return _direction(*clip_directions([e for e in elements_of(scene, "subject") if e.clip.kind == "wedge"])[0])
 
 
-def _peek_way(scene: Scene) -> Value:
-    heads, barrier = of(scene, "subject"), of(scene, "rect", "panel", "trunk")[-1]
+def _peek_direction(scene: Scene) -> Value:
+    heads, barrier = elements_of(scene, "subject"), elements_of(scene, "rect", "panel", "trunk")[-1]
     x, y = points(heads).mean(axis=0) - (barrier.x, barrier.y)
-    return _way(x / barrier.width, y / barrier.height)
+    return _direction(x / barrier.width, y / barrier.height)
 
 
 def _glass_side(scene: Scene) -> Value:
-    return _side(of(scene, "lens")[0].x - next(e for e in of(scene, "subject") if e.clip.kind == "none").x)
+    return _side(
+        elements_of(scene, "lens")[0].x - next(e for e in elements_of(scene, "subject") if e.clip.kind == "none").x
+    )
 
 
 def _line_of(copies: Sequence[Element]) -> str:
-    """row, column, rows, rising, falling, arch or valley, by the feet of copies in reading order."""
+    """row, column, rows, rising, falling, arch or valley, by the lower edges of copies in reading order."""
     feet = np.array([(e.x, foot(e)) for e in copies])
     size = float(np.mean([e.size for e in copies]))
     if (np.diff(feet[:, 0]) < -0.6 * size).any():
@@ -242,11 +248,11 @@ def _line_of(copies: Sequence[Element]) -> str:
 
 
 def _layout(scene: Scene) -> Value:
-    return _line_of(in_reading_order(of(scene, "subject")))
+    return _line_of(in_reading_order(elements_of(scene, "subject")))
 
 
 def _panel_line(scene: Scene, kind: str = "panel") -> Value:
-    places = points(of(scene, kind))
+    places = points(elements_of(scene, kind))
     if len(places) < 2:
         return None
     wide, tall = np.ptp(places, axis=0)
@@ -258,31 +264,31 @@ def _panel_line(scene: Scene, kind: str = "panel") -> Value:
 def _counting_layout(scene: Scene) -> Value:
     if scene.of("panel"):
         return f"{_panel_line(scene)} of panels"
-    things = of(scene, "subject")
+    things = elements_of(scene, "subject")
     top = min(things, key=lambda e: e.y)
     return "rows" if top.x <= float(np.mean([e.x for e in things])) else "columns"
 
 
-def _tumbling_way(scene: Scene) -> Value:
-    copies = in_reading_order(of(scene, "subject"))
+def _tumbling_direction(scene: Scene) -> Value:
+    copies = in_reading_order(elements_of(scene, "subject"))
     turns = sum(turn_between(a.turn, b.turn) for a, b in itertools.pairwise(copies))
     return "clockwise" if turns > 0 else "counter-clockwise"
 
 
 def _falls_to(scene: Scene) -> Value:
-    turn = max((turn_between(0, e.turn) for e in of(scene, "subject")), key=abs)
+    turn = max((turn_between(0, e.turn) for e in elements_of(scene, "subject")), key=abs)
     return "right" if turn > 0 else "left"
 
 
 def _bounces_to(scene: Scene) -> Value:
-    copies = sorted(of(scene, "subject"), key=lambda e: e.x)
+    copies = sorted(elements_of(scene, "subject"), key=lambda e: e.x)
     half = len(copies) // 2
     heights = [min(e.y for e in part) for part in (copies[:half], copies[half:])]
     return "right" if heights[0] < heights[1] else "left"
 
 
-def _cycle_way(scene: Scene) -> Value:
-    arrows = of(scene, "arrow")
+def _cycle_direction(scene: Scene) -> Value:
+    arrows = elements_of(scene, "arrow")
     places = points(arrows)
     away = bearings(places, places.mean(axis=0))
     along = np.mean([abs(turn_between(a, e.turn)) < 90 for a, e in zip(away, arrows, strict=True)])
@@ -290,7 +296,7 @@ def _cycle_way(scene: Scene) -> Value:
 
 
 def _change(scene: Scene) -> Value:
-    first, second = sorted(of(scene, "subject"), key=lambda e: e.x + e.y)
+    first, second = sorted(elements_of(scene, "subject"), key=lambda e: e.x + e.y)
     return "restored" if first.saturation < second.saturation else "worn"
 
 
@@ -300,31 +306,31 @@ def _halves(scene: Scene) -> Value:
 
 
 def _day_first(scene: Scene) -> Value:
-    sun, moon = of(scene, "sun")[0], of(scene, "moon")[0]
+    sun, moon = elements_of(scene, "sun")[0], elements_of(scene, "moon")[0]
     first = sun.x < moon.x if _halves(scene) == "left-right" else sun.y < moon.y
     return "day first" if first else "night first"
 
 
 def _stretched_along(scene: Scene) -> Value:
-    return "horizontal" if of(scene, "subject")[0].aspect > 1 else "vertical"
+    return "horizontal" if elements_of(scene, "subject")[0].aspect > 1 else "vertical"
 
 
 def _upright_count(scene: Scene) -> Value:
-    return sum(abs(turn_between(0, e.turn)) < 90 for e in of(scene, "subject")) or None
+    return sum(abs(turn_between(0, e.turn)) < 90 for e in elements_of(scene, "subject")) or None
 
 
 def _layer_count(scene: Scene) -> Value:
-    return sum(e.clip.kind == "none" for e in of(scene, "subject")) or None
+    return sum(e.clip.kind == "none" for e in elements_of(scene, "subject")) or None
 
 
-def _eclipse_way(scene: Scene) -> Value:
-    cover, covered = of(scene, "other")[0], of(scene, "subject")[0]
-    return _way(cover.x - covered.x, cover.y - covered.y)
+def _eclipse_direction(scene: Scene) -> Value:
+    cover, covered = elements_of(scene, "other")[0], elements_of(scene, "subject")[0]
+    return _direction(cover.x - covered.x, cover.y - covered.y)
 
 
 def _frame_side(scene: Scene) -> Value:
-    frame = of(scene, "frame")[0]
-    real = max(of(scene, "subject"), key=lambda e: abs(e.x - frame.x))
+    frame = elements_of(scene, "frame")[0]
+    real = max(elements_of(scene, "subject"), key=lambda e: abs(e.x - frame.x))
     return _side(frame.x - real.x)
 
 
@@ -337,12 +343,12 @@ MEASURES: dict[str, tuple[tuple[str, Measure], ...]] = {
     "giant": (("count", count("building", "foliage")),),
     "portrait": (("direction", _frame_side),),
     "orbit": (("count", count("other")), ("orientation", lean_of("ring", 10))),
-    "eclipse": (("direction", _eclipse_way),),
+    "eclipse": (("direction", _eclipse_direction),),
     "balance": (("orientation", lean_of("beam", 4)), ("direction", side_of("subject", "other"))),
     "lifted": (("count", count("balloon")),),
     "thought_of": (("direction", side_of("other", "subject")),),
     "ring": (_SUBJECTS, ("orientation", _ring_facing)),
-    "spiral": (_SUBJECTS, ("direction", _spiral_way), ("orientation", _spiral_facing)),
+    "spiral": (_SUBJECTS, ("direction", _spiral_direction), ("orientation", _spiral_facing)),
     "bouquet": (_SUBJECTS,),
     "kaleidoscope": (("count", _fold),),
     "nested": (_SUBJECTS,),
@@ -352,17 +358,17 @@ MEASURES: dict[str, tuple[tuple[str, Measure], ...]] = {
     "pyramid": (("shape", _lattice),),
     "tower": (_SUBJECTS,),
     "mosaic_portrait": (("count", count("other")),),
-    "flock": (_SUBJECTS, ("direction", _flock_way)),
+    "flock": (_SUBJECTS, ("direction", _flock_direction)),
     "parade": (_SUBJECTS, ("direction", _largest_aside)),
     "heap": (_SUBJECTS,),
     "receding": (_SUBJECTS, ("direction", _smaller_aside)),
-    "shape_of_many": (_SUBJECTS, ("shape", _outline), ("direction", _arrow_way)),
+    "shape_of_many": (_SUBJECTS, ("shape", _outline), ("direction", _arrow_direction)),
     "sliced": (_SUBJECTS, ("orientation", _cuts)),
     "shattered": (_SUBJECTS,),
     "chimera": (("orientation", _seam), ("direction", _half_of_subject)),
     "missing_piece": (("shape", _tiling),),
-    "layers": (("count", _layer_count), ("direction", _wedge_way)),
-    "peeking": (_SUBJECTS, ("direction", _peek_way)),
+    "layers": (("count", _layer_count), ("direction", _wedge_direction)),
+    "peeking": (_SUBJECTS, ("direction", _peek_direction)),
     "caged": (_SUBJECTS,),
     "bullseye": (("count", count("ellipse")),),
     "magnified": (("direction", _glass_side),),
@@ -376,9 +382,9 @@ MEASURES: dict[str, tuple[tuple[str, Measure], ...]] = {
     "eaten_up": _SEQUENCE,
     "melting": (_SUBJECTS,),
     "bouncing": (_SUBJECTS, ("direction", _bounces_to)),
-    "tumbling": (*_SEQUENCE, ("direction", _tumbling_way)),
+    "tumbling": (*_SEQUENCE, ("direction", _tumbling_direction)),
     "toppling": (_SUBJECTS, ("direction", _falls_to)),
-    "cycle": (_SUBJECTS, ("direction", _cycle_way)),
+    "cycle": (_SUBJECTS, ("direction", _cycle_direction)),
     "before_after": (("direction", _change), ("orientation", _panel_line)),
     "day_and_night": (("orientation", _halves), ("direction", _day_first)),
     "counting_up": (_SUBJECTS, ("shape", _counting_layout)),

@@ -1,4 +1,4 @@
-"""The user's own picture as a subject: a cut-out with alpha, a picture on a plain background, or an SVG.
+"""Reads the user's own picture as a subject: a cut-out with alpha, a picture on a plain background, or an SVG.
 
 Pictures and SVGs come from anywhere. Sizes are checked before anything is decoded; of an SVG only known elements,
 attributes and style properties are kept, references stay within the document, and what it would cost to draw is
@@ -46,7 +46,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 DRAWN = _words("path rect circle ellipse line polyline polygon image use")
-# Filter primitives whose cost does not depend on their numbers; turbulence, morphology and the like can run for hours.
+# Filter primitives whose cost does not depend on their parameters; others, such as turbulence, can run for hours.
 FILTERS = _words(
     "feBlend feColorMatrix feComponentTransfer feComposite feDropShadow feFlood feFuncA feFuncB feFuncG feFuncR "
     "feGaussianBlur feMerge feMergeNode feOffset"
@@ -80,7 +80,7 @@ class Picture:
     rgba: Pixels
 
     def document(self, side: int = 512, standing: bool = False) -> None:
-        """None: a picture of pixels has no svg."""
+        """None, because a picture of pixels has no SVG."""
 
     def pixels(self, side: int, standing: bool = False) -> Pixels:
         """See `Art.pixels`."""
@@ -100,7 +100,7 @@ SubjectArt: TypeAlias = Icon | Picture
 
 
 def read_subject_image(path: str | Path) -> SubjectArt:
-    """The subject in a file: an Icon from an SVG, a Picture from PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF.
+    """Reads the subject from a file: an Icon from an SVG, a Picture from PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF.
 
     A picture with transparency is taken as it is. From one without, the background is removed, which has to be
     plain along the border. Of animations the first frame counts; the camera's rotation is respected.
@@ -156,7 +156,7 @@ def _as_rgba(image: Image.Image) -> Image.Image:
 
 
 def remove_background(rgb: Pixels, name: str = "the picture") -> Pixels:
-    """(height, width, 3) to (height, width, 4): what is connected with the border and of its colour is removed.
+    """Removes the area that touches the border and has its colour: (height, width, 3) -> (height, width, 4).
 
     The outline keeps a soft edge: its pixels are taken apart into background and what lies before it.
     Raises ValueError if the border is not plain.
@@ -184,7 +184,7 @@ def remove_background(rgb: Pixels, name: str = "the picture") -> Pixels:
 
 
 def flood_from_border(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The part of `free`, (height, width), that is connected with the border, by edges."""
+    """The part of `free`, (height, width), that is connected with the border (4-connectivity)."""
     reached = np.zeros_like(free)
     reached[[0, -1]], reached[:, 0], reached[:, -1] = free[[0, -1]], free[:, 0], free[:, -1]
     starts = free & ~np.pad(free, ((0, 0), (1, 0)))[:, :-1]
@@ -206,7 +206,7 @@ def flood_from_border(free: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
-    """left, top, right, bottom of what is visible."""
+    """Left, top, right and bottom of the visible part."""
     visible = alpha > VISIBLE
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
     if not len(rows):
@@ -230,7 +230,7 @@ def _read_svg(path: Path) -> Icon:
 
 
 def clean_svg(data: bytes) -> tuple[str, tuple[float, float]]:
-    """A safe svg element, and its width and height (the longer one 128).
+    """Returns a safe svg element, and its width and height, of which the longer one is 128.
 
     Scripts, events, text, foreign content, style sheets (applied first) and whatever leaves the document are
     dropped. Raises ValueError for what is no SVG, declares entities, refers to itself, costs too much to
@@ -253,7 +253,7 @@ def clean_svg(data: bytes) -> tuple[str, tuple[float, float]]:
 
 
 class _CappedBuilder(ET.TreeBuilder):
-    """Stops before a document of many or deeply nested elements is built whole."""
+    """A tree builder that stops at too many or too deeply nested elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -276,7 +276,7 @@ def _parse(data: bytes) -> ET.Element:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError("it is not encoded as UTF-8: save it again as UTF-8") from error
-    # Many programs name SVG's DTD at the top: nothing is fetched from there. What follows in brackets is refused.
+    # Many programs name SVG's DTD at the top. It is not downloaded, and an internal subset in brackets is an error.
     text = re.sub(r"<!DOCTYPE[^<>\[\]]*>", "", text, count=1, flags=re.IGNORECASE)
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
         raise ValueError("it declares entities in its DOCTYPE, which are not read: save it as plain SVG without them")
@@ -291,7 +291,7 @@ def _local(tag: object) -> str:
 
 
 def _canvas(root: ET.Element) -> tuple[float, float, float, float]:
-    """left, top, width, height of what the document shows, in its own units."""
+    """Left, top, width and height of the visible part of the document, in its units."""
     try:
         if "viewBox" in root.attrib:
             left, top, width, height = (float(number) for number in root.attrib["viewBox"].replace(",", " ").split())
@@ -313,7 +313,7 @@ def _length(text: str) -> float:
 
 
 def _declarations(text: str) -> dict[str, str]:
-    """The safe ones of "property: value; ..."."""
+    """The safe declarations of "property: value; ..."."""
     pairs = (part.partition(":") for part in re.sub(r"/\*.*?\*/", "", text, flags=re.S).split(";"))
     found = {key.strip().lower(): value.replace("!important", "").strip() for key, _, value in pairs}
     return {key: kept for key, value in found.items() if key in PROPERTIES and (kept := _safe(value)) is not None}
@@ -357,7 +357,7 @@ def _selects(selector: str, element: ET.Element) -> bool:
 
 
 def _clean(element: ET.Element, rules: list[Rule]) -> ET.Element:
-    """A copy with known elements and attributes only, and styles in place."""
+    """A copy with only known elements and attributes, and with styles as attributes."""
     tag = _local(element.tag)
     clean = ET.Element("g" if tag in ("a", "switch") else tag)
     for key, value in element.attrib.items():
@@ -379,7 +379,7 @@ def _clean(element: ET.Element, rules: list[Rule]) -> ET.Element:
 
 
 def _is_safe_picture(target: str) -> bool:
-    """Whether an embedded picture is a PNG or JPEG of bearable size."""
+    """Whether an embedded picture is a PNG or JPEG within the size limits."""
     match = re.fullmatch(r"data:image/(?:png|jpe?g);base64,([\sA-Za-z0-9+/=]+)", target)
     if match is None:
         return False
@@ -401,7 +401,7 @@ def _references(element: ET.Element) -> Iterator[str]:
 
 
 def _check_cost(root: ET.Element) -> None:
-    """Raises ValueError if references go round, or would draw more than MAX_COST elements when followed."""
+    """Raises ValueError for circular references, or if following them would draw more than MAX_COST elements."""
     by_id = {id: element for element in root.iter() if (id := element.get("id")) is not None}
     costs: dict[ET.Element, int] = {}
     open_elements: set[ET.Element] = set()

@@ -1,4 +1,4 @@
-"""Scenes as layered SVG: the renderer's picture, to be edited. One group per element, named by kind and place.
+"""Writes scenes as layered SVG that looks like the rendered picture, with a named group for each element.
 
 Plain SVG 1.1 with xlink, so that resvg, browsers, Inkscape and Illustrator read it; nothing lies outside the
 file. Groups are Inkscape layers. Drawings of things are shared: each is defined once and used by its copies.
@@ -44,7 +44,7 @@ _SRGB = 'color-interpolation-filters="sRGB"'
 
 
 def to_svg(scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None) -> str:
-    """The scene as an SVG document of this size in pixels, see render.render for the arguments and errors.
+    """The scene as an SVG document of this size in pixels. See `render.render` for the arguments and errors.
 
     Layers: "background", then one group per element in drawing order, named "<kind>-<number from 01>".
     """
@@ -78,8 +78,8 @@ def _image(pixels: Pixels, place: tuple[float, float, float, float], rest: str =
 
 
 class _Writer:
-    def __init__(self, scene: Scene, width: int, height: int, cast: SceneArt) -> None:
-        self._scene, self._width, self._height, self._cast = scene, width, height, cast
+    def __init__(self, scene: Scene, width: int, height: int, scene_art: SceneArt) -> None:
+        self._scene, self._width, self._height, self._scene_art = scene, width, height, scene_art
         self._unit = min(width, height) / 2
         self._reach = (width / 2 / self._unit, height / 2 / self._unit)
         self._defined: dict[object, tuple[str, str]] = {}  # what is defined: its id, its markup
@@ -88,7 +88,7 @@ class _Writer:
         return [markup for _, markup in self._defined.values()]
 
     def _define(self, key: object, name: str, markup: str) -> str:
-        """Define once; `markup` has {id} where its id goes. Returns the id."""
+        """Adds a definition once and returns its id; `markup` has {id} in its place."""
         if key not in self._defined:
             self._defined[key] = (name, markup.replace("{id}", name, 1))
         return self._defined[key][0]
@@ -140,7 +140,7 @@ class _Writer:
         return "".join(parts)
 
     def _art(self, element: Element, place: tuple[float, float, float, float]) -> str:
-        art, name = self._cast.art(self._scene, element.kind), f"art-{element.kind}"
+        art, name = self._scene_art.art(self._scene, element.kind), f"art-{element.kind}"
         standing = element.standing
         if element.pixel > 0:
             columns, rows = effects.block_counts(element)
@@ -158,7 +158,7 @@ class _Writer:
         return _use(name, place)
 
     def _sketch(self, element: Element, place: tuple[float, float, float, float], share: float) -> str:
-        art = self._cast.art(self._scene, element.kind)
+        art = self._scene_art.art(self._scene, element.kind)
         level = min(level_of(self._scene, element, self._unit, max(place[2:])), effects.SKETCH_PX)
         name = f"sketch-{element.kind}-{level}" + ("-standing" if element.standing else "")
         if ("sketch", name) not in self._defined:

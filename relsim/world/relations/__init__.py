@@ -18,7 +18,7 @@ from analogen.relsim.world.relations import (  # each registers its relations
 )
 from analogen.relsim.world.relations.base import REGISTRY, Draft, Relation
 
-# Seeds pick relations by number, so their order is fixed here and does not hang on which module imports which.
+# Seeds select relations by number, so their order is fixed here, independent of the order of imports.
 _ORDER = (pairs, bonds, rings, lattices, crowds, cuts, enclosed, appearance, stages, sequences, panels, settings)
 RELATIONS: dict[str, Relation] = {
     id: found for module in _ORDER for id, found in REGISTRY.items() if found.draw.__module__ == module.__name__

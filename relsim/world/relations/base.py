@@ -1,4 +1,4 @@
-"""What a relation is: an anonymous caption, a way to draw it, and a way to check it.
+"""The definition of a relation: anonymous captions, a drawing function and a checker.
 
 A family file registers its relations with the `relation` decorator on the drawing function and names the
 checker. Drawing code decides numbers freely (counts, sizes, directions) within the logic; checkers accept
@@ -21,7 +21,7 @@ FAMILIES = ("change over time", "arrangement of many", "one thing and its surrou
 
 @dataclass
 class Draft:
-    """A scene in the making. `facts` records structure beyond the caption (count, direction, ...)."""
+    """A scene under construction. `facts` holds structure beyond the caption (count, direction, ...)."""
 
     rng: Generator
     elements: list[Element] = field(default_factory=list)
@@ -49,7 +49,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Relation:
-    """One relational logic of the catalogue.
+    """A relation of the catalogue.
 
     captions   The anonymous caption first, then at least five paraphrases, one short and one long, all with
                {subject} and, where a second thing belongs to the logic, {other}.
@@ -79,7 +79,7 @@ class Relation:
         return "{other}" in self.caption
 
     def why_broken(self, scene: Scene) -> str | None:
-        """None if the logic holds in the scene, else the first reason why not."""
+        """None if the relation holds in the scene, else the first reason why not."""
         try:
             self.check(scene)
         except Broken as reason:
@@ -102,7 +102,7 @@ def relation(
     mirror_ok: bool = True,
     also: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Draft], None]], Callable[[Draft], None]]:
-    """Register the decorated drawing function under the id of RELATIONS.md."""
+    """Registers the decorated drawing function under the id of RELATIONS.md."""
     if family not in FAMILIES:
         raise ValueError(f"{id}: unknown family {family!r}")
     if len(captions) < 6 or any("{subject}" not in caption for caption in captions):

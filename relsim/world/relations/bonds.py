@@ -1,4 +1,4 @@
-"""Relations that tie two things together by a track, a cover, a scale, strings or a thought."""
+"""Relations that connect two things: orbit, eclipse, balance, balloons, a thought."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Point = tuple[float, float]
 
 
 def tie(draft: Draft, start: Point, end: Point, palette: str) -> None:
-    """A string from one point to another."""
+    """Adds a string from one point to another."""
     across, down = end[0] - start[0], end[1] - start[1]
     turn = math.degrees(math.atan2(down, across))
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
@@ -46,7 +46,7 @@ def tie(draft: Draft, start: Point, end: Point, palette: str) -> None:
 
 
 def is_tied(line: Element, start: Point, end: Point) -> bool:
-    """Whether the string runs between the points, in either sense.
+    """Whether the string connects the points, in either direction.
 
     Direction and middle are held tight; the length is held loosely, since in a thin box a little noise on `size`
     disturbs it most.

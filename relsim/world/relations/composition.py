@@ -1,4 +1,4 @@
-"""Placing and fitting things on a page: layouts, ground lines and shadows, and the order in which one reads them."""
+"""Composition of things on a page: layouts, ground lines and shadows, and reading order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST = {"row": 6, "column": 5}  # longer ones would leave most of the picture
 
 
 def fit(elements: Sequence[Element], reach: float = 0.92, cap: float = 0.85) -> list[Element]:
-    """The elements centred and scaled together to span [-reach, reach] in the longer direction, none above size cap."""
+    """Centres and scales the elements to span [-reach, reach] in the longer direction, with sizes of at most cap."""
     boxes = np.array([extent(e) for e in elements])  # (n, 4)
     low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
     middle = (low + high) / 2
@@ -45,8 +45,8 @@ def floor_shadow(draft: Draft, x: float, ground: float, width: float) -> None:
     draft.box("shadow", x, ground, 0.9 * width, 0.14 * width)
 
 
-def settle(draft: Draft, elements: Sequence[Element], floor: bool, shadows: bool) -> None:
-    """Fit the elements into the frame and add them, a ground band and soft shadows behind them if wanted."""
+def place_in_frame(draft: Draft, elements: Sequence[Element], floor: bool, shadows: bool) -> None:
+    """Fits the elements into the frame and adds them, optionally with a ground band and soft shadows behind them."""
     placed = fit(elements)
     if floor:
         line = max(foot(e) for e in placed if e.is_thing)
@@ -87,7 +87,7 @@ def side_by_side(widths: Sequence[float], gap: float) -> list[float]:
 
 
 def two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> list[tuple[float, float]]:
-    """Foot points (x, y) of boxes given as (width, height), the first ones in an upper row of nearly equal span."""
+    """Places boxes (width, height) in two rows of nearly equal span, the first ones above; returns feet (x, y)."""
     upper, lower = (side_by_side([w for w, _ in row], gap) for row in (boxes[:first], boxes[first:]))
     middle = (upper[0] + upper[-1]) / 2
     stretch = max(1.0, 0.92 * (lower[-1] - lower[0]) / (upper[-1] - upper[0]))
@@ -96,7 +96,7 @@ def two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> li
 
 
 def in_reading_order(copies: Sequence[Element]) -> list[Element]:
-    """The copies along their line, gentle arc or rows, judged by their feet. Broken for any other arrangement."""
+    """Sorts the copies along a line, a gentle arc or rows by their feet. Broken for any other arrangement."""
     feet = [replace(e, y=foot(e)) for e in copies]
     spots = np.array([(e.x, e.y) for e in feet])
     size = float(np.mean([e.size for e in copies]))

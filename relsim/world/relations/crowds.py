@@ -1,4 +1,4 @@
-"""Relations of free crowds: flocks, queues, heaps, and figures laid out with many small things."""
+"""Relations of many things: flocks, queues, heaps, and outlines formed by many small things."""
 
 from __future__ import annotations
 
@@ -295,7 +295,7 @@ _ARROW = np.array([(-1, -0.3), (0.05, -0.3), (0.05, -0.8), (1, 0), (0.05, 0.8), 
 OUTLINES = {"heart": _framed(_heart()), "star": _framed(_star()), "arrow": _framed(_ARROW)}
 
 
-def along(outline: Points, spacing: float) -> Points:
+def points_along(outline: Points, spacing: float) -> Points:
     """Points along a closed outline, every corner included, about `spacing` apart and even on each edge."""
     parts = []
     for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
@@ -304,7 +304,7 @@ def along(outline: Points, spacing: float) -> Points:
     return np.vstack(parts)
 
 
-def evenly_along(outline: Points, count: int) -> Points:
+def even_points_along(outline: Points, count: int) -> Points:
     """`count` points along a closed outline at equal arc lengths, from its first point on."""
     closed = np.vstack([outline, outline[:1]])
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
@@ -329,9 +329,9 @@ def _within(places: Points, outline: Points) -> NDArray[np.bool_]:
     return odd
 
 
-def forms(places: Points, outline: Points) -> bool:
-    """Whether the points cover the outline, once it is moved and scaled onto them, and none lies outside it."""
-    border = evenly_along(outline, 120)
+def covers_outline(places: Points, outline: Points) -> bool:
+    """Whether the points cover the outline after it is fitted to them, and no point lies outside."""
+    border = even_points_along(outline, 120)
     extent = places.max(axis=0) - places.min(axis=0)
     ideal = border.max(axis=0) - border.min(axis=0)
     if not 0.8 * extent[1] * ideal[0] <= extent[0] * ideal[1] <= 1.25 * extent[1] * ideal[0] or not extent.all():
@@ -369,7 +369,7 @@ def check_shape_of_many(scene: Scene) -> None:
     require(copies[0].size <= 0.36, "the copies are not small")
     places = points(copies)
     shapes = [OUTLINES["heart"], OUTLINES["star"], *(quarter_turned(OUTLINES["arrow"], n) for n in range(4))]
-    require(any(forms(places, outline) for outline in shapes), "no heart, star or arrow")
+    require(any(covers_outline(places, outline) for outline in shapes), "no heart, star or arrow")
 
 
 @relation(
@@ -389,15 +389,15 @@ def draw_shape_of_many(draft: Draft) -> None:
     outline = OUTLINES[shape]
     if shape == "heart":
         count = 2 * draft.integer(9, 11 if filled else 14)  # even: a copy in the notch and one at the tip
-        places = evenly_along(outline, count)
-        inner = evenly_along(outline * 0.52 + np.array([0, -0.04]), 10) if filled else np.zeros((0, 2))
+        places = even_points_along(outline, count)
+        inner = even_points_along(outline * 0.52 + np.array([0, -0.04]), 10) if filled else np.zeros((0, 2))
     elif shape == "star":
         edge = float(np.linalg.norm(outline[1] - outline[0]))
-        places = along(outline, edge / (2 if filled else draft.integer(2, 3)))
+        places = points_along(outline, edge / (2 if filled else draft.integer(2, 3)))
         inner = np.vstack([outline * 0.48, [[0.0, 0.05]]]) if filled else np.zeros((0, 2))
     else:
         spacing = draft.uniform(0.24, 0.38)
-        places = along(outline, spacing)
+        places = points_along(outline, spacing)
         steps = max(2, round(1.5 / spacing))
         inner = np.column_stack([np.linspace(-1, 0.5, steps + 1), np.zeros(steps + 1)]) if filled else np.zeros((0, 2))
     places = np.vstack([places, inner])

@@ -1,4 +1,4 @@
-"""Relations that put one thing into, behind or under something: bubbles, bars, ice, lenses, targets, cards."""
+"""Relations of a thing inside, behind or under something: bubbles, bars, ice, bans, targets, lenses."""
 
 from __future__ import annotations
 

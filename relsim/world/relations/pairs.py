@@ -1,4 +1,4 @@
-"""Relations of two: a thing with its likeness, with a companion of another size, or with its tiny surroundings."""
+"""Relations of a thing with its copy, with a companion of another size, or with tiny surroundings."""
 
 from __future__ import annotations
 

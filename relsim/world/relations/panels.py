@@ -1,4 +1,4 @@
-"""Relations told in the parts of one page: states side by side, day and night, counted groups, closer views."""
+"""Relations between the panels of a page: states side by side, day and night, counted groups, closer views."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relations that tell of time by a falling row, a ring of stages, or a birth out of a broken container."""
+"""Relations of time: a falling row, a cycle of stages, hatching from a container."""
 
 from __future__ import annotations
 

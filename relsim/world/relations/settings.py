@@ -1,4 +1,4 @@
-"""Relations that give one thing a setting: water, a shadow, a pedestal, a tree, a playing card."""
+"""Relations of a thing in a setting: water, a shadow, a pedestal, a tree, a playing card."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from analogen.relsim.world.relations.composition import (
     foot,
     in_reading_order,
     layout_places,
-    settle,
+    place_in_frame,
     side_by_side,
     two_rows,
 )
@@ -42,7 +42,7 @@ def draw_copies(draft: Draft, looks: Sequence[dict[str, Any]]) -> None:
     spots, layout = layout_places(draft, len(looks))
     standing = layout in ("row", "rows")
     copies = [Element("subject", *at, 1.0, standing=standing, **look) for at, look in zip(spots, looks, strict=True)]
-    settle(draft, copies, floor=layout == "row" and draft.coin(0.4), shadows=standing and draft.coin(0.5))
+    place_in_frame(draft, copies, floor=layout == "row" and draft.coin(0.4), shadows=standing and draft.coin(0.5))
     draft.facts.update(count=len(looks), layout=layout)
 
 
@@ -104,7 +104,7 @@ def draw_growth_stages(draft: Draft) -> None:
         slope = math.tan(math.radians(draft.uniform(12, 26))) if layout == "rising" else 0.0
         feet = [(x, -slope * x) for x in side_by_side(sizes, gap - (0.1 if slope else 0.0))]
     copies = [Element("subject", x, y - s / 2, s, standing=True) for (x, y), s in zip(feet, sizes, strict=True)]
-    settle(draft, copies, floor=layout == "row" and draft.coin(0.6), shadows=draft.coin(0.5))
+    place_in_frame(draft, copies, floor=layout == "row" and draft.coin(0.6), shadows=draft.coin(0.5))
     draft.facts.update(count=count, layout=layout)
 
 
@@ -251,7 +251,7 @@ def draw_melting(draft: Draft) -> None:
             if i
         ]
     copies = [box("subject", x, y - h / 2, w, h, standing=True) for (x, y), (w, h) in stages]
-    settle(draft, puddles + copies, floor=not rows and draft.coin(0.7), shadows=not puddles and draft.coin(0.5))
+    place_in_frame(draft, puddles + copies, floor=not rows and draft.coin(0.7), shadows=not puddles and draft.coin(0.5))
     draft.facts.update(count=count, layout="rows" if rows else "row")
 
 

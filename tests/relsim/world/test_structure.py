@@ -11,7 +11,7 @@ import pytest
 from analogen.relsim.world.dataset import draw_sample, training_selection
 from analogen.relsim.world.relations import RELATIONS, Draft
 from analogen.relsim.world.scene import Element, Scene
-from analogen.relsim.world.structure import MEASURES, Fact, agree, as_seen, facts_of, kept_facts
+from analogen.relsim.world.structure import MEASURES, Fact, agree, facts_of, kept_facts, with_mirroring_applied
 
 WINDS = ("up", "upper right", "right", "lower right", "down", "lower left", "left", "upper left")
 WAYS = {wind: 45.0 * number for number, wind in enumerate(WINDS)}
@@ -64,7 +64,7 @@ def test_a_mirrored_reference_points_the_other_way() -> None:
     mirrored = replace(scene, frame=replace(scene.frame, mirror=True))
     ways = [facts_of("parade", s)[1] for s in (scene, mirrored)]
     assert {way.value for way in ways} == {"left", "right"}
-    assert as_seen(as_seen(mirrored)) == as_seen(mirrored)
+    assert with_mirroring_applied(with_mirroring_applied(mirrored)) == with_mirroring_applied(mirrored)
     assert dict(kept_facts("parade", scene, mirrored)) == {"count": True, "direction": False}
 
 

@@ -1,6 +1,7 @@
-"""Kinds of diffusers pipelines that paint pictures, one row each: how they are called and what they can make.
+"""The defaults of each kind of diffusers pipeline, such as SDXL or FLUX: steps, guidance, sizes, and how it is called.
 
-Imports neither torch nor diffusers: a folder or a hub's `model_index.json` is recognised before anything is loaded.
+Imports neither torch nor diffusers, so that a folder or a hub's `model_index.json` can be recognised before anything is
+loaded.
 """
 
 from __future__ import annotations
