@@ -55,7 +55,7 @@ def test_manifests_take_them_as_list_or_cell() -> None:
     [
         ((1.0,), "1 weights were given for 2 references"),
         ((1.0, float("nan")), "--reference-weight is nan"),
-        ((0.0, -1.0), "nothing says what to keep"),
+        ((0.0, -1.0), "no relation is left to keep"),
         ((1.0, 11.0), "expected -10 to 10"),
     ],
 )
