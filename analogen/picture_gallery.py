@@ -84,10 +84,12 @@ class PictureGallery:
             with gallery.write_lock():
                 from analogen.relsim.gallery.indexing import missing
 
-                told = add(gallery, folders, encoder)
+                report = add(gallery, folders, encoder)
                 gallery.remove(missing(gallery.known()))
-            refused = tuple((row["path"], row["reason"]) for row in told.refused)
-            return cls(str(uri), encoder), Indexed(told.added + told.changed, told.unchanged, refused, len(gallery))
+            refused = tuple((row["path"], row["reason"]) for row in report.refused)
+            return cls(str(uri), encoder), Indexed(
+                report.added + report.changed, report.unchanged, refused, len(gallery)
+            )
 
     def __len__(self) -> int:
         return len(self._gallery)
@@ -106,7 +108,7 @@ class PictureGallery:
         searches by relation only, 1 by looks only. Raises UserError for bad input.
         """
         if not 1 <= top_k <= MAX_FOUND:
-            raise UserError(f"{top_k} pictures were asked for: expected 1 to {MAX_FOUND}")
+            raise UserError(f"{top_k} pictures were requested: expected 1 to {MAX_FOUND}")
         if not (0 <= weight <= 1 and 0 <= looks <= 1):
             raise UserError(f"weight is {weight} and looks {looks}: expected 0 to 1")
         for text in words:

@@ -115,12 +115,12 @@ class ReferenceReader:
         conditionings = []
         for (references, words), own_weights in zip(queries, weights, strict=True):
             own = [places[id(image)] for image in references]
-            said = None if words is None else self.encoder.embed_text([words])[0]
+            text = None if words is None else self.encoder.embed_text([words])[0]
             if own:
-                relation = weighted_sum(relations[own], said, own_weights)
+                relation = weighted_sum(relations[own], text, own_weights)
             else:
-                assert said is not None, "neither pictures nor words"
-                relation = normalized(said)
+                assert text is not None, "neither pictures nor words"
+                relation = normalized(text)
             nearest = self._bank.nearest(relation)[0]
             found = FoundRelation(nearest.caption, float(np.clip(nearest.score, 0, 1)))
             conditionings.append(Conditioning(relation, found, looks[own] if own else None))

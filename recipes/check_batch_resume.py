@@ -122,7 +122,7 @@ def main() -> int:
 
     import torch
 
-    import analogen.batch.chunks  # noqa: F401
+    import analogen.batch.chunk_processor  # noqa: F401
     from analogen.relsim.encoder import load_mini
 
     torch.set_num_threads(1)

@@ -7,8 +7,8 @@ import time
 from itertools import islice
 from pathlib import Path
 
+from analogen.batch.chunk_processor import ChunkProcessor, ChunkRow, RunLocation
 from analogen.batch.chunking import chunk_key
-from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
 from analogen.batch.manifest import Asset, Manifest
 
 

@@ -165,7 +165,7 @@ def close_run(run: Run, sheet: bool, seconds: float) -> Event:
     if finished:
         run.journal.rewrite(in_order_of_ending=False)
         if sheet:
-            from analogen.batch.sheet import write_sheets
+            from analogen.batch.contact_sheets import write_sheets
 
             pages = [path.name for path in write_sheets(run.store, run.manifest.path.parent, run.output)]
     failures = run.store.history("failed", limit=5)

@@ -112,7 +112,7 @@ def command(
         reporter.event({"event": "start", "rows": run.rows, "pictures": run.pictures, "resumed": run.resumed})
         try:
             with quick_imports():
-                import analogen.batch.chunks  # noqa: F401
+                import analogen.batch.chunk_processor  # noqa: F401
             if engine == "ray":
                 from analogen.batch.engines.ray import run_on_ray
 

@@ -63,7 +63,7 @@ JUDGE = combined(
         type=FILE,
         default=Path("out/judge"),
         show_default=True,
-        help="Folder where the judge's answers are kept, so that nothing is asked twice.",
+        help="Folder where the judge's answers are kept, so that no question is asked twice.",
     ),
     click.option(
         "--judge-workers", type=int, default=4, show_default=True, help="How many questions to ask at the same time."

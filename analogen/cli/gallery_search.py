@@ -192,7 +192,7 @@ def _write_search(
     from analogen.relsim.gallery.html_page import PageImage, write_page
     from analogen.relsim.gallery.indexing import thumbnail_of
 
-    asked = [
+    queries = [
         PageImage(thumbnail_of(image), path.name, "reference") for image, path in zip(pictures, references, strict=True)
     ]
     shown = []
@@ -200,7 +200,7 @@ def _write_search(
         looks = "" if one.attribute is None else f", looks {one.attribute:.2f}"
         shown.append(PageImage(thumbnail, one.path, f"relation {one.relation:.2f}{looks}", one.relation))
     about = "; ".join([*words, f"{len(found)} of {len(gallery)} pictures"])
-    write_atomic(page, write_page("Found by relation", about, asked, [("", shown)]).encode())
+    write_atomic(page, write_page("Found by relation", about, queries, [("", shown)]).encode())
 
 
 def _write_groups(

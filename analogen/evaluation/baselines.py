@@ -160,7 +160,7 @@ def _baselines(
         tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
         yield "(d) with plus tokens, one sample", [tries[0] for tries in tried]
         yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
-    told = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator))
-    yield f"(f) true caption, {of_n}", [best(tries) for tries in told]
+    true_captions = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator))
+    yield f"(f) true caption, {of_n}", [best(tries) for tries in true_captions]
     copied = nearest_scenes.attempt(tasks, candidates, judges)
     yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

@@ -113,8 +113,8 @@ def _subtracted(first: Sequence[Task], generator: Generator) -> list[Mixture]:
     words = [RELATIONS[a.relation].caption for a in first]
     pictured = encode_relations([((a.reference,), None) for a in first], generator.encoder)
     mixtures = []
-    for a, text, found, said in zip(first, words, pictured, generator.encoder.embed_text(words), strict=True):
-        rest: Vectors = combine_relations(np.stack([found.relation, said]), [1.0, -1.0])
+    for a, text, found, embedded in zip(first, words, pictured, generator.encoder.embed_text(words), strict=True):
+        rest: Vectors = combine_relations(np.stack([found.relation, embedded]), [1.0, -1.0])
         left = replace(found, relation=rest, patches=None)
         mixtures.append(Mixture(a, a.relation, "", left, (a.reference, text_card(f"less: {text}"))))
     return mixtures

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from analogen import Candidate, OneAtATime, Scores, Stages
-from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
+from analogen.batch.chunk_processor import ChunkProcessor, ChunkRow, RunLocation
 from analogen.conditioning import Conditioning
 from analogen.stages import Composed, Prepared
 from analogen.types import FoundRelation

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from analogen.batch.chunks import ChunkProcessor, ChunkRow, RunLocation
+from analogen.batch.chunk_processor import ChunkProcessor, ChunkRow, RunLocation
 from analogen.cli import main
 from analogen.diffusion_generator import DiffusionGenerator
 from analogen.errors import UserError

@@ -56,13 +56,13 @@ def test_one_of_several_is_made_again_alone(made: Path, picture: Path, tmp_path:
 def test_row_of_a_batch_is_made_again_alone_also_after_a_resume(
     picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from analogen.batch import chunks
+    from analogen.batch import chunk_processor
     from analogen.errors import RunError
 
     manifest = tmp_path / "rows.jsonl"
     rows = [{"id": f"r{n}", "reference": picture.name, "subject": "frog", "seed": 7 + n} for n in range(4)]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    save = chunks.save_candidate
+    save = chunk_processor.save_candidate
 
     def breaks_once(request: Any, result: Any, candidate: Any, path: Path, *more: Any, **options: Any) -> None:
         if path.name == "r2-0.png" and not (tmp_path / "broke").exists():
@@ -70,7 +70,7 @@ def test_row_of_a_batch_is_made_again_alone_also_after_a_resume(
             raise RunError("the disk is full")
         save(request, result, candidate, path, *more, **options)
 
-    monkeypatch.setattr(chunks, "save_candidate", breaks_once)
+    monkeypatch.setattr(chunk_processor, "save_candidate", breaks_once)
     command = ["batch", str(manifest), "--output", str(tmp_path / "out"), *SMALL, "--candidates", "2"]
     assert main(command) == 1
     assert main(command) == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analogen.batch import chunks
+from analogen.batch import chunk_processor
 from analogen.cli import main
 
 COLORS = ("red", "navy", "olive", "teal", "gold")
@@ -45,8 +45,8 @@ class SaveRecorder:
         self.saved: Counter[str] = Counter()
         self.before = before or {}
         self.calls = 0
-        self._save = chunks.save_candidate
-        patch.setattr(chunks, "save_candidate", self)
+        self._save = chunk_processor.save_candidate
+        patch.setattr(chunk_processor, "save_candidate", self)
 
     def __call__(self, request: Any, result: Any, candidate: Any, path: Path, *more: Any, **options: Any) -> None:
         self.calls += 1

@@ -12,7 +12,7 @@ from analogen.batch.jobs import JobStore
 from analogen.batch.resume import KIND, Run
 
 if TYPE_CHECKING:
-    from analogen.batch.chunks import ChunkProcessor
+    from analogen.batch.chunk_processor import ChunkProcessor
     from analogen.batch.engines.workers import OutcomeQueue
     from analogen.stages import Stages
     from analogen.types import Request
@@ -38,7 +38,7 @@ def run_local(
     give_way: called before each chunk; waits while the machine is needed for something else, or until stop is set.
     Raises UserError or RunError if the run cannot continue; finished rows stay, the others go back to the queue.
     """
-    from analogen.batch.chunks import ChunkProcessor
+    from analogen.batch.chunk_processor import ChunkProcessor
 
     if run.store.counts()["queued"] == 0 and not run.store.others_run():
         return

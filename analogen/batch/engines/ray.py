@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen.batch.chunks import ChunkProcessor, ChunkRow, RowOutcome, RunLocation, RunStopped
+from analogen.batch.chunk_processor import ChunkProcessor, ChunkRow, RowOutcome, RunLocation, RunStopped
 from analogen.batch.engines.workers import Report, chunk_rows, location_of, run_threads
 from analogen.batch.jobs import Job
 from analogen.batch.resume import KIND, Run
@@ -120,7 +120,7 @@ def _run_wave(
 
     rows = [{"chunk": json.dumps([member._asdict() for member in chunk_rows(jobs)])} for jobs in claimed]
     waiting = {job.id: job for jobs in claimed for job in jobs if job.state == "running"}
-    told = {**asdict(location), "base": str(location.base), "output": str(location.output)}
+    settings = {**asdict(location), "base": str(location.base), "output": str(location.output)}
     # One chunk per block: with several, a worker that dies would lose all of them.
     blocks = ray.data.from_items(rows, override_num_blocks=len(rows))
     with warnings.catch_warnings():
@@ -128,7 +128,7 @@ def _run_wave(
         warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
         made = blocks.map_batches(
             Worker,
-            fn_constructor_args=(json.dumps(told),),
+            fn_constructor_args=(json.dumps(settings),),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             max_restarts=-1,

@@ -21,7 +21,7 @@ from analogen.batch.resume import Event, Run
 from analogen.errors import RunError
 
 if TYPE_CHECKING:
-    from analogen.batch.chunks import ChunkRow, RowOutcome, RunLocation
+    from analogen.batch.chunk_processor import ChunkRow, RowOutcome, RunLocation
 
     OutcomeQueue = queue.Queue[tuple[Job, RowOutcome] | BaseException]
     # What a worker thread runs: with the queue for its outcomes, and the event that stops it.
@@ -60,7 +60,7 @@ class ProgressTracker:
 
 def location_of(run: Run, device: str) -> RunLocation:
     """The folders where the workers of an engine read and write."""
-    from analogen.batch.chunks import RunLocation
+    from analogen.batch.chunk_processor import RunLocation
 
     return RunLocation(run.manifest.path.parent, run.output, device, bool(run.settings["metadata"]))
 
@@ -135,7 +135,7 @@ def _row_event(job: Job, outcome: RowOutcome) -> Event:
 
 def chunk_rows(jobs: Iterable[Job]) -> list[ChunkRow]:
     """The rows of a claimed group, for a worker; rows that failed before are left out."""
-    from analogen.batch.chunks import ChunkRow
+    from analogen.batch.chunk_processor import ChunkRow
 
     return [
         ChunkRow(job.id, job.payload["id"], job.payload["values"], job.state == "running")
@@ -150,7 +150,7 @@ def _send_heartbeats(store: JobStore, outcome_queue: OutcomeQueue, stop: threadi
 
 
 def _guarded(target: Target, outcome_queue: OutcomeQueue, stop: threading.Event) -> None:
-    from analogen.batch.chunks import RunStopped
+    from analogen.batch.chunk_processor import RunStopped
 
     try:
         target(outcome_queue, stop)

@@ -13,7 +13,7 @@ import pytest
 from batch_runs import SaveRecorder, contents, raising, results, run_batch
 
 from analogen import files
-from analogen.batch import chunks
+from analogen.batch import chunk_processor
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
@@ -81,7 +81,7 @@ def test_full_disk_stops_the_run_which_resumes_once_there_is_space(
 def test_read_only_output_is_refused_before_anything_is_loaded(
     manifest: Path, small_disk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chunks, "load_generator", raising(AssertionError("loaded")))
+    monkeypatch.setattr(chunk_processor, "load_generator", raising(AssertionError("loaded")))
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     assert run_batch(manifest, small_disk / "out") == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -15,7 +15,7 @@ import pytest
 
 from analogen.batch import chunking
 from analogen.batch import resume as batch
-from analogen.batch.chunks import ChunkRow, RunLocation
+from analogen.batch.chunk_processor import ChunkRow, RunLocation
 from analogen.batch.engines import ray as engine_ray
 from analogen.batch.engines.local import run_local
 from analogen.batch.engines.ray import Worker, run_on_ray
