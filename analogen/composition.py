@@ -40,7 +40,7 @@ class CandidatePlan:
     seed: int
     relation: Vectors
     scene: Scene
-    cast: SceneArt
+    scene_art: SceneArt
     patches: Vectors | None = None
 
 
@@ -58,8 +58,8 @@ def plan_candidates(
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        cast = SceneArt(library, subject=selection.art)
-        plans.append(CandidatePlan(seed, conditioning.relation, scene, cast, conditioning.patches))
+        scene_art = SceneArt(library, subject=selection.art)
+        plans.append(CandidatePlan(seed, conditioning.relation, scene, scene_art, conditioning.patches))
     return plans
 
 

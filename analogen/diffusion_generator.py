@@ -212,11 +212,11 @@ class DiffusionGenerator(Stages):
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
             picture = one.references[_edited(request)] if kind.takes == "picture" else None
             if scene is not None and self._layouts is not None and one.selection is not None:
-                cast = self._layouts.cast_of(one.selection)
+                scene_art = self._layouts.scene_art_of(one.selection)
                 if request.control:
-                    picture = control_picture(scene, cast, width, height, request.control)
+                    picture = control_picture(scene, scene_art, width, height, request.control)
                 else:
-                    picture = start_picture(scene, cast, width, height)
+                    picture = start_picture(scene, scene_art, width, height)
             relation = found.relation if request.relation_scale else None
             yield ImageSpec(prompt, seed, width, height, request.negative_prompt, picture, relation)
 
@@ -264,7 +264,7 @@ class _LayoutComposer:
         for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
             yield scene if selection.drawable else with_placeholder_discs(scene)
 
-    def cast_of(self, selection: ArtSelection) -> SceneArt:
+    def scene_art_of(self, selection: ArtSelection) -> SceneArt:
         return SceneArt(self.library, subject=selection.art)
 
 

@@ -176,7 +176,7 @@ class Generator(Stages):
         watch = watch or Stopwatch()
         request, pairs = composed.request, list(zip(composed.scenes, composed.plans, strict=True))
         with watch("score"):
-            previews = [draw_scene(scene, plan.cast, PREVIEW_PX, PREVIEW_PX) for scene, plan in pairs]
+            previews = [draw_scene(scene, plan.scene_art, PREVIEW_PX, PREVIEW_PX) for scene, plan in pairs]
             scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder)
         for rank, index in enumerate(ranked(scores, composed.errors)):
             scene, plan = pairs[index]
@@ -185,14 +185,14 @@ class Generator(Stages):
                 if progress is not None:
                     progress("draw", rank, request.num_images)
                 with watch("draw"):
-                    picture = draw_scene(scene, plan.cast, request.width, request.height)
+                    picture = draw_scene(scene, plan.scene_art, request.width, request.height)
                     if request.svg:
-                        drawing = to_svg(scene, request.width, request.height, art=plan.cast)
+                        drawing = to_svg(scene, request.width, request.height, art=plan.scene_art)
             yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing)
 
 
-def draw_scene(scene: Scene, cast: SceneArt, width: int, height: int) -> Image.Image:
-    return Image.fromarray(render(scene, width, height, art=cast))
+def draw_scene(scene: Scene, scene_art: SceneArt, width: int, height: int) -> Image.Image:
+    return Image.fromarray(render(scene, width, height, art=scene_art))
 
 
 def score_pictures(
@@ -221,6 +221,6 @@ def _sketch_callback(
 
     def show(index: int, scene: Scene) -> None:
         request, candidate = numbers[index]
-        preview(request, candidate, draw_scene(scene, planned[request][candidate].cast, SKETCH_PX, SKETCH_PX))
+        preview(request, candidate, draw_scene(scene, planned[request][candidate].scene_art, SKETCH_PX, SKETCH_PX))
 
     return show

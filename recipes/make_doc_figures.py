@@ -63,7 +63,7 @@ def denoising(generator: Generator) -> Image.Image:
         if step in SHOWN_STEPS:
             present = values["mask"][0]
             noisy = decode(values["tokens"][0][present], values["latents"][0][present].float())
-            seen[step] = draw_scene(replace(row.scene, elements=tuple(noisy)), row.cast, 2 * SIDE, 2 * SIDE)
+            seen[step] = draw_scene(replace(row.scene, elements=tuple(noisy)), row.scene_art, 2 * SIDE, 2 * SIDE)
         return {}
 
     out = generator.composer(
@@ -71,7 +71,7 @@ def denoising(generator: Generator) -> Image.Image:
         guidance_scale=GUIDANCE, callback_on_step_end=watch,
     )  # fmt: skip
     assert isinstance(out, ComposerOutput)
-    final = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.cast, 2 * SIDE, 2 * SIDE)
+    final = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.scene_art, 2 * SIDE, 2 * SIDE)
     labels = ["reference", *(f"step {step + 1} of {STEPS}" for step in sorted(seen)), "settled"]
     return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), final], labels)
 

@@ -141,8 +141,8 @@ def judge_scenes(
     errors: Sequence[float] | None = None,
 ) -> list[Attempt]:
     """Draw the scenes of a task, score and judge them."""
-    cast = SceneArt(generator.library)
-    drawn = [draw_scene(scene, cast, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
+    scene_art = SceneArt(generator.library)
+    drawn = [draw_scene(scene, scene_art, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
     looked = generator.encoder.encode_all(drawn)
     meaning = generator.library.meaning(task.subject)
     scores = score(

@@ -107,11 +107,11 @@ class NearestSceneBaseline:
                 seen.structure @ conditioning.structure
             )
             nearest = np.argsort(-alike)[:candidates]
-            cast = [
+            redrawn = [
                 dataclasses.replace(scenes[i], subject=task.subject, other=task.other, style=task.style)
                 for i in nearest
             ]
-            results.append(judge_scenes(task, conditioning, cast, self.generator, judges))
+            results.append(judge_scenes(task, conditioning, redrawn, self.generator, judges))
         return results
 
 

@@ -190,7 +190,7 @@ def test_own_picture_is_drawn_as_the_subject(generator: Generator, logo: Path) -
         asked, encode_relations([([], CAPTION)], generator.encoder)[0], selection, generator.library
     ):
         scene = dataclasses.replace(row.scene, elements=(Element("subject", 0, 0, 1.0),))
-        shown = np.asarray(draw_scene(scene, row.cast, 96, 96))
+        shown = np.asarray(draw_scene(scene, row.scene_art, 96, 96))
         assert shown[48, 48].tolist() == [255, 0, 255]
 
 
@@ -230,7 +230,7 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
         np.testing.assert_allclose(alone.conditioning.relation, composed.conditioning.relation, atol=1e-5)
         for mine, other in zip(alone.scenes, composed.scenes, strict=True):
             assert_same_scene(mine, other)
-            pictures = [draw_scene(s, composed.plans[0].cast, 96, 96) for s in (mine, other)]
+            pictures = [draw_scene(s, composed.plans[0].scene_art, 96, 96) for s in (mine, other)]
             apart = np.abs(np.asarray(pictures[0], np.int16) - np.asarray(pictures[1], np.int16))
             assert (apart > 8).mean() < 0.01
 
