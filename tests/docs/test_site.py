@@ -36,7 +36,7 @@ def test_site_builds_strictly_with_its_reference(site: Path) -> None:
     reference = (site / "api.html").read_text(encoding="utf-8")
     for name in set(analogen.__all__) - {"__version__"}:
         assert re.search(rf'id="analogen\.[\w.]*{name}"', reference), f"docs/api.md lacks {name}"
-    assert "Every field is checked" in reference  # Request's own docstring
+    assert "All fields are checked" in reference  # Request's own docstring
 
 
 def test_site_loads_nothing_from_elsewhere(site: Path) -> None:
