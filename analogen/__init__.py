@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.relsim.encoder import load_encoder
     from analogen.relsim.images import Picture, read_image
+    from analogen.relsim.mini.reading import SceneReading, reading_from_json, reading_to_json
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
+    from analogen.scene_reading import read_scene
     from analogen.similarity import Likeness, Reading, compare_images, read_logic
     from analogen.stages import Stages
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
@@ -52,6 +54,7 @@ _HOMES = {
     "RunError": "analogen.errors",
     "RunRow": "analogen.batch.background",
     "RunStatus": "analogen.batch.background",
+    "SceneReading": "analogen.relsim.mini.reading",
     "Scores": "analogen.types",
     "Stages": "analogen.stages",
     "UserError": "analogen.errors",
@@ -64,6 +67,9 @@ _HOMES = {
     "read_image": "analogen.relsim.images",
     "read_logic": "analogen.similarity",
     "read_metadata": "analogen.metadata",
+    "read_scene": "analogen.scene_reading",
+    "reading_from_json": "analogen.relsim.mini.reading",
+    "reading_to_json": "analogen.relsim.mini.reading",
     "request_from": "analogen.request_schema",
     "save_candidate": "analogen.saving",
     "write_atomic": "analogen.files",
@@ -90,6 +96,7 @@ __all__ = [
     "RunError",
     "RunRow",
     "RunStatus",
+    "SceneReading",
     "Scores",
     "Stages",
     "UserError",
@@ -103,6 +110,9 @@ __all__ = [
     "read_image",
     "read_logic",
     "read_metadata",
+    "read_scene",
+    "reading_from_json",
+    "reading_to_json",
     "request_from",
     "save_candidate",
     "write_atomic",

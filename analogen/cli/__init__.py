@@ -25,7 +25,7 @@ from analogen.models import nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
 _COMMANDS = (
-    "generate", "batch", "similarity", "caption", "filter", "gallery", "world", "corpus", "train", "evaluate",
+    "generate", "batch", "read", "similarity", "caption", "filter", "gallery", "world", "corpus", "train", "evaluate",
     "convert", "models", "env",
 )  # fmt: skip
 

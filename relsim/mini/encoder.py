@@ -65,7 +65,7 @@ class MiniEncoder:
         size = self.net.config.image_size
         rows: list[list[Vectors]] = [[], [], [], [], [], []]
         for start in range(0, len(images), batch_size):
-            stack = np.stack([_square(as_rgb(image), size) for image in images[start : start + batch_size]])
+            stack = np.stack([square_pixels(as_rgb(image), size) for image in images[start : start + batch_size]])
             batch = torch.from_numpy(stack).permute(0, 3, 1, 2).float().div_(255)
             out = self.net(batch.to(self.device).contiguous(memory_format=torch.channels_last))
             seen = out.patches if patches else out.patches[:, :0]
@@ -87,7 +87,7 @@ class MiniEncoder:
 
     def preprocess(self, image: Image.Image) -> Image.Image:
         """The small picture that the network sees. Its outputs are the same as those of the whole picture."""
-        return Image.fromarray(_square(as_rgb(image), self.net.config.image_size))
+        return Image.fromarray(square_pixels(as_rgb(image), self.net.config.image_size))
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
         return self.encode_all(images, batch_size).relation
@@ -172,7 +172,7 @@ class CaptionBank(NamedTuple):
         save_file({"vectors": self.vectors.astype(np.float16)}, str(folder / "captions.safetensors"))
 
 
-def _square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+def square_pixels(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """(size, size, 3): the whole picture, padded to a square with the mean colour of its border."""
     scale = size / max(image.size)
     small = image.resize(

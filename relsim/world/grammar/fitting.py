@@ -74,8 +74,11 @@ def _middle_and_unit(spots: Points, turning: bool) -> tuple[Points, float]:
     return (low + high) / 2, float((high - low).max()) / 2
 
 
-def fitted(shape: Shape, things: Sequence[Element], holes: int) -> Found | None:
-    """The best fit of the shape's templates, or None if none is good enough."""
+def fitted(shape: Shape, things: Sequence[Element], holes: int, any_hole: bool = False) -> Found | None:
+    """The best fit of the shape's templates, or None if none is good enough.
+
+    any_hole: also with a slot empty without which the shape would be another one.
+    """
     templates = _templates(shape).get(len(things) + holes)
     if templates is None:
         return None
@@ -102,7 +105,7 @@ def fitted(shape: Shape, things: Sequence[Element], holes: int) -> Found | None:
         return None
     best = int(np.where(good, typical, np.inf).argmin())
     made, slots = templates.layouts[best], nearest[best]
-    if holes and set(range(len(made))) - set(slots.tolist()) <= made.fixed:
+    if holes and not any_hole and set(range(len(made))) - set(slots.tolist()) <= made.fixed:
         return None
     order = np.argsort(slots)
     return Found(made, [things[i] for i in order], slots[order], float(typical[best]))

@@ -176,6 +176,7 @@ def _undo_clip(kind: str, whole: float, least: float) -> Undo:
 
     def undo(things: list[Element], progress: Points) -> list[Element]:
         cut = [e for e in things if e.clip.kind != "none"]
+        require(bool(cut), f"none is cut by a {kind}")
         require(all(e.clip.kind == kind for e in cut), f"not cut by a {kind}")
         _trend([e.clip.amount if e.clip.kind == kind else whole for e in things], progress, least, "what is taken")
         sides = np.exp(1j * np.radians([math.degrees(math.atan2(e.clip.v, e.clip.u)) for e in cut]))

@@ -339,11 +339,11 @@ def captions(arrangement: str, progression: str, casting: str, setting: str) -> 
             words[number * stride % len(words)] for words, stride in zip(clauses, (1, 2, 1), strict=True)
         )
         order = (whole, setting_words, step, cast) if number == 3 else (whole, step, cast, setting_words)
-        made.append(_joined(order, way))
-    made.insert(1, _joined([min(words, key=len) for words in (wholes, *clauses)], way))
-    made.append(_joined([max(words, key=len) for words in (wholes, *clauses)], way))
+        made.append(joined(order, way))
+    made.insert(1, joined([min(words, key=len) for words in (wholes, *clauses)], way))
+    made.append(joined([max(words, key=len) for words in (wholes, *clauses)], way))
     return tuple(dict.fromkeys(made))
 
 
-def _joined(parts: tuple[str, ...] | list[str], way: str) -> str:
+def joined(parts: tuple[str, ...] | list[str], way: str) -> str:
     return ", ".join(part.replace("{way}", way) for part in parts if part)

@@ -1,0 +1,250 @@
+"""Reading pictures: from pixels to the scene that they show, with one pass of the network for each batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from analogen.relsim.borders import cut_border_box
+from analogen.relsim.images import as_rgb
+from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
+from analogen.relsim.mini.model import MiniNet
+from analogen.relsim.mini.reading.decode import Detection, decode, kinds_of
+from analogen.relsim.mini.reading.measure import (
+    ALIKE_ENOUGH,
+    PICTURE_PX,
+    Difference,
+    differences,
+    ground_of,
+)
+from analogen.relsim.mini.reading.rules import fit_with_places
+from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, described, unread
+from analogen.relsim.mini.reading.unreadable import why_unreadable
+from analogen.relsim.world.measure import extent
+from analogen.relsim.world.scene import MAX_ELEMENTS, NO_CLIP, Background, Element, Scene
+
+NO_DENSE_HEAD = (
+    "this encoder cannot read scenes, it has no dense head: name one that has with --encoder FOLDER "
+    "(analogen train encoder with a trunk trains one)"
+)
+# Props that lie before the things; the others lie behind them.
+IN_FRONT = ("bars", "ice", "water", "crack", "ban", "bubble", "bowl", "lens", "wrap", "rope", "shell")
+SEEN_THROUGH = {"water": 0.57, "ice": 0.82}  # opacity of props that things are seen through, as the world draws them
+NATURAL = 0.25  # log of an aspect below which a thing has its own proportions
+UPRIGHT = 12.0  # degrees below which the kind as a whole stands upright
+FAINT, PALE, DARK, BRIGHT, TURNED_HUE = 0.85, 0.7, 0.75, 1.3, 22.0  # levels that say something, and degrees
+HEAD_SURE = (0.6, 0.4, 0.6)  # the head's opacity, saturation and brightness below which it is believed by itself
+ALTERED = 0.5  # level from which on the head's silhouette, sketch and pixels are believed
+
+
+def read_scene(image: Image.Image | str | Path, encoder: MiniEncoder | MiniNet) -> SceneReading:
+    """The reading of one picture, see `read_scenes`."""
+    return read_scenes([image], encoder)[0]
+
+
+def read_scenes(
+    images: Sequence[Image.Image | str | Path], encoder: MiniEncoder | MiniNet, batch_size: int = 16
+) -> list[SceneReading]:
+    """What each picture shows as a scene, with the rule that its things follow.
+
+    Uniform borders are cut first. A picture that nothing can be read in gives a reading without elements whose sentence
+    says why. Raises ValueError for an encoder without a dense head, and for files that cannot be read.
+    """
+    net = encoder if isinstance(encoder, MiniNet) else encoder.net
+    if not net.config.dense_dim:
+        raise ValueError(NO_DENSE_HEAD)
+    made: list[SceneReading] = []
+    for start in range(0, len(images), batch_size):
+        cut = [_prepared(as_rgb(image)) for image in images[start : start + batch_size]]
+        readable = [picture for picture, blank in cut if blank is None]
+        cells = iter(_cells([picture for picture, _, _ in readable], net))
+        for (picture, crop, notes), blank in cut:
+            made.append(blank or reading_from_cells(picture, next(cells), crop, notes))
+    return made
+
+
+Prepared = tuple[Image.Image, tuple[int, int, int, int], tuple[str, ...]]
+
+
+def _prepared(image: Image.Image) -> tuple[Prepared, SceneReading | None]:
+    """The picture without its border, where that lay, notes; and its reading where there is nothing to read."""
+    box, note = cut_border_box(image)
+    inner = image.crop(box) if note else image
+    notes = (note,) if note else ()
+    reason = why_unreadable(inner)
+    return (inner, box, notes), unread(reason, inner.size, box, notes) if reason else None
+
+
+@torch.inference_mode()
+def _cells(images: Sequence[Image.Image], net: MiniNet) -> list[NDArray[np.float32]]:
+    """(CHANNELS, h, w) of each picture."""
+    if not images:
+        return []
+    stack = np.stack([square_pixels(image, net.config.image_size) for image in images])
+    weight = next(net.parameters())
+    batch = torch.from_numpy(stack).permute(0, 3, 1, 2).to(weight.device, weight.dtype).div_(255)
+    cells = net(batch.contiguous(memory_format=torch.channels_last), dense=True).cells
+    assert cells is not None
+    return list(cells.float().cpu().numpy())
+
+
+def reading_from_cells(
+    image: Image.Image,
+    cells: NDArray[np.float32],
+    crop: tuple[int, int, int, int] | None = None,
+    notes: tuple[str, ...] = (),
+) -> SceneReading:
+    """The reading of a picture of which the dense head said this. cells: (CHANNELS, h, w) of the square picture."""
+    found = decode(cells)
+    things = [d for d in found if d.is_thing]
+    kinds = kinds_of(things)
+    pixels = square_pixels(image, PICTURE_PX)
+    background, ground = ground_of(pixels, found)
+    told = differences(pixels, ground, things, kinds)
+    scale = max(image.size) / min(image.size)
+    elements = _elements(things, kinds, told, scale)
+    made = [(e, d.score, k) for e, d, k in zip(elements, things, kinds, strict=True)]
+    props = [(_prop(d, scale), d.score, PROP_GROUP) for d in found if not d.is_thing]
+    return _assembled(made, props, background, image.size, crop or (0, 0, *image.size), notes)
+
+
+Told = tuple[Element, float, int]  # an element, its confidence and its group
+
+
+def _assembled(
+    things: list[Told],
+    props: list[Told],
+    background: Background,
+    size: tuple[int, int],
+    crop: tuple[int, int, int, int],
+    notes: tuple[str, ...],
+) -> SceneReading:
+    """The elements in drawing order: props behind, things along their rule, props in front."""
+    if not things and not props:
+        return unread("no thing was found in it", size, crop, notes)
+    front = [p for p in props if _is_in_front(p[0], [e for e, _, _ in things])]
+    behind = sorted((p for p in props if p not in front), key=lambda p: -p[0].size)
+    first = [*behind, *things, *front][:MAX_ELEMENTS]
+    scene = Scene(tuple(e for e, _, _ in first), background=background)
+    _, chosen = fit_with_places(scene, [c for _, c, _ in first])
+    if chosen is not None:
+        # Things that a rule explains only if they are left out were found twice.
+        place = {id(e): i for i, e in enumerate(_originals(chosen.found.things, [e for e, _, _ in things]))}
+        things = sorted((t for t in things if id(t[0]) in place), key=lambda t: place[id(t[0])])
+    else:
+        things = sorted(things, key=lambda t: (round(2 * t[0].y), t[0].x))
+    told = [*behind, *things, *front][:MAX_ELEMENTS]
+    reading = SceneReading(
+        Scene(tuple(e for e, _, _ in told), background=background),
+        tuple(round(c, 4) for _, c, _ in told), tuple(k for _, _, k in told), size=size, crop=crop, notes=notes,
+    )  # fmt: skip
+    return described(reading)
+
+
+def _originals(found: Sequence[Element], things: Sequence[Element]) -> list[Element]:
+    """The things that the arrangement's (perhaps tilted) ones are, in its order."""
+    if all(any(f is e for e in things) for f in found):
+        return list(found)
+    left, order = list(things), []
+    for f in found:
+        nearest = min(left, key=lambda e: (abs(e.size - f.size) > 1e-9, math.dist((e.x, e.y), (f.x, f.y))))
+        left.remove(nearest)
+        order.append(nearest)
+    return order
+
+
+def _is_in_front(prop: Element, things: Sequence[Element]) -> bool:
+    if prop.kind != "rect" or not things:
+        return prop.kind in IN_FRONT
+    # A wall hides the lower half of the things; a tile lies under them.
+    box = extent(prop)
+    covered = [e for e in things if box[0] < e.x < box[2] and box[1] < e.y + 0.3 * e.size < box[3]]
+    return bool(covered) and all(box[1] > e.y - 0.35 * e.size for e in covered) and prop.size > covered[0].size
+
+
+def _elements(
+    things: Sequence[Detection], kinds: Sequence[int], told: Sequence[Difference], scale: float
+) -> list[Element]:
+    bases = {kind: _base_turn([(d, t) for d, t, k in zip(things, told, kinds, strict=True) if k == kind])
+             for kind in set(kinds)}  # fmt: skip
+    made = []
+    for d, t, kind in zip(things, told, kinds, strict=True):
+        sure = t.agreement >= ALIKE_ENOUGH
+        base = bases[kind]
+        turn = (t.turn - base if t.mirror else t.turn + base) if sure else (d.turn if d.told > 0.5 else base)
+        opacity, saturation, brightness = (d.levels[n] for n in ("opacity", "saturation", "brightness"))
+        hue = 0.0
+        if sure and kinds.count(kind) > 1:  # the pixels, unless they say nothing and the head is sure
+            head = (opacity, saturation, brightness)
+            opacity, saturation, brightness, hue = t.opacity, t.saturation, t.brightness, t.hue
+            if (opacity, saturation, brightness, hue) == (1, 1, 1, 0):
+                opacity, saturation, brightness = (
+                    told if told < least else 1.0 for told, least in zip(head, HEAD_SURE, strict=True)
+                )
+        altered = {
+            n: min(1.0, d.levels[n]) if d.levels[n] >= ALTERED else 0.0 for n in ("silhouette", "sketch", "pixel")
+        }
+        if sure and t.silhouette:
+            altered["silhouette"] = 1.0
+        if altered["silhouette"] or altered["sketch"]:  # of what is no longer there, colours say nothing
+            opacity, hue, saturation, brightness = max(opacity, d.levels["opacity"]), 0.0, 1.0, 1.0
+        made.append(
+            Element(
+                "subject" if kind == 0 else "other", *_place(d, scale), size=2 * d.size * scale,
+                aspect=1.0 if abs(math.log(d.aspect)) < NATURAL else round(d.aspect, 4), turn=round(turn % 360, 2),
+                mirror=t.mirror and sure, opacity=round(min(opacity, 1.0), 3) if opacity < FAINT else 1.0,
+                saturation=round(saturation, 3) if saturation < PALE or saturation > 2 - PALE else 1.0,
+                brightness=round(brightness, 3) if brightness < DARK or brightness > BRIGHT else 1.0,
+                hue=round(hue, 1) if TURNED_HUE < hue < 360 - TURNED_HUE else 0.0, **altered,
+                palette="ink" if altered["silhouette"] else "none",
+                clip=d.clip if d.clip.kind != "none" else t.clip if sure else NO_CLIP,
+            )
+        )  # fmt: skip
+    return _facing(made)
+
+
+def _place(d: Detection, scale: float) -> tuple[float, float]:
+    return round((2 * d.x - 1) * scale, 5), round((2 * d.y - 1) * scale, 5)
+
+
+def _base_turn(pairs: Sequence[tuple[Detection, Difference]]) -> float:
+    """The turn of the clearest of a kind, by what the head says of all of them and how far each is turned from it."""
+    waves = 0j
+    for d, t in pairs:
+        away = t.turn - d.turn if t.mirror else d.turn - t.turn
+        waves += d.told * d.score * np.exp(1j * math.radians(away))
+    weight = sum(d.told * d.score for d, _ in pairs)
+    if abs(waves) < 0.5 * max(weight, 1e-9) or weight < 0.3 * sum(d.score for d, _ in pairs):
+        return 0.0
+    base = math.degrees(float(np.angle(waves)))
+    return 0.0 if abs(base) < UPRIGHT else base
+
+
+def _facing(things: list[Element]) -> list[Element]:
+    """Which of two sides is the mirrored one cannot be seen: the left one of a pair or of two groups is taken for it,
+    as the world draws them; else the fewer."""
+    mirrored = [e for e in things if e.mirror]
+    if not mirrored:
+        return things
+    plain = [e for e in things if not e.mirror]
+    if len(mirrored) == len(plain):
+        swap = sum(e.x for e in mirrored) > sum(e.x for e in plain)
+    else:
+        swap = len(mirrored) > len(plain)
+    return [replace(e, mirror=not e.mirror) for e in things] if swap else things
+
+
+def _prop(d: Detection, scale: float) -> Element:
+    # The head is not taught the opacity of props.
+    return Element(
+        d.kind, *_place(d, scale), size=2 * d.size * scale, aspect=round(d.aspect, 4),
+        turn=round(d.turn, 2) if d.told > 0.7 and not (d.turn < UPRIGHT or d.turn > 360 - UPRIGHT) else 0.0,
+        opacity=SEEN_THROUGH.get(d.kind, 1.0),
+    )  # fmt: skip
