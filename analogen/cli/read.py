@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 @click.command("read", context_settings=HELP)
 @click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--output", type=click.Path(path_type=Path), help="Write the scene as JSON to this file; for several pictures, to this folder."
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write the scene as JSON to this file; for several pictures, to this folder.",
 )
-@click.option(
-    "--svg", type=click.Path(path_type=Path), help="Draw the scene as SVG to this file or folder."
-)
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw the scene as SVG to this file or folder.")
 @click.option(
     "--overlay",
     type=click.Path(path_type=Path),
