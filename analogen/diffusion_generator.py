@@ -23,6 +23,7 @@ from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter.strength import Strength
 from analogen.pipelines.composer.pipeline import load_composer
 from analogen.pipelines.diffusion.device_placement import DevicePlacement, weight_budget_bytes
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.layout import (
     MODES,
     control_picture,
@@ -32,8 +33,9 @@ from analogen.pipelines.diffusion.layout import (
 )
 from analogen.pipelines.diffusion.loading import LoadedPipeline, load_control, load_pipeline
 from analogen.pipelines.diffusion.memory_check import check_memory
+from analogen.pipelines.diffusion.pipeline_call import Use
 from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec, Use
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article

@@ -28,9 +28,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from analogen.pipelines.adapter.model import build_adapter
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
 from analogen.pipelines.diffusion.full_size import meta_denoiser
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import LoadedPipeline, compile_blocks
 from analogen.pipelines.diffusion.model_defaults import KINDS
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.pipelines.diffusion.tiny import build_pipeline, euler, tokenizer
 from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_mini

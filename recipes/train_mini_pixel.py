@@ -24,8 +24,9 @@ from PIL import Image
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter_training import train as train_adapter
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.pipelines.mini_pixel import train as pixel
 from analogen.relsim.config import read_settings
 from analogen.relsim.encoder import load_mini

@@ -1,4 +1,4 @@
-"""A relational adapter on a pipeline: attached, conditioned on, scaled, and taken off again.
+"""Attaching a relational adapter to a pipeline, conditioning on relations, scaling, and detaching.
 
 attached = attach(pipeline, load_adapter("FOLDER"))
 attached.set_strength(Strength(0.8))
@@ -33,7 +33,7 @@ _ABSENT = object()
 
 
 class RelationRows(list[Tensor]):
-    """`ip_adapter_image_embeds` that knows its rows: itself [(B, n, 384)], and the rows to steer away from."""
+    """`ip_adapter_image_embeds` of known rows: the list [(B, n, 384)], and the rows that guidance steers away from."""
 
     def __init__(self, relation: Tensor, negative: Tensor) -> None:
         super().__init__([relation])
@@ -41,10 +41,10 @@ class RelationRows(list[Tensor]):
 
 
 class AdapterModules:
-    """The adapter's modules inside of a denoiser."""
+    """The adapter's modules inside a denoiser: the projection, and an attention processor at each site."""
 
     def __init__(self, denoiser: Any, adapter: RelationalAdapter) -> None:
-        """Load the adapter into the denoiser. Raises ValueError if it does not fit, or there is one already."""
+        """Load the adapter into the denoiser. Raises ValueError if it does not fit, or if there is one already."""
         family = check_fits(adapter, denoiser)
         processors = denoiser.attn_processors
         if any(hasattr(processor, "to_k_ip") for processor in processors.values()):
@@ -74,7 +74,7 @@ class AdapterModules:
         return held if self.family.name == "sd3" else held.image_projection_layers[0]
 
     def adapter(self, base_model: str | None = None) -> RelationalAdapter:
-        """The weights as they are now."""
+        """The adapter with the present weights."""
         return RelationalAdapter(self.config, weights_of(self.family, self.projection, self.processors))
 
     def set_strength(self, strength: Strength) -> None:
@@ -88,7 +88,7 @@ class AdapterModules:
             processor.scale = scale * factor if self.family.name == "sd3" else [scale * factor]
 
     def remove(self) -> None:
-        """The denoiser as it was before."""
+        """Restore the denoiser to its state before the adapter."""
         # The projection first: that of SD 3 has attention of its own, which would count among the denoiser's.
         for name, value in self._kept.items():
             if value is not _ABSENT:
@@ -104,7 +104,7 @@ class AdapterModules:
 
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
-    """Without the loader's warning that it casts a model to the precision that it already has."""
+    """Silences the loader's warning that it casts a model to the precision that it already has."""
     logger = logging.getLogger("diffusers.models.modeling_utils")
 
     def silent(record: logging.LogRecord) -> bool:
@@ -135,7 +135,7 @@ class Attachment:
         _warn_of_other_base(adapter.config, pipeline)
 
     def set_strength(self, strength: Strength | float) -> None:
-        """How strongly the adapter acts from now on. Raises ValueError for a block that the model does not have."""
+        """Set how strongly the adapter acts from now on. Raises ValueError for a block that the model does not have."""
         strength = strength if isinstance(strength, Strength) else Strength(strength)
         self.modules.set_strength(strength)
         self._drop_hook()
@@ -174,7 +174,7 @@ class Attachment:
         return {"ip_adapter_image_embeds": RelationRows(wanted, avoided)}
 
     def share_with(self, pipeline: DiffusionPipeline) -> None:
-        """Serve another pipeline of the same denoiser too, such as the image-to-image one that `from_pipe` makes.
+        """Also serve another pipeline of the same denoiser, such as the image-to-image one that `from_pipe` makes.
 
         Raises ValueError if it takes no IP-Adapter.
         """
@@ -185,7 +185,7 @@ class Attachment:
         self._others.append(pipeline)
 
     def detach(self) -> None:
-        """The pipeline as it was before."""
+        """Restore the pipeline to its state before the adapter."""
         self._drop_hook()
         self.modules.remove()
         for pipeline in (self.pipeline, *self._others):
@@ -217,7 +217,7 @@ class Attachment:
 
 
 def attach(pipeline: DiffusionPipeline, adapter: RelationalAdapter) -> Attachment:
-    """Put an adapter on a pipeline, in its precision and on its device, at full strength.
+    """Attach an adapter to a pipeline, in its precision and on its device, at full strength.
 
     Raises ValueError if the adapter was made for another family or shape, the pipeline takes none, or has one already.
     """

@@ -1,7 +1,6 @@
-"""What differs between the families of diffusion models that diffusers gives an IP-Adapter, as data.
+"""The families of diffusion models that can have an adapter: sites, modules and weight names of each.
 
-A family says where relation tokens enter its denoiser (the sites), what the modules there are, and how their weights
-are named in an IP-Adapter file.
+The sites are the attention processors where relation tokens enter the denoiser. Names are those of an IP-Adapter file.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Strength:
     blocks: factors by block, such as {"up_blocks.1": 0.5}; the longest name that fits a site counts, a site that none
     fits has factor 1, and "" fits all: {"": 0, "mid_block": 1} is the middle alone.
     start, end: when it acts, as parts of the way from noise (0) to picture (1), in the denoiser's own timesteps, so
-    that it does not hang on sampler or number of steps. ease: within them, "in" rises from 0, "out" falls to 0,
-    "in-out" does both.
+    that it does not depend on the sampler or the number of steps. ease: within them, "in" rises from 0, "out" falls
+    to 0, "in-out" does both.
     Raises ValueError for values out of range.
     """
 
@@ -84,7 +84,7 @@ class Strength:
         return self.blocks[max(fitting, key=len)] if fitting else 1.0
 
     def check_blocks(self, sites: list[str]) -> None:
-        """Raises ValueError for a block that holds no site: a slip of the pen would else change nothing, silently."""
+        """Raises ValueError for a block that holds no site: a misspelt name would otherwise change nothing."""
         for name in self.blocks:
             if name and not any(site == name or site.startswith(name + ".") for site in sites):
                 known = sorted(

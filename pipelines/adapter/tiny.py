@@ -1,6 +1,6 @@
-"""Stand-ins for the published diffusion models: random pipelines of the real classes at tiny size.
+"""Tiny random pipelines that draw 16-pixel pictures in milliseconds, for tests and benchmarks of attached adapters.
 
-For tests, benchmarks and machines without the hub. What they draw means nothing.
+`pipelines.diffusion.tiny` has pipelines of more kinds, that are saved and loaded; this room does not import it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SIZE_PX = 16  # of a picture that is drawn in milliseconds
 def tiny_pipeline(model: str, seed: int = 0) -> DiffusionPipeline:
     """A random pipeline of "sd15", "sdxl", "sd35", "flux" or "kontext". Raises ValueError for another name."""
     if model not in _MAKERS:
-        raise ValueError(f"no stand-in for {model!r}; there are: {', '.join(_MAKERS)}")
+        raise ValueError(f"no tiny pipeline of {model!r}; there are: {', '.join(_MAKERS)}")
     with torch.random.fork_rng(devices=[]), quiet_transformers():
         torch.manual_seed(seed)
         pipeline = _MAKERS[model]()
@@ -55,7 +55,7 @@ def tiny_pipeline(model: str, seed: int = 0) -> DiffusionPipeline:
             if isinstance(part, nn.Module):
                 part.eval()
                 if name in ("unet", "transformer"):
-                    _liven(part)
+                    _enlarge_attention(part)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -69,7 +69,7 @@ def tiny_unet(cross_dim: int = TEXT, **more: Any) -> UNet2DConditionModel:
     )  # fmt: skip
 
 
-def _liven(denoiser: nn.Module) -> None:
+def _enlarge_attention(denoiser: nn.Module) -> None:
     """Larger random weights in the attention: as initialised, the text would hardly change the picture."""
     with torch.no_grad():
         for name, parameter in denoiser.named_parameters():

@@ -1,4 +1,4 @@
-"""The card of a trained adapter: what it is, how it is used here and in diffusers alone, how it was made."""
+"""The model card of a trained adapter: purpose, use here and in diffusers alone, data and recipe."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PLACES = ("base", "data", "output", "keep", "save_every", "log_every", "device"
 
 
 def adapter_card(record: Mapping[str, Any], adapter: RelationalAdapter, base_parameters: int) -> str:
-    """record: what training.json holds; base_parameters: of the frozen denoiser."""
+    """The text of README.md. record: what training.json holds; base_parameters: of the frozen denoiser."""
     config, settings = adapter.config, record["settings"]
     counts = {part: sum(t.numel() for t in tensors.values()) for part, tensors in adapter.weights.items()}
     rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items() if name not in _PLACES)

@@ -1,4 +1,4 @@
-"""What an adapter is trained on: rows of a corpus, what each may be conditioned on, and all that is computed once."""
+"""Training data of adapters: rows of a corpus, the relations that each may be conditioned on, and a cache on disk."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from PIL import Image, ImageOps
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import LoadedPipeline
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.relsim.data.corpus import Corpus, Entry
 from analogen.relsim.encoder import load_encoder
 from analogen.relsim.english import with_article
 from analogen.relsim.text import TEXT_DIM, load_text_tower
 
 SHARD = 256  # rows or prompts in a file of the cache
-TRIES = 16  # draws of another picture of the same logic, before a caption stands in
+TRIES = 16  # draws of another picture of the same logic, before a caption is used
 Vectors = NDArray[np.float32]
 
 
@@ -43,20 +44,20 @@ def open_corpus(data: str | Path) -> Corpus:
 
 
 def prompt_of(entry: Entry) -> str:
-    """What the base is told: the row's own prompt, else its subject, else nothing. Never its caption, which is what
-    the adapter has to say."""
+    """The text prompt of a row: its own prompt, else its subject, else nothing. Never its caption, whose logic has to
+    come from the adapter."""
     return entry.prompt or (with_article(entry.subject) if entry.subject else "")
 
 
 class Condition(NamedTuple):
-    """What a row is conditioned on. row: of the picture whose logic it is, None where it is the row's caption."""
+    """The relation that a row is conditioned on. row: of the picture that it was read from, None for a caption."""
 
     relation: Vectors
     row: int | None
 
 
 class Conditions:
-    """Relations that a row may be conditioned on, none of them its own picture's.
+    """The relations that a row may be conditioned on, none of them from its own picture.
 
     captions: (captions, 384), the embeddings of the distinct captions; caption_of: (n,) which of them is a row's.
     pictures: (n, 384), the relations of the pictures, or None: captions alone. share: how many of the conditions are
@@ -77,7 +78,7 @@ class Conditions:
         self._threshold = near
 
     def choose(self, row: int, rng: np.random.Generator) -> Condition:
-        """One at random: another picture of the same logic, or the row's caption."""
+        """Draws another picture of the same logic, or the row's caption."""
         if self.pictures is not None and rng.random() < self.share:
             other = self.other_picture(row, rng)
             if other is not None:
@@ -85,7 +86,7 @@ class Conditions:
         return Condition(self.captions[self.caption_of[row]], None)
 
     def other_picture(self, row: int, rng: np.random.Generator) -> int | None:
-        """A picture of the same logic that shows something else, as far as its row says; None if there is none."""
+        """Draws the row of a picture with the same logic and another subject; None if there is none."""
         for rows in (self.members[self.group_of[row]], self._neighbours(row)):
             for other in rng.choice(rows, min(TRIES, len(rows)), replace=False).tolist() if len(rows) else ():
                 if self._can_replace(other, row):
@@ -121,8 +122,8 @@ class Batch(NamedTuple):
 class Cache:
     """Latents, embedded prompts and relations of a corpus, computed once by the frozen models and kept on disk.
 
-    Files of SHARD rows appear whole, so that an interrupted run goes on with the next one. `fill` makes what is
-    missing; several processes share the work by (number, of), and all must have filled theirs before it is read.
+    Files of SHARD rows appear whole, so that an interrupted run continues with the next one. `fill` computes what is
+    missing; several processes share the work by (number, of), and all must have finished before anything is read.
     """
 
     def __init__(self, corpus: Corpus, folder: Path, facts: dict[str, Any]) -> None:
@@ -217,7 +218,9 @@ def embed_prompts(sampler: DiffusionSampler, prompts: Sequence[str], size: int) 
         values = [found[row][name] for row in range(len(rows))]
         tensors = [value.cpu() for value in values if isinstance(value, Tensor)]
         if len(tensors) != len(values):
-            raise ValueError(f"{sampler.kind.title} embeds its words inside of its call: no adapter is trained on it")
+            raise ValueError(
+                f"{sampler.kind.title} embeds its prompts inside its call: adapters cannot be trained on it"
+            )
         if tensors[0].ndim > 2:
             lengths = torch.tensor([tensor.shape[1] for tensor in tensors])
             longest = int(lengths.max())

@@ -1,4 +1,4 @@
-"""What a denoiser is trained on: noised latents, the moment, and the target, by the pipeline's own scheduler."""
+"""Noised latents, timesteps and targets for training a denoiser, by the pipeline's own scheduler."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Noised(NamedTuple):
 
 
 class Noising:
-    """Noise, velocity or flow, as the scheduler that the pipeline came with expects them.
+    """Adds noise to latents and gives the target: noise, velocity, sample or flow, as the pipeline's scheduler expects.
 
-    Raises ValueError for a scheduler that says none of these.
+    Raises ValueError for a scheduler with another target.
     """
 
     def __init__(self, scheduler: Any) -> None:

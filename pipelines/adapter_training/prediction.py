@@ -1,4 +1,4 @@
-"""One prediction of a frozen denoiser with an adapter on it, as the family's pipeline would ask for it."""
+"""Predictions of a frozen denoiser with an adapter, called as its family's pipeline calls it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAINABLE = ("sd15", "sdxl", "sd3", "flux")
 
 
 def make_predictor(kind: Kind, modules: AdapterModules, size: int) -> Predict:
-    """A function of (sample, timestep, words, relation) -> what the denoiser predicts, as large as the sample.
+    """Returns a function of (sample, timestep, words, relation) -> the denoiser's prediction, of the sample's shape.
 
     size: sides of the pictures in pixels; timestep: (B,) in [0, 1000]; words: the pipeline's embeddings by name;
     relation: (B, 384), zeros = none.

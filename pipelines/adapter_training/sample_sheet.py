@@ -12,7 +12,10 @@ def sheet(
     references: Sequence[Image.Image | None], columns: Mapping[str, Sequence[Image.Image]], captions: Sequence[str],
     prompts: Sequence[str], side: int = 192,
 ) -> Image.Image:  # fmt: skip
-    """A row each, under its prompt: reference (the caption where there is no picture), then the columns."""
+    """One image with a row for each prompt: the reference, or the caption where there is no picture, then the columns.
+
+    columns: pictures by title; side: of each picture, in pixels.
+    """
     bar, gap = 18, 6
     size = (1 + len(columns)) * (side + gap) + gap, bar + len(prompts) * (side + bar + gap)
     whole = Image.new("RGB", size, "white")

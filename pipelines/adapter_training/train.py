@@ -1,7 +1,7 @@
 """Training a relational adapter on a frozen base: `analogen train adapter`.
 
-All that the frozen models say of a row is computed once (`data`); a step is then the denoiser's forward and
-backward pass alone. A row's condition is never its own picture: looks cannot leak into what the adapter learns.
+The outputs of the frozen models are computed once for each row (`data`), so a step is only the denoiser's forward and
+backward pass. A row is never conditioned on its own picture, so that no appearance leaks into what the adapter learns.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from analogen.pipelines.adapter_training.prediction import make_predictor
 from analogen.pipelines.adapter_training.sample_sheet import sheet
 from analogen.pipelines.adapter_training.settings import FREE, AdapterSettings, public_name
 from analogen.pipelines.diffusion.device_placement import DevicePlacement, weight_budget_bytes
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec, collate_arguments
+from analogen.pipelines.diffusion.prompt_encoding import collate_arguments
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.text import TEXT_DIM
@@ -50,8 +52,8 @@ log = logging.getLogger(__name__)
 
 
 def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> AdapterTraining:
-    """A training, ready to run. Cheap things are checked first; raises ValueError, FileNotFoundError or ImportError
-    with one line."""
+    """A training, ready to run, new or resumed. Cheap checks come first. Raises ValueError, FileNotFoundError or
+    ImportError with one line."""
     settings = read_settings(AdapterSettings, path, overrides)
     accelerator = accelerator_for(settings, cpu=settings.device == "cpu")
     start = load_adapter(settings.init) if settings.init else None
@@ -64,7 +66,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Ad
 
 
 class AdapterTraining(FineTuning):
-    """A base with a fresh (or given, or resumed) adapter on it, and all that was computed once."""
+    """The training of an adapter on a frozen base. start: the adapter to start from, None for a new one."""
 
     data_setting, size_setting = "data", "size"
     settings: AdapterSettings
@@ -111,7 +113,7 @@ class AdapterTraining(FineTuning):
         return named
 
     def _precompute(self) -> tuple[Cache, Conditions]:
-        """What the frozen models say, from disk or made now."""
+        """The outputs of the frozen models, from disk or computed now."""
         settings, accelerator = self.settings, self.accelerator
         facts = {**self.checkpoints.facts, "base": settings.public_base, "size": self.size, "encoder": settings.encoder}
         cache = Cache(self.corpus, Path(settings.output), facts)
@@ -153,8 +155,8 @@ class AdapterTraining(FineTuning):
         return total
 
     def loss(self, step: int, places: Sequence[tuple[int, int]]) -> Tensor:
-        """The sum of the rows' losses. places: (number in the joint batch, row) each; all of a row's randomness hangs
-        on the seed, the step and its number."""
+        """The sum of the rows' losses. places: (number in the joint batch, row) of each; all randomness of a row
+        depends on the seed, the step and its number."""
         settings, device, dtype = self.settings, self.accelerator.device, DTYPES[self.settings.dtype]
         relations, prompts, generators = [], [], []
         for number, row in places:
@@ -187,7 +189,7 @@ class AdapterTraining(FineTuning):
     # What is kept
 
     def adapter(self) -> RelationalAdapter:
-        """The averaged weights, which are what a training returns."""
+        """The adapter with the averaged weights, which is what a training returns."""
         with self.average.swapped_in():
             found = self.modules.adapter()
             copied = {part: {n: t.detach().clone() for n, t in found.weights[part].items()} for part in found.weights}
@@ -206,7 +208,7 @@ class AdapterTraining(FineTuning):
             self._draw_samples(step + 1)
 
     def _draw_samples(self, step: int) -> None:
-        """The reference, the base alone (scale 0) and the adapter, by row, from the same seeds."""
+        """Write a sheet of samples: reference, base alone (scale 0) and adapter, from the same seeds."""
         if not self.accelerator.is_main_process or not self.settings.samples:
             return
         settings = self.settings
@@ -241,7 +243,7 @@ class AdapterTraining(FineTuning):
 
 
 def side_of(pipeline: Any, otherwise: int) -> int:
-    """The sides of the pictures that a pipeline makes best, in pixels."""
+    """The sides, in pixels, of the pictures that a pipeline was trained on; `otherwise` if it does not say."""
     denoiser = pipeline.components.get("unet") or pipeline.components.get("transformer")
     latents = denoiser.config.get("sample_size")
     return latents * pipeline.vae_scale_factor if isinstance(latents, int) else otherwise

@@ -1,4 +1,4 @@
-"""Training scenes of the composer: drawn once, kept as tensors, batched by length."""
+"""Training scenes of the composer: drawn once, stored as tensors, and batched by length."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SceneSet:
         return np.asarray(self.reference.any(axis=1))
 
     def restricted_to(self, vocabulary: NDArray[np.int64]) -> SceneSet:
-        """Those scenes all of whose tokens are rows of `vocabulary` (V, fields)."""
+        """The scenes whose tokens are all rows of `vocabulary` (V, fields)."""
         known = {tuple(row) for row in vocabulary.tolist()}
         unknown = np.array([tuple(row) not in known for row in self.tokens.tolist()])
         keep = np.add.reduceat(unknown, self.offsets[:-1]) == 0

@@ -1,4 +1,4 @@
-"""The composer: a diffusers pipeline that samples scenes from relations."""
+"""Pipeline that samples scenes from relations: a prior for the elements, then a denoiser for where and how they are."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class ComposerOutput(BaseOutput):
 class ComposerPipeline(DiffusionPipeline):
     """Relation -> skeleton (which elements) -> features (where, how) -> elements.
 
-    Every row has a relation and a generator of its own, so many different relations go through in one pass and
-    a row comes out the same alone or among others. Calls may run side by side in threads.
+    Every row has a relation and a generator of its own, so many different relations are sampled in one pass,
+    and a row gives the same scene alone or in a batch. Threads may call one pipeline at the same time.
     """
 
     model_cpu_offload_seq = "prior->denoiser"  # type: ignore[assignment]
@@ -154,7 +154,7 @@ class ComposerPipeline(DiffusionPipeline):
         time: float = 0.3,
         draws: int = 2,
     ) -> Tensor:
-        """How badly the denoiser foresees each scene from a noisy copy of it, (B,): large for malformed scenes.
+        """The denoiser's error in predicting each scene from a noisy copy of it, (B,): large for malformed scenes.
 
         relation, patches: as for sampling; time: share of noise, in (0, 1); draws: noisy copies whose errors are
         averaged, the same ones for every row, so that equal scenes have equal errors.
@@ -251,7 +251,7 @@ class ComposerPipeline(DiffusionPipeline):
 def _of_rows(
     rows: list[int], callback: Callable[[Any, int, int, dict[str, Any]], Any] | None
 ) -> Callable[[Any, int, int, dict[str, Any]], Any] | None:
-    """The callback, told which rows its values are of."""
+    """The callback, with the numbers of the rows among its values."""
     if callback is None:
         return None
     return lambda pipeline, step, timestep, values: callback(pipeline, step, timestep, {**values, "rows": rows})
@@ -285,6 +285,6 @@ def load_composer(folder: str | Path | None = None, device: str = "cpu") -> Comp
             )
     except (OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{source}: is no whole composer, with weights in safetensors ({reason})") from error
+        raise ValueError(f"{source}: is not a complete composer with weights in safetensors ({reason})") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

@@ -1,9 +1,9 @@
 """Settling a sampled scene: what is nearly equal becomes equal, what is nearly aligned becomes aligned.
 
-Knows nothing of relations: only that people read near-equality as a slip of the hand, and near-symmetry, a nearly even
-turning, a thing beside the line that it should lie on and views that just miss each other's aim too. Places move by a
-few hundredths (a small thing onto a line by less than its size), turns by less than a step, so no logic can be made
-here, only cleaned.
+Uses no relations. It removes near misses that people see as mistakes: nearly equal sizes, near symmetry, nearly even
+steps of rotation, a thing just beside the line that it belongs on, and views that almost share their centre. Places
+move by a few hundredths (a small thing onto a line by less than its size) and turns by less than a step, so no logic
+can arise here that was not there before.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training the composer: the skeleton prior and the scene denoiser, on the same batches."""
+"""Training of the composer: the skeleton prior and the scene denoiser, on the same batches."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ class Models(nn.Module):
 
 
 def with_plus(models: Models, num_plus_tokens: int, head: Head) -> Models:
-    """The same models with new plus tokens that change nothing yet, and look at patches as `head` of the encoder does;
-    those that have some stay as they are."""
+    """The models with new plus tokens, which attend to patches as the encoder's `head` does and change nothing before
+    they are trained. Models that have plus tokens are returned as they are."""
     if models.prior.plus_tokens is not None:
         return models
     new = {"num_plus_tokens": num_plus_tokens, "patch_dim": head.query.shape[1]}

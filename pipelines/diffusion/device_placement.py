@@ -1,8 +1,7 @@
-"""Which model sits on the device when.
+"""Placement of several models on one device: each is moved there when it runs, the least recently used is offloaded.
 
-Models that take turns (a vision-language model, text encoders, a denoiser, an autoencoder) are brought to the device
-when they run, and the ones that ran longest ago give way. Nothing moves while all of them fit. A batch that is taken
-through its stages one by one thus moves each model once, not once per picture.
+A vision-language model, text encoders, a denoiser and an autoencoder share the device. Nothing moves while all of them
+fit. A batch that goes through its stages one by one therefore moves each model once, not once per image.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ RESERVE_BYTES = 3 * 2**30  # what a running model needs beside its weights, as d
 
 
 class DevicePlacement:
-    """Models that share one device. `moves` counts how often each was brought there.
+    """Models that share one device. `moves` counts how often each was moved there.
 
-    limit_bytes: of weights that may stay together; 0 keeps a single model at a time, None keeps whatever comes.
+    limit_bytes: bytes of weights that may be on the device together; 0 keeps one model at a time, None has no limit.
     """
 
     def __init__(self, device: str | torch.device, limit_bytes: int | None = None) -> None:
@@ -33,7 +32,10 @@ class DevicePlacement:
         self._on_device: dict[str, None] = {}  # as an ordered set: the one that ran longest ago comes first
 
     def add(self, name: str, model: nn.Module) -> None:
-        """Take charge of a model. Its own calls bring it to the device from now on; see `bring` for other uses."""
+        """Manage a model: from now on its own calls move it to the device; for other uses call `to_device`.
+
+        Raises ValueError if another model has the name.
+        """
         if name in self._models:
             if self._models[name] is not model:
                 raise ValueError(f"another model is already called {name!r}")
@@ -44,13 +46,13 @@ class DevicePlacement:
         add_hook_to_module(model, _ToDeviceHook(self, name), append=True)
 
     def add_pipeline(self, components: Mapping[str, Any]) -> None:
-        """Take charge of a pipeline's models."""
+        """Manage all models of a pipeline."""
         for name, component in components.items():
             if isinstance(component, nn.Module):
                 self.add(name, component)
 
     def to_device(self, name: str) -> None:
-        """See that the model is on the device; others give way if there is no room."""
+        """Move the model to the device if it is not there; others are offloaded if there is no room."""
         if name in self._on_device:
             self._on_device[name] = self._on_device.pop(name)
             return
@@ -63,7 +65,7 @@ class DevicePlacement:
         self.moves[name] += 1
 
     def keep_one_model(self) -> bool:
-        """After memory has run out: from now on one model at a time. False if that was so already."""
+        """From now on keep one model at a time, after memory has run out. Returns False if that was so already."""
         if self.limit_bytes == 0 or len(self._models) < 2:
             return False
         self.limit_bytes = 0
@@ -79,8 +81,8 @@ class DevicePlacement:
 
 
 class _ToDeviceHook(ModelHook):  # type: ignore[misc]
-    """diffusers finds the device to run on by `execution_device`, and calls `pre_forward` before encode and decode
-    of autoencoders as well."""
+    """Moves a model to the device before it runs. diffusers reads `execution_device`, and calls `pre_forward` before
+    encode and decode of autoencoders as well."""
 
     def __init__(self, placement: DevicePlacement, name: str) -> None:
         self.placement, self.name = placement, name
@@ -92,7 +94,7 @@ class _ToDeviceHook(ModelHook):  # type: ignore[misc]
 
 
 def weight_budget_bytes(device: str | torch.device) -> int | None:
-    """Bytes of weights that may stay on a device beside what a running model needs; None where nothing must move."""
+    """Bytes of weights that fit on a device beside what a running model needs; None where nothing has to move."""
     device = torch.device(device)
     if device.type != "cuda":
         return None  # a CPU's memory and Apple's are the same memory for all
@@ -101,7 +103,7 @@ def weight_budget_bytes(device: str | torch.device) -> int | None:
 
 
 def size_bytes(model: nn.Module) -> int:
-    """Of parameters and buffers."""
+    """Size of a model's parameters and buffers in bytes."""
     tensors = [*model.parameters(), *model.buffers()]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 

@@ -1,4 +1,4 @@
-"""mini's scenes as guides of big models: as the starting picture, or as the control image of a ControlNet."""
+"""Layout for large models from mini's scenes: a starting picture, or the control image of a ControlNet."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def known_control(kind: str, control: str) -> str:
 
 
 def start_picture(scene: Scene, cast: SceneArt | None, width: int, height: int) -> Image.Image:
-    """The scene as mini draws it, for image to image."""
+    """The scene as mini draws it, (height, width) RGB, for image-to-image."""
     return Image.fromarray(render(scene, width, height, art=cast))
 
 
@@ -79,7 +79,7 @@ def control_picture(scene: Scene, cast: SceneArt | None, width: int, height: int
 
 
 def with_placeholder_discs(scene: Scene) -> Scene:
-    """The same places taken by plain discs, for subjects that the library cannot draw."""
+    """The scene with plain discs in place of its things, for subjects that the library cannot draw."""
     plain = [
         dataclasses.replace(
             element, kind="ellipse", palette="primary" if element.kind == "subject" else "secondary", standing=False,
@@ -117,7 +117,7 @@ def _outlines(order: NDArray[np.int32]) -> NDArray[np.uint8]:
 
 
 def _dilated(lines: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As drawn with a pen of some three pixels, which is what scribble models were shown."""
+    """Lines three pixels wide, as scribble models were trained on."""
     return np.asarray(Image.fromarray(lines).filter(ImageFilter.MaxFilter(3)))
 
 

@@ -1,4 +1,4 @@
-"""From a folder or hub id to a diffusers pipeline that is ready to run on this machine."""
+"""Loading of diffusers pipelines and ControlNets from folders or the hub, with LoRAs and runtime options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DENOISERS = ("transformer", "unet")
 
 @dataclass(frozen=True)
 class LoadedPipeline:
-    """A pipeline, its kind, who decides what sits on the device, and what a distilled LoRA asks for."""
+    """A pipeline, its kind, the placement of its models, and the settings of a few-step LoRA."""
 
     pipeline: Any
     kind: Kind
@@ -49,7 +49,7 @@ def load_pipeline(
     runtime: RuntimeOptions | None = None,
     cache_dir: str | None = None,
 ) -> LoadedPipeline:
-    """source: a folder saved by save_pretrained, or a hub id with an optional @revision.
+    """Load a pipeline. source: a folder saved by save_pretrained, or a hub id with an optional @revision.
 
     Weights are read from safetensors only, and no code comes with a model. Raises ValueError, FileNotFoundError or
     ImportError with one line.
@@ -88,7 +88,10 @@ def load_pipeline(
 
 
 def pipeline_kind(folder: str | Path) -> Kind:
-    """The kind of a pipeline's folder, classes that KINDS does not list included."""
+    """The kind of a pipeline's folder, also for classes that KINDS does not list.
+
+    Raises ValueError for a class that the installed diffusers does not have.
+    """
     kind = kind_of(read_index(folder), str(folder))
     if kind.name != OTHERS:
         return kind
@@ -102,12 +105,12 @@ def pipeline_kind(folder: str | Path) -> Kind:
 
 
 def call_arguments(pipeline: Any) -> dict[str, Any]:
-    """Arguments of a pipeline's call, or of its class', with their defaults."""
+    """The arguments of the call of a pipeline or of its class, with their defaults."""
     return {name: one.default for name, one in inspect.signature(pipeline.__call__).parameters.items()}
 
 
 def denoiser_of(pipeline: Any) -> nn.Module:
-    """The model that runs at every step."""
+    """The UNet or transformer, which runs at every step. Raises ValueError if there is none."""
     for name in DENOISERS:
         found = pipeline.components.get(name)
         if isinstance(found, nn.Module):
@@ -141,7 +144,7 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
 
 
 def _load_or_explain(load: Callable[[], Any], source: str) -> Any:
-    """diffusers and transformers raise what they please for a folder that is not whole."""
+    """Turns the many errors that diffusers and transformers raise for an incomplete folder into one clear line."""
     try:
         with loading_lock:
             return load()
@@ -227,11 +230,11 @@ def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
 def _save_memory(pipeline: Any) -> None:
     vae = pipeline.components.get("vae")
     if vae is not None and hasattr(vae, "enable_slicing"):
-        vae.enable_slicing()  # one picture of a batch after the other: the same numbers, less memory
+        vae.enable_slicing()  # decodes a batch one picture at a time: the same numbers, less memory
 
 
 def set_tiling(pipeline: Any, width: int, height: int) -> None:
-    """Decode in tiles where the picture is large, as a whole where it is not."""
+    """Decode large pictures in tiles, others as a whole."""
     vae = pipeline.components.get("vae")
     if vae is not None and hasattr(vae, "enable_tiling"):
         vae.enable_tiling() if max(width, height) > TILE_FROM_PX else vae.disable_tiling()
@@ -258,7 +261,10 @@ def set_attention(pipeline: Any, backend: str, device: torch.device) -> None:
 
 
 def check_xformers(device: torch.device) -> None:
-    """One tiny attention call: xformers says that it is available also where its extension fails to load."""
+    """Make one tiny attention call, since xformers reports that it is available even if its extension fails to load.
+
+    Raises ImportError, or ValueError if the device is not CUDA.
+    """
     try:
         from xformers.ops import memory_efficient_attention
     except (ImportError, OSError) as error:
@@ -278,7 +284,7 @@ def check_xformers(device: torch.device) -> None:
 
 
 def compile_blocks(denoiser: nn.Module) -> None:
-    """The blocks that repeat, one of them once; the whole where a model names none."""
+    """Compile the repeated blocks, one of each once, or the whole model if it names none."""
     if getattr(denoiser, "_repeated_blocks", None):
         denoiser.compile_repeated_blocks(fullgraph=True)  # type: ignore[operator]
     else:
@@ -286,7 +292,7 @@ def compile_blocks(denoiser: nn.Module) -> None:
 
 
 def load_control(source: str, dtype: torch.dtype) -> nn.Module:
-    """A ControlNet by folder or hub id, of the class that its config.json names. Errors as `load_pipeline`'s."""
+    """Load a ControlNet from a folder or hub id, of the class that its config.json names. Raises as `load_pipeline`."""
     if not Path(source).is_dir() and not is_hub_id(source):
         raise FileNotFoundError(f"--control {source!r}: no such folder and no hub id: name a ControlNet")
     folder = Path(source) if Path(source).is_dir() else fetch(source, files=("*.safetensors", "config.json"))

@@ -1,4 +1,4 @@
-"""Whether a model can run on this machine at all, said before its weights are fetched."""
+"""Checks memory and disk before a model is downloaded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.55}
 def check_memory(
     parts: Sequence[tuple[str, float]], base: str, device: torch.device, dtype: torch.dtype, runtime: RuntimeOptions
 ) -> None:
-    """parts: millions of parameters by component; none = not known, and nothing is checked.
+    """Check that a model can run here. parts: millions of parameters by component; empty where they are not known, and
+    nothing is checked.
 
     Raises ValueError, naming what would fit, if the largest component does not fit on the device, all of them do not
     fit in memory, or the download does not fit on the disk.
@@ -35,14 +36,14 @@ def check_memory(
         total = torch.cuda.get_device_properties(device).total_memory
         needed = largest * 1e6 * _QUANTIZED_BYTES.get(runtime.quantize or "", each) + RESERVE_BYTES
         if needed > total:
-            ways = [
+            options = [
                 flag
                 for flag, bytes_each in (("--dtype bfloat16", 2), ("--quantize 8bit", 1.0), ("--quantize 4bit", 0.55))
                 if bytes_each < each and largest * 1e6 * bytes_each + RESERVE_BYTES <= total
             ]
             raise ValueError(
                 f"{base}: its largest part needs {needed / GB:.1f} GB on the device, which has {total / GB:.1f}: try "
-                f"{' or '.join([*ways, '--cpu-offload sequential'])}"
+                f"{' or '.join([*options, '--cpu-offload sequential'])}"
             )
     memory = _memory_bytes()
     if memory is not None and runtime.quantize is None and all_ * 1e6 * each > memory:

@@ -1,4 +1,7 @@
-"""How a big model runs on this machine: precision, attention, memory, LoRAs. Imports neither torch nor diffusers."""
+"""Options for running a large model: attention, offloading, compilation, quantization, LoRAs.
+
+Imports neither torch nor diffusers.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """What is asked for beside device and dtype. None leaves it to the library, or to the memory that is there.
+    """How a model runs, beside device and dtype. None leaves a choice to the library, or to the memory at hand.
 
     attention_backend  One of ATTENTION; None is PyTorch's own (SDPA).
     cpu_offload        "model": one model on the device at a time; "sequential": one layer at a time, slow and small.
@@ -78,7 +81,8 @@ class RuntimeOptions:
 
 @dataclass(frozen=True)
 class FewSteps:
-    """What a LoRA that was distilled for few steps asks of a sampler. scheduler: its class in diffusers."""
+    """The sampling settings of a LoRA that was distilled for few steps. word: what its name contains; scheduler: the
+    scheduler's class in diffusers, None to keep the pipeline's."""
 
     word: str
     scheduler: str | None
@@ -98,9 +102,9 @@ FEW_STEPS = (
 
 
 def few_steps(lora: Lora) -> FewSteps | None:
-    """What the LoRA's own name says of being distilled: their authors name them so, the files say it nowhere.
+    """The settings of a distilled LoRA, None for others. Only its name says it: the files do not.
 
-    A number of steps in the name ("Hyper-SDXL-8steps") goes before the usual one.
+    A number of steps in the name ("Hyper-SDXL-8steps") overrides the usual one.
     """
     name = "/".join(Path(lora.path).parts[-2:]).lower()
     for row in FEW_STEPS:

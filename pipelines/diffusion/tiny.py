@@ -1,6 +1,6 @@
-"""Stand-ins for the published pipelines: random ones of the real classes at tiny size, in the same files.
+"""Tiny random pipelines of the published classes, in the same files.
 
-For tests, benchmarks and machines without the hub. What they paint means nothing.
+For tests, benchmarks and machines without the hub; their images are noise.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
-    """Write a tiny random pipeline. name: one of TINY_PIPELINES."""
+    """Write a tiny random pipeline and return its folder. name: one of TINY_PIPELINES."""
     folder = Path(folder)
     with quiet_transformers():
         build_pipeline(name, seed).save_pretrained(folder)
@@ -41,7 +41,7 @@ def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
 def build_pipeline(name: str, seed: int = 0) -> Any:
     """A tiny random pipeline in memory. Raises ValueError for a name that TINY_PIPELINES lacks."""
     if name not in TINY_PIPELINES:
-        raise ValueError(f"no stand-in {name!r}: expected one of {', '.join(TINY_PIPELINES)}")
+        raise ValueError(f"no tiny pipeline {name!r}: expected one of {', '.join(TINY_PIPELINES)}")
     with torch.random.fork_rng(devices=[]), quiet_transformers():
         torch.manual_seed(seed)
         pipeline = TINY_PIPELINES[name]()
@@ -56,8 +56,8 @@ def build_pipeline(name: str, seed: int = 0) -> Any:
 
 
 def save_control(folder: str | Path, name: str, seed: int = 0) -> Path:
-    """Write a tiny random ControlNet for the stand-in `name`: sd15, sdxl, sd3, flux or qwen-image; "sdxl-union": one
-    for SDXL that is told what its picture is."""
+    """Write a tiny random ControlNet for the tiny pipeline `name`: sd15, sdxl, sd3, flux or qwen-image; "sdxl-union":
+    one for SDXL that is told what its picture is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         base = build_pipeline(name.removesuffix("-union"), seed)

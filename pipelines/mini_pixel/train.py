@@ -1,7 +1,7 @@
-"""mini-pixel: a small latent diffusion model in diffusers' own classes, trained on the relational world from nothing.
+"""Training of mini-pixel, a small latent diffusion model in diffusers' own classes, on the relational world.
 
-It stands for the large models that nobody can train here: once frozen, a relational adapter is trained on it with the
-same code as on SDXL. Autoencoder, UNet with cross-attention, and the tokens of MiniLM as text, in the folder of a
+It takes the place of large models in tests of the method: once frozen, a relational adapter is trained on it with the
+same code as on SDXL. It has an autoencoder, a UNet with cross-attention and MiniLM as text encoder, and is saved as a
 StableDiffusionPipeline.
 """
 
@@ -108,7 +108,7 @@ class Drawings:
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
-    """Train (or go on training) both networks; returns the pipeline's folder."""
+    """Train (or resume) both networks; returns the pipeline's folder."""
     settings = read_settings(PixelSettings, path, overrides)
     torch.set_num_threads(settings.threads)
     folder, output = Path(settings.data), Path(settings.output)
@@ -162,7 +162,10 @@ def new_autoencoder(settings: PixelSettings) -> AutoencoderKL:
 
 
 def train_autoencoder(pictures: NDArray[np.uint8], settings: PixelSettings, state: Path | None) -> AutoencoderKL:
-    """Absolute error, and a little of the distance to the unit Gaussian, on crops: nothing in the network is wider."""
+    """Train the autoencoder on crops, by absolute error and a small KL term to the unit Gaussian.
+
+    Crops are enough, since the network has no attention and a small receptive field.
+    """
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)
     room = settings.size - settings.crop + 1
@@ -213,7 +216,7 @@ def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def load_text_encoder(length: int) -> tuple[Any, Any]:
-    """MiniLM and its tokenizer, as a StableDiffusionPipeline asks them for tokens."""
+    """MiniLM and its tokenizer, as the text encoder of a StableDiffusionPipeline. length: tokens of a prompt."""
     from transformers import AutoModel, AutoTokenizer
 
     with quiet_transformers():
@@ -240,7 +243,7 @@ def embed_prompts(encoder: Any, tokenizer: Any, prompts: Sequence[str], batch_si
 
 
 def new_unet(settings: PixelSettings) -> UNet2DConditionModel:
-    """Attention everywhere but at the finest level."""
+    """An untrained UNet with attention at all levels but the finest."""
     widths = tuple(map(int, settings.widths.split(",")))
     inner = len(widths) - 1
     return UNet2DConditionModel(
@@ -253,7 +256,7 @@ def new_unet(settings: PixelSettings) -> UNet2DConditionModel:
 
 
 def scheduler() -> DDIMScheduler:
-    """A cosine schedule and velocities: at these sizes colours and layout are decided late and must not drift."""
+    """A cosine schedule with v-prediction: at these sizes colours and layout are decided late and must not drift."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=True,
         timestep_spacing="trailing", steps_offset=1,
@@ -264,7 +267,7 @@ def train_unet(
     latents: Tensor, drawings: Drawings, prompts: Sequence[str], table: Tensor, settings: PixelSettings,
     state: Path | None,
 ) -> UNet2DConditionModel:  # fmt: skip
-    """latents: (n, LATENTS, h, w), scaled; prompts: sorted; table: (prompts, words, 384)."""
+    """Train the UNet. latents: (n, LATENTS, h, w), scaled; prompts: sorted; table: (prompts, words, 384)."""
     torch.manual_seed(settings.seed + 1)
     device = torch.device(settings.device)
     number = {prompt: place for place, prompt in enumerate(prompts)}

@@ -1,8 +1,9 @@
-"""One step of a training over several processes and several passes: gradients of the whole joint batch.
+"""Gradients of a joint batch over several processes and several passes.
 
-A joint batch is cut into shares, one for each process, and a share into chunks that fit in memory. Neither cut changes
-the gradient: sums over rows are added up, and a contrastive loss, which needs all rows at once, sees the embeddings of
-all of them (`backward_contrastive`). Dropout hangs on the step and a chunk's place in the joint batch alone.
+A joint batch is split into shares, one for each process, and a share into chunks that fit in memory. Neither split
+changes the gradient: sums over rows are added up, and a contrastive loss, which needs all rows at once, gets the
+embeddings of all of them (`backward_contrastive`). Dropout depends on the step and a chunk's place in the joint batch
+alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def joint_rows(total: int, batch_size: int, seed: int, step: int) -> NDArray[np.
 
 
 class Chunk(NamedTuple):
-    """Items for one pass, and where they stand in the share; first: where the chunk begins in the joint batch."""
+    """Items for one pass and their places in the share; first: where the chunk begins in the joint batch."""
 
     items: list[Any]
     places: list[int]
@@ -66,7 +67,7 @@ class Share:
                 yield Chunk([self.items[place] for place in kept], kept, self.first + start)
 
     def start_pass(self, chunk: Chunk) -> None:
-        """Every pass over a chunk draws the same dropout, in whichever process and however often it is made."""
+        """Seed the dropout, so that every pass over a chunk draws the same, in whichever process."""
         torch.manual_seed(((self.seed * 1_000_003 + self.step) * 1_000_003 + chunk.first) % 2**63)
 
     def gather(self, own: Tensor) -> Tensor:
@@ -74,8 +75,8 @@ class Share:
         return self.accelerator.gather(own.detach().contiguous())
 
     def kept(self) -> Tensor:
-        """(batch,) bool: the rows that could be loaded. Raises OSError if a process has none: a disk is gone then,
-        not a picture."""
+        """(batch,) bool: the rows that could be loaded. Raises OSError if a process has none, since then a
+        disk is gone and not a picture."""
         own = torch.tensor([item is not None for item in self.items], device=self.accelerator.device)
         kept = self.gather(own.float()) > 0
         if not kept.view(self.accelerator.num_processes, -1).any(1).all():
@@ -96,10 +97,10 @@ def backward_contrastive(
     dim: int,
     beside: Sequence[nn.Parameter] = (),
 ) -> Tensor:
-    """Leave the gradients of a loss over the embeddings of the whole joint batch; returns the loss.
+    """Compute the gradients of a loss over the embeddings of the whole joint batch; returns the loss.
 
     embed: items -> (n, dim) with gradients; loss_of: (batch, dim) of all processes, zeros for rows that could not be
-    loaded -> scalar; beside: parameters that the loss itself holds. Activations of one chunk at a time are in memory:
+    loaded -> scalar; beside: parameters that the loss itself uses. Activations of one chunk at a time are in memory:
     all chunks are embedded without gradients, the loss's gradient is taken at the embeddings, and each chunk is
     embedded again to pull its part back. Source: GradCache, arXiv:2101.06983; every process computes the whole loss,
     so that gradients through the negatives of others are exact.
@@ -130,7 +131,7 @@ def backward_contrastive(
 
 
 class LossSum(NamedTuple):
-    """Of some rows: the sum of their losses, with gradients, and how many of their answers are right."""
+    """The sum of some rows' losses, with gradients, and the number of their right answers."""
 
     loss: Tensor
     right: Tensor
@@ -139,7 +140,7 @@ class LossSum(NamedTuple):
 def backward_mean(
     share: Share, weigh: Callable[[Any], int], run: Callable[[list[Any]], LossSum]
 ) -> tuple[Tensor, Tensor]:
-    """Leave the gradients of a loss that is a mean over the joint batch; returns the loss and the share of right
+    """Compute the gradients of a loss that is a mean over the joint batch; returns the loss and the share of right
     answers.
 
     weigh: what an item counts for in the mean, such as its number of tokens; run: items -> sums.

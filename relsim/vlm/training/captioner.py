@@ -1,4 +1,4 @@
-"""Training of the anonymous captioner: the caption of a picture, or of several that share a logic, token by token.
+"""Training of the anonymous captioner on the captions of pictures, or of groups of pictures that share a logic.
 
 `analogen train captioner --config qwen-captioner.toml` comes here: `prepare(...).run()`.
 """
@@ -51,7 +51,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Vl
 
 
 class Shown(NamedTuple):
-    """What the model is shown, and what it should say."""
+    """The pictures and question that the model gets, and the caption that it learns."""
 
     message: UserMessage
     caption: str
@@ -75,7 +75,7 @@ class CaptionerTask(AnswerTask):
         return Shown(UserMessage(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption)
 
     def chosen(self, place: Place) -> list[int]:
-        """The row alone, or with others of its group, in any order."""
+        """The rows to show: the row alone, or with others of its group, in random order."""
         draw = np.random.default_rng([place.seed, place.step, place.number])
         mates = [row for row in self.mates[place.row] if row != place.row]
         if not mates or draw.random() >= self.group_share:

@@ -20,8 +20,9 @@ from analogen.pipelines.adapter.model import build_adapter, load_adapter, save_a
 from analogen.pipelines.adapter_training.data import Conditions, open_corpus, prompt_of
 from analogen.pipelines.adapter_training.train import AdapterTraining, prepare
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import load_pipeline
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.pipelines.diffusion.tiny import save_pipeline
 from analogen.relsim.data.corpus import Corpus, Entry, Report
 from analogen.relsim.data.shards import StoredPicture

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
+from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import call_arguments, load_control, load_pipeline, pipeline_kind
 from analogen.pipelines.diffusion.model_defaults import KINDS, kind_by_call, kind_of, read_index
 from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions, few_steps
-from analogen.pipelines.diffusion.sampler import DiffusionSampler, ImageSpec
+from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.pipelines.diffusion.tiny import TINY_PIPELINES, build_pipeline, save_control, save_pipeline
 
 WORDS = ("sd15", "sdxl", "sd3", "flux", "qwen-image")

@@ -1,0 +1,26 @@
+"""What decides one image: prompt, seed, size, and the picture or relation that it follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Everything that decides one image.
+
+    width, height: in pixels. picture: the image to edit, to start from, or to follow as a control image; None for text
+    alone. relation: (384,), for a sampler with an adapter; None for no relation.
+    """
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    negative_prompt: str | None = None
+    picture: Image.Image | None = None
+    relation: NDArray[np.float32] | None = None
