@@ -31,7 +31,7 @@ from analogen.pipelines.mini_pixel import train as pixel
 from analogen.relsim.config import read_settings
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
-from analogen.relsim.evaluation.judge_classifiers import Judge
+from analogen.relsim.evaluation.judge_classifiers import ClassifierJudge
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.dataset import chosen_relations, draw_sample
@@ -83,7 +83,7 @@ def measure(
 
     each: pictures per relation; sheet: where a contact sheet of the first rows goes.
     """
-    encoder, judge = load_mini(), Judge.load(ROOT / "benchmarks" / "judges" / "relation")
+    encoder, judge = load_mini(), ClassifierJudge.load(ROOT / "benchmarks" / "judges" / "relation")
     tasks = draw_tasks(settings, each)
     relations = encoder.embed([task.reference for task in tasks])
     subject_prompts = [with_article(task.subject) for task in tasks]
@@ -114,7 +114,7 @@ def measure(
     truth = [task.relation for task in tasks]
     table: dict[str, Any] = {"pictures": len(tasks), "relations": len(set(truth)), "chance": 1 / len(set(truth))}
     for name, pictures in pictures_by_method.items():
-        named = judge.name(list(pictures))
+        named = judge.predict(list(pictures))
         table[name] = float(np.mean([a == b for a, b in zip(named, truth, strict=True)]))
     if sheet is not None:
         columns = {name: pictures_by_method[name] for name in ("scale 0", "caption bridge", "adapter")}

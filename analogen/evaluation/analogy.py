@@ -13,7 +13,7 @@ from analogen.composition import CandidatePlan, compose_scenes, scene_errors
 from analogen.conditioning import Conditioning, encode_relations
 from analogen.contact_sheet import Cell, contact_sheets
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
-from analogen.relsim.evaluation.judge_classifiers import Judge
+from analogen.relsim.evaluation.judge_classifiers import ClassifierJudge
 from analogen.relsim.world.dataset import (
     Selection,
     draw_sample,
@@ -71,7 +71,7 @@ class Attempt:
 
 # Gives the conditioning of each task.
 ConditionTasks = Callable[[Sequence[Task]], list[Conditioning]]
-Judges = dict[str, Judge]
+Judges = dict[str, ClassifierJudge]
 
 
 def draw_tasks(relations: Sequence[Relation], selection: Selection, count: int, seed: int) -> list[Task]:
@@ -102,7 +102,7 @@ def condition_on_pictures(generator: Generator) -> ConditionTasks:
 
 def load_judges(folder: Path | None) -> Judges:
     """The judges of pictures in a folder, none for None. Raises FileNotFoundError if the folder lacks one."""
-    return {} if folder is None else {what: Judge.load(folder / what) for what in ("relation", "subject")}
+    return {} if folder is None else {what: ClassifierJudge.load(folder / what) for what in ("relation", "subject")}
 
 
 def attempt(
@@ -149,8 +149,8 @@ def judge_scenes(
         found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
         found.structure, looked.structure,
     )  # fmt: skip
-    seen = judges["relation"].name(drawn) if "relation" in judges else [None] * len(drawn)
-    shown = judges["subject"].name(drawn) if "subject" in judges else [None] * len(drawn)
+    seen = judges["relation"].predict(drawn) if "relation" in judges else [None] * len(drawn)
+    shown = judges["subject"].predict(drawn) if "subject" in judges else [None] * len(drawn)
     return [
         Attempt(
             picture, given, RELATIONS[task.relation].holds(scene),

@@ -82,25 +82,25 @@ def run_folder_retrieval(
     `search.refused`. Raises NothingToMeasure if there is nothing to search.
     """
     progress = progress or (lambda what, done, total: None)
-    kept = compute_rows(search.gallery, measures, "gallery", progress=lambda d, t: progress("gallery", d, t))
-    gallery = [search.gallery[i] for i in kept.kept]
+    gallery_rows = compute_rows(search.gallery, measures, "gallery", progress=lambda d, t: progress("gallery", d, t))
+    gallery = [search.gallery[i] for i in gallery_rows.kept]
     places = {picture.name: place for place, picture in enumerate(gallery)}
-    unread = {row["path"] for row in kept.refused}
-    search.refused.extend(kept.refused)
+    unread = {row["path"] for row in gallery_rows.refused}
+    search.refused.extend(gallery_rows.refused)
     # A query that is also in the gallery is embedded once, unless a measure embeds queries in another way.
-    again = all(measure.symmetric for measure in measures) and all(
+    same_rows = all(measure.symmetric for measure in measures) and all(
         q.name in places or q.name in unread for q in search.queries
     )
-    asked: dict[str, Rows]
-    if again:
+    query_by_measure: dict[str, Rows]
+    if same_rows:
         queries = [q for q in search.queries if q.name in places]
         own_places = [places[q.name] for q in queries]
-        asked = {name: rows[own_places] for name, rows in kept.rows.items()}
+        query_by_measure = {name: rows[own_places] for name, rows in gallery_rows.rows.items()}
     else:
-        looked = compute_rows(search.queries, measures, "queries", progress=lambda d, t: progress("queries", d, t))
-        queries = [search.queries[i] for i in looked.kept]
-        search.refused.extend(row for row in looked.refused if row["path"] not in unread)
-        asked = looked.rows
+        query_rows = compute_rows(search.queries, measures, "queries", progress=lambda d, t: progress("queries", d, t))
+        queries = [search.queries[i] for i in query_rows.kept]
+        search.refused.extend(row for row in query_rows.refused if row["path"] not in unread)
+        query_by_measure = query_rows.rows
     if not queries or len(gallery) < 2:
         raise NothingToMeasure(
             f"{len(queries)} queries and {len(gallery)} pictures to search: expected 1 and 2 or more"
@@ -108,7 +108,7 @@ def run_folder_retrieval(
     own = np.array([places.get(q.name, -1) for q in queries])
     same = _same(search.groups, queries, gallery, own)
     for measure in measures:
-        similarity = measure.similarity(asked[measure.name], kept.rows[measure.name])
+        similarity = measure.similarity(query_by_measure[measure.name], gallery_rows.rows[measure.name])
         yield _row(measure, similarity, queries, gallery, own, same, judge, cache or AnswerCache(None), seed, progress)
 
 
@@ -138,7 +138,7 @@ def _row(
         Hit(measure.name, query, gallery[place], float(similarity[number, place]))
         for number, (query, place) in enumerate(zip(queries, order[:, 0], strict=True))
     ]
-    told: list[dict[str, Any]] = [
+    hit_rows: list[dict[str, Any]] = [
         {"by": h.by, "query": h.query.name, "found": h.found.name, "nearness": round(h.similarity, 4)} for h in hits
     ]
     if judge is not None:
@@ -149,11 +149,11 @@ def _row(
             progress=lambda done, total: progress(f"judging {measure.name}", done, total),
         )
         scores = [verdict.value for verdict in verdicts if verdict.value is not None]
-        for line, verdict in zip(told, verdicts, strict=True):
+        for line, verdict in zip(hit_rows, verdicts, strict=True):
             line |= {"score": verdict.value, "answer": verdict.raw, "problem": verdict.problem}
         row["judged"] = rounded(bootstrap_mean(scores, seed)) if scores else None
         row["judged_pairs"], row["unanswered"] = len(scores), len(verdicts) - len(scores)
-    return row, told
+    return row, hit_rows
 
 
 def _same(

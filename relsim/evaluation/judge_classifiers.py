@@ -75,7 +75,7 @@ class JudgeSettings(LoopSettings):
     """Settings of `analogen train judge`. what: "relation" or "subject".
 
     init: folder of a judge of whatever classes whose convolutions this one starts from; portrait_steps: the first
-    steps of the subject judge, on portraits alone.
+    steps of the subject judge, on pictures of single subjects alone (`portrait_shards`).
     """
 
     what: str = "relation"
@@ -93,7 +93,7 @@ class JudgeSettings(LoopSettings):
     seed: int = 77
 
 
-class Judge:
+class ClassifierJudge:
     """A trained judge. `classes`: names in the order of its logits."""
 
     def __init__(self, net: JudgeNet, classes: Sequence[str], size: int) -> None:
@@ -112,7 +112,7 @@ class Judge:
             rows.append(self.net(batch).softmax(-1))
         return torch.cat(rows)
 
-    def name(self, images: Sequence[Image.Image]) -> list[str]:
+    def predict(self, images: Sequence[Image.Image]) -> list[str]:
         """The most probable class of each picture."""
         return [self.classes[int(i)] for i in self.probabilities(images).argmax(-1)]
 
@@ -125,7 +125,7 @@ class Judge:
         save_file({k: v.contiguous() for k, v in state.items()}, str(folder / "model.safetensors"))
 
     @classmethod
-    def load(cls, folder: Path) -> Judge:
+    def load(cls, folder: Path) -> ClassifierJudge:
         """Loads a judge. Raises FileNotFoundError if the folder holds none."""
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"{folder} holds no judge: train one with `analogen train judge`, or give --judges")
@@ -154,20 +154,21 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         folder, judges_selection(), list(RELATIONS), range(settings.shards), settings.seed, settings.draw_workers,
         settings.pool_px, finished=True,
     )  # fmt: skip
-    pool, portraits = Pool(folder), None
+    pool, single_subjects = Pool(folder), None
     classes = pool.relations if settings.what == "relation" else pool.subjects
     if settings.what == "subject":
-        portraits = draw_single_subjects(
+        single_subjects = draw_single_subjects(
             folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed, settings.pool_px
         )
     torch.manual_seed(settings.seed)
     net = JudgeNet(len(classes), settings.width)
     if settings.init:
-        start = {k: v for k, v in Judge.load(Path(settings.init)).net.state_dict().items() if not k.startswith("head.")}
+        weights = ClassifierJudge.load(Path(settings.init)).net.state_dict()
+        start = {k: v for k, v in weights.items() if not k.startswith("head.")}
         net.load_state_dict(start, strict=False)
-    net = train_judge(net, pool, settings, Path(settings.output) / "state", portraits)
+    net = train_judge(net, pool, settings, Path(settings.output) / "state", single_subjects)
     output = Path(settings.output)
-    judge = Judge(net, classes, settings.image_size)
+    judge = ClassifierJudge(net, classes, settings.image_size)
     judge.save(output)
     right = accuracy(judge, settings.what, settings.tested, settings.seed)
     log.info("%.1f %% of %d fresh drawings named right", 100 * right, settings.tested)
@@ -181,25 +182,25 @@ def train_judge(
     pool: Pool,
     settings: JudgeSettings,
     state: Path | None = None,
-    portraits: PicturePool | None = None,
+    single_subjects: PicturePool | None = None,
 ) -> JudgeNet:
-    """Cross entropy with mild label smoothing on augmented drawings; saves and resumes in `state`.
+    """Trains with cross entropy and mild label smoothing on augmented drawings; saves its state in `state` and resumes.
 
-    portraits: of what the classes name; they fill the first `portrait_steps` batches, then half of every batch. Of
-    scenes alone subjects are learned slowly.
+    single_subjects: pictures of the classes; they fill the first `portrait_steps` batches, then half of every batch,
+    because subjects are learned slowly from scenes alone.
     """
     device = torch.device(settings.device)
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = pool.labels.relation if settings.what == "relation" else pool.labels.subject
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        alone = 0 if portraits is None else settings.batch_size // (1 if step < settings.portrait_steps else 2)
+        alone = 0 if single_subjects is None else settings.batch_size // (1 if step < settings.portrait_steps else 2)
         scenes = settings.batch_size - alone
         rows = batch_rows(len(pool), scenes, settings.seed, step) if scenes else np.zeros(0, np.int64)
         raw, target = pool.images(rows), torch.from_numpy(labels[rows])
         mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
-        if portraits is not None:
-            faces, named = portraits.sample(alone, generator)
+        if single_subjects is not None:
+            faces, named = single_subjects.sample(alone, generator)
             raw, target = torch.cat([raw, faces]), torch.cat([target, named])
             mirror = torch.cat([mirror, torch.ones(len(faces), dtype=torch.bool)])
         images = augment(raw, settings.image_size, mirror, generator, COLOUR)
@@ -214,12 +215,12 @@ def train_judge(
     return train_loop(net, settings, loss_of, state)
 
 
-def accuracy(judge: Judge, what: str, count: int, seed: int, selection: Selection | None = None) -> float:
+def accuracy(judge: ClassifierJudge, what: str, count: int, seed: int, selection: Selection | None = None) -> float:
     """The judge's accuracy on new well-composed drawings, from seeds that no training used."""
     selection = selection or judges_selection()
     kinds = list(RELATIONS.values())
     rng = np.random.default_rng([seed, 10**6])
     samples = [draw_sample(kinds[i % len(kinds)], selection, rng, hard=False) for i in range(count)]
-    names = judge.name([Image.fromarray(render(s.scene, JUDGED_PX)) for s in samples])
+    names = judge.predict([Image.fromarray(render(s.scene, JUDGED_PX)) for s in samples])
     truth = [s.relation if what == "relation" else s.subject for s in samples]
     return float(np.mean([a == b for a, b in zip(names, truth, strict=True)]))

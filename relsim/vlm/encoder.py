@@ -193,7 +193,7 @@ def load_qwen(
         vlm = load_vlm(checkpoint.base_model, checkpoint.base_revision, device, dtype, cache_dir=cache_dir)
     else:
         vlm = load_vlm(base, None, device, dtype, cache_dir=cache_dir)
-    # A hat's name: the same folder asks for the same adapter, unless it was written anew.
+    # The adapter's name: the same folder gives the same name, unless its file was written again.
     written = (Path(folder) / "adapter_model.safetensors").stat().st_mtime_ns
     mark = hashlib.sha256(f"{Path(folder).resolve()} {written}".encode()).hexdigest()[:12]
     return QwenEncoder(vlm, checkpoint, f"encoder_{mark}", preprocessing, name or str(folder))

@@ -21,7 +21,7 @@ PLURALS = {
 
 
 @pytest.mark.parametrize("expected", [" ".join(words.split()) for words in WITH_ARTICLE.split(",")])
-def test_article_fits_the_sound_and_stays_away_where_there_is_none(expected: str) -> None:
+def test_article_follows_the_sound_and_is_left_out_without_one(expected: str) -> None:
     bare = expected.split(" ", 1)[1] if expected.startswith(("a ", "an ")) else expected
     assert with_article(bare) == expected
 

@@ -269,7 +269,7 @@ def test_filter_loads_by_id_of_an_adapter_and_of_a_base_then_offline(
 
 
 @pytest.mark.parametrize("name", ["org/name", "org/name@v1", "a.b/c-d_e@refs/pr/1"])
-def test_hub_ids_are_told(name: str) -> None:
+def test_hub_ids_are_recognised(name: str) -> None:
     assert is_hub_id(name)
 
 

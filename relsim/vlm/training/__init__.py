@@ -1,1 +1,1 @@
-"""Training of the hats of Qwen2.5-VL: the relational encoder, the anonymous captioner and the image filter."""
+"""Training of adapters of Qwen2.5-VL: the relational encoder, the anonymous captioner and the image filter."""

@@ -47,7 +47,7 @@ def test_batch_is_halved_and_grows_back() -> None:
     assert tried.count(4) >= GROW_AFTER
 
 
-def test_item_too_big_alone_is_handed_out_and_the_rest_goes_on() -> None:
+def test_item_too_large_alone_is_reported_and_the_rest_continues() -> None:
     refused: list[int] = []
 
     def run(batch: list[int]) -> list[int]:
@@ -146,7 +146,7 @@ def test_first_bad_item_raises_where_nobody_takes_it() -> None:
         list(run_all(range(20), load, halves(100), 8))
 
 
-def test_slips_of_our_own_are_not_refused_away() -> None:
+def test_programming_errors_are_not_reported_as_refused_items() -> None:
     def broken(number: int) -> int:
         raise KeyError(number)
 

@@ -111,14 +111,14 @@ def test_every_form_of_answer_is_text(server: Server, content: Any, expected: st
     assert judge_at(server)[0].ask([], "?") == expected
 
 
-def test_busy_and_broken_servers_are_asked_again_with_growing_pauses(server: Server) -> None:
+def test_busy_and_broken_servers_are_retried_with_growing_pauses(server: Server) -> None:
     server.script = [(503, {}, {}), (429, {}, {"Retry-After": "7"}), (500, b"oops", {}), (200, answer("3"), {})]
     judge, pauses = judge_at(server)
     assert judge.ask([], "?") == "3"
     assert pauses == [1.0, 7.0, 4.0]
 
 
-def test_patience_ends(server: Server) -> None:
+def test_retries_end_with_an_error(server: Server) -> None:
     server.script = [(503, {"error": {"message": "over\nloaded"}}, {})]
     judge, pauses = judge_at(server, retries=2)
     with pytest.raises(EndpointError, match="status 503: over loaded"):

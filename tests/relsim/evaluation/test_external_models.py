@@ -87,7 +87,7 @@ def test_dino_rows_are_the_pooled_class_tokens(dino_folder: Path) -> None:
     np.testing.assert_allclose(rows, torch.nn.functional.normalize(hidden[:, 0], dim=-1), atol=1e-5)
 
 
-def test_named_ways_load_from_a_folder(clip_folder: Path, dino_folder: Path) -> None:
+def test_named_measures_load_from_a_folder(clip_folder: Path, dino_folder: Path) -> None:
     measures = load_measures((f"clip-i={clip_folder}", f"dino={dino_folder}"))
     assert [measure.name for measure in measures] == ["clip-i", "dino"]
     for measure in measures:
@@ -95,7 +95,9 @@ def test_named_ways_load_from_a_folder(clip_folder: Path, dino_folder: Path) -> 
         assert measure.similarity_pairwise(rows, rows) == pytest.approx([1, 1, 1], abs=1e-5)
 
 
-def test_clip_t_asks_by_words_and_qwen_t_compares_words(clip_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clip_t_compares_text_with_images_and_qwen_t_text_with_text(
+    clip_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(external_models, "CLIP", str(clip_folder))
 
     def describe(images: list[Image.Image]) -> list[str]:

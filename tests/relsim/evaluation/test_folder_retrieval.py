@@ -66,7 +66,7 @@ def test_queries_from_elsewhere_search_the_whole_gallery(gallery: Path, tmp_path
     assert "/red/" in hits[0]["found"]
 
 
-def test_two_sided_way_gives_the_same_as_its_one_sided_twin(gallery: Path) -> None:
+def test_asymmetric_measure_equals_its_symmetric_counterpart(gallery: Path) -> None:
     search = prepare_retrieval(gallery, None, "folders", 100, 0)
     twin = Cosine("twin", histogram_vectors, histogram_vectors)
     (one, first), (two, second) = run_folder_retrieval(search, [HISTOGRAM, twin])

@@ -74,7 +74,7 @@ def test_page_holds_everything_and_asks_nobody(table: Path) -> None:
     assert not re.search(r"https?://|fetch\(|XMLHttpRequest|import\(", page)
 
 
-def test_page_gives_no_method_away(table: Path) -> None:
+def test_page_does_not_reveal_the_methods(table: Path) -> None:
     study = build_study(table)
     assert "secret" not in study.page
     for pair in pairs_of(study):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from analogen.relsim.evaluation import judge_classifiers
 from analogen.relsim.evaluation.judge_classifiers import (
-    Judge,
+    ClassifierJudge,
     JudgeNet,
     JudgeSettings,
     accuracy,
@@ -42,16 +42,16 @@ def test_judge_learns_a_small_pool(pool: Pool) -> None:
     settings = JudgeSettings(steps=60, batch_size=16, warmup=2, width=8, image_size=64, bf16=False, threads=1)
     torch.manual_seed(0)
     net = train_judge(JudgeNet(len(FEW), 8), pool, settings)
-    judge = Judge(net, FEW, 64)
+    judge = ClassifierJudge(net, FEW, 64)
     pictures = [Image.fromarray(a) for a in pool.images(np.arange(16)).permute(0, 2, 3, 1).numpy()]
-    names = judge.name(pictures)
+    names = judge.predict(pictures)
     truth = [FEW[i] for i in pool.labels.relation]
     assert np.mean([a == b for a, b in zip(names, truth, strict=True)]) > 0.7
 
 
 def test_probabilities_are_a_distribution_whatever_the_batch() -> None:
     torch.manual_seed(1)
-    judge = Judge(JudgeNet(5, 8), list("abcde"), 64)
+    judge = ClassifierJudge(JudgeNet(5, 8), list("abcde"), 64)
     pictures = [Image.new("RGB", (90, 70), color) for color in ("red", "green", "blue")]
     together, alone = judge.probabilities(pictures), judge.probabilities(pictures, batch_size=1)
     assert together.shape == (3, 5)
@@ -62,9 +62,9 @@ def test_probabilities_are_a_distribution_whatever_the_batch() -> None:
 
 def test_judge_comes_back_from_disk(tmp_path: Path) -> None:
     torch.manual_seed(2)
-    judge = Judge(JudgeNet(4, 8), list("abcd"), 64)
+    judge = ClassifierJudge(JudgeNet(4, 8), list("abcd"), 64)
     judge.save(tmp_path / "judge")
-    again = Judge.load(tmp_path / "judge")
+    again = ClassifierJudge.load(tmp_path / "judge")
     picture = [Image.effect_noise((64, 64), 60).convert("RGB")]
     assert again.classes == judge.classes
     torch.testing.assert_close(again.probabilities(picture), judge.probabilities(picture), atol=2e-3, rtol=0)
@@ -72,7 +72,7 @@ def test_judge_comes_back_from_disk(tmp_path: Path) -> None:
 
 def test_folder_without_a_judge_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="holds no judge"):
-        Judge.load(tmp_path)
+        ClassifierJudge.load(tmp_path)
 
 
 def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_run_writes_a_judge_and_its_accuracy(
         "image_size": "64", "tested": "4", "threads": "1", "bf16": "false",
     }  # fmt: skip
     output = run(None, overrides)
-    assert Judge.load(output).classes == list(few_selection.subjects)
+    assert ClassifierJudge.load(output).classes == list(few_selection.subjects)
     assert json.loads((output / "settings.json").read_text())["accuracy"] in (0, 0.25, 0.5, 0.75, 1)
 
 
@@ -107,7 +107,7 @@ def test_judge_starts_from_the_convolutions_of_another(
     monkeypatch.setattr(judge_classifiers, "judges_selection", lambda: few_selection)
     monkeypatch.setattr(judge_classifiers, "RELATIONS", {name: RELATIONS[name] for name in FEW})
     torch.manual_seed(4)
-    other = Judge(JudgeNet(9, 8), list("abcdefghi"), 64)
+    other = ClassifierJudge(JudgeNet(9, 8), list("abcdefghi"), 64)
     other.save(tmp_path / "other")
     seen: dict[str, torch.Tensor] = {}
 
@@ -126,7 +126,7 @@ def test_judge_starts_from_the_convolutions_of_another(
     assert len(seen["head.3.bias"]) == len(few_selection.subjects)
 
 
-def test_first_steps_of_the_subject_judge_see_portraits_alone(
+def test_first_steps_of_the_subject_judge_use_single_subjects_only(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
     monkeypatch.setattr(single_subjects, "SHARD", 16)
@@ -137,7 +137,7 @@ def test_first_steps_of_the_subject_judge_see_portraits_alone(
     settings = JudgeSettings(
         what="subject", steps=4, portrait_steps=2, batch_size=8, width=8, image_size=64, bf16=False, threads=1
     )
-    train_judge(JudgeNet(len(few_selection.subjects), 8), pool, settings, portraits=faces)
+    train_judge(JudgeNet(len(few_selection.subjects), 8), pool, settings, single_subjects=faces)
     assert asked == [0, 0, 4, 4]
 
 
@@ -149,6 +149,6 @@ def test_judges_see_every_art_family_and_split() -> None:
 
 def test_accuracy_counts_right_names(monkeypatch: pytest.MonkeyPatch, few_selection: Selection) -> None:
     names = list(RELATIONS)[:6]
-    judge = Judge(JudgeNet(2, 8), ["a", "b"], 64)
+    judge = ClassifierJudge(JudgeNet(2, 8), ["a", "b"], 64)
     monkeypatch.setattr(judge, "name", lambda pictures: [*names[:4], "wrong", "wrong"])
     assert accuracy(judge, "relation", 6, seed=1, selection=few_selection) == pytest.approx(4 / 6)

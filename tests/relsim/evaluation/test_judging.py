@@ -74,7 +74,7 @@ def test_descriptions_are_cut_and_must_not_be_empty() -> None:
         read_description(" \n")
 
 
-def test_bad_answers_are_asked_again_in_other_words_then_reported() -> None:
+def test_bad_answers_are_requested_again_then_reported() -> None:
     judge = Scripted(lambda _, number: "well, about 7" if number < 3 else "7")
     verdict = ask_checked(judge, [plain(1)], "How many?", read_score, AnswerCache(None))
     assert (verdict.value, verdict.tries) == (7, 3)
@@ -86,7 +86,7 @@ def test_bad_answers_are_asked_again_in_other_words_then_reported() -> None:
     assert "expected one number" in verdict.problem
 
 
-def test_kept_answers_are_not_asked_again(tmp_path: Path) -> None:
+def test_cached_answers_are_not_requested_again(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "cache")
     judge = Scripted(lambda values, _: str(values[0]))
     for _ in range(2):

@@ -32,7 +32,7 @@ def save(folder: Path, count: int) -> list[StoredPicture]:
 PIXELS = Cosine("pixels", pixel_vectors)
 
 
-def test_pairs_are_the_diagonal_of_nearness(tmp_path: Path) -> None:
+def test_pairwise_similarity_is_the_diagonal(tmp_path: Path) -> None:
     rows = compute_rows(save(tmp_path, 5), [PIXELS], "queries", batch_size=2).rows["pixels"]
     table = PIXELS.similarity(rows, rows[::-1])
     np.testing.assert_allclose(PIXELS.similarity_pairwise(rows, rows[::-1]), np.diag(table), atol=1e-6)
@@ -59,7 +59,7 @@ def test_unreadable_pictures_are_listed_and_the_others_keep_their_places(tmp_pat
         compute_rows(pictures[1:2], [PIXELS], "queries")
 
 
-def test_two_sided_way_looks_at_queries_otherwise(tmp_path: Path) -> None:
+def test_asymmetric_measure_embeds_queries_in_another_way(tmp_path: Path) -> None:
     flipped = Cosine("flipped", lambda images: -pixel_vectors(images), pixel_vectors)
     images = [picture.read().image for picture in save(tmp_path, 2)]
     assert not flipped.symmetric
@@ -68,7 +68,7 @@ def test_two_sided_way_looks_at_queries_otherwise(tmp_path: Path) -> None:
     )
 
 
-def test_encoder_and_its_heads_are_ways(tiny_encoder_folder: Path, tmp_path: Path) -> None:
+def test_encoder_and_its_heads_are_measures(tiny_encoder_folder: Path, tmp_path: Path) -> None:
     measures = load_measures(("relation", "subject", "attributes", "histogram", "pixels"), str(tiny_encoder_folder))
     found = compute_rows(save(tmp_path, 3), measures, "queries")
     for measure in measures:

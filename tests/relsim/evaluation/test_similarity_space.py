@@ -22,7 +22,7 @@ def plain(colour: tuple[int, int, int]) -> Image.Image:
     return Image.new("RGB", (300, 200), colour)
 
 
-def test_looks_go_right_and_logic_goes_up() -> None:
+def test_attributes_go_right_and_relations_go_up() -> None:
     points = [Point(plain(RED), 0.9, 0.1), Point(plain(BLUE), 0.1, 0.9)]
     plot = plot_similarity_space(plain(GREEN), points, size_px=600, thumbnail_px=48)
     assert plot.size == (600, 600)

@@ -48,7 +48,7 @@ def test_accuracy_is_counted_per_group_and_over_all(folder: Path) -> None:
     assert 0 <= rows[2]["low"] <= rows[2]["accuracy"] <= rows[2]["high"] <= 1
 
 
-def test_distances_count_the_other_way_round(folder: Path) -> None:
+def test_smaller_distances_are_closer(folder: Path) -> None:
     table = write(folder / "t.csv", "anchor,positive,negative,group r1.png,r2.png,g.png,x r1.png,b.png,r2.png,x")
     distance = Distance("distance", histogram_vectors, higher_is_closer=False)
     near, far = (list(run_triplets(read_triplets(table), [measure], [])) for measure in (HISTOGRAM, distance))

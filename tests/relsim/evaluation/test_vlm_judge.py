@@ -23,7 +23,7 @@ def test_same_question_gets_the_same_answer(tiny_vlm_folder: Path) -> None:
     assert str(tiny_vlm_folder) in judge.name
 
 
-def test_babble_is_no_score(tiny_vlm_folder: Path) -> None:
+def test_unparsable_text_is_no_score(tiny_vlm_folder: Path) -> None:
     judge = load_vlm_judge(str(tiny_vlm_folder))
     verdict = ask_checked(judge, PICTURES, SCORE_QUESTION, read_score, AnswerCache(None), tries=2)
     assert (verdict.value, verdict.tries) == (None, 2)

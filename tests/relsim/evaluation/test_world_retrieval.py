@@ -32,7 +32,7 @@ def drawn(few_selection: Selection) -> Galleries:
     return draw_galleries(KINDS, few_selection, 12, seed=0)
 
 
-def test_gallery_has_a_match_and_traps_for_every_query(drawn: Galleries) -> None:
+def test_gallery_has_a_match_and_hard_negatives_for_every_query(drawn: Galleries) -> None:
     stored = drawn.gallery_relation.reshape(12, 1 + HARD_NEGATIVES)
     assert (stored[:, 0] == drawn.query_relation).all()
     assert (stored[:, 1:] != drawn.query_relation[:, None]).all()
@@ -41,12 +41,12 @@ def test_gallery_has_a_match_and_traps_for_every_query(drawn: Galleries) -> None
     assert {picture.size for picture in drawn.queries + drawn.gallery} == {(128, 128)}
 
 
-def test_relations_are_asked_for_alike_often(drawn: Galleries) -> None:
+def test_relations_are_queried_equally_often(drawn: Galleries) -> None:
     assert np.bincount(drawn.query_relation).tolist() == [3, 3, 3, 3]
     assert drawn.relations == [kind.id for kind in KINDS]
 
 
-def test_matches_show_another_subject_and_traps_the_same_looks(
+def test_matches_show_another_subject_and_hard_negatives_the_same_looks(
     monkeypatch: pytest.MonkeyPatch, few_selection: Selection
 ) -> None:
     drawings: list[Sample] = []
@@ -93,7 +93,7 @@ def test_same_seed_draws_the_same_galleries(few_selection: Selection) -> None:
     assert pixels(3) != pixels(4)
 
 
-def test_looks_alone_fail_where_the_logic_alone_succeeds(drawn: Galleries) -> None:
+def test_attributes_fail_where_relations_succeed(drawn: Galleries) -> None:
     same = drawn.query_relation[:, None] == drawn.gallery_relation[None]
     knowing = np.eye(len(KINDS), dtype=np.float32)
     assert recall_at(knowing[drawn.query_relation], knowing[drawn.gallery_relation], same, 1) == 1
@@ -105,7 +105,7 @@ def rows(tiny_encoder_folder: Path) -> list[dict[str, object]]:
     return list(run_retrieval(str(tiny_encoder_folder), queries=3, device="cpu"))
 
 
-def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], tiny_encoder_folder: Path) -> None:
+def test_retrieval_reports_every_split_and_measure(rows: list[dict[str, object]], tiny_encoder_folder: Path) -> None:
     splits = (
         "held-out subjects", "held-out art", "held-out relations", "held-out compositions", "held-out atoms",
     )  # fmt: skip
@@ -118,7 +118,7 @@ def test_retrieval_reports_every_split_and_way(rows: list[dict[str, object]], ti
 
 
 @pytest.mark.parametrize("split", ["held_out", "held_out_atoms"])
-def test_traps_of_compositions_differ_in_one_part(
+def test_hard_negatives_of_compositions_differ_in_one_part(
     monkeypatch: pytest.MonkeyPatch, few_selection: Selection, split: str
 ) -> None:
     trapped: list[tuple[str, str]] = []

@@ -1,4 +1,4 @@
-"""Promises of pictures by another hand."""
+"""Promises of the style augmentation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_half_stay_as_they_are(ring: NDArray[np.uint8]) -> None:
     assert 0.3 < np.mean(same) < 0.7
 
 
-def test_tones_stay_where_they_tell_the_relation(ring: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tones_stay_if_they_show_the_relation(ring: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch) -> None:
     manner_of(monkeypatch, "monochrome")
     monkeypatch.setattr(augmentation, "perspective", lambda image, rng: image)
     monkeypatch.setattr(augmentation, "jpeg", lambda image, rng: image)
@@ -55,6 +55,6 @@ def test_tones_stay_where_they_tell_the_relation(ring: NDArray[np.uint8], monkey
     assert not np.array_equal(restyle(ring, "ring", np.random.default_rng(0)), ring)
 
 
-def test_what_is_told_by_looks_are_relations_of_the_catalogue() -> None:
+def test_appearance_relations_are_in_the_catalogue() -> None:
     assert set(RELATIONS) >= APPEARANCE_RELATIONS
     assert sum(MANNER_SHARES) == pytest.approx(1)

@@ -28,7 +28,7 @@ def test_confused_relations_are_drawn_more_often_and_with_each_other() -> None:
     assert not second.diagonal().any()
 
 
-def test_an_encoder_that_errs_in_nothing_or_reads_nothing_gets_even_odds() -> None:
+def test_an_encoder_without_errors_or_without_readings_gets_uniform_odds() -> None:
     for counts in (np.eye(3, dtype=np.int64) * 5, np.zeros((3, 3), np.int64)):
         first, second = pair_odds(counts)
         np.testing.assert_allclose(first, 1 / 3)
@@ -49,7 +49,7 @@ def test_shipped_encoder_confuses_a_grid_with_an_odd_one_out_and_not_with_a_pede
     np.testing.assert_array_equal(counts, again)
 
 
-def test_a_pool_holds_the_pairs_that_were_asked_for(
+def test_a_pool_holds_the_requested_pairs(
     tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("analogen.relsim.mini.data.SHARD", 16)

@@ -142,7 +142,7 @@ def test_augment_mirrors_half_of_the_rows_that_may_be_and_no_other() -> None:
     assert 0.35 < turned[mirror].float().mean() < 0.65
 
 
-def test_looks_target_is_a_unit_vector() -> None:
+def test_attributes_target_is_a_unit_vector() -> None:
     raw = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=generator())
     subject = torch.nn.functional.normalize(torch.randn(5, 384, generator=generator()), dim=-1)
     target = attributes_target(raw, subject, attributes_projection())
@@ -150,7 +150,7 @@ def test_looks_target_is_a_unit_vector() -> None:
     torch.testing.assert_close(target.norm(dim=-1), torch.ones(5))
 
 
-def test_looks_target_sees_colours_and_subject_but_no_layout() -> None:
+def test_attributes_target_depends_on_colours_and_subject_but_not_layout() -> None:
     left = textured_left(1)
     subject = torch.eye(384)[:1]
     target = attributes_target(left, subject, attributes_projection())
@@ -163,7 +163,7 @@ def test_looks_target_sees_colours_and_subject_but_no_layout() -> None:
     assert (target * other_subject).sum() < 0.9
 
 
-def test_looks_projection_is_fixed() -> None:
+def test_attributes_projection_is_fixed() -> None:
     torch.manual_seed(1)
     first = attributes_projection()
     torch.manual_seed(2)
@@ -193,7 +193,7 @@ def test_pool_smaller_than_a_batch_gives_all_its_rows() -> None:
     assert sorted(batch_rows(6, 100, 0, 9).tolist()) == list(range(6))
 
 
-def test_colours_change_as_much_as_is_asked_row_by_row() -> None:
+def test_colours_change_by_the_strength_of_each_row() -> None:
     grey = torch.full((2, 3, POOL_SIZE_PX, POOL_SIZE_PX), 128, dtype=torch.uint8)
     apart = [
         (augment(grey, 32, torch.zeros(2, dtype=torch.bool), generator(seed), torch.tensor([0.0, 1.0])) - 128 / 255)

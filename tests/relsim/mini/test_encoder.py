@@ -37,18 +37,18 @@ PICTURES = [noise(40, 40), noise(64, 20, 1), noise(20, 64, 2)]
 
 
 def test_shapes_and_unit_rows(encoder: MiniEncoder) -> None:
-    looked = encoder.encode_all(PICTURES)
-    assert [part.shape for part in looked] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 0, dim_of(encoder))]
-    assert ((looked.known > 0) & (looked.known < 1)).all()
-    for part in looked[:3]:
+    output = encoder.encode_all(PICTURES)
+    assert [part.shape for part in output] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 0, dim_of(encoder))]
+    assert ((output.known > 0) & (output.known < 1)).all()
+    for part in output[:3]:
         assert part.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-5)
 
 
-def test_each_way_gives_its_part(encoder: MiniEncoder) -> None:
-    looked = encoder.encode_all(PICTURES)
+def test_each_method_returns_its_output(encoder: MiniEncoder) -> None:
+    output = encoder.encode_all(PICTURES)
     ways = (encoder.embed, encoder.embed_subject, encoder.attributes)
-    for way, part in zip(ways, looked[:3], strict=True):
+    for way, part in zip(ways, output[:3], strict=True):
         np.testing.assert_array_equal(way(PICTURES), part)
 
 
@@ -57,15 +57,15 @@ def test_no_pictures_give_no_rows(encoder: MiniEncoder) -> None:
     assert [part.shape for part in encoder.encode_all([])] == shapes
 
 
-def test_patches_come_from_the_same_pass_when_asked_for(encoder: MiniEncoder) -> None:
-    looked, bare = encoder.encode_all(PICTURES, batch_size=2, patches=True), encoder.encode_all(PICTURES, batch_size=2)
-    assert looked.patches.shape == (3, (encoder.net.config.image_size // 16) ** 2, dim_of(encoder))
-    for one, other in zip(looked[:5], bare[:5], strict=True):
+def test_patches_come_from_the_same_pass_if_requested(encoder: MiniEncoder) -> None:
+    output, bare = encoder.encode_all(PICTURES, batch_size=2, patches=True), encoder.encode_all(PICTURES, batch_size=2)
+    assert output.patches.shape == (3, (encoder.net.config.image_size // 16) ** 2, dim_of(encoder))
+    for one, other in zip(output[:5], bare[:5], strict=True):
         np.testing.assert_array_equal(one, other)
     with torch.inference_mode():
-        again = encoder.net.structure_head(torch.from_numpy(looked.patches)).numpy()
-    np.testing.assert_allclose(again, looked.structure, atol=1e-5)
-    np.testing.assert_array_equal(looked.select([2, 0]).patches, looked.patches[[2, 0]])
+        again = encoder.net.structure_head(torch.from_numpy(output.patches)).numpy()
+    np.testing.assert_allclose(again, output.structure, atol=1e-5)
+    np.testing.assert_array_equal(output.select([2, 0]).patches, output.patches[[2, 0]])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -148,7 +148,7 @@ def test_confidence_is_the_share_of_the_nearest_relation(encoder: MiniEncoder, t
     assert encoder.confidence(vector, 1.0) == pytest.approx(max(shares), rel=1e-4)
 
 
-def test_confidence_falls_with_doubt_of_either_kind(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
+def test_confidence_falls_with_either_kind_of_doubt(encoder: MiniEncoder, tiny_encoder_folder: Path) -> None:
     bank = CaptionBank.load(tiny_encoder_folder)
     first, last = bank.vectors[0], bank.vectors[-1]
     torn = (first + last) / np.linalg.norm(first + last)

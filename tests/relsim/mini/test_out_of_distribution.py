@@ -1,4 +1,4 @@
-"""Promises of pictures without a logic: from seeds alone, and nothing of the logic left in a spoilt one."""
+"""Promises of pictures without a relation: they depend on seeds alone, and destroyed scenes keep no relation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def pictures(count: int) -> torch.Tensor:
     return torch.randint(0, 256, (count, 3, 128, 128), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
 
 
-def test_aimless_pictures_hang_on_the_seed_alone(few_selection: Selection) -> None:
+def test_pictures_without_a_relation_depend_on_the_seed_alone(few_selection: Selection) -> None:
     first, again = (list(pictures_without_relation(3, few_selection, np.random.default_rng(8), 64)) for _ in range(2))
     assert [a.tobytes() for a in first] == [a.tobytes() for a in again]
     assert len({a.tobytes() for a in first}) == 3
 
 
-def test_spoilt_pictures_are_new_and_hang_on_the_generator_alone() -> None:
+def test_destroyed_pictures_are_new_and_depend_on_the_generator_alone() -> None:
     raw = pictures(4)
     first, again = (destroy_relation(raw, 12, torch.Generator().manual_seed(1)) for _ in range(2))
     assert first.shape == (12, 3, 128, 128)
@@ -63,7 +63,7 @@ def test_pools_are_drawn_once_and_sampled_by_generator(
     assert len(draw_out_of_distribution(tmp_path / "strangers", few_selection, 1, seed=1)) == 5
 
 
-def test_label_names_what_the_portrait_shows(
+def test_label_names_the_single_subject(
     tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[str] = []

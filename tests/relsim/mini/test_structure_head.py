@@ -30,7 +30,7 @@ TWO = [RELATIONS["growth_stages"], RELATIONS["grid"]]
 SETTINGS = LoopSettings(steps=4, lr=1e-3, warmup=1, ema=0.5, threads=1, save_every=2)
 
 
-def test_a_scene_is_wholly_its_own_kin_and_others_by_the_facts_that_agree() -> None:
+def test_a_scene_has_weight_one_and_others_by_the_facts_that_agree() -> None:
     found = structure_agreement([[4, "left"], [5, "left"], [9, "left"], [None, None]])
     assert found.diagonal().tolist() == [1, 1, 1, 1]
     assert found[0, 1] == structure_head.AGREEMENT_WEIGHT  # counts within one agree
@@ -112,7 +112,7 @@ def test_a_stopped_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=1e-6, msg=name)
 
 
-def test_teaching_changes_the_structure_head_alone_and_draws_once(
+def test_training_changes_the_structure_head_alone_and_draws_once(
     tiny_encoder_folder: Path, tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(structure_head, "SHARD", 4)

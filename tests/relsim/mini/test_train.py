@@ -117,7 +117,7 @@ def test_an_anchor_keeps_patches_near_those_of_the_start(pools: Pools) -> None:
 
 
 @pytest.mark.parametrize("setting", ["anchor_weight", "hard_shards"])
-def test_what_goes_by_a_start_needs_one(tmp_path: Path, setting: str) -> None:
+def test_settings_that_need_an_initial_encoder_are_refused_without_one(tmp_path: Path, setting: str) -> None:
     with pytest.raises(ValueError, match="set init"):
         train.run(None, {"pool": str(tmp_path / "pool"), setting: "1"})
     assert not (tmp_path / "pool").exists()
@@ -147,8 +147,8 @@ def test_run_writes_a_folder_that_loads(
     output = train.run(None, overrides)
     encoder = MiniEncoder(output)
     assert encoder.net.config.image_size == 32
-    looked = encoder.encode_all([Image.new("RGB", (32, 32))])
-    assert 0 <= encoder.confidence(looked.relation[0], float(looked.known[0])) <= 1
+    output = encoder.encode_all([Image.new("RGB", (32, 32))])
+    assert 0 <= encoder.confidence(output.relation[0], float(output.known[0])) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
 
     monkeypatch.setattr(train, "CONFUSIONS_EACH", 2)
@@ -160,7 +160,7 @@ def test_run_writes_a_folder_that_loads(
     assert len(Pool(tmp_path / "pool", tmp_path / "pool" / "confused")) == 8
 
 
-def test_structure_head_that_is_not_taught_stays_that_of_the_start(pools: Pools) -> None:
+def test_untrained_structure_head_stays_that_of_the_initial_encoder(pools: Pools) -> None:
     before = small_net()
     after = train_encoder(copy.deepcopy(before), pools, dataclasses.replace(SETTINGS, steps=2))
     for name, value in before.structure_head.state_dict().items():
@@ -168,10 +168,12 @@ def test_structure_head_that_is_not_taught_stays_that_of_the_start(pools: Pools)
     assert not torch.equal(after.project.weight, before.project.weight)
 
 
-def test_training_tells_strangers_from_scenes(pools: Pools, tmp_path: Path) -> None:
+def test_training_separates_unknown_pictures_from_scenes(pools: Pools, tmp_path: Path) -> None:
     """Here stripes, which so small a net can tell within so few steps."""
     stripes = np.tile(np.arange(128) // 16 % 2 * np.uint8(255), (16, 128, 1)).reshape(16, 128, 128, 1).repeat(3, -1)
-    pools = pools._replace(strangers=PicturePool.draw(tmp_path, 1, lambda _: (stripes, np.full(16, -1, np.int32))))
+    pools = pools._replace(
+        out_of_distribution=PicturePool.draw(tmp_path, 1, lambda _: (stripes, np.full(16, -1, np.int32)))
+    )
     settings = dataclasses.replace(SETTINGS, steps=60, batch_size=16, known_weight=1.0, ema=0.9)
     net = train_encoder(small_net(), pools, settings)
 

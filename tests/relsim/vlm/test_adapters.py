@@ -1,4 +1,4 @@
-"""Promises of hats by name: one base for all roles of a process, each adapter loaded once."""
+"""Promises of adapters by name: one base for all roles of a process, each adapter loaded once."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_all_roles_alternate_on_one_base_without_loading_it_again(
     assert loads == {"base": 1, "adapters": 3}
 
 
-def test_adapter_changes_what_is_said_and_an_adapters_base_is_the_plain_model(
+def test_adapter_changes_answers_and_its_base_is_the_base_model(
     tiny_adapter_folder: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path
 ) -> None:
     worn, bare = load_adapter(tiny_adapter_folder, "filter"), load_adapter(tiny_vlm_folder, "filter")
@@ -82,7 +82,7 @@ def test_adapter_changes_what_is_said_and_an_adapters_base_is_the_plain_model(
     assert found[0] != found[1]
 
 
-def test_adapter_written_anew_is_another_hat(tiny_vlm_folder: Path, tmp_path: Path) -> None:
+def test_rewritten_adapter_is_another_adapter(tiny_vlm_folder: Path, tmp_path: Path) -> None:
     first = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=1), "captioner")
     (tmp_path / "adapter_model.safetensors").unlink()
     second = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=2), "captioner")
@@ -97,7 +97,7 @@ def test_base_can_be_named_beside_the_adapter(tiny_vlm_folder: Path, tmp_path: P
         load_adapter(folder, "captioner")
 
 
-def test_what_is_no_hat_is_refused(tiny_qwen_folder: Path, tiny_adapter_folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_adapter_is_refused(tiny_qwen_folder: Path, tiny_adapter_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a checkpoint of the encoder, expected one of the captioner"):
         load_captioner(tiny_qwen_folder)
     with pytest.raises(FileNotFoundError, match="captioner 'nothing': no such folder and no hub id"):

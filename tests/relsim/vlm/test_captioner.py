@@ -112,7 +112,7 @@ def test_questions_are_themselves_free_of_leftovers() -> None:
 # What is asked
 
 
-def test_group_is_shown_at_once(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_group_is_shown_in_one_message(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
     injected = Injected(monkeypatch, [RING, RING])
     groups = [[picture_of(seed) for seed in range(3)], [picture_of(seed) for seed in range(5, 9)]]
     assert [answer.text for answer in captioner.caption_groups(groups)] == [RING, RING]
@@ -134,7 +134,7 @@ def test_groups_of_other_sizes_are_refused(count: int, captioner: Captioner) -> 
         captioner.caption_groups([[picture_of(0)] * count])
 
 
-def test_bad_answers_are_asked_for_again_drawn(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_answers_are_requested_again_with_sampling(captioner: Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
     injected = Injected(monkeypatch, ["a cat", RING, "cats"], ["a dog", "two\n{subject}"], ["many {x y} in a row", ""])
     found = captioner.caption([picture_of(seed) for seed in range(3)])
     assert [answer.text for answer in found] == ["many {x y} in a row", RING, None]

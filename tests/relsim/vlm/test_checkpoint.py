@@ -28,7 +28,7 @@ from analogen.relsim.vlm.checkpoint import (
 
 @pytest.fixture
 def folder(tiny_qwen_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the checkpoint that a test may spoil."""
+    """A copy of the checkpoint that a test may damage."""
     return shutil.copytree(tiny_qwen_folder, tmp_path / "copy")
 
 
@@ -125,11 +125,11 @@ def test_adapter_in_a_pickle_is_refused(folder: Path, tmp_path: Path) -> None:
 
 
 def change(name: str, **values: Any) -> Callable[[Path], object]:
-    def spoil(folder: Path) -> None:
+    def damage(folder: Path) -> None:
         data = json.loads((folder / name).read_text())
         (folder / name).write_text(json.dumps({**data, **values}))
 
-    return spoil
+    return damage
 
 
 def save_pickle(data: object) -> Callable[[Path], object]:
@@ -170,19 +170,19 @@ OURS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", AUTHORS)
-def test_spoilt_authors_layout_is_refused(case: str, folder: Path) -> None:
-    spoil, expected = AUTHORS[case]
-    spoil(folder)
+def test_damaged_authors_layout_is_refused(case: str, folder: Path) -> None:
+    damage, expected = AUTHORS[case]
+    damage(folder)
     with pytest.raises((ValueError, FileNotFoundError), match=expected) as caught:
         read_checkpoint(folder)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("case", OURS)
-def test_spoilt_own_layout_is_refused(case: str, tiny_qwen_folder: Path, tmp_path: Path) -> None:
+def test_damaged_own_layout_is_refused(case: str, tiny_qwen_folder: Path, tmp_path: Path) -> None:
     convert(tiny_qwen_folder, tmp_path / "ours", "analogen")
-    spoil, expected = OURS[case]
-    spoil(tmp_path / "ours")
+    damage, expected = OURS[case]
+    damage(tmp_path / "ours")
     with pytest.raises(ValueError, match=expected):
         read_checkpoint(tmp_path / "ours")
 

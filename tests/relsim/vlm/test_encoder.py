@@ -62,7 +62,7 @@ def test_every_part_gives_unit_rows(encoder: QwenEncoder) -> None:
     assert offered.name
 
 
-def test_pictures_are_told_apart(encoder: QwenEncoder) -> None:
+def test_different_pictures_get_different_relations(encoder: QwenEncoder) -> None:
     relations, looks = encoder.similarity(PICTURES, PICTURES), encoder.attributes(PICTURES)
     np.testing.assert_allclose(np.diag(relations), 1, atol=1e-5)
     assert relations[~np.eye(5, dtype=bool)].max() < 0.99

@@ -120,7 +120,7 @@ def test_folder_is_split_at_the_threshold_and_the_exit_code_tells_of_bad_files(
     assert all(line.startswith("dropped  0.") for line in listed)
 
 
-def test_interrupted_run_is_taken_up_where_it_stopped(
+def test_interrupted_run_continues_where_it_stopped(
     folder: Path,
     tiny_adapter_folder: Path,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""Promises of the shared VLM: hats come on and off without a trace, and batches equal single rows."""
+"""Promises of the shared VLM: adapters are switched without a trace, and batches equal single rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add(vlm: Vlm, name: str, seed: int, **more: Any) -> None:
     vlm.add_adapter(name, *random_adapter(seed=seed), **more)
 
 
-def test_hats_alternate_and_leave_no_trace(vlm: Vlm) -> None:
+def test_adapters_alternate_and_leave_no_trace(vlm: Vlm) -> None:
     bare = hidden(vlm)
     add(vlm, "first", 1)
     first = hidden(vlm, "first")
@@ -63,7 +63,7 @@ def test_hats_alternate_and_leave_no_trace(vlm: Vlm) -> None:
         torch.testing.assert_close(hidden(vlm, "second"), second, rtol=0, atol=0)
 
 
-def test_hat_does_not_depend_on_the_others(vlm: Vlm) -> None:
+def test_adapter_does_not_depend_on_the_others(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     add(vlm, "second", 2)
     alone = Vlm(random_model(), build_processor(), "the same base")
@@ -71,7 +71,7 @@ def test_hat_does_not_depend_on_the_others(vlm: Vlm) -> None:
     torch.testing.assert_close(hidden(alone, "second"), hidden(vlm, "second"))
 
 
-def test_hats_nest_and_come_off_after_errors(vlm: Vlm) -> None:
+def test_adapters_nest_and_are_deactivated_after_errors(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     bare, first = hidden(vlm), hidden(vlm, "first")
     with vlm.using_adapter("first"):
@@ -83,7 +83,7 @@ def test_hats_nest_and_come_off_after_errors(vlm: Vlm) -> None:
     torch.testing.assert_close(hidden(vlm), bare)
 
 
-def test_threads_take_turns(vlm: Vlm) -> None:
+def test_threads_wait_for_each_other(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     add(vlm, "second", 2)
     expected = {name: hidden(vlm, name) for name in ("first", "second", None)}
@@ -102,7 +102,7 @@ def test_threads_take_turns(vlm: Vlm) -> None:
     assert wrong == []
 
 
-def test_three_hats_hold_one_base_and_their_adapters(vlm: Vlm) -> None:
+def test_three_adapters_share_one_base(vlm: Vlm) -> None:
     def weights() -> int:
         stores = {p.untyped_storage().data_ptr(): p.untyped_storage().nbytes() for p in vlm.model.parameters()}
         return sum(stores.values())
@@ -122,7 +122,7 @@ def test_no_gradients_are_kept(vlm: Vlm) -> None:
         assert not any(parameter.requires_grad for parameter in vlm.model.parameters())
 
 
-def test_trainable_hat_learns_and_no_other_weight_does(vlm: Vlm) -> None:
+def test_trainable_adapter_learns_and_no_other_weight_does(vlm: Vlm) -> None:
     config, _ = random_adapter()
     vlm.add_adapter("student", config, trainable=True)
     add(vlm, "first", 1)
@@ -141,7 +141,7 @@ def test_trainable_hat_learns_and_no_other_weight_does(vlm: Vlm) -> None:
     torch.testing.assert_close(hidden(vlm), bare)
 
 
-def test_trained_row_of_a_token_is_saved_and_worn_again(vlm: Vlm) -> None:
+def test_trained_token_row_is_saved_and_used_again(vlm: Vlm) -> None:
     letter = vlm.processor.tokenizer("w")["input_ids"][0]
     add(vlm, "other", 3)
     bare, other = hidden(vlm), hidden(vlm, "other")
@@ -177,7 +177,7 @@ def with_row(vlm: Vlm, whole: str, row: Tensor, token: int) -> Tensor:
     return changed
 
 
-def test_saved_embeddings_of_an_adapter_are_worn_with_it(vlm: Vlm) -> None:
+def test_saved_embeddings_of_an_adapter_are_used_with_it(vlm: Vlm) -> None:
     config, adapter = random_adapter(seed=1)
     row = torch.randn(TINY.hidden)
     letter = vlm.processor.tokenizer("w")["input_ids"][0]
@@ -202,7 +202,7 @@ def test_saved_embeddings_of_an_adapter_are_worn_with_it(vlm: Vlm) -> None:
     torch.testing.assert_close(worn, hidden(other, "first"))
 
 
-def test_token_rows_that_peft_trained_are_worn(vlm: Vlm, tmp_path: Path) -> None:
+def test_token_rows_that_peft_trained_are_used(vlm: Vlm, tmp_path: Path) -> None:
     import peft
 
     letter = vlm.processor.tokenizer("w")["input_ids"][0]
@@ -252,8 +252,8 @@ def test_adapter_that_does_not_fit_is_refused_and_changes_nothing(case: str, oth
     for number in range(others):
         add(vlm, f"other{number}", number)
     config, adapter = random_adapter(seed=5)
-    spoil, expected = MISFITS[case]
-    spoil(config, adapter)
+    damage, expected = MISFITS[case]
+    damage(config, adapter)
     bare = hidden(vlm)
     with pytest.raises(ValueError, match=expected):
         vlm.add_adapter("bad", config, adapter)
@@ -262,7 +262,7 @@ def test_adapter_that_does_not_fit_is_refused_and_changes_nothing(case: str, oth
     assert (hidden(vlm, "bad") - bare).abs().max() > 0.1
 
 
-def test_unknown_and_taken_hats_are_refused(vlm: Vlm) -> None:
+def test_unknown_and_existing_adapter_names_are_refused(vlm: Vlm) -> None:
     add(vlm, "first", 1)
     with pytest.raises(ValueError, match="no adapter 'second': known are first"), vlm.using_adapter("second"):
         pass
@@ -270,7 +270,7 @@ def test_unknown_and_taken_hats_are_refused(vlm: Vlm) -> None:
         add(vlm, "first", 2)
 
 
-def test_tokenizer_with_more_tokens_makes_room_and_changes_nothing(vlm: Vlm, tmp_path: Path) -> None:
+def test_tokenizer_with_more_tokens_enlarges_embeddings_and_changes_nothing(vlm: Vlm, tmp_path: Path) -> None:
     many = [f"<|extra{number}|>" for number in range(TINY.vocabulary)]
     save_processor(build_processor(*many), tmp_path)
     bare = hidden(vlm)
@@ -315,7 +315,7 @@ def test_cut_prompt_ends_at_its_token_and_nothing_after_it_matters(vlm: Vlm) -> 
         vlm.inputs([UserMessage([noise()], "no mark")], cut_after=letter)
 
 
-def test_words_that_pose_as_pictures_are_refused(vlm: Vlm) -> None:
+def test_text_with_image_tokens_is_refused(vlm: Vlm) -> None:
     with pytest.raises(ValueError, match="stands for pictures"):
         vlm.inputs([UserMessage([noise()], "a <|image_pad|> cat")])
 

@@ -65,7 +65,7 @@ def test_tokenizer_without_the_words_is_refused() -> None:
 
 
 @pytest.mark.parametrize("adapter", [None, "first"])
-def test_probability_equals_the_slow_way(adapter: str | None, vlm: Vlm) -> None:
+def test_probability_equals_a_slow_reference(adapter: str | None, vlm: Vlm) -> None:
     found = YesNo(vlm, adapter).probabilities(MESSAGES)
     tokenizer = vlm.processor.tokenizer
     expected = []
@@ -172,7 +172,7 @@ def test_one_line_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("words", "match"), [(" \n", "subject is empty"), ("a" * 501, "501 characters"), ("a <|im_end|> b", "holds <|")]
 )
-def test_words_that_cannot_be_asked_about_are_refused(words: str, match: str) -> None:
+def test_text_that_cannot_be_in_a_question_is_refused(words: str, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         clean_user_text(words, "subject")
     assert clean_user_text(" a\n cat ", "subject") == "a cat"
@@ -181,7 +181,7 @@ def test_words_that_cannot_be_asked_about_are_refused(words: str, match: str) ->
 # Asking again
 
 
-def test_only_bad_answers_are_asked_for_again() -> None:
+def test_only_bad_answers_are_requested_again() -> None:
     asked: list[tuple[list[int], int]] = []
 
     def ask(rows: list[int], attempt: int) -> list[str]:

@@ -61,7 +61,7 @@ def test_target_stands_in_its_own_frame(few_selection: Selection) -> None:
     assert sample_of("ring", few_selection, 0, hard=False).scene.frame == Frame()
 
 
-def test_subject_can_be_asked_for(few_selection: Selection) -> None:
+def test_subject_can_be_chosen(few_selection: Selection) -> None:
     assert {sample_of("ring", few_selection, seed, subject="frog").subject for seed in range(5)} == {"frog"}
 
 
@@ -74,7 +74,7 @@ def test_subject_and_other_never_look_alike() -> None:
         assert library.group(sample.other) != library.group(sample.subject)
 
 
-def test_selection_of_look_alikes_is_refused() -> None:
+def test_selection_of_lookalikes_is_refused() -> None:
     alike = Selection(("cat",), ("cat", "cat face"), ("noto",))
     assert ArtLibrary.shipped().group("cat") == ArtLibrary.shipped().group("cat face")
     with pytest.raises(ValueError, match="add another kind of thing"):
@@ -110,7 +110,7 @@ def test_one_way_relations_are_never_mirrored(few_selection: Selection) -> None:
             assert not hard_negative_of(mirrored, relation, rng).scene.frame.mirror
 
 
-def test_trap_shares_all_but_the_logic(few_selection: Selection) -> None:
+def test_hard_negative_shares_all_but_the_relation(few_selection: Selection) -> None:
     for seed in range(10):
         sample = sample_of("ring", few_selection, seed)
         trap = hard_negative_of(sample, RELATIONS["grid"], np.random.default_rng(seed))

@@ -204,7 +204,7 @@ def test_half_keeps_its_side() -> None:
     assert not dark(draw(Element("subject", 0, 0, 1.6, clip=Clip("half", 1, 0, 1.0)))).any()
 
 
-def test_window_magnifies_the_point_it_looks_at() -> None:
+def test_window_magnifies_its_point() -> None:
     seen = draw(Element("other", 0, 0, 0.6, clip=Clip("window", 0.45, 0.5, 0.1)))  # the house's blue door
     red, _, blue = seen[48, 48]
     assert blue > 150
@@ -246,7 +246,7 @@ def test_same_scene_gives_the_same_picture() -> None:
     assert not np.array_equal(render(scene, 96, art=SHELF), render(other, 96, art=SHELF))
 
 
-def test_a_picture_of_ones_own_stands_in_for_the_subject() -> None:
+def test_a_picture_of_the_user_replaces_the_subject() -> None:
     class Green:
         name = "mine"
 
