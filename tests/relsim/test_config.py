@@ -14,6 +14,7 @@ from analogen.pipelines.composer.train import ComposerSettings
 from analogen.pipelines.mini_pixel.train import PixelSettings
 from analogen.relsim.config import read_settings
 from analogen.relsim.evaluation.judge_classifiers import JudgeSettings
+from analogen.relsim.mini import trunk_training
 from analogen.relsim.mini.train import EncoderSettings
 from analogen.relsim.vlm.training.captioner import VlmCaptionerSettings
 from analogen.relsim.vlm.training.encoder import VlmEncoderSettings
@@ -92,8 +93,10 @@ def test_every_preset_is_readable(path: Path) -> None:
         "qwen-encoder": VlmEncoderSettings, "qwen-captioner": VlmCaptionerSettings, "qwen-filter": VlmFilterSettings,
         "adapter": AdapterSettings, "pixel": PixelSettings,
     }  # fmt: skip
-    kind = kinds[path.stem] if path.stem in kinds else kinds[path.name.partition("-")[0]]
-    # What an adapter is trained on is the user's to say.
     given = tomllib.loads(path.read_text())
+    kind = kinds[path.stem] if path.stem in kinds else kinds[path.name.partition("-")[0]]
+    if kind is EncoderSettings and "trunk" in given:
+        kind = trunk_training.EncoderSettings
+    # What an adapter is trained on is the user's to say.
     own = {name: "somewhere" for name in ("base", "data", "output") if kind is AdapterSettings and name not in given}
     assert isinstance(read_settings(kind, path, own), kind)
