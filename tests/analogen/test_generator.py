@@ -235,12 +235,15 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
             assert (apart > 8).mean() < 0.01
 
 
-def test_picture_of_several_requests_is_looked_at_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_picture_of_several_requests_is_encoded_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    look = generator.encoder.look
-    monkeypatch.setattr(
-        generator.encoder, "look", lambda images, **options: seen.append(len(images)) or look(images, **options)
-    )
+    encode_all = generator.encoder.encode_all
+
+    def counted(images: Any, **options: Any) -> Any:
+        seen.append(len(images))
+        return encode_all(images, **options)
+
+    monkeypatch.setattr(generator.encoder, "encode_all", counted)
     image, other = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "navy")
     first, second, third = encode_relations([([image], None), ([other], None), ([image], None)], generator.encoder)
     assert seen == [2]
