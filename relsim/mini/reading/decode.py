@@ -14,7 +14,7 @@ from analogen.relsim.mini.dense_head import CHANNELS_OF, LEVELS
 from analogen.relsim.world.scene import CLIPS, NO_CLIP, PROPS, Clip
 
 # Chosen by recipes/measure_reading_scenes.py.
-THING_HEAT, PROP_HEAT = 0.3, 0.35  # probability from which on a cell holds a centre
+THING_HEAT, PROP_HEAT = 0.35, 0.35  # probability from which on a cell holds a centre
 SAME_BOX = 0.5  # share of the common area of two boxes from which on they are one element
 SAME_CENTRE = 0.3  # of the smaller side: centres nearer than this, of sizes within SAME_SIZE, are one element
 SAME_SIZE = 1.35

@@ -288,12 +288,13 @@ def _change(
     flat = float(((b.mean(0) - b) ** 2).mean())
     if spread[1] < FLAT_COLOURS * spread[0] and flat < SIMPLER * min(faded, best) and spread[0] > MASKED:
         return 1.0, 0.0, 1.0, 1.0, 1.0
-    explained = faded < ALL_OF_IT * same or (faded < SIMPLER * same and faded <= best / SIMPLER)
+    explained = (faded < ALL_OF_IT * same and best > 0.3 * faded) or (faded < SIMPLER * min(same, best))
     if explained and contrast < FADED:
         return contrast, 0.0, 1.0, 1.0, 0.0
     if best < SIMPLER * SIMPLER * min(faded, same) and same > 60:
         hue, saturation, brightness = kept
         hue = 0.0 if saturation < GREY else hue
+        saturation = 1.0 if hue and saturation > 0.5 else saturation  # of two changes at once the one that is seen
         return 1.0, hue, saturation, brightness, 0.0
     return unchanged
 

@@ -114,6 +114,7 @@ def _one_small(arrangement: str, found: Found, things: list[Element]) -> list[El
 
 
 def _alternating_size(arrangement: str, found: Found, things: list[Element]) -> list[Element]:
+    require(len(set(found.parity.tolist())) == 2, "nothing takes turns")
     first = [float(np.mean([e.size for e, p in zip(things, found.parity, strict=True) if p == q])) for q in (0, 1)]
     return _sizes_told(things, [bool(p) == (first[1] > first[0]) for p in found.parity])
 
