@@ -22,6 +22,7 @@ from analogen.batch.resume import STORE, Event, close_run, open_run
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
+from analogen.cli.help_sections import SectionedCommand
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
 
@@ -29,7 +30,7 @@ from analogen.files import check_output
 LOG_SECONDS = 60.0
 
 
-@click.command("batch", context_settings=HELP)
+@click.command("batch", cls=SectionedCommand, context_settings=HELP)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option(
     "--output", metavar="DIR", required=True, help="Folder for the pictures, results.jsonl and the job store."
@@ -44,7 +45,7 @@ LOG_SECONDS = 60.0
 @click.option(
     "--workers",
     type=click.IntRange(1, 4096),
-    help="How many chunks of rows are made at the same time.  [default: by the number of cores or GPUs]",
+    help="How many groups of rows are processed in parallel.  [default: by the number of cores or GPUs]",
 )
 @click.option(
     "--address",
@@ -55,7 +56,8 @@ LOG_SECONDS = 60.0
     "--resume/--no-resume",
     default=True,
     show_default=True,
-    help="Continue the run in the output folder, if there is one; --no-resume refuses such a folder.",
+    help="Continue the run in the output folder, if there is one; with --no-resume, a folder that holds a run is an "
+    "error.",
 )
 @click.option("--retry-failed", is_flag=True, help="Try the rows that failed again.")
 @click.option(
@@ -63,7 +65,7 @@ LOG_SECONDS = 60.0
     type=int,
     default=0,
     show_default=True,
-    help="Seed for rows without one. It is mixed with the id of each row.",
+    help="The seed of a row without one is computed from this number and the row's id.",
 )
 @settings_options
 @click.option(
@@ -71,7 +73,10 @@ LOG_SECONDS = 60.0
 )
 @format_option
 @click.option(
-    "--dry-run", is_flag=True, help="Check all rows, time a few of them, and print how long the batch would take."
+    "--dry-run",
+    is_flag=True,
+    help="Check all rows, make a few of them in a temporary folder to measure the time, and print how long the batch "
+    "would take.",
 )
 @debug_option
 def command(
@@ -91,7 +96,7 @@ def command(
 ) -> None:
     """Make all assets of MANIFEST, a CSV or JSONL file with one reference and subject in each row.
 
-    Options hold for rows that do not have the setting themselves. After an interruption, the same command continues.
+    Options are defaults; values in a row win. After an interruption, the same command continues.
 
     \b
     analogen batch assets.csv --output assets

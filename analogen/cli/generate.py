@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
+from analogen.cli.help_sections import SectionedCommand
 from analogen.errors import plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-@click.command("generate", context_settings=HELP)
+@click.command("generate", cls=SectionedCommand, context_settings=HELP)
 @click.option(
     "--reference",
     "references",
@@ -41,7 +42,7 @@ _FILE = click.Path(path_type=Path)
     metavar="F",
     multiple=True,
     type=float,
-    help="How much each --reference counts, once for each and in the same order. A negative weight steers away from "
+    help="Weight of a --reference. Give it once per --reference, in the same order. A negative weight steers away from "
     "the picture, for example: --reference-weight 1 --reference-weight -0.5.",
 )
 @click.option(
@@ -61,14 +62,13 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--other",
     metavar="TEXT",
-    help="The second thing, in relations that have two. For example, where one stands out among many, --subject tulip "
-    "--other ladybug draws one ladybug among tulips.  [default: chosen at random to contrast with the subject]",
+    help="Second thing, for relations between two things. Example, one different among many: --subject tulip --other "
+    "ladybug draws one ladybug among tulips.  [default: chosen at random to contrast with the subject]",
 )
 @click.option(
     "--seed",
     type=int,
-    help="Seed of the first candidate; the others count up from it. The same seed gives the same pictures.  [default: "
-    "random, and printed]",
+    help="Candidate i uses seed + i. The same seed gives the same pictures.  [default: random, and printed]",
 )
 @settings_options
 @click.option(

@@ -13,8 +13,8 @@ settings_options = combined(
     click.option(
         "--style",
         metavar="NAME",
-        help="Art family of the drawings: noto, fluent-flat or fluent-color; without it, each candidate's seed chooses "
-        'noto or fluent-flat. For diffusion models any words, such as "watercolour", which are added to the prompt.',
+        help="Style of mini's drawings: noto, fluent-flat or fluent-color.  [default: noto or fluent-flat, by seed]  "
+        "With a diffusion model: any words, added to the prompt.",
     ),
     click.option("--svg/--no-svg", default=False, help="Also write a layered SVG beside each PNG. Only with mini."),
     click.option(
@@ -22,14 +22,14 @@ settings_options = combined(
         type=int,
         default=1,
         show_default=True,
-        help="How many pictures to keep, 1 to 256: the best of the candidates.",
+        help="How many pictures to keep, 1 to 256: the best candidates.",
     ),
     click.option(
         "--candidates",
         type=int,
         default=4,
         show_default=True,
-        help="How many pictures to make and score. The best of them are kept.",
+        help="How many pictures to make and score. The best are kept.",
     ),
     click.option(
         "--model",
@@ -43,25 +43,24 @@ settings_options = combined(
     click.option(
         "--guidance-scale",
         type=float,
-        help="How strictly to follow the relation, or the prompt with a diffusion model.  [default: the model's own]",
+        help="With mini: how strictly to follow the relation. With a diffusion model: the prompt.  [default: the "
+        "model's own]  --relation-scale says how much of the relation the model is given at all.",
     ),
     click.option(
         "--relation-scale",
         type=float,
         default=1.0,
         show_default=True,
-        help="How strongly the relation of the reference counts. 0 ignores it.",
+        help="How strongly the relation counts. With 0 the reference is ignored.",
     ),
     click.option(
         "--negative-prompt",
         metavar="TEXT",
-        help='What a diffusion model should avoid, for example "text, frame". mini does not use it.',
+        help='What the picture should not show, for example "text, frame".',
     ),
+    click.option("--width", type=int, default=NATIVE, help="Width in pixels, 64 to 4096.  [default: the model's own]"),
     click.option(
-        "--width", type=int, default=NATIVE, show_default="the model's own", help="Width in pixels, 64 to 4096."
-    ),
-    click.option(
-        "--height", type=int, default=NATIVE, show_default="the model's own", help="Height in pixels, 64 to 4096."
+        "--height", type=int, default=NATIVE, help="Height in pixels, 64 to 4096.  [default: the model's own]"
     ),
     click.option("--device", default="auto", show_default=True, help=DEVICE_HELP),
     click.option("--dtype", type=click.Choice(DTYPES), default="auto", show_default=True, help=DTYPE_HELP),
@@ -75,20 +74,19 @@ settings_options = combined(
     click.option(
         "--encoder",
         metavar="NAME",
-        help="For diffusion models: encoder that reads the reference, as mini, a folder or a hub id.  [default: mini "
-        "on a CPU, else the published one]",
+        help="Encoder that reads the reference: mini, a folder or a hub id.  [default: mini on a CPU, else "
+        "thaoshibe/relsim-qwenvl25-lora]",
     ),
     click.option(
         "--captioner",
         metavar="NAME",
-        help="For diffusion models: captioner that puts the relation into words, as mini, a folder or a hub id.  "
-        "[default: mini on a CPU, else the published one]",
+        help="Captioner that puts the relation into words: mini, a folder or a hub id.  [default: mini on a CPU, else "
+        "thaoshibe/relsim-anonymous-caption-qwen25vl-lora]",
     ),
     click.option(
         "--adapter",
         metavar="DIR",
-        help="For diffusion models: folder of a relational adapter that was trained for the model, see "
-        "docs/big_models.md.",
+        help="Folder of a relational adapter that was trained for the model, see docs/big_models.md.",
     ),
     click.option(
         "--adapter-strength",
@@ -99,8 +97,7 @@ settings_options = combined(
     click.option(
         "--layout/--no-layout",
         default=False,
-        help="For diffusion models: let mini compose a scene, and use it as the starting picture, or as a control "
-        "image with --control.",
+        help="Let mini compose a scene, and use it as the starting picture, or, with --control, as the control image.",
     ),
     click.option(
         "--control",
@@ -115,34 +112,36 @@ settings_options = combined(
     click.option(
         "--strength",
         type=float,
-        help="With --layout: how much of the starting picture is painted over, or how strictly the control image is "
-        "followed, 0 to 1.  [default: 0.75, with --control 0.8]",
+        help="With --layout: how much the starting picture is changed; with --control: how closely the control image "
+        "is followed. 0 to 1.  [default: 0.75, with --control 0.8]",
     ),
     click.option(
         "--lora",
         metavar="PATH[:SCALE]",
         multiple=True,
-        help="For diffusion models: a LoRA and its scale, for example my-style:0.8. May be given several times.",
+        help="A LoRA and its scale, for example my-style:0.8. May be given several times.",
     ),
     click.option(
         "--quantize",
         type=click.Choice(QUANTIZATIONS),
-        help="For diffusion models: keep large weights in 8 or 4 bits, which saves memory. Needs bitsandbytes.",
+        help="Keep large weights in 8 or 4 bits, which saves memory. Needs bitsandbytes.",
     ),
     click.option(
         "--attention-backend",
+        metavar="NAME",
         type=click.Choice(ATTENTION),
-        help="For diffusion models: attention kernel.  [default: PyTorch's own]",
+        help=f"Attention kernel: {', '.join(name for name in ATTENTION if not name.startswith('_'))}.  [default: "
+        "PyTorch's own]",
     ),
     click.option(
         "--cpu-offload",
         type=click.Choice(OFFLOADS),
-        help="For diffusion models: keep one model on the GPU at a time, or with sequential one layer, which is very "
-        "slow. Saves memory.",
+        help="Save memory. model: only one model is on the GPU at a time; sequential: only one layer, which is very "
+        "slow.",
     ),
     click.option(
         "--compile/--no-compile",
         default=False,
-        help="For diffusion models: compile the model first. Slow to start, faster for many pictures.",
+        help="Compile the model first. Slow to start, faster for many pictures.",
     ),
 )

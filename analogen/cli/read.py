@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 @click.option(
     "--overlay",
     type=click.Path(path_type=Path),
-    help="Draw the picture with boxes over what was read as PNG to this file or folder.",
+    help="Write a PNG of the picture with boxes around the things that were found, to this file or folder.",
 )
-@click.option("--encoder", default="mini", show_default=True, help="Name or folder of an encoder with a dense head.")
+@click.option(
+    "--encoder",
+    default="mini",
+    help="Folder of an encoder with a dense head.  [default: mini, whose shipped weights cannot read scenes yet]",
+)
 @device_option
 @format_option
 @debug_option
@@ -50,7 +54,7 @@ def command(
 ) -> int:
     """Read each IMG as a scene: its things, which are alike, and the rule that they follow, in one sentence.
 
-    The scene of --output can be edited by hand. A uniform border is cut off before reading. A DIR stands for all
+    You can edit the file of --output by hand. A uniform border is cut off before reading. A DIR stands for all
     pictures in it and in its subfolders. Pictures in folders that cannot be read are skipped and listed at the end;
     the exit code is then 2.
     """

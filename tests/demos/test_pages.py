@@ -148,7 +148,7 @@ def test_create_goes_from_an_upload_to_a_downloaded_picture(page: Any, tmp_path:
     assert cards.count() == 6
     bars = cards.first.locator(".an-bar").all_inner_texts()
     assert [" ".join(bar.split()[:-1]) for bar in bars] == [
-        "keeps the idea", "keeps the build", "shows the subject", "copies the look",
+        "keeps the idea", "keeps the structure", "shows the subject", "copies the look",
     ]  # fmt: skip
     page.get_by_text("What do the bars say?").click()
     page.get_by_text("less is better").wait_for()

@@ -338,3 +338,14 @@ def test_line_of_a_refusal_shows_every_sign(capsys: pytest.CaptureFixture[str], 
     assert generate(tmp_path / name) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert r"red\x1b[31m line\x07.png: no such file" in line
+
+
+@pytest.mark.parametrize("name", ["generate", "batch"])
+def test_every_option_has_a_section_of_the_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "\nOther:" not in text
+    headings = ["What:", "How many:", "Looks:", "Output:", "Run:", "Diffusion models:"]
+    assert [line for line in text.splitlines() if line in headings] == headings
+    assert "_flash_3" not in text
+    assert "[default: (" not in text
