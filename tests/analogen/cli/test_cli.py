@@ -115,7 +115,8 @@ import sys, analogen
 assert not {"torch", "numpy", "PIL", "diffusers", "click"} & set(sys.modules), "by import analogen alone"
 HEAVY = {
     "Generator", "load_encoder", "load_generator", "PictureGallery", "FoundPicture", "Indexed", "Likeness", "Reading",
-    "compare_images", "read_logic", "Stages", "OneAtATime",
+    "compare_images", "read_logic", "Stages", "OneAtATime", "SceneReading", "read_scene", "reading_from_json",
+    "reading_to_json",
 }
 assert all(getattr(analogen, name) for name in analogen.__all__ if name not in HEAVY)
 assert "torch" not in sys.modules
