@@ -53,6 +53,9 @@ class EfficientNetLite(nn.Module):
     Raises ValueError for an unknown variant.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, variant: str = "efficientnet-lite2") -> None:
         super().__init__()
         check_variant(variant)
@@ -143,7 +146,8 @@ class Depthwise(nn.Module):
         self.stride, self.kernel = stride, kernel
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if self.stride > 1:
             x = F.pad(x, same_padding(self.kernel, x.shape[2], x.shape[3]))
         padding = self.kernel // 2 if self.stride == 1 else 0

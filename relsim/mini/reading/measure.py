@@ -153,7 +153,7 @@ def _patches(pixels: NDArray[np.uint8], ground: Floats, things: Sequence[Detecti
     for i, d in enumerate(things):
         wide, high = d.size * ROOM * math.sqrt(d.aspect), d.size * ROOM / math.sqrt(d.aspect)
         level = levels[min(len(levels) - 1, max(0, int(math.log2(max(1.0, d.size * ROOM * len(pixels) / SIDE)))))]
-        patch = _sample(level, d.x + grid * wide, d.y + grid * high)
+        patch = _sample(level, (d.x + grid * wide).astype(np.float32), (d.y + grid * high).astype(np.float32))
         rim = np.concatenate([patch[0], patch[-1], patch[:, 0], patch[:, -1]])
         local = np.median(rim, axis=0)  # grounds are not plain: what lies about the thing is its own ground
         made[i] = patch - local
@@ -212,7 +212,8 @@ def _features(patches: Floats) -> Floats:
     luma = patches @ LUMA
     strength = np.abs(patches).max(-1)
     parts = [p.reshape(len(p), -1) for p in (luma, strength)]
-    return np.concatenate([p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-6) for p in parts], 1) / 2**0.5
+    unit = [p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-6) for p in parts]
+    return (np.concatenate(unit, 1) / 2**0.5).astype(np.float32)
 
 
 def _compare(

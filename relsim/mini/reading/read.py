@@ -202,7 +202,8 @@ def _elements(
                 mirror=t.mirror and sure, opacity=round(min(opacity, 1.0), 3) if opacity < FAINT else 1.0,
                 saturation=round(saturation, 3) if saturation < PALE or saturation > 2 - PALE else 1.0,
                 brightness=round(brightness, 3) if brightness < DARK or brightness > BRIGHT else 1.0,
-                hue=round(hue, 1) if TURNED_HUE < hue < 360 - TURNED_HUE else 0.0, **altered,
+                hue=round(hue, 1) if TURNED_HUE < hue < 360 - TURNED_HUE else 0.0,
+                silhouette=altered["silhouette"], sketch=altered["sketch"], pixel=altered["pixel"],
                 palette="ink" if altered["silhouette"] else "none",
                 clip=d.clip if d.clip.kind != "none" else t.clip if sure else NO_CLIP,
             )
