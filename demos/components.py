@@ -117,8 +117,11 @@ BAR_COLORS = {"logic": "#4f6bed", "looks": "#d9822b", "subject": "#2e8b57", "str
 # The label and the meaning of each bar, for somebody who has never seen one.
 BAR_LABELS = {
     "logic": ("keeps the idea", "how much of the reference's logic is there, whatever it is made of"),
-    "structure": ("keeps the structure", "how much its counts, directions and rows are like the reference's"),
-    "subject": ("shows the subject", "how surely the subject is recognised; a weak hint, low even for clear drawings"),
+    "structure": ("keeps the structure", "how similar its counts, directions and rows are to the reference's"),
+    "subject": (
+        "shows the subject",
+        "how sure the model is that it sees the subject; only a weak hint: often low for clear drawings",
+    ),
     "looks": (
         "copies the look",
         "how much it looks like the reference, in colours and in what it shows; less is better",
