@@ -1,4 +1,4 @@
-"""Chooses the art for a request: the subject's drawing, the second thing and the art family."""
+"""Chooses the icons for a request: for the subject, for the `--other` thing, and their style."""
 
 from __future__ import annotations
 

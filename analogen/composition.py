@@ -1,4 +1,4 @@
-"""Composes candidates with mini: one plan for each candidate, one sampling pass for all of their scenes."""
+"""Composes the candidates of a request with mini: plans each one and samples all scenes in one pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generator for diffusion models such as SDXL and FLUX: the stages of `Generator`, prepare -> compose -> finish.
+"""`DiffusionGenerator`, the implementation for diffusion models such as SDXL and FLUX: prepare -> compose -> finish.
 
 The reference's relation reaches the model as a prompt, an instruction, a layout or adapter tokens. Each stage takes all
 requests of a batch before the next one starts, so that on a small GPU each model is moved there once for a chunk.

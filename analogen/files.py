@@ -1,4 +1,4 @@
-"""Output paths, and atomic writing of files."""
+"""Checks output paths, and writes files atomically."""
 
 from __future__ import annotations
 

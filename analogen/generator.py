@@ -1,4 +1,4 @@
-"""The generator for mini, the main flow: start reading here.
+"""`Generator`, the implementation for mini: the main flow. Start reading here.
 
 A request goes through these stages:
 

@@ -1,4 +1,4 @@
-"""The catalogue of models: one row for each published model, any other by its folder or hub id; and devices."""
+"""The table of published models for --model, loading of others by folder or hub id, and the choice of device."""
 
 from __future__ import annotations
 

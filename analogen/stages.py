@@ -1,4 +1,4 @@
-"""The stages of every generator, prepare -> compose -> finish, and the order in which a request goes through them.
+"""The interface of all generators, prepare -> compose -> finish, and the order of these stages.
 
 `Generator` (mini) and `DiffusionGenerator` implement them; batches and the studio take many requests at once through
 the same three.

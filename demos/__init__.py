@@ -1,0 +1,1 @@
+"""The studio: a Gradio page and its API, started by `analogen demo`."""

@@ -1,4 +1,4 @@
-"""The interface between a tab and the studio: what a tab may use of the studio, and of the other tabs of its page."""
+"""What a tab may use: of the studio, and of the other tabs on its page."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Generative models: the scene composer, diffusers pipelines, and relational adapters for them."""

@@ -1,4 +1,4 @@
-"""Arithmetic of relations: several references, weights, and what to steer away from, as one vector."""
+"""Combines relations into one vector: several references with weights, and what to steer away from."""
 
 from __future__ import annotations
 

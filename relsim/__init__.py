@@ -1,0 +1,1 @@
+"""Relational similarity: encoders of relations, the relational world that they are trained on, and their evaluation."""

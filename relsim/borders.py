@@ -1,4 +1,4 @@
-"""Uniform borders of pictures: margins, bars of 16:9, the bars of a phone's screen, found and cut off.
+"""Finds and cuts off uniform borders of a picture: margins, letterbox bars, the bars of a phone's screen.
 
 A border and the plain ground of a drawing look alike at the picture's edge. They differ where they end: a border ends
 on one straight line over its whole length, at two opposite sides or all four, with another ground behind it that fills

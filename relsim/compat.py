@@ -1,4 +1,4 @@
-"""A drop-in replacement for the authors' package `relsim`: only the import changes.
+"""Drop-in replacement for `relsim`, the package of the paper's authors: only the import changes.
 
 from analogen.relsim.compat import relsim
 model, preprocess = relsim(pretrained=True, checkpoint_dir="thaoshibe/relsim-qwenvl25-lora")

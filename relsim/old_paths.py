@@ -1,4 +1,4 @@
-"""Finds shipped weights and presets by the paths they had in 0.2.0, which users may have written down."""
+"""Maps the file paths of version 0.2.0, which users may have written down, to the present ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal, results.jsonl: one line per finished row. It agrees with the job store even after a crash.
+"""Writes results.jsonl: one line per finished row, kept consistent with the job store even after a crash.
 
 A line is appended inside the transaction that ends the job, and the store records the new length of the file. Bytes
 beyond that length were written by a process that died before its commit; they are cut off before the next line.

@@ -1,4 +1,4 @@
-"""Manifests: tables of assets to make, CSV or JSON lines, read as a stream and checked as a whole before the run."""
+"""Reads manifests (tables of assets to make, CSV or JSON Lines) as a stream, and checks them whole before the run."""
 
 from __future__ import annotations
 

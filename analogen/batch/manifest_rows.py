@@ -1,4 +1,4 @@
-"""Reads the rows of a manifest from CSV or JSON lines, one at a time."""
+"""Reads the rows of a manifest from CSV or JSON Lines, one at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`analogen caption`: captions the relation of pictures, from mini's catalogue or by a captioner."""
+"""`analogen caption`: describes the relation of pictures, with mini's captions or a captioner model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands of `analogen evaluate` share: options, the judge, errors and progress."""
+"""Shared options of `analogen evaluate`; also the judge, errors and progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands of `analogen gallery` share: options, opening a gallery, and its errors."""
+"""Shared options of `analogen gallery`; also opening a gallery, and its errors."""
 
 from __future__ import annotations
 

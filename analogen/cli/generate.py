@@ -1,4 +1,4 @@
-"""`generate`: makes pictures from a reference and a subject."""
+"""`analogen generate`: makes pictures from a reference and a subject."""
 
 from __future__ import annotations
 

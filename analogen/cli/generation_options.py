@@ -1,4 +1,4 @@
-"""The options of `generate` and `batch` that say how pictures are made."""
+"""Shared options of `analogen generate` and `analogen batch`: how pictures are made."""
 
 from __future__ import annotations
 

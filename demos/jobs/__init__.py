@@ -1,0 +1,1 @@
+"""The studio's jobs: runs of Create and batches, made in the background."""

@@ -1,4 +1,4 @@
-"""The handler of Create's jobs: makes the pictures of all subjects of a run in one pass and saves each at once."""
+"""Handler of Create jobs: makes all pictures of a run in one pass and saves each as it is finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker of the studio: a thread per kind of job that takes jobs from the job store and runs their handler.
+"""Runs the studio's jobs: a thread for each kind takes jobs from the job store and calls their handler.
 
 The store holds the jobs themselves, so that a restarted server continues them; this file holds their progress.
 """

@@ -1,0 +1,1 @@
+"""Relational adapters: condition a diffusion model on a relation through its cross-attention."""

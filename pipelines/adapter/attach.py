@@ -1,4 +1,4 @@
-"""Attaching a relational adapter to a pipeline, conditioning on relations, scaling, and detaching.
+"""Attaches a relational adapter to a pipeline, conditions it on relations, scales it, and detaches it.
 
 attached = attach(pipeline, load_adapter("FOLDER"))
 attached.set_strength(Strength(0.8))

@@ -1,4 +1,4 @@
-"""The families of diffusion models that can have an adapter: sites, modules and weight names of each.
+"""Model families that support a relational adapter: where it attaches, and its module and weight names.
 
 The sites are the attention processors where relation tokens enter the denoiser. Names are those of an IP-Adapter file.
 """

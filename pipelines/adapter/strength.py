@@ -1,4 +1,4 @@
-"""How strongly relation tokens act: in which blocks of the denoiser, and when while it denoises."""
+"""Strength of relation tokens: in which blocks of the denoiser they act, and in which part of the denoising."""
 
 from __future__ import annotations
 

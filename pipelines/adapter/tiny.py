@@ -1,4 +1,4 @@
-"""Tiny random pipelines that draw 16-pixel pictures in milliseconds, for tests and benchmarks of attached adapters.
+"""Builds tiny random pipelines that draw 16-pixel pictures in milliseconds, for tests and benchmarks of adapters.
 
 `pipelines.diffusion.tiny` has pipelines of more kinds, that are saved and loaded; this room does not import it.
 """

@@ -1,0 +1,1 @@
+"""Trains relational adapters of diffusion models: `analogen train adapter`."""

@@ -1,4 +1,4 @@
-"""The model card of a trained adapter: purpose, use here and in diffusers alone, data and recipe."""
+"""Writes the model card of a trained adapter: purpose, use here and in diffusers alone, data and recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noised latents, timesteps and targets for training a denoiser, by the pipeline's own scheduler."""
+"""Computes noised latents, timesteps and targets for training a denoiser, by the pipeline's own scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of a frozen denoiser with an adapter, called as its family's pipeline calls it."""
+"""Predicts with a frozen denoiser and an adapter, called as its family's pipeline calls it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from diffusers import FluxPipeline
 from torch import Tensor
 
 from analogen.pipelines.adapter.attach import AdapterModules
-from analogen.pipelines.diffusion.model_defaults import Kind
+from analogen.pipelines.diffusion.model_defaults import PipelineKind
 
 FACTOR = 8  # pixels of a latent's side, in the transformer families
 Predict = Callable[[Tensor, Tensor, dict[str, Any], Tensor], Tensor]
 TRAINABLE = ("sd15", "sdxl", "sd3", "flux")
 
 
-def make_predictor(kind: Kind, modules: AdapterModules, size: int) -> Predict:
+def make_predictor(kind: PipelineKind, modules: AdapterModules, size: int) -> Predict:
     """Returns a function of (sample, timestep, words, relation) -> the denoiser's prediction, of the sample's shape.
 
     size: sides of the pictures in pixels; timestep: (B,) in [0, 1000]; words: the pipeline's embeddings by name;

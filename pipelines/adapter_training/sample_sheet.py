@@ -1,4 +1,4 @@
-"""Sheets of samples during a training: references and pictures side by side."""
+"""Draws sheets of samples during a training: references and pictures side by side."""
 
 from __future__ import annotations
 

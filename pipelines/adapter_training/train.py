@@ -1,4 +1,4 @@
-"""Training a relational adapter on a frozen base: `analogen train adapter`.
+"""Trains a relational adapter on a frozen base: `analogen train adapter`.
 
 The outputs of the frozen models are computed once for each row (`data`), so a step is only the denoiser's forward and
 backward pass. A row is never conditioned on its own picture, so that no appearance leaks into what the adapter learns.

@@ -1,0 +1,1 @@
+"""The composer: a diffusion model of scenes, conditioned on a relation."""

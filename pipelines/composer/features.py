@@ -1,4 +1,4 @@
-"""Scenes as tensors: a skeleton of discrete tokens and a row of continuous features per element.
+"""Converts scenes to tensors: a skeleton of discrete tokens, and a row of continuous features for each element.
 
 The skeleton says what the elements are (kind, mirror, pattern, palette entry, clip kind, ...) and, by its
 length, how many there are. The features say where they are and how they look.

@@ -1,4 +1,4 @@
-"""Pipeline that samples scenes from relations: a prior for the elements, then a denoiser for where and how they are."""
+"""The pipeline that samples scenes for a relation: a prior picks the elements, a denoiser their places and looks."""
 
 from __future__ import annotations
 

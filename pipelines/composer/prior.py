@@ -1,4 +1,4 @@
-"""The skeleton prior: which elements a scene of this relation has, sampled one after the other."""
+"""The skeleton prior: samples which elements a scene of a relation has, one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settling a sampled scene: what is nearly equal becomes equal, what is nearly aligned becomes aligned.
+"""Cleans a sampled scene: makes nearly equal values equal and nearly aligned elements aligned.
 
 Uses no relations. It removes near misses that people see as mistakes: nearly equal sizes, near symmetry, nearly even
 steps of rotation, a thing just beside the line that it belongs on, and views that almost share their centre. Places

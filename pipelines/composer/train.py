@@ -1,4 +1,4 @@
-"""Training of the composer: the skeleton prior and the scene denoiser, on the same batches."""
+"""Trains the composer: the skeleton prior and the scene denoiser, on the same batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Placement of several models on one device: each is moved there when it runs, the least recently used is offloaded.
+"""Moves each model to the device when it runs, and offloads the one that was used least recently.
 
 A vision-language model, text encoders, a denoiser and an autoencoder share the device. Nothing moves while all of them
 fit. A batch that goes through its stages one by one therefore moves each model once, not once per image.

@@ -1,4 +1,4 @@
-"""Denoisers of published models at full size, without weights, on the meta device: for shapes and parameter counts.
+"""Builds denoisers of published models at full size without weights (meta device), for shapes and parameter counts.
 
 Shapes as in the models' own config.json on the hub.
 """

@@ -1,4 +1,4 @@
-"""What decides one image: prompt, seed, size, and the picture or relation that it follows."""
+"""The inputs of one image: prompt, seed, size, and the picture or relation that it follows."""
 
 from __future__ import annotations
 

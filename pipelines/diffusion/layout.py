@@ -1,4 +1,4 @@
-"""Layout for large models from mini's scenes: a starting picture, or the control image of a ControlNet."""
+"""Turns mini's scenes into the layout for a large model: a starting picture, or the control image of a ControlNet."""
 
 from __future__ import annotations
 

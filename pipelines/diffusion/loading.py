@@ -1,4 +1,4 @@
-"""Loading of diffusers pipelines and ControlNets from folders or the hub, with LoRAs and runtime options."""
+"""Loads diffusers pipelines and ControlNets from folders or the hub, with LoRAs and runtime options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
-from analogen.pipelines.diffusion.model_defaults import OTHERS, Kind, kind_by_call, kind_of, read_index
+from analogen.pipelines.diffusion.model_defaults import OTHERS, PipelineKind, kind_by_call, kind_of, read_index
 from analogen.pipelines.diffusion.runtime import FewSteps, Lora, RuntimeOptions, few_steps
 from analogen.relsim.hub import fetch, is_hub_id, translate_hub_errors
 from analogen.relsim.loading_lock import loading_lock
@@ -32,7 +32,7 @@ class LoadedPipeline:
     """A pipeline, its kind, the placement of its models, and the settings of a few-step LoRA."""
 
     pipeline: Any
-    kind: Kind
+    kind: PipelineKind
     placement: DevicePlacement
     few_steps: FewSteps | None
     notes: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def load_pipeline(
     return LoadedPipeline(pipeline, kind, placement, fast, tuple(notes))
 
 
-def pipeline_kind(folder: str | Path) -> Kind:
+def pipeline_kind(folder: str | Path) -> PipelineKind:
     """The kind of a pipeline's folder, also for classes that KINDS does not list.
 
     Raises ValueError for a class that the installed diffusers does not have.
@@ -185,7 +185,7 @@ def _quantization(how: str, dtype: torch.dtype, folder: Path) -> Any:
 # LoRAs
 
 
-def _add_loras(pipeline: Any, loras: tuple[Lora, ...], kind: Kind, notes: list[str]) -> FewSteps | None:
+def _add_loras(pipeline: Any, loras: tuple[Lora, ...], kind: PipelineKind, notes: list[str]) -> FewSteps | None:
     if not loras:
         return None
     if not hasattr(pipeline, "load_lora_weights"):
@@ -204,7 +204,7 @@ def _add_loras(pipeline: Any, loras: tuple[Lora, ...], kind: Kind, notes: list[s
     return fast
 
 
-def _add_lora(pipeline: Any, lora: Lora, name: str, kind: Kind) -> None:
+def _add_lora(pipeline: Any, lora: Lora, name: str, kind: PipelineKind) -> None:
     local = Path(lora.path).exists()
     if not local and not is_hub_id(lora.path):
         raise FileNotFoundError(f"--lora {lora.path}: no such file or folder, and no hub id: check the path")

@@ -17,7 +17,7 @@ MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
 
 
 @dataclass(frozen=True)
-class Kind:
+class PipelineKind:
     """What differs between pipelines.
 
     name, title      One word for adapters and error lines; what people call it.
@@ -63,29 +63,63 @@ _POOLED = (*_CLIP, "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 _FLUX = ("prompt_embeds", "pooled_prompt_embeds", "")
 _QWEN = ("prompt_embeds", "prompt_embeds_mask")
 KINDS = (
-    Kind("sd15", "Stable Diffusion 1.5", ("StableDiffusionPipeline",), "words", 512, 8, 30, 7.5, encoded=_CLIP),
-    Kind("sdxl", "Stable Diffusion XL", ("StableDiffusionXLPipeline",), "words", 1024, 8, 30, 5.0, encoded=_POOLED),
-    Kind("sd3", "Stable Diffusion 3", ("StableDiffusion3Pipeline",), "words", 1024, 16, 28, 4.5, encoded=_POOLED),
-    Kind("flux", "FLUX.1", ("FluxPipeline",), encoded=_FLUX),
-    Kind("flux2", "FLUX.2", ("Flux2Pipeline", "Flux2KleinPipeline"), "picture", steps=28, guidance=4.0),
-    Kind("qwen-image", "Qwen-Image", ("QwenImagePipeline",), "words", 1024, 16, 50, 4.0, "true_cfg_scale", _QWEN, True),
-    Kind("z-image", "Z-Image", ("ZImagePipeline",), steps=9, guidance=0.0),
-    Kind("kontext", "FLUX.1 Kontext", ("FluxKontextPipeline",), "picture", guidance=2.5, encoded=_FLUX),
-    Kind(
+    PipelineKind(
+        "sd15", "Stable Diffusion 1.5", ("StableDiffusionPipeline",),
+        side_px=512, unit_px=8, steps=30, guidance=7.5, encoded=_CLIP,
+    ),
+    PipelineKind(
+        "sdxl", "Stable Diffusion XL", ("StableDiffusionXLPipeline",),
+        unit_px=8, steps=30, guidance=5.0, encoded=_POOLED,
+    ),
+    PipelineKind(
+        "sd3", "Stable Diffusion 3", ("StableDiffusion3Pipeline",),
+        steps=28, guidance=4.5, encoded=_POOLED,
+    ),
+    PipelineKind(
+        "flux", "FLUX.1", ("FluxPipeline",),
+        steps=28, guidance=3.5, encoded=_FLUX,
+    ),
+    PipelineKind(
+        "flux2", "FLUX.2", ("Flux2Pipeline", "Flux2KleinPipeline"), "picture",
+        steps=28, guidance=4.0,
+    ),
+    PipelineKind(
+        "qwen-image", "Qwen-Image", ("QwenImagePipeline",),
+        steps=50, guidance=4.0, guidance_name="true_cfg_scale", encoded=_QWEN, needs_negative=True,
+    ),
+    PipelineKind(
+        "z-image", "Z-Image", ("ZImagePipeline",),
+        steps=9, guidance=0.0,
+    ),
+    PipelineKind(
+        "kontext", "FLUX.1 Kontext", ("FluxKontextPipeline",), "picture",
+        steps=28, guidance=2.5, encoded=_FLUX,
+    ),
+    PipelineKind(
         "qwen-edit", "Qwen-Image-Edit", ("QwenImageEditPipeline", "QwenImageEditPlusPipeline"), "picture",
-        1024, 16, 40, 4.0, "true_cfg_scale", _QWEN, True,
+        steps=40, guidance=4.0, guidance_name="true_cfg_scale", encoded=_QWEN, needs_negative=True,
     ),
-    Kind(
-        "pix2pix", "InstructPix2Pix", ("StableDiffusionInstructPix2PixPipeline",), "picture", 512, 8, 50, 7.5
+    PipelineKind(
+        "pix2pix", "InstructPix2Pix", ("StableDiffusionInstructPix2PixPipeline",), "picture",
+        side_px=512, unit_px=8, steps=50, guidance=7.5,
     ),
-    Kind("longcat-edit", "LongCat-Image-Edit", ("LongCatImageEditPipeline",), "picture", steps=50, guidance=4.5),
-    Kind("joy-edit", "JoyImage-Edit", ("JoyImageEditPipeline",), "picture", steps=40, guidance=4.0),
-    Kind("glm-image", "GLM-Image", ("GlmImagePipeline",), "picture", unit_px=32, steps=50, guidance=1.5),
+    PipelineKind(
+        "longcat-edit", "LongCat-Image-Edit", ("LongCatImageEditPipeline",), "picture",
+        steps=50, guidance=4.5,
+    ),
+    PipelineKind(
+        "joy-edit", "JoyImage-Edit", ("JoyImageEditPipeline",), "picture",
+        steps=40, guidance=4.0,
+    ),
+    PipelineKind(
+        "glm-image", "GLM-Image", ("GlmImagePipeline",), "picture",
+        unit_px=32, steps=50, guidance=1.5,
+    ),
 )  # fmt: skip
 OTHERS = "others"
 
 
-def kind_of(index: Mapping[str, Any], where: str) -> Kind:
+def kind_of(index: Mapping[str, Any], where: str) -> PipelineKind:
     """The kind of a parsed `model_index.json`; `where` it came from goes into the error's line.
 
     Raises ValueError if it is that of no pipeline that paints from words or from a picture with words. Classes that
@@ -100,7 +134,7 @@ def kind_of(index: Mapping[str, Any], where: str) -> Kind:
             "save_pretrained of a pipeline"
         )
     known = {pipeline: kind for kind in KINDS for pipeline in kind.pipelines}
-    return known.get(name, Kind(OTHERS, name, (name,)))
+    return known.get(name, PipelineKind(OTHERS, name, (name,)))
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
@@ -122,7 +156,7 @@ def read_index(folder: str | Path) -> dict[str, Any]:
     return index
 
 
-def kind_by_call(name: str, arguments: Mapping[str, Any]) -> Kind:
+def kind_by_call(name: str, arguments: Mapping[str, Any]) -> PipelineKind:
     """The kind of a pipeline class that KINDS does not list, by the arguments of its call and their defaults.
 
     Raises ValueError for one that paints neither from words nor from a picture and words: a video, sound, inpainting
@@ -135,7 +169,7 @@ def kind_by_call(name: str, arguments: Mapping[str, Any]) -> Kind:
         )
     guided = "true_cfg_scale" if "true_cfg_scale" in arguments else "guidance_scale"
     guidance, steps = arguments.get(guided), arguments.get("num_inference_steps")
-    return Kind(
+    return PipelineKind(
         OTHERS,
         name.removesuffix("Pipeline"),
         (name,),

@@ -1,4 +1,4 @@
-"""One call of any diffusers pipeline on a batch of rows, and the decoding of its latents later."""
+"""Calls any diffusers pipeline on a batch of rows; the latents can be decoded later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoding of prompts by the text encoders of any diffusers pipeline, and batching of the results."""
+"""Encodes prompts by the text encoders of any diffusers pipeline, and batches the results."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from analogen.pipelines.diffusion.image_spec import ImageSpec
-from analogen.pipelines.diffusion.model_defaults import Kind
+from analogen.pipelines.diffusion.model_defaults import PipelineKind
 
 
-def encode_rows(pipeline: Any, kind: Kind, some: Sequence[ImageSpec], guided: bool) -> dict[str, Tensor]:
+def encode_rows(pipeline: Any, kind: PipelineKind, some: Sequence[ImageSpec], guided: bool) -> dict[str, Tensor]:
     """The embeddings of several rows' prompts, each (rows, ...), by the name of the argument of the pipeline's call.
 
     some: rows that all have a negative prompt, or all have none; guided: with the embeddings for classifier-free

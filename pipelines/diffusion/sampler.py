@@ -1,4 +1,4 @@
-"""Batched sampling from any diffusers pipeline, stage by stage: prompts are encoded, then denoised, then decoded.
+"""Samples batches from any diffusers pipeline, stage by stage: encodes prompts, denoises, decodes.
 
 sampler = DiffusionSampler(load_pipeline("sdxl-folder", DevicePlacement("cuda"), torch.bfloat16))
 sampler.sample([ImageSpec("a ring of bicycles", seed=0), ImageSpec("a ring of cats", seed=1)])

@@ -1,4 +1,4 @@
-"""Tiny random pipelines of the published classes, in the same files.
+"""Builds tiny diffusers pipelines with random weights in the published file layout, for tests.
 
 For tests, benchmarks and machines without the hub; their images are noise.
 """

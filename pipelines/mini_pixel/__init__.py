@@ -1,0 +1,1 @@
+"""mini-pixel, a small latent diffusion model of the relational world."""

@@ -1,4 +1,4 @@
-"""Training of mini-pixel, a small latent diffusion model in diffusers' own classes, on the relational world.
+"""Trains mini-pixel, a small latent diffusion model in diffusers' own classes, on the relational world.
 
 It takes the place of large models in tests of the method: once frozen, a relational adapter is trained on it with the
 same code as on SDXL. It has an autoencoder, a UNet with cross-attention and MiniLM as text encoder, and is saved as a

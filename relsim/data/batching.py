@@ -1,4 +1,4 @@
-"""Batches for large models: threads decode ahead, and batches become smaller when memory runs out."""
+"""Batches rows for large models: decodes ahead in threads, and makes batches smaller when memory runs out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captioned pictures for training: rows of a JSON Lines file, matched with pictures in folders or shards and checked.
+"""Reads captioned training pictures: rows of a JSON Lines file, checked and matched with files in folders or shards.
 
 corpus = Corpus.build(Path("anonymous_captions_train.jsonl"), Path("images"))
 corpus.report.counts            # {"missing": 11204, "damaged": 37, "tiny": 5}

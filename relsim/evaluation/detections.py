@@ -1,4 +1,4 @@
-"""Found things against the things that are there: matched by place and size, counted as precision, recall and F1.
+"""Scores detections against the true things: precision, recall and F1, matched by place and size.
 
 `match` pairs the things of one picture, `score_detections` sums over pictures. No network is needed: whatever reads a
 picture gives its things as (x, y, size).

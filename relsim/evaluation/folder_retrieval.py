@@ -1,4 +1,4 @@
-"""Retrieval on your own pictures: R@k if their groups are known, and a judge's score of the first result."""
+"""Measures retrieval on your own pictures: R@k if their groups are known, and a judge's score of the first result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retrieval on drawn pictures: is the nearest picture the one of the same relation, or one that looks alike?"""
+"""Measures retrieval on drawn pictures: whether the nearest picture has the same relation or only looks alike."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""relsim-mini, the small relational encoder: model, heads, training and calibration."""

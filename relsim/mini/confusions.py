@@ -1,4 +1,4 @@
-"""Counts which relations an encoder confuses, and samples pairs of them more often for its next training.
+"""Counts which relations an encoder confuses, so that the next training sees these pairs more often.
 
 A pair of pictures that differ only in two relations teaches most where the encoder errs: these are hard negatives,
 chosen by the encoder's own errors on pictures that it has not seen.

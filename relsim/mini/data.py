@@ -1,4 +1,4 @@
-"""Training pictures of the encoder: pools that are drawn in advance, and the augmentation of batches."""
+"""Pools of drawn training pictures, for an encoder without a pretrained trunk, and the augmentation of batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The dense head of relsim-mini, which finds the things and props of a picture by their centres.
+"""The dense head of relsim-mini: finds the things and props of a picture by their centres.
 
 A detector of centres (CenterNet, arXiv:1904.07850). For each cell of the picture it predicts how likely a thing or a
 prop has its centre there, the exact place, size, turn, opacity and cut, which prop it is, and an embedding that is

@@ -1,4 +1,4 @@
-"""Pictures without a relation of the catalogue: negatives for training and calibrating `confidence`."""
+"""Makes pictures that show no relation of the catalogue, as negatives for training and calibration."""
 
 from __future__ import annotations
 

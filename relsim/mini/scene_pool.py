@@ -1,4 +1,4 @@
-"""Training pictures of the encoder: drawn and photographed scenes in shards on disk.
+"""Sharded training scenes, drawn and photographed, for an encoder with a pretrained trunk.
 
 A picture comes with its logic in words, its subject, and the table of its placed elements. Rows 2k and 2k + 1 are a
 pair: two logics in the same looks (an attribute trap).

@@ -1,4 +1,4 @@
-"""Trains relsim-mini on the relational world."""
+"""Trains relsim-mini without a pretrained trunk, on drawn pictures of the relational world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training relsim-mini with a pretrained trunk, on drawn and photographed scenes."""
+"""Trains relsim-mini with a pretrained trunk, on drawn and photographed scenes."""
 
 from __future__ import annotations
 

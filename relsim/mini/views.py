@@ -1,4 +1,4 @@
-"""Random views of training pictures, and where the things of the pictures are in them."""
+"""Random crops and colour changes of training pictures; the positions of things are moved with them."""
 
 from __future__ import annotations
 

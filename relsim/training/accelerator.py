@@ -1,4 +1,4 @@
-"""Accelerate's `Accelerator` with states as safetensors: no pickle is written, and none is ever read."""
+"""Saves and restores the training state (model, optimizer, step) with Accelerate: as safetensors, never as pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a fine-tuning: folders step-000250, step-000500, ... that appear whole, load, and resume.
+"""Writes and resumes the checkpoints of a fine-tuning: folders step-000250, step-000500, ... that appear whole.
 
 Beside the checkpoint's own files each holds state.safetensors (what is trained, in full precision, and the
 optimizer's state), training.json (settings and data) and README.md (the card).

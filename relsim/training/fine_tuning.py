@@ -1,4 +1,4 @@
-"""Fine-tuning of an adapter on a frozen base: joint batches over processes, checkpoints that resume, TensorBoard."""
+"""Fine-tunes an adapter on a frozen base: joint batches over processes, checkpoints that resume, TensorBoard."""
 
 from __future__ import annotations
 

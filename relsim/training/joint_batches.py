@@ -1,4 +1,4 @@
-"""Gradients of a joint batch over several processes and several passes.
+"""Computes contrastive gradients over one large batch that is spread over several processes and passes.
 
 A joint batch is split into shares, one for each process, and a share into chunks that fit in memory. Neither split
 changes the gradient: sums over rows are added up, and a contrastive loss, which needs all rows at once, gets the

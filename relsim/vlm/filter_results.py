@@ -1,4 +1,4 @@
-"""Results of the image filter as a JSON Lines file, which an interrupted run continues."""
+"""Writes the image filter's results as JSON Lines; an interrupted run goes on from this file."""
 
 from __future__ import annotations
 

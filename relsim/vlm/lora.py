@@ -1,4 +1,4 @@
-"""Checks the LoRA settings of adapters, and imports peft."""
+"""Validates the LoRA settings of an adapter file, and imports peft with a clear error if it is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One Qwen2.5-VL in memory with several LoRA adapters, which are switched for each call.
+"""Runs one Qwen2.5-VL with several LoRA adapters: `Vlm.using_adapter` switches between them for each call.
 
 vlm = load_vlm("Qwen/Qwen2.5-VL-7B-Instruct", device="cuda")
 vlm.add_adapter("encoder", adapter_config, adapter, processor_folder)

@@ -1,4 +1,4 @@
-"""Preprocessing of pictures for the VLM: crop and resize."""
+"""Crops and resizes pictures for the VLM."""
 
 from __future__ import annotations
 

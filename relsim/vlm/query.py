@@ -1,4 +1,4 @@
-"""Questions to a VLM: yes or no as a probability, and text answers that are checked and requested again.
+"""Asks a VLM questions: yes or no as a probability, and text answers that are checked and requested again.
 
 Used by the captioner, the prompt writer, the image filter and the subject check.
 """

@@ -1,4 +1,4 @@
-"""Writes random Qwen2.5-VL base models and checkpoints of any size, in the files of the published ones.
+"""Builds tiny Qwen2.5-VL models with random weights in the published file layout, for tests.
 
 For tests, benchmarks and machines without the hub. Nothing that they say about a picture means anything.
 """

@@ -1,0 +1,1 @@
+"""The relational world: scenes with known relations, their catalogue and grammar, checkers, and the renderer."""

@@ -1,4 +1,4 @@
-"""Drawing of backgrounds."""
+"""Draws the backgrounds of scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut-outs: things photographed or drawn by others, from any folder, as the renderer wants its art.
+"""Loads cut-outs (photographed or drawn things with alpha) from any folder, in the renderer's art format.
 
 cutouts = CutOuts.from_folder("things")
 subject, other = cutouts.draw(rng, 2)

@@ -1,4 +1,4 @@
-"""Grounds that things are photographed on: pictures of any folder, and surfaces made by rules."""
+"""Backgrounds for photographed scenes: pictures from a folder, or procedural textures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More manners of drawing: ink, paint, paper, print and chalk over a picture. For training pictures.
+"""Imitates drawing techniques (ink, paint, paper, print, chalk) on a picture, for training.
 
 Like those of `relsim.hands`: each takes an RGB picture and a generator, keeps where things are, and changes how they
 look.

@@ -1,4 +1,4 @@
-"""Material for photographed scenes: folders of cut-outs and grounds, and scenes photographed with them."""
+"""Cut-outs and grounds from folders, and `photograph`, which makes scenes of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs of scenes: cut-outs laid on a ground under one light, and seen through a camera.
+"""Composes a photograph-like picture of a scene: cut-outs on a ground, with light, shadows and camera effects.
 
     cutouts, grounds = CutOuts.from_folder("things"), Grounds.from_folder("places")
     cast = SceneArt(ArtLibrary.shipped(), *cutouts.draw(rng))

@@ -1,4 +1,4 @@
-"""Pictures in pictures: how people's references come, in margins, on screens and slides, as prints on a desk.
+"""Puts a picture into another one as users' references appear: with margins, on screens and slides, as desk prints.
 
 Each presentation says where the old picture's places went, so that labels of its things survive:
 

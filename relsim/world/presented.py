@@ -1,4 +1,4 @@
-"""A picture in another one, and where its places went."""
+"""`Presented`: a picture placed inside another one, with the mapping of coordinates."""
 
 from __future__ import annotations
 

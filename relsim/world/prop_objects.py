@@ -1,4 +1,4 @@
-"""Drawing of props that are objects: water and weather, plants, stands, vessels."""
+"""Draws props that are objects: water and weather, plants, stands, vessels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drawing of props, as shapes for pixels and SVG.
+"""Draws props, as shapes for pixels and SVG.
 
 A prop is described in its own frame: origin in the centre of its box, y down, and the unit is its size, so
 that its box is `width` x `height` with width * height = 1. Light falls from the upper left.

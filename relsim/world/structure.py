@@ -1,5 +1,4 @@
-"""Structure beyond the caption: the counts, directions, orientations and grid shapes of a reference that its caption
-leaves open, and whether another scene keeps them.
+"""Measures what a caption leaves open (counts, directions, grid shapes), and whether another scene keeps it.
 
 Each relation with such free parameters has its measures here; both scenes are measured alike, as they are seen
 (a mirrored reference points the other way).

@@ -1,0 +1,1 @@
+"""Engines of a batch: threads on one machine, or Ray workers on a cluster."""

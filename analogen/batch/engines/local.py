@@ -1,4 +1,4 @@
-"""The engine of one machine: threads of this process take chunk after chunk through all stages."""
+"""Runs a batch on one machine: threads of this process take chunk after chunk through all stages."""
 
 from __future__ import annotations
 

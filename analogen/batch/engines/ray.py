@@ -1,4 +1,4 @@
-"""The engine for a cluster: stateful workers of Ray Data, one per device, run the same stages.
+"""Runs a batch on a cluster: stateful workers of Ray Data, one per device, run the same stages.
 
 Only the process that started the run opens the job store. Workers get plain rows, write pictures to storage that all
 machines share, and return the outcome of each row. If a worker dies, Ray starts another one and gives it the same chunk

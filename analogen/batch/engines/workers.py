@@ -1,4 +1,4 @@
-"""What all engines share: threads that work on a run, and one that records the outcome of each row.
+"""The part that all engines share: threads that work on a run, and one that records the outcome of each row.
 
 Workers put outcomes into a queue; a single thread writes them to the journal, so that job store and journal agree
 whatever a worker does.

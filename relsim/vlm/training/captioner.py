@@ -1,4 +1,4 @@
-"""Training of the anonymous captioner on the captions of pictures, or of groups of pictures that share a logic.
+"""Trains the anonymous captioner on the captions of pictures, or of groups of pictures that share a logic.
 
 `analogen train captioner --config qwen-captioner.toml` comes here: `prepare(...).run()`.
 """

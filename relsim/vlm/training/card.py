@@ -1,4 +1,4 @@
-"""The model card of a checkpoint of Qwen2.5-VL's trainings: data, recipe, versions and limits."""
+"""Writes the model card of a checkpoint of Qwen2.5-VL's trainings: data, recipe, versions and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contrastive training of the relational encoder: pictures against the frozen embeddings of their anonymous captions.
+"""Trains the relational encoder contrastively: pictures against the frozen embeddings of their anonymous captions.
 
 `analogen train encoder --config qwen-encoder.toml` comes here: `prepare(...).run()`. What is learned is the adapter,
 the query token's own row of the embeddings, the projection and the temperature.

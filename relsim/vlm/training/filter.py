@@ -1,4 +1,4 @@
-"""Training of the image filter: the probability of yes against no.
+"""Trains the image filter: the probability of yes against no.
 
 `analogen train filter --config qwen-filter.toml` comes here: `prepare(...).run()`.
 """

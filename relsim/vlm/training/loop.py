@@ -1,4 +1,4 @@
-"""Fine-tuning of Qwen2.5-VL: the rows of each step, decoded ahead, and a `Task` that says what is learned."""
+"""Fine-tunes Qwen2.5-VL: loads the rows of each step in advance and runs a `Task`, which defines the loss."""
 
 from __future__ import annotations
 

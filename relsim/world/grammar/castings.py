@@ -1,4 +1,4 @@
-"""Castings: who plays in an arrangement, and who differs from the rest."""
+"""Castings: which things fill the places of an arrangement, and which differs from the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding an arrangement in a scene: which thing stands in which slot, whoever placed it and in whatever order."""
+"""Finds which thing stands in which slot of an arrangement: the entry point for regular and irregular shapes."""
 
 from __future__ import annotations
 

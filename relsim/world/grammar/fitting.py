@@ -1,4 +1,4 @@
-"""Laying the templates of a regular arrangement over things: which thing stands in which slot.
+"""Fits the templates of a regular arrangement to things: which thing stands in which slot.
 
 All templates with the right number of slots are laid over the things at once, and the one that fits best is kept.
 """

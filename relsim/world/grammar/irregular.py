@@ -1,4 +1,4 @@
-"""Finders of the arrangements that have no fixed shape: each takes things and gives them in order, or raises Broken."""
+"""Finders of the arrangements without a template: each takes things and returns them in order, or raises Broken."""
 
 from __future__ import annotations
 

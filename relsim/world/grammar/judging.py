@@ -1,4 +1,4 @@
-"""Whether a scene keeps the parts of a composition, each part judged by itself."""
+"""Checks separately whether a scene keeps each part of a composition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places of many things: the ideal shapes that arrangements are drawn from and recognised by.
+"""Coordinates of ideal layouts (ring, grid, spiral, ...), for drawing and for recognition.
 
 A layout is free of scale and place. Its slots stand in reading order: left to right, top to bottom, clockwise from
 the top, outwards; y grows downwards as in scenes.

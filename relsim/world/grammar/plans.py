@@ -1,4 +1,4 @@
-"""Plans: layouts with things in them, and the arrangements whose layouts chance draws."""
+"""Plans: layouts with things assigned to their places, and the arrangements that have random layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who plays what in a found arrangement: the castings' checkers.
+"""Checkers of castings: which thing fills which place of an arrangement that was found.
 
 Each takes the arrangement, what was found and its things freed of what the arrangement gives them, raises Broken if
 they are not cast so, and returns the things as if nothing told them apart.

@@ -1,4 +1,4 @@
-"""Which parts make no sense together, as data: everything that is not excluded here is a composition."""
+"""Lists the combinations of parts that are excluded; all others are compositions."""
 
 from __future__ import annotations
 

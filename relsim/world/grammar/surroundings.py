@@ -1,4 +1,4 @@
-"""Whether things stand in a setting: the settings' checkers. Each raises Broken if they do not."""
+"""Checkers of settings: each raises Broken if the things do not stand in that setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What compositions are called: the words of each part, and captions made of them.
+"""Names the parts of compositions in words, and makes captions of them.
 
 An arrangement has whole phrases; the other parts have clauses that follow it. {way} is how the arrangement is read.
 Every phrase belongs to one part only, so captions tell compositions apart. The first of each is the plainest.
