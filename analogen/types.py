@@ -63,8 +63,8 @@ class Request:
                        analogen.pipelines.adapter.strength; relation_scale is its strength as a whole.
     layout             Use a scene by mini as the starting picture, or as the control image for `control`.
     control            One of CONTROLS. control_model: folder or hub id of a ControlNet, None for a known one.
-    strength           How much of the starting picture is painted over, or how strictly the control image is
-                       followed, (0, 1].
+    strength           With layout: how much the starting picture is changed; with control: how closely the
+                       control image is followed. (0, 1].
     lora               PATH or PATH:SCALE each, at most eight.
     quantize, attention_backend, cpu_offload, compile   See analogen.pipelines.diffusion.runtime.
 
