@@ -163,7 +163,7 @@ def test_release_check_holds_version_and_changes_together(tmp_path: Path) -> Non
     assert "version 9.1.0, 1 entries" in check(sound).stdout
     for changes, message in (
         (sound.replace("9.1.0", "Unreleased"), "CHANGELOG.md begins with 'Unreleased'"),
-        (sound.replace("- new", ""), "says nothing about 9.1.0"),
+        (sound.replace("- new", ""), "has no entry for 9.1.0"),
     ):
         done = check(changes)
         assert (done.returncode, message in done.stderr) == (1, True), done.stderr
