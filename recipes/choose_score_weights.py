@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.evaluation.analogy import Attempt, attempt, draw_tasks, load_judges, rates, repeats
+from analogen.evaluation.analogy import JudgedCandidate, draw_tasks, judge_candidates, load_judges, rates, repeats
 from analogen.generator import Generator
 from analogen.relsim.world.dataset import held_out_selection, trained_relations
 from analogen.scoring import ERROR_BAND_FACTOR, ScoreWeights
@@ -24,7 +24,7 @@ RELATION, SUBJECT, COPY = (0.0, 0.5, 1.0, 2.0), (0.0, 0.1, 0.3, 1.0, 3.0), (0.0,
 Table = NDArray[np.float64]  # (rows, candidates)
 
 
-def scores_of(tried: list[list[Attempt]], name: str) -> Table:
+def scores_of(tried: list[list[JudgedCandidate]], name: str) -> Table:
     """A part of the score of every candidate."""
     return np.array([[getattr(a.scores, name) for a in tries] for tries in tried])
 
@@ -44,7 +44,7 @@ def main() -> None:
     generator = Generator(device="cpu")
     tasks = draw_tasks(trained_relations(), held_out_selection(), options.rows, options.seed)
     judges = load_judges(options.judges)
-    tried = attempt(tasks, generator, options.candidates, 100_000 * options.seed, 1.0, judges)
+    tried = judge_candidates(tasks, generator, options.candidates, 100_000 * options.seed, 1.0, judges)
     looks = generator.encoder.attributes([task.reference for task in tasks])
 
     relation, subject, copy, structure = (

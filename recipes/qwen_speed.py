@@ -26,9 +26,9 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from analogen.relsim.data.corpus import Corpus
-from analogen.relsim.training.accelerator import make_accelerator
 from analogen.relsim.training.checkpoints import Checkpoints
 from analogen.relsim.training.joint_batches import Share
+from analogen.relsim.training.training_state import make_accelerator
 from analogen.relsim.vlm.captioner import Captioner
 from analogen.relsim.vlm.checkpoint import read_checkpoint
 from analogen.relsim.vlm.encoder import QwenEncoder

@@ -34,14 +34,11 @@ MOST_ROUNDS = 3  # a margin within bars within a margin
 Box = tuple[int, int, int, int]
 
 
-def cut_border(image: Image.Image) -> tuple[Image.Image, str | None]:
-    """The picture without its uniform border and a note for the user; the picture itself and None where it has none."""
-    box, note = cut_border_box(image)
-    return (image.crop(box), note) if note else (image, None)
-
-
 def cut_border_box(image: Image.Image) -> tuple[Box, str | None]:
-    """(left, top, right, bottom) of what `cut_border` leaves, in pixels, and its note."""
+    """Finds the part of a picture inside its uniform border.
+
+    Returns (left, top, right, bottom) in pixels and a note for the user; the whole picture and None without a border.
+    """
     width, height = image.size
     whole = box = (0, 0, width, height)
     for _ in range(MOST_ROUNDS):

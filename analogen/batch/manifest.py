@@ -36,7 +36,7 @@ class Asset(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedManifest:
     """The totals of a manifest whose rows can all be used. sha256: of the file."""
 
     rows: int
@@ -88,7 +88,7 @@ class Manifest:
             if number < 0:
                 raise UserError(f"{self.path}: holds no rows: give one asset per line")
 
-    def check(self, report: Callable[[Problem], None] = lambda problem: None) -> Checked:
+    def check(self, report: Callable[[Problem], None] = lambda problem: None) -> CheckedManifest:
         """Read all rows. Raises UserError, with line numbers, if any of them cannot be used.
 
         report: called with each problem.
@@ -112,7 +112,7 @@ class Manifest:
                 lines += ", ..." if num_problems > len(first) else ""
                 message += f" ({num_problems - 1} more of {rows + num_problems} rows cannot be used: lines {lines})"
             raise UserError(message)
-        return Checked(rows, pictures, candidates, digest.hexdigest())
+        return CheckedManifest(rows, pictures, candidates, digest.hexdigest())
 
     def _asset(
         self,

@@ -48,7 +48,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class JudgedCandidate:
     """One candidate and its judgements.
 
     checker  Whether the relation holds, by the exact checker of the scene.
@@ -105,7 +105,7 @@ def load_judges(folder: Path | None) -> Judges:
     return {} if folder is None else {what: ClassifierJudge.load(folder / what) for what in ("relation", "subject")}
 
 
-def attempt(
+def judge_candidates(
     tasks: Sequence[Task],
     generator: Generator,
     candidates: int,
@@ -113,10 +113,10 @@ def attempt(
     relation_scale: float,
     judges: Judges,
     condition: ConditionTasks | None = None,
-) -> list[list[Attempt]]:
-    """`candidates` attempts at each task, many tasks in one pass of the composer."""
+) -> list[list[JudgedCandidate]]:
+    """Composes and judges `candidates` candidates for each task, many tasks in one pass of the composer."""
     condition = condition or condition_on_pictures(generator)
-    results: list[list[Attempt]] = []
+    results: list[list[JudgedCandidate]] = []
     for start in range(0, len(tasks), ROWS_PER_PASS):
         chunk = tasks[start : start + ROWS_PER_PASS]
         conditionings = condition(chunk)
@@ -139,7 +139,7 @@ def judge_scenes(
     generator: Generator,
     judges: Judges,
     errors: Sequence[float] | None = None,
-) -> list[Attempt]:
+) -> list[JudgedCandidate]:
     """Draw the scenes of a task, score and judge them."""
     scene_art = SceneArt(generator.library)
     drawn = [draw_scene(scene, scene_art, PREVIEW_PX, PREVIEW_PX) for scene in scenes]
@@ -152,7 +152,7 @@ def judge_scenes(
     seen = judges["relation"].predict(drawn) if "relation" in judges else [None] * len(drawn)
     shown = judges["subject"].predict(drawn) if "subject" in judges else [None] * len(drawn)
     return [
-        Attempt(
+        JudgedCandidate(
             picture, given, RELATIONS[task.relation].holds(scene),
             None if relation is None else relation == task.relation,
             None if subject is None else subject == task.subject,
@@ -196,8 +196,8 @@ def run_analogy(
     output.mkdir(parents=True, exist_ok=True)
     for split, relations in (("trained relations", trained_relations()), ("held-out relations", held_out_relations())):
         tasks = draw_tasks(relations, held_out_selection(), rows, seed)
-        tried = attempt(tasks, generator, candidates, seed, 1.0, loaded)
-        free = attempt(tasks, generator, 1, seed, 0.0, loaded)
+        tried = judge_candidates(tasks, generator, candidates, seed, 1.0, loaded)
+        free = judge_candidates(tasks, generator, 1, seed, 0.0, loaded)
         rng = np.random.default_rng([seed, 41])
         picks = {
             "one sample": [a[0] for a in tried],
@@ -221,12 +221,12 @@ def run_analogy(
         yield {"split": split, "relation by checker": {k: round(float(np.mean(v)), 2) for k, v in missed.items()}}
 
 
-def best(tries: Sequence[Attempt]) -> Attempt:
-    """The attempt that `Generator` would pick."""
+def best(tries: Sequence[JudgedCandidate]) -> JudgedCandidate:
+    """The candidate that `Generator` would pick."""
     return tries[ranked([a.scores for a in tries], [a.error for a in tries])[0]]
 
 
-def rates(chosen: Sequence[Attempt]) -> dict[str, object]:
+def rates(chosen: Sequence[JudgedCandidate]) -> dict[str, object]:
     """Success rates of the attempts.
 
     joint: relation by checker and subject by judge. structure: of the facts of the references that their captions do
@@ -248,7 +248,7 @@ def rates(chosen: Sequence[Attempt]) -> dict[str, object]:
     return found
 
 
-def repeats(chosen: Sequence[Attempt], looks: Vectors) -> float:
+def repeats(chosen: Sequence[JudgedCandidate], looks: Vectors) -> float:
     """How often a result looks more like its own reference than like that of any other row (chance: 1 / rows).
 
     looks: (rows, dim), the references' attributes.
@@ -261,7 +261,7 @@ def _share(values: Sequence[bool]) -> float:
     return round(float(np.mean(values)), 4) if values else 0.0
 
 
-def write_sheets(tasks: Sequence[Task], chosen: Sequence[Attempt], output: Path, name: str) -> None:
+def write_sheets(tasks: Sequence[Task], chosen: Sequence[JudgedCandidate], output: Path, name: str) -> None:
     """Contact sheets of the references and the chosen attempts."""
     cells = []
     for task, picked in list(zip(tasks, chosen, strict=True))[:SHEET_ROWS]:

@@ -12,14 +12,14 @@ from PIL import Image
 from analogen.conditioning import Conditioning, encode_relations
 from analogen.evaluation.analogy import (
     REFERENCE_PX,
-    Attempt,
     ConditionTasks,
+    JudgedCandidate,
     Judges,
     Task,
-    attempt,
     best,
     condition_on_pictures,
     draw_tasks,
+    judge_candidates,
     judge_scenes,
     load_judges,
     rates,
@@ -95,7 +95,7 @@ class NearestSceneBaseline:
             self._scenes[relation] = drawn, self.generator.encoder.encode_all(pictures)
         return self._scenes[relation]
 
-    def attempt(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[Attempt]]:
+    def judge_candidates(self, tasks: Sequence[Task], candidates: int, judges: Judges) -> list[list[JudgedCandidate]]:
         """The nearest `candidates` scenes with the new subject, nearest first."""
         found = condition_on_pictures(self.generator)(tasks)
         results = []
@@ -147,20 +147,22 @@ def _baselines(
     candidates: int,
     seed: int,
     judges: Judges,
-) -> Iterator[tuple[str, list[Attempt]]]:
+) -> Iterator[tuple[str, list[JudgedCandidate]]]:
     of_n = f"best of {candidates}"
-    free = attempt(tasks, generator, 1, seed, 0.0, judges)
+    free = judge_candidates(tasks, generator, 1, seed, 0.0, judges)
     yield "(a) composer without relation", [tries[0] for tries in free]
-    bridge = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_nearest_caption(generator))
+    bridge = judge_candidates(tasks, generator, candidates, seed, 1.0, judges, condition_on_nearest_caption(generator))
     yield f"(b) caption bridge, {of_n}", [best(tries) for tries in bridge]
-    tried = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_vector(generator))
+    tried = judge_candidates(tasks, generator, candidates, seed, 1.0, judges, condition_on_vector(generator))
     yield "(c) relation vector, one sample", [tries[0] for tries in tried]
     yield f"(c) relation vector, {of_n}", [best(tries) for tries in tried]
     if generator.composer.takes_patches:
-        tried = attempt(tasks, generator, candidates, seed, 1.0, judges)
+        tried = judge_candidates(tasks, generator, candidates, seed, 1.0, judges)
         yield "(d) with plus tokens, one sample", [tries[0] for tries in tried]
         yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
-    true_captions = attempt(tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator))
+    true_captions = judge_candidates(
+        tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator)
+    )
     yield f"(f) true caption, {of_n}", [best(tries) for tries in true_captions]
-    copied = nearest_scenes.attempt(tasks, candidates, judges)
+    copied = nearest_scenes.judge_candidates(tasks, candidates, judges)
     yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

@@ -9,7 +9,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.evaluation.analogy import Attempt, Judges, Task, attempt, best, load_judges, rates, write_sheets
+from analogen.evaluation.analogy import (
+    JudgedCandidate,
+    Judges,
+    Task,
+    best,
+    judge_candidates,
+    load_judges,
+    rates,
+    write_sheets,
+)
 from analogen.evaluation.labelled_tables import read_labelled
 from analogen.generator import Generator
 from analogen.relsim.images import read_image
@@ -58,7 +67,7 @@ def run_external_references(
     embedded = generator.encoder.encode_all([row.image for row in images])
     read = [generator.encoder.nearest_captions(r, 1)[0].relation for r in embedded.relation]
     sure = [generator.encoder.confidence(r, float(k)) for r, k in zip(embedded.relation, embedded.known, strict=True)]
-    tried = attempt(tasks, generator, candidates, seed, 1.0, loaded)
+    tried = judge_candidates(tasks, generator, candidates, seed, 1.0, loaded)
     yield {"manner": "all", **_line(range(len(images)), images, read, sure, tried)}
     for manner in sorted({row.manner for row in images} - {""}):
         own = [i for i, row in enumerate(images) if row.manner == manner]
@@ -70,7 +79,7 @@ def run_external_references(
 
 def _line(
     own: Sequence[int], images: Sequence[LabelledImage], read: Sequence[str], sure: Sequence[float],
-    tried: Sequence[Sequence[Attempt]],
+    tried: Sequence[Sequence[JudgedCandidate]],
 ) -> dict[str, object]:  # fmt: skip
     picked = {"one_sample": [tried[i][0] for i in own], "best_of_n": [best(tried[i]) for i in own]}
     keys = ("relation_checker", "relation_judge")

@@ -12,7 +12,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchE
 from torch import Tensor
 
 
-class Noised(NamedTuple):
+class NoisedLatents(NamedTuple):
     """sample, target: (B, channels, height, width); timestep: (B,), in [0, 1000] whatever the denoiser is told."""
 
     sample: Tensor
@@ -39,7 +39,7 @@ class Noising:
             )
         self._ddpm: Any = DDPMScheduler.from_config(self.config)
 
-    def __call__(self, clean: Tensor, tokens: int, generators: Sequence[torch.Generator]) -> Noised:
+    def __call__(self, clean: Tensor, tokens: int, generators: Sequence[torch.Generator]) -> NoisedLatents:
         """clean: (B, channels, height, width) scaled latents. tokens: of one picture in the denoiser, which some flow
         schedulers shift by. generators: of the CPU, one for all rows, or one for each, so that a row is noised the same
         in whatever batch and on whatever device."""
@@ -55,7 +55,7 @@ class Noising:
         if self.is_flow:
             sigma = self._sigma(normal(), tokens).to(clean)
             wide = sigma.view(-1, 1, 1, 1)
-            return Noised((1 - wide) * clean + wide * noise, sigma * 1000, noise - clean)
+            return NoisedLatents((1 - wide) * clean + wide * noise, sigma * 1000, noise - clean)
         # Uniform, from the normal: one kind of draw serves both.
         uniform = 0.5 * (1 + torch.erf(normal() / math.sqrt(2)))
         last = self._ddpm.config.num_train_timesteps - 1
@@ -65,7 +65,7 @@ class Noising:
             target = self._ddpm.get_velocity(clean, noise, timestep)
         else:
             target = noise if self.prediction == "epsilon" else clean
-        return Noised(sample, timestep, target)
+        return NoisedLatents(sample, timestep, target)
 
     def _sigma(self, normal: Tensor, tokens: int) -> Tensor:
         """Logit-normal moments, arXiv:2403.03206, section 3.1, then shifted as sampling will shift them."""

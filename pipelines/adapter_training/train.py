@@ -42,11 +42,11 @@ from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.relsim.config import read_settings
 from analogen.relsim.data.corpus import Corpus
 from analogen.relsim.text import TEXT_DIM
-from analogen.relsim.training.accelerator import SafetensorsAccelerator
 from analogen.relsim.training.checkpoints import Checkpoints, fingerprint
 from analogen.relsim.training.fine_tuning import DTYPES, FineTuning, accelerator_for
 from analogen.relsim.training.joint_batches import joint_rows
 from analogen.relsim.training.loop import Values, autocast
+from analogen.relsim.training.training_state import SafetensorsAccelerator
 
 log = logging.getLogger(__name__)
 

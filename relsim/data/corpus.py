@@ -39,7 +39,7 @@ class Example(NamedTuple):
     group: int
 
 
-class Refused(NamedTuple):
+class RefusedRow(NamedTuple):
     """A row or file that is left out. kind: "missing", "damaged", "tiny", "no caption" or "bad row"."""
 
     name: str
@@ -65,7 +65,7 @@ class Report:
 
     rows: int = 0
     kept: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedRow] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -126,29 +126,29 @@ class Corpus(Dataset[Example]):
         Raises ValueError or FileNotFoundError if there is nothing to read at all, or nothing is left.
         """
         found = find_pictures(root)
-        report = Report(refused=[Refused(name, "damaged", reason) for name, reason in found.damaged])
+        report = Report(refused=[RefusedRow(name, "damaged", reason) for name, reason in found.damaged])
         groups: dict[tuple[str, str], int] = {}
         wanted: list[Entry] = []
         for where, row in read_rows(rows):
             if isinstance(row, str):
                 report.rows += 1
-                report.refused.append(Refused(where, "bad row", row))
+                report.refused.append(RefusedRow(where, "bad row", row))
                 continue
             caption = _caption(row)
             number = groups.setdefault(_group_key(row, caption, where), len(groups))
             urls = _urls(row)
             if not urls:
                 report.rows += 1
-                report.refused.append(Refused(where, "missing", f"{where}: its image_urls is empty"))
+                report.refused.append(RefusedRow(where, "missing", f"{where}: its image_urls is empty"))
             for url in urls:
                 report.rows += 1
                 named = (row.get(field) for field in ("url_link", "url", "path", "image_hash"))
                 name = url or next((str(value) for value in named if value), where)
                 stored = next((found.by_key[key] for key in keys_of_row(row, url) if key in found.by_key), None)
                 if not caption:
-                    report.refused.append(Refused(name, "no caption", f"{where}: has no caption"))
+                    report.refused.append(RefusedRow(name, "no caption", f"{where}: has no caption"))
                 elif stored is None:
-                    report.refused.append(Refused(name, "missing", f"{where}: no picture of it below {root}"))
+                    report.refused.append(RefusedRow(name, "missing", f"{where}: no picture of it below {root}"))
                 else:
                     wanted.append(Entry(stored, caption, number, _text(row, "subject"), _text(row, "prompt")))
 
@@ -162,7 +162,7 @@ class Corpus(Dataset[Example]):
                 if not isinstance(verdict, ValueError | FileNotFoundError):
                     raise verdict
                 kind = "tiny" if isinstance(verdict, _Tiny) else "damaged"
-                report.refused.append(Refused(entry.stored.name, kind, str(verdict)))
+                report.refused.append(RefusedRow(entry.stored.name, kind, str(verdict)))
             else:
                 kept.append(entry)
             if progress is not None:
@@ -197,7 +197,7 @@ class Corpus(Dataset[Example]):
             if whole["version"] != _VERSION:
                 raise ValueError(f"version {whole['version']}, expected {_VERSION}")
             told = whole["report"]
-            report = Report(told["rows"], told["kept"], [Refused(**row) for row in told["refused"]])
+            report = Report(told["rows"], told["kept"], [RefusedRow(**row) for row in told["refused"]])
             entries = [
                 Entry(
                     StoredPicture(Path(row["path"]), row["member"], row["offset"], row["size"]),

@@ -168,7 +168,7 @@ def describe_by_vlm(source: str | None, device: str) -> Describe:
     def describe(images: list[Image.Image]) -> list[str]:
         if not judges:
             from analogen.relsim.evaluation.vlm_judge import load_vlm_judge
-            from analogen.relsim.vlm.adapters import BASE
+            from analogen.relsim.vlm.adapter_loading import BASE
 
             judges.append(load_vlm_judge(source or BASE, device))
         return describe_all(judges[0], images, AnswerCache(None))

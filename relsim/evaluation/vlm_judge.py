@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from analogen.relsim.vlm.adapters import BASE, load_base_model
+from analogen.relsim.vlm.adapter_loading import BASE, load_base_model
 from analogen.relsim.vlm.model import UserMessage, Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing
 

@@ -63,7 +63,7 @@ TOLD_BY_TONES = {  # parts of compositions that manners would hide
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnScene:
     """One scene and its logic: `logic` is the id of a relation or composition, "" where there is none; mirror_ok: the
     mirrored picture has the same logic."""
 
@@ -174,7 +174,7 @@ def _draw_shard(
 
 
 class Picture(NamedTuple):
-    """pixels: (side, side, 3) uint8; table: as of `dense_head.placed`; the others as of `Drawn`."""
+    """pixels: (side, side, 3) uint8; table: as of `dense_head.placed`; the others as of `DrawnScene`."""
 
     pixels: NDArray[np.uint8]
     table: NDArray[np.float32]
@@ -193,21 +193,23 @@ def draw_pair(
     selection = _selection()
     hard = bool(rng.random() < HARD)
     if group == "aimless":
-        pair = (aimless(selection, rng), aimless(selection, rng))
+        pair = (random_scene(selection, rng), random_scene(selection, rng))
     elif group == "portrait":
         pair = (portrait(selection, rng), portrait(selection, rng))
     else:
         pair = _logics(group, selection, rng, hard, odds)
     looks = Looks.draw(material, rng, photograph_ok=not any(one.logic in NO_PHOTOGRAPH for one in pair))
     if group == "aimless" and rng.random() < 0.3:
-        pair = (pair[0], ground_alone(pair[1]))
+        pair = (pair[0], empty_scene(pair[1]))
     first, second = (looks.picture(one, material, side) for one in pair)
     if group == "portrait":  # each its own thing: names are what they teach
         second = Looks.draw(material, rng).picture(pair[1], material, side)
     return first, second
 
 
-def _logics(group: str, selection: Selection, rng: Generator, hard: bool, odds: PairOdds | None) -> tuple[Drawn, Drawn]:
+def _logics(
+    group: str, selection: Selection, rng: Generator, hard: bool, odds: PairOdds | None
+) -> tuple[DrawnScene, DrawnScene]:
     relations = trained_relations()
     if group == "relation" and odds is not None:
         first = int(rng.choice(len(relations), p=odds.first))
@@ -224,13 +226,15 @@ def _logics(group: str, selection: Selection, rng: Generator, hard: bool, odds: 
     sample = draw_sample(kinds[0], selection, rng, hard=hard)
     trap = hard_negative_of(sample, kinds[1], rng)
 
-    def drawn(kind: Relation, scene: Scene, caption: str) -> Drawn:
-        return Drawn(scene, "relation" if kind.id in RELATIONS else "composition", kind.id, caption, kind.mirror_ok)
+    def drawn(kind: Relation, scene: Scene, caption: str) -> DrawnScene:
+        return DrawnScene(
+            scene, "relation" if kind.id in RELATIONS else "composition", kind.id, caption, kind.mirror_ok
+        )
 
     return drawn(kinds[0], sample.scene, sample.caption), drawn(kinds[1], trap.scene, trap.caption)
 
 
-def aimless(selection: Selection, rng: Generator) -> Drawn:
+def random_scene(selection: Selection, rng: Generator) -> DrawnScene:
     """Things and props of random kinds, places, sizes and turns: no logic."""
     elements = []
     for _ in range(int(rng.integers(1, 13))):
@@ -244,10 +248,10 @@ def aimless(selection: Selection, rng: Generator) -> Drawn:
                 mirror=bool(rng.random() < 0.5),
             )
         )  # fmt: skip
-    return Drawn(_scene(tuple(elements), selection, rng), "aimless", "", "")
+    return DrawnScene(_scene(tuple(elements), selection, rng), "aimless", "", "")
 
 
-def portrait(selection: Selection, rng: Generator) -> Drawn:
+def portrait(selection: Selection, rng: Generator) -> DrawnScene:
     """One thing alone: what the subject head learns names from."""
     size = float(rng.uniform(0.4, 1.7))
     room = max(0.0, 1 - size / 2)
@@ -256,12 +260,12 @@ def portrait(selection: Selection, rng: Generator) -> Drawn:
         turn=float(rng.normal(0, 12)), mirror=bool(rng.random() < 0.5),
         hue=float(rng.uniform(0, 360)) if rng.random() < 0.15 else 0.0,
     )  # fmt: skip
-    return Drawn(_scene((thing,), selection, rng), "portrait", "", "")
+    return DrawnScene(_scene((thing,), selection, rng), "portrait", "", "")
 
 
-def ground_alone(like: Drawn) -> Drawn:
-    """A ground with nothing on it."""
-    return Drawn(dataclasses.replace(like.scene, elements=()), "ground", "", "")
+def empty_scene(like: DrawnScene) -> DrawnScene:
+    """The ground of a scene, without its things and props."""
+    return DrawnScene(dataclasses.replace(like.scene, elements=()), "ground", "", "")
 
 
 def _scene(elements: tuple[Element, ...], selection: Selection, rng: Generator) -> Scene:
@@ -294,7 +298,7 @@ class Looks:
         manner = int(rng.integers(manners)) if rng.random() < REDRAWN[medium] else -1
         return cls(medium, subject, other, manner, bool(rng.random() < PRESENTED), int(rng.integers(2**32)))
 
-    def picture(self, drawn: Drawn, material: Material, side: int) -> Picture:
+    def picture(self, drawn: DrawnScene, material: Material, side: int) -> Picture:
         # The same draws for both of a pair, or the looks would tell the logics apart.
         rng = np.random.default_rng(self.seed)
         scene = drawn.scene
@@ -312,7 +316,7 @@ class Looks:
         subject = self.subject.name if self.subject else scene.subject
         return Picture(pixels, table, drawn.group, drawn.logic, drawn.caption, subject, drawn.mirror_ok)
 
-    def _in_manner(self, pixels: NDArray[np.uint8], drawn: Drawn, rng: Generator) -> NDArray[np.uint8]:
+    def _in_manner(self, pixels: NDArray[np.uint8], drawn: DrawnScene, rng: Generator) -> NDArray[np.uint8]:
         if self.manner < 0:
             return pixels
         manner = [*DRAWN_MANNERS, *MORE_MANNERS][self.manner]

@@ -37,7 +37,7 @@ CONFUSED_PAIRS = 3000  # pairs of pictures that tell what an encoder confuses
 
 
 @dataclass(frozen=True)
-class EncoderSettings(LoopSettings):
+class TrunkTrainingSettings(LoopSettings):
     """Settings of `analogen train encoder`. pool: folder of training pictures, `shards` x 1024, drawn where they are
     missing with the material of `cutouts` and `grounds`. init: folder of an encoder to go on from; else `trunk`.
     hard_shards: more shards, whose pairs show the relations that `init` takes for one another."""
@@ -69,13 +69,13 @@ class EncoderSettings(LoopSettings):
     colour: float = 0.6
 
 
-def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> EncoderSettings:
+def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> TrunkTrainingSettings:
     """Reads and checks the settings before anything is drawn.
 
     Raises ValueError for unknown settings, an unknown trunk or hard shards without `init`, FileNotFoundError for a
     missing folder, and ImportError if the trunk's ImageNet weights are needed and not installed.
     """
-    settings = read_settings(EncoderSettings, path, overrides)
+    settings = read_settings(TrunkTrainingSettings, path, overrides)
     for name in ("cutouts", "grounds", "init"):
         folder = getattr(settings, name)
         if folder and not Path(folder).is_dir():
@@ -89,7 +89,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> En
     return settings
 
 
-def run(settings: EncoderSettings) -> Path:
+def run(settings: TrunkTrainingSettings) -> Path:
     """Train or resume; returns the folder with config.json, model.safetensors and settings.json."""
     torch.set_num_threads(settings.threads)
     folder, output = Path(settings.pool), Path(settings.output)
@@ -112,7 +112,7 @@ def run(settings: EncoderSettings) -> Path:
     return output
 
 
-def draw_shards(folder: Path, settings: EncoderSettings) -> None:
+def draw_shards(folder: Path, settings: TrunkTrainingSettings) -> None:
     """Draws what is missing of the `shards` and then of the `hard_shards`."""
     side, material = settings.pool_px, (settings.cutouts, settings.grounds)
     draw_scene_pool(folder, range(settings.shards), settings.seed, side, *material, settings.draw_workers)
@@ -122,7 +122,7 @@ def draw_shards(folder: Path, settings: EncoderSettings) -> None:
         draw_scene_pool(folder, numbers, settings.seed, side, *material, settings.draw_workers, pair_odds(counts))
 
 
-class CaptionBank:
+class TextBank:
     """Texts of a pool in the text tower's space. vectors: (texts, 384); owner: (texts,) number of each text's class;
     of: class and text by row of the pool."""
 
@@ -138,7 +138,9 @@ class CaptionBank:
         self.class_of = self.owner[self.text_of]
 
 
-def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, state: Path | None = None) -> MiniNet:
+def train_encoder(
+    model: MiniNet, pool: ScenePool, settings: TrunkTrainingSettings, state: Path | None = None
+) -> MiniNet:
     """Train on the pool; returns the averaged weights. Saves and resumes in `state`."""
     device = torch.device(settings.device)
     library = ArtLibrary.shipped()
@@ -150,11 +152,11 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
     named_as = {composition: relation for relation, composition in NAMED.items()}
     logic = np.array([named_as.get(one, one) for one in pool.logic.tolist()])
     catalogue = [(caption, r.id) for r in RELATIONS.values() if not r.held_out for caption in r.captions]
-    logics = CaptionBank(
+    logics = TextBank(
         np.concatenate([texts, [caption for caption, _ in catalogue]]),
         np.concatenate([np.where(has_logic, logic, "-"), [owner for _, owner in catalogue]]),
     )
-    subjects = CaptionBank(pool.subject, alike)
+    subjects = TextBank(pool.subject, alike)
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
     names, name_owner = subjects.vectors.to(device), subjects.owner.to(device)
     projection = attributes_projection().to(device)
@@ -218,4 +220,4 @@ def train_encoder(model: MiniNet, pool: ScenePool, settings: EncoderSettings, st
     return train_loop(model, settings, loss_of, state, save, {"trunk.": settings.trunk_lr})
 
 
-__all__ = ["EncoderSettings", "run", "split_channels", "train_encoder"]
+__all__ = ["TrunkTrainingSettings", "run", "split_channels", "train_encoder"]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from analogen.relsim.data.corpus import Corpus
-from analogen.relsim.training.accelerator import STATE, SafetensorsAccelerator
+from analogen.relsim.training.training_state import STATE, SafetensorsAccelerator
 
 # What may differ when a training is taken up again: nothing here changes what is learned. (Dropout is drawn anew for
 # each pass, so another micro_batch draws other masks.)

@@ -16,11 +16,11 @@ from accelerate.utils import broadcast
 from torch import nn
 
 from analogen.relsim.data.batching import is_out_of_memory
-from analogen.relsim.training.accelerator import SafetensorsAccelerator, make_accelerator
 from analogen.relsim.training.averaging import WeightAverage
 from analogen.relsim.training.checkpoints import Checkpoints
 from analogen.relsim.training.loop import Trainer, Values
 from analogen.relsim.training.optimization import Decays, is_matrix, make_optimizer
+from analogen.relsim.training.training_state import SafetensorsAccelerator, make_accelerator
 
 log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

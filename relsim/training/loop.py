@@ -18,10 +18,10 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from analogen.relsim.training.accelerator import SafetensorsAccelerator, own_accelerator
 from analogen.relsim.training.averaging import WeightAverage
 from analogen.relsim.training.joint_batches import sum_gradients
 from analogen.relsim.training.optimization import CosineSchedule, make_optimizer
+from analogen.relsim.training.training_state import SafetensorsAccelerator, own_accelerator
 
 log = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=nn.Module)

@@ -166,7 +166,7 @@ def read_adapter(folder: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]
     return _read_json(path), read_tensors(folder / "adapter_model.safetensors")
 
 
-def write_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mapping[str, Tensor]) -> None:
+def write_qwen_adapter(folder: str | Path, config: Mapping[str, Any], adapter: Mapping[str, Tensor]) -> None:
     """Writes adapter_config.json and adapter_model.safetensors, as PEFT does. Raises OSError."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def _write(checkpoint: Checkpoint, folder: Path, layout: Layout) -> None:
             shutil.copyfile(checkpoint.processor_folder / name, folder / name)
     config = {**checkpoint.adapter_config, "base_model_name_or_path": checkpoint.base_model}
     config["revision"] = checkpoint.base_revision
-    write_adapter(folder, config, checkpoint.adapter)
+    write_qwen_adapter(folder, config, checkpoint.adapter)
     projection = {"weight": checkpoint.projection_weight, "bias": checkpoint.projection_bias}
     if layout == "authors":
         torch.save({"projection": projection, "query_token_id": checkpoint.query_token_id}, folder / PICKLE)

@@ -32,7 +32,7 @@ Row = TypeVar("Row")
 SUBJECT_QUESTION = "Name the main thing that this picture shows, in one to four words, without a sentence."
 
 
-class Refused(NamedTuple):
+class RefusedFile(NamedTuple):
     """A file that could not be embedded, and the reason in one line."""
 
     path: str
@@ -44,7 +44,7 @@ class EmbeddedFiles(NamedTuple):
 
     vectors: Vectors
     paths: list[str]
-    refused: list[Refused]
+    refused: list[RefusedFile]
 
 
 class QwenEncoder:
@@ -94,7 +94,9 @@ class QwenEncoder:
             rows.update(pairs)
         kept = sorted(rows)
         table = np.stack([rows[i] for i in kept]) if kept else np.zeros((0, self.relation_dim), np.float32)
-        return EmbeddedFiles(table, [files[i] for i in kept], [Refused(files[i], refused[i]) for i in sorted(refused)])
+        return EmbeddedFiles(
+            table, [files[i] for i in kept], [RefusedFile(files[i], refused[i]) for i in sorted(refused)]
+        )
 
     def embed_text(self, captions: Sequence[str]) -> Vectors:
         return load_text_tower().embed(captions)

@@ -14,7 +14,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from analogen.relsim.hub import BASE_FILES, TEXTS, fetch, is_hub_id
 from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.text import quiet_transformers
-from analogen.relsim.vlm.lora import import_peft
+from analogen.relsim.vlm.lora_settings import import_peft
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.processor import load_processor
 

@@ -28,7 +28,7 @@ from transformers import LogitsProcessorList
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLVisionAttention
 
 from analogen.relsim.vlm.attention import WindowedAttention
-from analogen.relsim.vlm.lora import import_peft, lora_settings
+from analogen.relsim.vlm.lora_settings import check_lora_settings, import_peft
 from analogen.relsim.vlm.processor import Processor, load_processor
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), sides multiples of `Vlm.side_unit`
@@ -117,7 +117,7 @@ class Vlm:
         if name in self.adapters or not name.isidentifier():
             raise ValueError(f"adapter {name!r}: expected a new name of letters, digits and _")
         state = dict(adapter or {})
-        settings = lora_settings(adapter_config)
+        settings = check_lora_settings(adapter_config)
         processor = self.processor if processor_folder is None else load_processor(processor_folder)
         with self._lock, self.using_adapter(None):
             self._grow_embeddings(len(processor.tokenizer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
-from analogen.relsim.vlm.adapters import load_adapter
+from analogen.relsim.vlm.adapter_loading import load_qwen_adapter
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing, check_preprocessing
 
@@ -39,5 +39,5 @@ class VlmRole:
         The base is shared with all roles that name the same one. Raises ValueError, FileNotFoundError or ImportError
         with one line.
         """
-        loaded = load_adapter(name_or_path, cls.role, device, dtype, base=base, cache_dir=cache_dir)
+        loaded = load_qwen_adapter(name_or_path, cls.role, device, dtype, base=base, cache_dir=cache_dir)
         return cls(loaded.vlm, loaded.adapter, str(name_or_path), preprocessing)

@@ -133,7 +133,7 @@ def element_matrix(scene: Scene, element: Element) -> NDArray[np.float64]:
     return placed @ effects.affine(element.x, element.y, element.turn, element.mirror, element.size)
 
 
-def level_of(scene: Scene, element: Element, unit: float, side: float) -> int:
+def raster_side(scene: Scene, element: Element, unit: float, side: float) -> int:
     """The side in pixels at which art is rasterised, for a side in units of the element's size."""
     needed = side * element.size * scene.frame.scale * unit
     return next((level for level in _LEVELS_PX if level >= needed), _LEVELS_PX[-1])
@@ -336,12 +336,12 @@ class _Painter:
             key: Hashable = (art, standing, columns, rows)
             blocks = _IMAGES.get(key, lambda: _image(effects.pixelate(art.pixels(192, standing), columns, rows)))
             return blocks, _BLOCKS
-        level = level_of(self._scene, element, self._unit, side)
+        level = raster_side(self._scene, element, self._unit, side)
         return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
 
     def _sketch(self, element: Element, side: float) -> skia.Image:
         art, standing = self._scene_art.art(self._scene, element.kind), element.standing
-        level = min(level_of(self._scene, element, self._unit, side), effects.SKETCH_PX)
+        level = min(raster_side(self._scene, element, self._unit, side), effects.SKETCH_PX)
         key = (art, standing, "sketch", level)
         return _IMAGES.get(key, lambda: _image(effects.sketch(art.pixels(level, standing))))
 

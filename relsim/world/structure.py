@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analogen.relsim.world.measure import Broken, bearings, clip_directions, points, require, rows_of, turn_between
-from analogen.relsim.world.relations.composition import foot, in_reading_order
+from analogen.relsim.world.relations.composition import in_reading_order, lower_edge
 from analogen.relsim.world.relations.crowds import OUTLINES, covers_outline, quarter_turned
 from analogen.relsim.world.scene import Element, Scene
 
@@ -230,7 +230,7 @@ def _glass_side(scene: Scene) -> Value:
 
 def _line_of(copies: Sequence[Element]) -> str:
     """row, column, rows, rising, falling, arch or valley, by the lower edges of copies in reading order."""
-    feet = np.array([(e.x, foot(e)) for e in copies])
+    feet = np.array([(e.x, lower_edge(e)) for e in copies])
     size = float(np.mean([e.size for e in copies]))
     if (np.diff(feet[:, 0]) < -0.6 * size).any():
         return "rows"

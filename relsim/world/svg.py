@@ -26,7 +26,7 @@ from analogen.relsim.world.render import (
     element_matrix,
     flat_color,
     lay_out,
-    level_of,
+    raster_side,
     shadow_of,
     shapes_of,
     sketch_shares,
@@ -159,7 +159,7 @@ class _Writer:
 
     def _sketch(self, element: Element, place: tuple[float, float, float, float], share: float) -> str:
         art = self._scene_art.art(self._scene, element.kind)
-        level = min(level_of(self._scene, element, self._unit, max(place[2:])), effects.SKETCH_PX)
+        level = min(raster_side(self._scene, element, self._unit, max(place[2:])), effects.SKETCH_PX)
         name = f"sketch-{element.kind}-{level}" + ("-standing" if element.standing else "")
         if ("sketch", name) not in self._defined:
             drawing = _image(effects.sketch(art.pixels(level, element.standing)), (0, 0, 1, 1))

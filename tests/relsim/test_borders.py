@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from analogen.relsim.borders import cut_border, cut_border_box
+from analogen.relsim.borders import cut_border_box
 from analogen.relsim.world.dataset import draw_sample, training_selection
 from analogen.relsim.world.grammar import draw_composition
 from analogen.relsim.world.presentation import FRAMINGS
@@ -32,6 +32,11 @@ def example(index: int) -> Image.Image:
 
 def off_by(box: tuple[int, ...], wanted: tuple[float, ...]) -> float:
     return max(abs(a - b) for a, b in zip(box, wanted, strict=True))
+
+
+def cut_border(image: Image.Image) -> tuple[Image.Image, str | None]:
+    box, note = cut_border_box(image)
+    return (image.crop(box), note) if note else (image, None)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)

@@ -96,7 +96,7 @@ def test_every_preset_is_readable(path: Path) -> None:
     given = tomllib.loads(path.read_text())
     kind = kinds[path.stem] if path.stem in kinds else kinds[path.name.partition("-")[0]]
     if kind is EncoderSettings and "trunk" in given:
-        kind = trunk_training.EncoderSettings
+        kind = trunk_training.TrunkTrainingSettings
     # What an adapter is trained on is the user's to say.
     own = {name: "somewhere" for name in ("base", "data", "output") if kind is AdapterSettings and name not in given}
     assert isinstance(read_settings(kind, path, own), kind)

@@ -50,7 +50,7 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Vl
     return VlmFineTuning(CaptionerTask(settings, start), start.checkpoints)
 
 
-class Shown(NamedTuple):
+class CaptionExample(NamedTuple):
     """The pictures and question that the model gets, and the caption that it learns."""
 
     message: UserMessage
@@ -68,11 +68,13 @@ class CaptionerTask(AnswerTask):
         self.group_share, self.max_group = settings.group_share, settings.max_group
         self.mates = {row: rows for rows in self.corpus.members() for row in rows}
 
-    def load(self, place: Place) -> Shown:
+    def load(self, place: Place) -> CaptionExample:
         pictures: list[Pixels] = [
             load_pixels(self.corpus[row].picture, self.preprocessing, self.vlm.side_unit) for row in self.chosen(place)
         ]
-        return Shown(UserMessage(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption)
+        return CaptionExample(
+            UserMessage(pictures, question_for(len(pictures))), self.corpus.entries[place.row].caption
+        )
 
     def chosen(self, place: Place) -> list[int]:
         """The rows to show: the row alone, or with others of its group, in random order."""
@@ -85,10 +87,10 @@ class CaptionerTask(AnswerTask):
         draw.shuffle(together)
         return together
 
-    def weigh(self, item: Shown) -> int:
+    def weigh(self, item: CaptionExample) -> int:
         return len(self.vlm.answer_ids(item.caption))
 
-    def answer(self, items: list[Shown]) -> LossSum:
+    def answer(self, items: list[CaptionExample]) -> LossSum:
         with self.autocast():
             inputs = self.vlm.inputs([item.message for item in items], answers=[item.caption for item in items])
             logits, tokens = self.vlm.answer_logits(inputs)  # (tokens, vocabulary), (tokens,)

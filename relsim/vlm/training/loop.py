@@ -16,12 +16,12 @@ from torch import nn
 
 from analogen.relsim.data.batching import decode_ahead
 from analogen.relsim.data.corpus import Corpus
-from analogen.relsim.training.accelerator import SafetensorsAccelerator
 from analogen.relsim.training.checkpoints import Checkpoints, fingerprint
 from analogen.relsim.training.fine_tuning import FineTuning, accelerator_for
 from analogen.relsim.training.joint_batches import LossSum, Share, backward_mean, joint_rows
 from analogen.relsim.training.loop import Values, autocast
-from analogen.relsim.vlm.checkpoint import write_adapter
+from analogen.relsim.training.training_state import SafetensorsAccelerator
+from analogen.relsim.vlm.checkpoint import write_qwen_adapter
 from analogen.relsim.vlm.loading import Base, find_base, load_vlm
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.preprocessing import Preprocessing, check_preprocessing
@@ -87,7 +87,7 @@ class AnswerTask(Task):
         return {"loss": float(loss), "right": float(right), "skipped": len(kept) - int(kept.sum())}
 
     def write(self, folder: Path) -> None:
-        write_adapter(folder, self.adapter_config, self.vlm.adapter_state(ADAPTER))
+        write_qwen_adapter(folder, self.adapter_config, self.vlm.adapter_state(ADAPTER))
 
 
 class VlmFineTuning(FineTuning):

@@ -30,12 +30,12 @@ def fit(elements: Sequence[Element], reach: float = 0.92, cap: float = 0.85) -> 
     ]
 
 
-def foot(e: Element) -> float:
+def lower_edge(e: Element) -> float:
     """y of the lower edge of an unturned box."""
     return e.y + e.height / 2
 
 
-def head(e: Element) -> float:
+def upper_edge(e: Element) -> float:
     """y of the upper edge of an unturned box."""
     return e.y - e.height / 2
 
@@ -49,13 +49,13 @@ def place_in_frame(draft: Draft, elements: Sequence[Element], floor: bool, shado
     """Fits the elements into the frame and adds them, optionally with a ground band and soft shadows behind them."""
     placed = fit(elements)
     if floor:
-        line = max(foot(e) for e in placed if e.is_thing)
+        line = max(lower_edge(e) for e in placed if e.is_thing)
         lower = max(0.0, draft.uniform(0.32, 0.5) - line)
         placed = [replace(e, y=e.y + lower) for e in placed]
         draft.box("ground", 0, (line + lower + 0.95) / 2, 2, 1.05 - line - lower)
     for e in placed:
         if shadows and e.is_thing:
-            draft.box("shadow", e.x, foot(e) - 0.01, 0.85 * e.width, 0.13 * e.size, opacity=e.opacity)
+            draft.box("shadow", e.x, lower_edge(e) - 0.01, 0.85 * e.width, 0.13 * e.size, opacity=e.opacity)
     draft.elements += placed
 
 
@@ -97,7 +97,7 @@ def two_rows(boxes: Sequence[tuple[float, float]], gap: float, first: int) -> li
 
 def in_reading_order(copies: Sequence[Element]) -> list[Element]:
     """Sorts the copies along a line, a gentle arc or rows by their feet. Broken for any other arrangement."""
-    feet = [replace(e, y=foot(e)) for e in copies]
+    feet = [replace(e, y=lower_edge(e)) for e in copies]
     spots = np.array([(e.x, e.y) for e in feet])
     size = float(np.mean([e.size for e in copies]))
     slack = 0.15 * size + 0.04

@@ -24,7 +24,7 @@ from analogen.relsim.world.measure import (
     upright,
 )
 from analogen.relsim.world.relations.base import Draft, relation
-from analogen.relsim.world.relations.composition import floor_shadow, foot, head
+from analogen.relsim.world.relations.composition import floor_shadow, lower_edge, upper_edge
 from analogen.relsim.world.scene import Element, Scene
 
 FAMILY = "one thing and its surroundings"
@@ -36,7 +36,7 @@ def check_riding(scene: Scene) -> None:
     unaltered([rider, mount], 15)
     require(0.34 <= rider.size / mount.size <= 0.74, "the rider is not small beside what it rides on")
     require(abs(rider.x - mount.x) <= 0.36 * mount.size, "not above the back")
-    sunk = (foot(rider) - head(mount)) / mount.size
+    sunk = (lower_edge(rider) - upper_edge(mount)) / mount.size
     require(-0.02 <= sunk <= 0.48, "does not sit on the back")
     order = in_front(scene, rider, mount)
     require(order, "the rider is behind what it rides on")
@@ -74,7 +74,7 @@ def check_parent_and_child(scene: Scene) -> None:
     natural([child, parent])
     upright([child, parent])
     require(1.7 <= parent.size / child.size <= 3.9, "not a large one and its small likeness")
-    require(abs(foot(parent) - foot(child)) <= 0.15 * parent.size, "they do not share the ground")
+    require(abs(lower_edge(parent) - lower_edge(child)) <= 0.15 * parent.size, "they do not share the ground")
     gap = abs(parent.x - child.x) - (parent.width + child.width) / 2
     require(-0.5 * child.size <= gap <= 0.6 * child.size, "not side by side")
 
@@ -210,9 +210,9 @@ def check_crowned(scene: Scene) -> None:
     upright([crown], 30)
     require(0.2 <= crown.size / wearer.size <= 0.52, "what it wears is not small")
     require(abs(crown.x - wearer.x) <= 0.2 * wearer.size, "not at the top centre")
-    sunk = (foot(crown) - head(wearer)) / wearer.size
+    sunk = (lower_edge(crown) - upper_edge(wearer)) / wearer.size
     require(-0.05 <= sunk <= 0.35, "does not rest on the head")
-    require(crown.y <= head(wearer) + 0.16 * wearer.size, "hangs in front of the face")
+    require(crown.y <= upper_edge(wearer) + 0.16 * wearer.size, "hangs in front of the face")
     require(in_front(scene, crown, wearer), "it is behind the head")
 
 
@@ -255,7 +255,9 @@ def check_giant(scene: Scene) -> None:
         require(under and trunk.y - crown.y <= 0.25 * giant.height, "a tree is not whole")
     require(all(e.height <= 0.27 * giant.height for e in houses + crowns + trunks), "a building or tree is not tiny")
     standing = houses + trunks
-    require(all(abs(foot(e) - foot(giant)) <= 0.17 * giant.size for e in standing), "they are not at its feet")
+    require(
+        all(abs(lower_edge(e) - lower_edge(giant)) <= 0.17 * giant.size for e in standing), "they are not at its feet"
+    )
     places = sorted(e.x for e in standing)
     require(places[0] <= giant.x - 0.25 * giant.size, "nothing tiny on the left")
     require(places[-1] >= giant.x + 0.25 * giant.size, "nothing tiny on the right")

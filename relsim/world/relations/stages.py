@@ -25,9 +25,9 @@ from analogen.relsim.world.measure import (
 )
 from analogen.relsim.world.relations.base import Draft, relation
 from analogen.relsim.world.relations.composition import (
-    foot,
     in_reading_order,
     layout_places,
+    lower_edge,
     place_in_frame,
     side_by_side,
     two_rows,
@@ -75,7 +75,7 @@ def check_growth_stages(scene: Scene) -> None:
     rising_by_factor(sizes, 1.06, "size")
     require(sizes[-1] >= 1.5 * sizes[0], "hardly grows")
     # Ground may rise with the size, yet not sink as it does from the far end of a receding row to the near one.
-    level = all(b.x < a.x or foot(b) <= foot(a) + 0.15 * a.size + 0.06 for a, b in pairwise(copies))
+    level = all(b.x < a.x or lower_edge(b) <= lower_edge(a) + 0.15 * a.size + 0.06 for a, b in pairwise(copies))
     require(level, "the larger one sinks below the ground")
 
 
@@ -215,7 +215,7 @@ def check_melting(scene: Scene) -> None:
     rising_by_factor(aspects, 1.25, "spreading")
     require(aspects[0] <= 1.6 and aspects[-1] >= 4, "does not end as a puddle")
     require(0.5 <= copies[-1].size / copies[0].size <= 1.5, "gains or loses too much")
-    level = all(b.x < a.x or abs(foot(a) - foot(b)) <= 0.15 * a.size + 0.08 for a, b in pairwise(copies))
+    level = all(b.x < a.x or abs(lower_edge(a) - lower_edge(b)) <= 0.15 * a.size + 0.08 for a, b in pairwise(copies))
     require(level, "no shared ground line")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.evaluation.analogy import Attempt, attempt, draw_tasks, rates, repeats, run_analogy
+from analogen.evaluation.analogy import JudgedCandidate, draw_tasks, judge_candidates, rates, repeats, run_analogy
 from analogen.generator import Generator
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
@@ -29,17 +29,17 @@ def test_tasks_ask_for_another_held_out_subject() -> None:
 def test_attempts_do_not_depend_on_their_pass(tiny_shipped: None) -> None:
     generator = Generator(device="cpu")
     tasks = draw_tasks(TWO, held_out_selection(), 3, seed=2)
-    together = attempt(tasks, generator, 2, 5, 1.0, {})
+    together = judge_candidates(tasks, generator, 2, 5, 1.0, {})
     assert [len(tries) for tries in together] == [2, 2, 2]
-    again = attempt(tasks[:1], generator, 2, 5, 1.0, {})
+    again = judge_candidates(tasks[:1], generator, 2, 5, 1.0, {})
     assert again[0][1].scores.relation == pytest.approx(together[0][1].scores.relation, abs=0.02)
 
 
 def test_rates_count_successes_and_leave_out_absent_judges() -> None:
     picture, scores = Image.new("RGB", (8, 8)), Scores(0.5, 0.5, 0.25, 1.0)
 
-    def tried(checker: bool, subject: bool | None) -> Attempt:
-        return Attempt(picture, scores, checker, None, subject)
+    def tried(checker: bool, subject: bool | None) -> JudgedCandidate:
+        return JudgedCandidate(picture, scores, checker, None, subject)
 
     found = rates([tried(True, True), tried(True, False), tried(False, True), tried(False, False)])
     assert found == {"relation_checker": 0.5, "subject_judge": 0.5, "joint": 0.25, "copy": 0.25}
@@ -50,7 +50,7 @@ def test_repeats_are_results_that_look_most_like_their_own_reference() -> None:
     picture, scores = Image.new("RGB", (8, 8)), Scores(0.5, 0.5, 0.25, 1.0)
     looks = np.eye(3, dtype=np.float32)
     kept = (("count", True), ("direction", False))
-    chosen = [Attempt(picture, scores, True, None, None, kept, looks[row]) for row in (0, 2, 1)]
+    chosen = [JudgedCandidate(picture, scores, True, None, None, kept, looks[row]) for row in (0, 2, 1)]
     assert repeats(chosen, looks) == pytest.approx(1 / 3, abs=1e-3)
     found = rates(chosen)
     assert found["structure"] == 0.5

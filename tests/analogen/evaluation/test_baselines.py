@@ -26,7 +26,7 @@ TWO = [RELATIONS["ring"], RELATIONS["caged"]]
 def test_copies_are_whole_scenes_of_the_predicted_relation(tiny_shipped: None) -> None:
     generator = Generator(device="cpu")
     tasks = draw_tasks(TWO, held_out_selection(), 2, seed=4)
-    for task, tries in zip(tasks, NearestSceneBaseline(generator, 0).attempt(tasks, 2, {}), strict=True):
+    for task, tries in zip(tasks, NearestSceneBaseline(generator, 0).judge_candidates(tasks, 2, {}), strict=True):
         relation = generator.encoder.embed([task.reference])[0]
         predicted = generator.encoder.nearest_captions(relation, 1)[0].relation
         assert [a.checker for a in tries] == [predicted == task.relation] * 2

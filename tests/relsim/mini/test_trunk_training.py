@@ -21,7 +21,7 @@ from analogen.relsim.mini.dense_head import ABSENT, COLUMNS
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.scene_pool import GROUPS, ScenePool, count_pool_confusions, draw_pair, draw_scene_pool
-from analogen.relsim.mini.trunk_training import EncoderSettings, prepare, train_encoder
+from analogen.relsim.mini.trunk_training import TrunkTrainingSettings, prepare, train_encoder
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.world.dataset import trained_relations
 from analogen.relsim.world.grammar import held_out_compositions
@@ -29,7 +29,7 @@ from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
 SIDE = 96
-SETTINGS = EncoderSettings(
+SETTINGS = TrunkTrainingSettings(
     steps=4, batch_size=8, lr=2e-3, warmup=1, ema=0.5, image_size=64, bf16=False, threads=1, save_every=2, spoilt=2,
     trunk="efficientnet-lite0", train_from=12,
 )  # fmt: skip

@@ -11,9 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from analogen.relsim.training.accelerator import make_accelerator
 from analogen.relsim.training.loop import LoopSettings, Trainer, train_loop
 from analogen.relsim.training.optimization import CosineSchedule, cosine_schedule, make_optimizer
+from analogen.relsim.training.training_state import make_accelerator
 
 SETTINGS = LoopSettings(steps=6, lr=1e-2, warmup=2, ema=0.5, save_every=2)
 

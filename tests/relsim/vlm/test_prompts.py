@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from analogen.relsim.vlm.adapters import load_base_model
+from analogen.relsim.vlm.adapter_loading import load_base_model
 from analogen.relsim.vlm.model import UserMessage, Vlm
 from analogen.relsim.vlm.prompts import PromptWriter, fill, read_prompt, request
 from analogen.relsim.vlm.query import Sampling

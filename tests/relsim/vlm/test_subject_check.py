@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analogen.relsim.vlm.adapters import load_base_model
+from analogen.relsim.vlm.adapter_loading import load_base_model
 from analogen.relsim.vlm.preprocessing import Preprocessing
 from analogen.relsim.vlm.subject_check import SubjectCheck
 from analogen.scoring import score

@@ -18,7 +18,7 @@ _ABOUT_THE_FILE = frozenset({
 })  # fmt: skip
 
 
-def lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
+def check_lora_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the settings of adapter_config.json that LoRA needs. Raises ValueError for others that have an effect."""
     if raw.get("peft_type", "LORA") != "LORA":
         raise ValueError(f"the adapter is of kind {raw.get('peft_type')!r}, expected 'LORA'")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from transformers import Qwen2_5_VLForConditionalGeneration
 
-from analogen.relsim.vlm.adapters import load_adapter, load_base_model
+from analogen.relsim.vlm.adapter_loading import load_base_model, load_qwen_adapter
 from analogen.relsim.vlm.captioner import load_captioner
 from analogen.relsim.vlm.encoder import load_qwen
 from analogen.relsim.vlm.filter import load_filter
@@ -73,7 +73,7 @@ def test_all_roles_alternate_on_one_base_without_loading_it_again(
 def test_adapter_changes_answers_and_its_base_is_the_base_model(
     tiny_adapter_folder: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path
 ) -> None:
-    worn, bare = load_adapter(tiny_adapter_folder, "filter"), load_adapter(tiny_vlm_folder, "filter")
+    worn, bare = load_qwen_adapter(tiny_adapter_folder, "filter"), load_qwen_adapter(tiny_vlm_folder, "filter")
     assert worn.adapter is not None
     assert bare.adapter is None
     assert worn.vlm is bare.vlm is load_base_model(tiny_adapter_folder) is load_base_model(tiny_qwen_folder)
@@ -83,18 +83,18 @@ def test_adapter_changes_answers_and_its_base_is_the_base_model(
 
 
 def test_rewritten_adapter_is_another_adapter(tiny_vlm_folder: Path, tmp_path: Path) -> None:
-    first = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=1), "captioner")
+    first = load_qwen_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=1), "captioner")
     (tmp_path / "adapter_model.safetensors").unlink()
-    second = load_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=2), "captioner")
+    second = load_qwen_adapter(save_adapter(tmp_path, str(tiny_vlm_folder), seed=2), "captioner")
     assert first.vlm is second.vlm
     assert first.adapter != second.adapter
 
 
 def test_base_can_be_named_beside_the_adapter(tiny_vlm_folder: Path, tmp_path: Path) -> None:
     folder = save_adapter(tmp_path, "org/not-here", seed=1)
-    assert load_adapter(folder, "captioner", base=str(tiny_vlm_folder)).vlm is load_base_model(tiny_vlm_folder)
+    assert load_qwen_adapter(folder, "captioner", base=str(tiny_vlm_folder)).vlm is load_base_model(tiny_vlm_folder)
     with pytest.raises(ValueError, match=r"org/not-here: no such folder here.*HF_HUB_OFFLINE is set"):
-        load_adapter(folder, "captioner")
+        load_qwen_adapter(folder, "captioner")
 
 
 def test_what_is_no_adapter_is_refused(tiny_qwen_folder: Path, tiny_adapter_folder: Path, tmp_path: Path) -> None:

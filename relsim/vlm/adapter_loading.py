@@ -1,4 +1,4 @@
-"""Loads LoRA adapters of Qwen2.5-VL by folder or hub id, on a base model that all roles share."""
+"""Loads LoRA adapters of Qwen2.5-VL by folder or hub id; `Vlm.using_adapter` in model.py switches between them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LoadedAdapter(NamedTuple):
     adapter: str | None
 
 
-def load_adapter(
+def load_qwen_adapter(
     name_or_path: str | Path,
     role: str,
     device: str = "cpu",
@@ -60,7 +60,7 @@ def load_base_model(
 ) -> Vlm:
     """Loads a base model by folder or hub id. The name of an adapter or encoder loads its base alone.
 
-    Raises the same errors as `load_adapter`.
+    Raises the same errors as `load_qwen_adapter`.
     """
     folder = _adapter_folder(name_or_path, "base model", cache_dir)
     if folder is None:
