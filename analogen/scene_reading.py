@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from analogen.models import pick_device
-from analogen.relsim.encoder import load_mini
+from analogen.relsim.encoder import load_reader
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.mini.reading import read_scene as read_by_encoder
@@ -24,7 +24,7 @@ def read_scene(
     mini's kind with a dense head, or a loaded one; device: of an encoder that is loaded here.
 
     Example:
-        reading = analogen.read_scene("ring.png", "runs/encoder")
+        reading = analogen.read_scene("ring.png")
         print(reading.sentence, reading.certainty)
         Path("scene.json").write_text(analogen.reading_to_json(reading))
 
@@ -32,5 +32,5 @@ def read_scene(
     ValueError or FileNotFoundError in one line for files that cannot be read and encoders that cannot read scenes.
     """
     if isinstance(encoder, str):
-        encoder = load_mini(encoder, pick_device(device))
+        encoder = load_reader(encoder, pick_device(device))
     return read_by_encoder(image, encoder)

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder, Pictures, Vectors
+from analogen.relsim.mini.encoder import READER, SHIPPED, MiniEncoder, Pictures, Vectors
 from analogen.relsim.old_paths import present_path
 
 
@@ -82,5 +82,20 @@ def load_mini(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
     if not isinstance(encoder, MiniEncoder):
         raise ValueError(
             f"encoder {name_or_path!r} has no catalogue of captions: expected 'mini' or a folder of its kind"
+        )
+    return encoder
+
+
+def load_reader(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
+    """Loads an encoder that can read scenes: one of mini's kind with a dense head.
+
+    "mini" stands for the weights in READER until the encoder of that name has a dense head itself.
+    Raises ValueError for an encoder without one.
+    """
+    encoder = load_mini(str(READER) if name_or_path == "mini" else name_or_path, device)
+    if not encoder.net.config.dense_dim:
+        raise ValueError(
+            f"the encoder {name_or_path!r} has no dense head, so it cannot read scenes: take one that was trained with a "
+            "trunk (docs/reading.md), or leave --encoder out"
         )
     return encoder

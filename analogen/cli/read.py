@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 @click.option(
     "--encoder",
     default="mini",
-    help="Folder of an encoder with a dense head.  [default: mini, whose shipped weights cannot read scenes yet]",
+    show_default=True,
+    help="mini, or the folder of an encoder with a dense head.",
 )
 @device_option
 @format_option
@@ -67,12 +68,9 @@ def command(
         if base is not None
     }
     with quick_imports(), user_errors():
-        from analogen.relsim.encoder import load_mini
-        from analogen.relsim.mini.reading.read import NO_DENSE_HEAD
+        from analogen.relsim.encoder import load_reader
 
-        model = load_mini(encoder, pick_device(device))
-        if not model.net.config.dense_dim:
-            raise UserError(NO_DENSE_HEAD.replace("this encoder", f"the encoder {encoder!r}"))
+        model = load_reader(encoder, pick_device(device))
     refused: list[dict[str, str]] = []
     rows = []
     for number, path in enumerate(paths):

@@ -19,6 +19,8 @@ from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
 
 SHIPPED = Path(__file__).parent / "weights"
+# The weights that read scenes, until the shipped encoder itself has a dense head.
+READER = SHIPPED / "reader"
 Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]
 
