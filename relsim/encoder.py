@@ -95,7 +95,7 @@ def load_reader(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
     encoder = load_mini(str(READER) if name_or_path == "mini" else name_or_path, device)
     if not encoder.net.config.dense_dim:
         raise ValueError(
-            f"the encoder {name_or_path!r} has no dense head, so it cannot read scenes: take one that was trained with a "
-            "trunk (docs/reading.md), or leave --encoder out"
+            f"the encoder {name_or_path!r} has no dense head, so it cannot read scenes: take one that was trained with "
+            "a trunk (docs/reading.md), or leave --encoder out"
         )
     return encoder
