@@ -32,7 +32,7 @@ from analogen.relsim.mini.dense_head import COLUMNS, LEAST_SIZE
 from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
 from analogen.relsim.mini.reading import SceneReading, read_scene
 from analogen.relsim.mini.reading.decode import THING_HEAT, decode
-from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, Drawn, Looks
+from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks
 from analogen.relsim.world.dataset import draw_sample, held_out_selection
 from analogen.relsim.world.grammar import PARTS, draw_composition
 from analogen.relsim.world.material import Material
@@ -62,7 +62,7 @@ def drawn(medium: str, count: int, material: Material, seed: int) -> Iterator[Ca
         sample = draw_sample(relation, held_out_selection(), rng, hard=bool(rng.random() < 0.7))
         group = "relation" if relation.id in RELATIONS else "composition"
         looks = dataclasses.replace(Looks.draw(material, rng), medium=medium, presented=False)
-        picture = looks.picture(Drawn(sample.scene, group, relation.id, sample.caption), material, SIDE_PX)
+        picture = looks.picture(DrawnScene(sample.scene, group, relation.id, sample.caption), material, SIDE_PX)
         things = []
         for row in picture.table:
             at = dict(zip(COLUMNS, row.tolist(), strict=True))

@@ -21,6 +21,8 @@ SAME_SIZE = 1.35
 ALIKE = 0.5  # cosine of two things that are the same thing; the training's own middle
 CLIPPED = 0.5  # probability from which on the head's clip is believed
 UNCLIPPED_AMOUNT = 0.05
+SAME_PROP = 0.3  # the same of two props of one kind, which are seldom two
+IN_EACH_OTHER = ("ellipse", "ring", "rect", "panel", "frame")  # but for those
 LONGEST = 60  # elements that are kept
 
 
@@ -116,7 +118,9 @@ def _same(first: Detection, second: Detection) -> bool:
         return False
     ratio = max(first.size, second.size) / min(first.size, second.size)
     apart = math.dist((first.x, first.y), (second.x, second.y)) / min(first.size, second.size)
-    return (apart < SAME_CENTRE and ratio < SAME_SIZE) or shared_area(first.box, second.box) > SAME_BOX
+    one_prop = not first.is_thing and first.kind == second.kind and first.kind not in IN_EACH_OTHER
+    most = SAME_PROP if one_prop else SAME_BOX
+    return (apart < SAME_CENTRE and ratio < SAME_SIZE) or shared_area(first.box, second.box) > most
 
 
 def shared_area(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:

@@ -24,7 +24,7 @@ from analogen.relsim.mini.reading.measure import (
     differences,
     ground_of,
 )
-from analogen.relsim.mini.reading.rules import fit_with_places
+from analogen.relsim.mini.reading.rules import fit_rule, fit_with_places, without_weak_looks
 from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, described, unread
 from analogen.relsim.mini.reading.unreadable import why_unreadable
 from analogen.relsim.world.measure import extent
@@ -140,12 +140,27 @@ def _assembled(
         things = sorted((t for t in things if id(t[0]) in place), key=lambda t: place[id(t[0])])
     else:
         things = sorted(things, key=lambda t: (round(2 * t[0].y), t[0].x))
+    things = _mended(things)
     told = [*behind, *things, *front][:MAX_ELEMENTS]
     reading = SceneReading(
         Scene(tuple(e for e, _, _ in told), background=background),
         tuple(round(c, 4) for _, c, _ in told), tuple(k for _, _, k in told), size=size, crop=crop, notes=notes,
     )  # fmt: skip
     return described(reading)
+
+
+def _mended(things: list[Told]) -> list[Told]:
+    """The things as they are if their looks follow a rule; else without weak differences, if then they do. Of two
+    things every difference may be meant."""
+    elements = [e for e, _, _ in things]
+    rule = fit_rule(Scene(tuple(elements)))
+    if len(things) < 3 or rule.exact or rule.progression != "none":
+        return things
+    for sizes in (False, True):
+        plain = without_weak_looks(elements, sizes)
+        if fit_rule(Scene(tuple(plain))).exact:
+            return [(e, c, k) for e, (_, c, k) in zip(plain, things, strict=True)]
+    return things
 
 
 def _originals(found: Sequence[Element], things: Sequence[Element]) -> list[Element]:
@@ -188,12 +203,12 @@ def _elements(
                 opacity, saturation, brightness = (
                     told if told < least else 1.0 for told, least in zip(head, HEAD_SURE, strict=True)
                 )
-        altered = {
-            n: min(1.0, d.levels[n]) if d.levels[n] >= ALTERED else 0.0 for n in ("silhouette", "sketch", "pixel")
-        }
+        silhouette, sketch, pixel = (
+            min(1.0, d.levels[n]) if d.levels[n] >= ALTERED else 0.0 for n in ("silhouette", "sketch", "pixel")
+        )
         if sure and t.silhouette:
-            altered["silhouette"] = 1.0
-        if altered["silhouette"] or altered["sketch"]:  # of what is no longer there, colours say nothing
+            silhouette = 1.0
+        if silhouette or sketch:  # of what is no longer there, colours say nothing
             opacity, hue, saturation, brightness = max(opacity, d.levels["opacity"]), 0.0, 1.0, 1.0
         made.append(
             Element(
@@ -203,8 +218,7 @@ def _elements(
                 saturation=round(saturation, 3) if saturation < PALE or saturation > 2 - PALE else 1.0,
                 brightness=round(brightness, 3) if brightness < DARK or brightness > BRIGHT else 1.0,
                 hue=round(hue, 1) if TURNED_HUE < hue < 360 - TURNED_HUE else 0.0,
-                silhouette=altered["silhouette"], sketch=altered["sketch"], pixel=altered["pixel"],
-                palette="ink" if altered["silhouette"] else "none",
+                silhouette=silhouette, sketch=sketch, pixel=pixel, palette="ink" if silhouette else "none",
                 clip=d.clip if d.clip.kind != "none" else t.clip if sure else NO_CLIP,
             )
         )  # fmt: skip

@@ -20,8 +20,8 @@ from analogen.relsim.world.grammar.roles import ROLES
 from analogen.relsim.world.grammar.rules import allowed
 from analogen.relsim.world.grammar.settings import SETTINGS, bounds
 from analogen.relsim.world.grammar.surroundings import SURROUNDINGS
-from analogen.relsim.world.measure import DECORATION, Broken, extent
-from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.measure import DECORATION, Broken, extent, turn_between
+from analogen.relsim.world.scene import NO_CLIP, Element, Scene
 
 CLOSE_CALL = 0.05  # difference in cost to the second arrangement at which the first is about twice as likely
 SOFT = 0.5  # certainty of parts that hold roughly only, against 1 where their checkers agree
@@ -35,6 +35,7 @@ class Rule:
 
     arrangement, progression, casting, setting: atoms of `relsim.world.grammar`; arrangement "": no rule, in which case
     the casting is "" too where the things are of several kinds. rows: things in each row of a grid, from the top.
+    exact: the grammar's checkers of casting and progression agree.
     certainty: in [0, 1], that this is what a person would say of these places.
     """
 
@@ -44,6 +45,7 @@ class Rule:
     setting: str = "none"
     certainty: float = 0.0
     rows: tuple[int, ...] = ()
+    exact: bool = False
 
     @property
     def composition(self) -> str:
@@ -54,10 +56,38 @@ class Rule:
 
 
 NO_RULE = Rule()
+# Weaker looks than these are not believed where nothing else has a reason for them: opacity, the share that is bitten
+# off, degrees of hue, saturation and brightness off 1, degrees of turn, log of the size over the kind's.
+FAINT, BITTEN, TINTED, TONED, LEANING, SIZED = 0.5, 0.45, 60.0, 0.5, 40.0, 0.3
+
+
+def without_weak_looks(things: Sequence[Element], sizes: bool = True) -> list[Element]:
+    """The things without the weak differences that a reader of pictures sees where there are none; strong ones stay.
+
+    sizes: those of each kind alike, too, where they are nearly.
+    """
+    usual = {kind: float(np.median([e.size for e in things if e.kind == kind])) for kind in {e.kind for e in things}}
+    made = []
+    for e in things:
+        weak = e.clip.amount < {"bite": BITTEN, "half": 0.0}.get(e.clip.kind, -9.0)
+        near = abs(math.log(e.size / usual[e.kind])) < SIZED
+        made.append(
+            replace(
+                e,
+                opacity=1.0 if e.opacity > FAINT else e.opacity,
+                clip=NO_CLIP if weak else e.clip,
+                hue=0.0 if min(e.hue, 360 - e.hue) < TINTED else e.hue,
+                saturation=1.0 if abs(e.saturation - 1) < TONED else e.saturation,
+                brightness=1.0 if abs(e.brightness - 1) < TONED else e.brightness,
+                turn=0.0 if abs(turn_between(0, e.turn)) < LEANING else e.turn,
+                size=usual[e.kind] if near and sizes else e.size,
+            )
+        )
+    return made
 
 
 def fit_rule(scene: Scene, confidences: Sequence[float] | None = None) -> Rule:
-    """The rule that the scene's things follow best, as they are seen (see `seen_in_place`).
+    """The rule that the scene's things follow best, whatever their order.
 
     confidences: of the scene's elements, 1 by default.
     """
@@ -100,7 +130,9 @@ def fit_with_places(scene: Scene, confidences: Sequence[float] | None = None) ->
         * float(np.mean(own))
         * (0.6 if chosen.left_out or chosen.missed else 1.0)
     )
-    rule = Rule(chosen.arrangement, progression, casting, setting, round(float(certainty), 4), _rows(chosen))
+    rule = Rule(
+        chosen.arrangement, progression, casting, setting, round(float(certainty), 4), _rows(chosen), parts_sure == 1
+    )
     return rule, chosen
 
 

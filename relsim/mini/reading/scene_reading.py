@@ -85,7 +85,7 @@ def described(reading: SceneReading) -> SceneReading:
     """The reading with rule, sentence, caption and certainty of the elements that it has now: after an edit."""
     scene, confidences = reading.scene, reading.confidences
     rule = fit_rule(scene, confidences)
-    sentence = sentence_of(scene, rule, reading.groups)
+    sentence = sentence_of(scene, rule, reading.groups, confidences)
     certainty = rule.certainty if rule.arrangement else UNRULED_CERTAINTY * _mean_confidence(reading)
     return replace(
         reading, rule=rule, sentence=sentence, caption=caption_of(scene, rule, sentence), certainty=round(certainty, 4)
@@ -188,6 +188,8 @@ def _rule(data: Any) -> Rule:
             raise TypeError(f"{part} is {value!r:.40}, expected one of the grammar's")
     rows = data.get("rows", ())
     data["rows"] = tuple(_whole(rows, len(rows) if isinstance(rows, list | tuple) else 0, "rows"))
+    if not isinstance(data.get("exact", False), bool):
+        raise TypeError(f"exact is {data['exact']!r:.40}, expected true or false")
     certainty = _number(data.get("certainty", 0.0), "certainty")
     return Rule(**{**data, "certainty": certainty})
 

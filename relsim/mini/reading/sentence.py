@@ -45,6 +45,8 @@ PROPS = {
     "lens": "magnifying glass", "beam": "beam", "ice": "block of ice", "ban": "prohibition sign", "wrap": "wrapping",
     "card": "playing card",
 }  # fmt: skip
+DIFFERENT = "two different things"
+SURE = 0.5  # confidence from which on a prop is mentioned
 UNEVEN = 1.35  # largest size over the smallest from which on things are called of many sizes
 
 
@@ -56,19 +58,22 @@ def counted(count: int, noun: str = "thing") -> str:
     return f"{number(count)} {noun if count == 1 else noun + 's'}"
 
 
-def sentence_of(scene: Scene, rule: Rule, groups: Sequence[int] = ()) -> str:
+def sentence_of(scene: Scene, rule: Rule, groups: Sequence[int] = (), confidences: Sequence[float] = ()) -> str:
     """One sentence: "nine things in a ring, each smaller than the last, one of them different".
 
-    groups: which elements are alike, -1 for props; by their kind where it is not given.
+    groups: which elements are alike, -1 for props; by their kind where it is not given. confidences: of the elements,
+    all 1 by default; props below SURE are not mentioned.
     """
     things = scene.things
-    props = _other_props(scene, rule)
+    sure = confidences or [1.0] * len(scene.elements)
+    props = _other_props([e for e, c in zip(scene.elements, sure, strict=True) if c >= SURE], rule)
     if not things:
         return f"{props[0]} and no thing" if props else "no thing"
-    clauses = [
-        f"{counted(len(things))} {_place(rule, things)}".rstrip(),
-        *_clauses(things, rule, _sizes(scene, groups)),
-    ]
+    sizes = _sizes(scene, groups)
+    if len(things) == 2 and len(sizes) == 2 and not rule.arrangement:
+        clauses = [f"{DIFFERENT} {_place(rule, things)}"]
+    else:
+        clauses = [f"{counted(len(things))} {_place(rule, things)}".rstrip(), *_clauses(things, rule, sizes)]
     if rule.setting != "none":
         clauses[-1] += f" {words.SET[rule.setting][0]}" if len(clauses) == 1 else f", {words.SET[rule.setting][0]}"
     if props:
@@ -115,11 +120,11 @@ def _sizes(scene: Scene, groups: Sequence[int]) -> list[int]:
     return sorted(counts.values(), reverse=True)
 
 
-def _other_props(scene: Scene, rule: Rule) -> list[str]:
+def _other_props(elements: Sequence[Element], rule: Rule) -> list[str]:
     """The props that the setting does not name: "two arrows"."""
     named = {*DECORATION, *SETTINGS[rule.setting].props}
     nested = ("frame", "panel", "ellipse") if rule.arrangement == "nest" else ()
-    counts = Counter(e.kind for e in scene.elements if not e.is_thing and e.kind not in (*named, *nested))
+    counts = Counter(e.kind for e in elements if not e.is_thing and e.kind not in (*named, *nested))
     return [
         "water" if kind == "water" else counted(n, PROPS.get(kind, kind)).replace("glasss", "glasses")
         for kind, n in counts.most_common()
@@ -138,6 +143,8 @@ def caption_of(scene: Scene, rule: Rule, sentence: str) -> str:
         )]  # fmt: skip
         parts = [*second, words.SET[rule.setting][0]]
         return words.joined(parts, words.WAYS.get(rule.arrangement, ""))
+    if sentence.startswith(DIFFERENT):
+        return sentence.replace(DIFFERENT, "{subject} and {other}", 1)
     head = counted(len(things))
     return sentence.replace(head, f"{number(len(things))} {{subject}}", 1).replace(
         "of another kind", "replaced by {other}"
