@@ -150,5 +150,5 @@ def test_judges_see_every_art_family_and_split() -> None:
 def test_accuracy_counts_right_names(monkeypatch: pytest.MonkeyPatch, few_selection: Selection) -> None:
     names = list(RELATIONS)[:6]
     judge = ClassifierJudge(JudgeNet(2, 8), ["a", "b"], 64)
-    monkeypatch.setattr(judge, "name", lambda pictures: [*names[:4], "wrong", "wrong"])
+    monkeypatch.setattr(judge, "predict", lambda pictures: [*names[:4], "wrong", "wrong"])
     assert accuracy(judge, "relation", 6, seed=1, selection=few_selection) == pytest.approx(4 / 6)

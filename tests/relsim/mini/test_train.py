@@ -147,8 +147,8 @@ def test_run_writes_a_folder_that_loads(
     output = train.run(None, overrides)
     encoder = MiniEncoder(output)
     assert encoder.net.config.image_size == 32
-    output = encoder.encode_all([Image.new("RGB", (32, 32))])
-    assert 0 <= encoder.confidence(output.relation[0], float(output.known[0])) <= 1
+    seen = encoder.encode_all([Image.new("RGB", (32, 32))])
+    assert 0 <= encoder.confidence(seen.relation[0], float(seen.known[0])) <= 1
     assert json.loads((output / "settings.json").read_text())["steps"] == 1
 
     monkeypatch.setattr(train, "CONFUSIONS_EACH", 2)
