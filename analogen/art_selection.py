@@ -9,7 +9,8 @@ from PIL import Image
 
 from analogen.conditioning import normalized
 from analogen.relsim.mini.encoder import MiniEncoder
-from analogen.relsim.world.art import Art, ArtLibrary
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.icon import Art
 from analogen.relsim.world.subject_image import read_subject_image
 from analogen.scoring import Vectors
 from analogen.types import Request

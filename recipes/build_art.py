@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.world.art import STYLES, rasterise
+from analogen.relsim.world.art import STYLES
+from analogen.relsim.world.icon import rasterise
 
 PACKAGES = {"fluent-flat": "fluent-emoji-flat", "noto": "noto", "fluent-color": "fluent-emoji"}
 SOURCES = {

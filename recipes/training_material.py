@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.images import read_image
-from analogen.relsim.world.art import Pixels
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.subject_image import Picture, read_subject_image
 
 THING_PX, GROUND_PX = 256, 640

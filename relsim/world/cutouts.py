@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
-from analogen.relsim.world.art import Pixels
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.subject_image import Picture, SubjectArt, read_subject_image
 
 SUFFIXES = frozenset({".png", ".webp", ".svg"})

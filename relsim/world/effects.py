@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.world.art import Pixels
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.palette import luminance, mix, rgb
 from analogen.relsim.world.scene import Clip, Element
 from analogen.relsim.world.shapes import Point, Shape, ellipse, polygon, rectangle

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from analogen.relsim.images import read_image
-from analogen.relsim.world.art import Pixels
+from analogen.relsim.world.icon import Pixels
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 KEPT_PX = 640  # longer side that a picture is kept at in memory

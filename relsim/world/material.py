@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
-from analogen.relsim.world.art import ArtLibrary, Pixels
+from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut, CutOuts
 from analogen.relsim.world.grounds import Grounds
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.photographs import photograph
 from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene

@@ -17,8 +17,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from analogen.relsim.world.art import Pixels
 from analogen.relsim.world.grounds import axes, grain
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.props import BLEEDING
 from analogen.relsim.world.render import SceneArt, element_matrix, render_layer
 from analogen.relsim.world.scene import Element, Scene

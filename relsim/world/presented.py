@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from analogen.relsim.world.art import Pixels
+from analogen.relsim.world.icon import Pixels
 
 Matrix = NDArray[np.float64]  # (3, 3)
 Color = tuple[int, int, int]

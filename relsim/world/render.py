@@ -18,8 +18,9 @@ import skia
 from numpy.typing import NDArray
 
 from analogen.relsim.world import effects
-from analogen.relsim.world.art import Art, ArtLibrary, Pixels
+from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.backgrounds import draw_background
+from analogen.relsim.world.icon import Art, Pixels
 from analogen.relsim.world.palette import resolve
 from analogen.relsim.world.props import BLEEDING, prop_shapes
 from analogen.relsim.world.scene import Element, Scene

@@ -15,8 +15,8 @@ from xml.sax.saxutils import quoteattr
 from PIL import Image
 
 from analogen.relsim.world import effects
-from analogen.relsim.world.art import Pixels, prefixed_ids
 from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, texture
+from analogen.relsim.world.icon import Pixels, prefixed_ids
 from analogen.relsim.world.render import (
     ArtSource,
     SceneArt,

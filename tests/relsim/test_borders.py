@@ -16,8 +16,8 @@ from PIL import Image
 from analogen.relsim.borders import cut_border_box
 from analogen.relsim.world.dataset import draw_sample, training_selection
 from analogen.relsim.world.grammar import draw_composition
-from analogen.relsim.world.presentation import FRAMINGS
 from analogen.relsim.world.render import render
+from analogen.relsim.world.robustness import FRAMINGS
 from analogen.relsim.world.scene import Background
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.png"))

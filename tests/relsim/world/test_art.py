@@ -7,17 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analogen.relsim.world import art
-from analogen.relsim.world.art import (
-    CACHE_BYTES,
-    NEAR,
-    STYLES,
-    ArtLibrary,
-    Icon,
-    prefixed_ids,
-    rasterise,
-    splits,
-)
+from analogen.relsim.world import art, icon
+from analogen.relsim.world.art import NEAR, STYLES, ArtLibrary, splits
+from analogen.relsim.world.icon import CACHE_BYTES, Icon, prefixed_ids, rasterise
 
 FOLDER = Path(art.__file__).parent / "art"
 
@@ -147,7 +139,7 @@ def test_pixels_are_read_only_and_kept(library):
 
 
 def test_cache_stays_within_its_bytes():
-    cache = art._RasterCache()
+    cache = icon._RasterCache()
     picture = np.zeros((1024, 1024, 4), dtype=np.uint8)
     for number in range(40):
         cache.put((str(number), 1024), picture)
@@ -184,7 +176,7 @@ def test_a_panic_is_a_value_error(monkeypatch):
     def panics(**options):
         raise PanicException
 
-    monkeypatch.setattr(art.resvg_py, "svg_to_bytes", panics)
+    monkeypatch.setattr(icon.resvg_py, "svg_to_bytes", panics)
     with pytest.raises(ValueError, match="its filters break the rasteriser"):
         Icon("box", "own", '<rect width="9" height="9" fill="#e00"/>', (0, 0, 9, 9)).pixels(31)
 

@@ -10,10 +10,11 @@ import pytest
 from numpy.random import default_rng
 from PIL import Image, ImageDraw
 
-from analogen.relsim.world.art import ArtLibrary, Pixels
+from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut, CutOuts, name_of
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.grounds import SURFACES, Grounds
+from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.photographs import photograph
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import SceneArt, render, render_layer

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.random import default_rng
 
-from analogen.relsim.world.art import Pixels
-from analogen.relsim.world.presentation import FRAMINGS, PRESENTATIONS, SPOILINGS, Presented, present, squared
+from analogen.relsim.world.icon import Pixels
+from analogen.relsim.world.presentation import PRESENTATIONS, Presented, present, squared
 from analogen.relsim.world.presented import homography
+from analogen.relsim.world.robustness import FRAMINGS, SPOILINGS
 
 SIDE = 128
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.world import effects
-from analogen.relsim.world.art import Art, Icon
+from analogen.relsim.world.icon import Art, Icon
 from analogen.relsim.world.props import DEFAULTS
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import BACKGROUNDS, CLIPS, PATTERNS, PROPS, Background, Clip, Element, Frame, Scene

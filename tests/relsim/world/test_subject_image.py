@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from analogen.relsim.world import subject_image
-from analogen.relsim.world.art import Icon
+from analogen.relsim.world import subject_image, svg_cleaning
+from analogen.relsim.world.icon import Icon
 from analogen.relsim.world.subject_image import (
     MAX_SVG_BYTES,
     Picture,
-    clean_svg,
     flood_from_border,
     read_subject_image,
     remove_background,
 )
+from analogen.relsim.world.svg_cleaning import clean_svg
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 100 100">'
 RECT = '<rect x="10" y="20" width="30" height="60" fill="#ff0000"/>'
@@ -295,7 +295,7 @@ def test_embedded_picture_is_kept_unless_it_is_huge(write, monkeypatch):
     data = base64.b64encode(file.getvalue()).decode()
     inside = f'<image xlink:href="data:image/png;base64,{data}" x="10" y="10" width="50" height="50"/>'
     assert read_subject_image(write(svg(inside))).pixels(20)[10, 10].tolist() == [0, 0, 255, 255]
-    monkeypatch.setattr(subject_image, "MAX_EMBEDDED_PIXELS", 100)
+    monkeypatch.setattr(svg_cleaning, "MAX_EMBEDDED_PIXELS", 100)
     with pytest.raises(ValueError, match="nothing in it can be drawn"):
         clean_svg(svg(inside))
 

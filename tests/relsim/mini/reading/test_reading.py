@@ -28,8 +28,8 @@ from analogen.relsim.mini.reading import (
 from analogen.relsim.mini.reading.overlay import overlay
 from analogen.relsim.world.dataset import draw_sample, training_selection
 from analogen.relsim.world.grammar import draw_composition, parse
-from analogen.relsim.world.presentation import FRAMINGS
 from analogen.relsim.world.render import render
+from analogen.relsim.world.robustness import FRAMINGS
 from analogen.relsim.world.scene import Element, Scene, to_json
 
 
