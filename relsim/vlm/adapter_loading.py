@@ -1,4 +1,4 @@
-"""Loads LoRA adapters of Qwen2.5-VL by folder or hub id; `Vlm.using_adapter` in model.py switches between them."""
+"""Loads LoRA adapters of Qwen2.5-VL by folder or hub id; adapter_switching.py switches between them."""
 
 from __future__ import annotations
 

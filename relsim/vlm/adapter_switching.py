@@ -43,8 +43,10 @@ class AdapterSwitching:
     `using_adapter` holds a lock, so that threads which use different adapters wait for each other.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, processor: Processor, name: str) -> None:
         self.model = model.eval().requires_grad_(False)
+        self.processor = processor
+        self.name = name
         self.adapters: dict[str, Adapter] = {}
         self.peft_model: Any = None  # from the first adapter on; its get_base_model() is `model`
         self._active: str | None = None

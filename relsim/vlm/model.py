@@ -39,9 +39,7 @@ class Vlm(AdapterSwitching):
     """A loaded base model and its adapters; none is active at first."""
 
     def __init__(self, model: Any, processor: Processor, name: str) -> None:
-        super().__init__(model)
-        self.name = name
-        self.processor = processor
+        super().__init__(model, processor, name)
         for block in model.model.visual.blocks:
             if type(block.attn) is Qwen2_5_VLVisionAttention:
                 block.attn.__class__ = WindowedAttention
