@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.relsim.encoder import load_encoder
-    from analogen.relsim.images import Picture, read_image
+    from analogen.relsim.images import Picture, read_image, read_reference
     from analogen.relsim.mini.reading import SceneReading, reading_from_json, reading_to_json
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
@@ -65,6 +65,7 @@ _HOMES = {
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
+    "read_reference": "analogen.relsim.images",
     "read_logic": "analogen.similarity",
     "read_metadata": "analogen.metadata",
     "read_scene": "analogen.scene_reading",
@@ -110,6 +111,7 @@ __all__ = [
     "read_image",
     "read_logic",
     "read_metadata",
+    "read_reference",
     "read_scene",
     "reading_from_json",
     "reading_to_json",

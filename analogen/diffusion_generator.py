@@ -39,7 +39,7 @@ from analogen.pipelines.diffusion.sampler import DiffusionSampler
 from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
-from analogen.relsim.images import read_image
+from analogen.relsim.images import read_reference
 from analogen.relsim.vlm.loading import pick_dtype
 from analogen.relsim.vlm.prompts import instruct
 from analogen.relsim.world.art import ArtLibrary
@@ -117,7 +117,7 @@ class DiffusionGenerator(Stages):
                 raise UserError(f"{self.model} edits a reference, and none was given: name a picture with --reference")
             for path in request.references:
                 if path not in images:
-                    images[path] = read_image(path).image
+                    images[path] = read_reference(path).image
                     images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
             selection = None if self._layouts is None else self._layouts.select_art(request)
         subject = request.subject or (selection.subject if selection else "")

@@ -26,7 +26,7 @@ from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer.pipeline import ComposerPipeline, load_composer
 from analogen.relsim.encoder import load_mini
-from analogen.relsim.images import read_image
+from analogen.relsim.images import read_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import SceneArt, render
@@ -101,7 +101,7 @@ class Generator(Stages):
         with (watch or Stopwatch())("read"), user_errors():
             for path in request.references:
                 if path not in images:
-                    images[path] = self.encoder.preprocess(read_image(path).image)
+                    images[path] = self.encoder.preprocess(read_reference(path).image)
             references = tuple(images[path] for path in request.references)
             return PreparedRequest(request, references, select_art(request, self.library, self.encoder))
 

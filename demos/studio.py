@@ -23,7 +23,7 @@ from analogen import (
     UserError,
     find_model,
     random_seed,
-    read_image,
+    read_reference,
     request_from,
 )
 from analogen.demos.jobs.create import create_pictures
@@ -142,7 +142,7 @@ class Studio:
 
     def understand(self, references: Sequence[str], words: str | None = None) -> FoundRelation:
         """The anonymous caption of saved references, of words, or of both, with the model's confidence."""
-        images = [read_image(self.files.reference_path(name)).image for name in references]
+        images = [read_reference(self.files.reference_path(name)).image for name in references]
         return self.stages().understand(images, words or None).found
 
     # Runs.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analogen.relsim.data.batching import run_all
 from analogen.relsim.encoder import RelationalEncoder
-from analogen.relsim.images import read_image
+from analogen.relsim.images import read_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 
 Vectors = NDArray[np.float32]
@@ -48,7 +48,7 @@ def embed_files(
     lock = threading.Lock()
 
     def load(path: Path) -> Image.Image:
-        picture = read_image(path)
+        picture = read_reference(path)
         with lock:
             notes.extend((path, note) for note in picture.notes)
         return preprocess(picture.image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from analogen.relsim.borders import cut_border_box
 from analogen.relsim.image_containers import MAX_COUNTED, count_frames, why_too_costly
 
 MAX_PIXELS = 64_000_000
@@ -50,6 +51,16 @@ def read_image(path: str | Path) -> Picture:
     path = Path(path)
     with open_checked(path) as file:
         return read_image_from(file, path)
+
+
+def read_reference(path: str | Path) -> Picture:
+    """Reads a picture as `read_image` does and cuts off a uniform border, such as a margin or a letterbox.
+
+    A note says what was cut. Raises what `read_image` raises.
+    """
+    picture = read_image(path)
+    box, note = cut_border_box(picture.image)
+    return replace(picture, image=picture.image.crop(box), notes=(*picture.notes, note)) if note else picture
 
 
 def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None) -> Picture:

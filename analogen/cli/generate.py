@@ -167,12 +167,12 @@ def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 def _read_inputs(request: Request) -> list[Picture]:
     """Read and check all pictures before torch is imported. Returns the references, for the contact sheet."""
-    from analogen.relsim.images import open_checked, read_image
+    from analogen.relsim.images import open_checked, read_image, read_reference
 
     pictures = []
     with user_errors():
         for path in request.references:
-            pictures.append(read_image(path))
+            pictures.append(read_reference(path))
             for note in pictures[-1].notes:
                 _note(f"{click.format_filename(path)}: {note}")
         if request.subject_image is not None and request.subject_image.suffix.lower() == ".svg":

@@ -72,10 +72,10 @@ def read_pictures(paths: Sequence[Path]) -> list[Image]:
 
 
 def _read(path: Path) -> Image:
-    from analogen.relsim.images import read_image
+    from analogen.relsim.images import read_reference
 
     with user_errors():
-        picture = read_image(path)
+        picture = read_reference(path)
     for note in picture.notes:
         click.echo(plain_line(f"note: {click.format_filename(path)}: {note}"), err=True)
     return picture.image
