@@ -1,4 +1,4 @@
-"""Reading a picture as a scene: its things with places and sizes, which are alike, and the rule that they follow."""
+"""The Python function behind `analogen read`: `read_scene`."""
 
 from __future__ import annotations
 

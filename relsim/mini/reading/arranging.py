@@ -1,5 +1,7 @@
-"""Which arrangement of the grammar the things of a scene stand in, with a tolerance for what a reader of pictures gets
-wrong: places a little off, a thing missed, a thing found twice, the whole picture tilted."""
+"""Finds the arrangement of a scene that was read from a picture, with a tolerance for reading errors.
+
+Places may be a little off, a thing may be missed or found twice, and the whole picture may be tilted.
+"""
 
 from __future__ import annotations
 

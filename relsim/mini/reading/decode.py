@@ -1,5 +1,4 @@
-"""From the cells of the dense head to the things and props that it found: peaks of the heat map, each one once, and
-which things are alike."""
+"""Decodes the cells of the dense head into things and props, and finds which things are alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture with what was read drawn over it: boxes over the things, alike ones in one colour, the sentence below."""
+"""Draws a reading over its picture: boxes around the things, alike ones in one colour, and the sentence below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading pictures: from pixels to the scene that they show, with one pass of the network for each batch."""
+"""Reads pictures as scenes: runs the network on batches and builds a `SceneReading` for each picture."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from analogen.relsim.images import as_rgb
 from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
 from analogen.relsim.mini.model import MiniNet
 from analogen.relsim.mini.reading.decode import Detection, decode, kinds_of
-from analogen.relsim.mini.reading.measure import (
+from analogen.relsim.mini.reading.differences import (
     ALIKE_ENOUGH,
     PICTURE_PX,
     Difference,
     differences,
     ground_of,
 )
-from analogen.relsim.mini.reading.rules import fit_rule, fit_with_places, without_weak_looks
+from analogen.relsim.mini.reading.rule_fitting import fit_rule, fit_with_places, without_weak_looks
 from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, described, unread
 from analogen.relsim.mini.reading.unreadable import why_unreadable
 from analogen.relsim.world.measure import extent

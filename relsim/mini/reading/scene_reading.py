@@ -1,4 +1,4 @@
-"""The reading of a picture as data: its scene, how sure each element is, and the rule; to JSON and back.
+"""`SceneReading`, the result of reading a picture, and its JSON format.
 
 The JSON is the scene's own (see `relsim.world.scene.to_json`) with two more keys in each element, `confidence` and
 `group`, and one more at the top, `reading`. So a reading whose elements were edited by hand is still one, and a scene
@@ -12,7 +12,7 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from analogen.relsim.mini.reading.rules import NO_RULE, Rule, fit_rule
+from analogen.relsim.mini.reading.rule_fitting import NO_RULE, Rule, fit_rule
 from analogen.relsim.mini.reading.sentence import caption_of, sentence_of
 from analogen.relsim.world.grammar import ATOMS
 from analogen.relsim.world.scene import THINGS, Scene, from_json

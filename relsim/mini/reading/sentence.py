@@ -1,11 +1,11 @@
-"""What was seen in one plain sentence with counts, and as an anonymous caption in the words of the grammar."""
+"""Describes a reading in one plain sentence with counts, and as an anonymous caption."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from analogen.relsim.mini.reading.rules import Rule
+from analogen.relsim.mini.reading.rule_fitting import Rule
 from analogen.relsim.world.grammar import words
 from analogen.relsim.world.grammar.settings import SETTINGS
 from analogen.relsim.world.measure import DECORATION

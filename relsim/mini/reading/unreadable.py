@@ -1,4 +1,4 @@
-"""Pictures that there is nothing to read in: too small, blank, or text alone."""
+"""Recognises pictures that cannot be read as scenes: too small, blank, or text alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The rule that the things of a scene follow, in the terms of the grammar of logics: arrangement, progression along
-it, casting and setting, and how certain each is."""
+"""Finds the rule of a scene: arrangement, progression, casting and setting, and how certain each is."""
 
 from __future__ import annotations
 

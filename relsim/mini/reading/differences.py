@@ -1,4 +1,4 @@
-"""How each thing differs from the first of its kind, and what the ground is, measured from the picture's pixels.
+"""Measures from pixels how each thing differs from the clearest of its kind, and the colours of the ground.
 
 Each thing is compared with the clearest of its kind by correlation over all turns and both sides, then by how well
 fading, a change of colour, or a flat silhouette explains it, then by what of it is missing.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analogen.relsim.mini.reading.rules import fit_rule
+from analogen.relsim.mini.reading.rule_fitting import fit_rule
 from analogen.relsim.mini.reading.sentence import PLACES, caption_of, sentence_of
 from analogen.relsim.world.grammar import ATOMS, PARTS, Composition, compose, draw_composition
 from analogen.relsim.world.relations.base import Draft
