@@ -29,12 +29,18 @@ def dot_error(change: object, x: float, y: float) -> float:
     dotted[row - 3 : row + 4, column - 3 : column + 4] = (255, 0, 255)
     before, after = change(plain), change(dotted)  # type: ignore[operator]
     changed = np.abs(after.pixels.astype(float) - before.pixels).max(-1)
-    changed *= changed > 0.5 * changed.max()
     assert changed.any()
     height, width = changed.shape
-    found = [(changed.sum(0) @ (np.arange(width) + 0.5)), (changed.sum(1) @ (np.arange(height) + 0.5))] / changed.sum()
     told = after.place(np.array([((column + 0.5) / SIDE, (row + 0.5) / SIDE)]))[0] * (width, height)
-    return float(np.hypot(*(found - told)))
+
+    def error(share: float) -> float:
+        """By the centre of the pixels that changed by more than this share of the largest change."""
+        seen = changed * (changed > share * changed.max())
+        found = [(seen.sum(0) @ (np.arange(width) + 0.5)), (seen.sum(1) @ (np.arange(height) + 0.5))] / seen.sum()
+        return float(np.hypot(*(found - told)))
+
+    # Bars may show the dot again, blurred, and a watermark may cover a part of it: one of the two is not misled.
+    return min(error(0.5), error(0.8))
 
 
 @pytest.mark.parametrize("name", PRESENTATIONS)
