@@ -33,7 +33,7 @@ def apart(scene: Scene) -> bool:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 100_000), named=st.booleans())
 def test_perfect_cells_give_the_things_back(seed: int, named: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -60,7 +60,7 @@ def detection(x: float, y: float, size: float, score: float, kind: str = "thing"
     return Detection(kind, x, y, size, 1.0, 0.0, 1.0, {}, Clip(), np.ones(16, np.float32) / 4, score)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(
     st.lists(
         st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0.05, 0.8), st.floats(0.1, 1)), min_size=1, max_size=12

@@ -159,7 +159,7 @@ def test_encoders_without_a_dense_head_are_refused() -> None:
         read_scene(Image.new("RGB", (64, 64)), MiniNet(MiniConfig(image_size=32, dim=32, heads=2, depth=1)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000))
 def test_json_gives_the_reading_back(seed: int) -> None:
     rng = np.random.default_rng(seed)
