@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import tempfile
+from pathlib import Path
 
 from analogen import RunError, UserError
 
 _LOG = logging.getLogger(__name__)
+# Folders of the server that messages do not show, see `hide_folder`.
+_HIDDEN: set[str] = set()
 
 
 def error_message(error: BaseException, log: bool = True) -> str:
@@ -37,6 +42,16 @@ def page_sentence(text: str) -> str:
     return sentence(" ".join(text.split())[:400])
 
 
+def hide_folder(folder: str | Path) -> None:
+    """Cut this folder out of all messages, also where its name holds spaces or other signs that end a path."""
+    _HIDDEN.add(str(folder))
+
+
 def without_folders(text: str) -> str:
     """The text with absolute paths cut down to their file names; addresses of the web stay whole."""
+    known = {*_HIDDEN, tempfile.gettempdir(), os.environ.get("GRADIO_TEMP_DIR", ""), str(Path.home()), os.getcwd()}
+    for folder in sorted(known - {"", os.sep}, key=len, reverse=True):
+        text = re.sub(re.escape(folder) + r"(?![\w.-])(?:[/\\][^/\\\s:'\"]+)*[/\\]", "", text)
+        text = re.sub(re.escape(folder) + r"(?![\w.-])", Path(folder).name, text)
+    text = re.sub(r"\b[A-Za-z]:\\(?:[^\\\s:'\"]+\\)+", "", text)
     return re.sub(r"(?<![\w./])/(?:[^/\s:'\"]+/)+", "", text)

@@ -28,6 +28,7 @@ from analogen import (
 )
 from analogen.demos.jobs.create import create_pictures
 from analogen.demos.jobs.worker import Handler, Worker
+from analogen.demos.messages import hide_folder
 from analogen.demos.studio_files import StudioFiles
 from analogen.demos.tab_interface import CREATE
 
@@ -95,6 +96,9 @@ class Studio:
         self.output = Path(output).resolve()
         self.model, self.device, self.gallery = model, device, None if gallery is None else Path(gallery)
         self.limits = limits or Limits()
+        for folder in (self.output, self.gallery):
+            if folder is not None:
+                hide_folder(folder)
         if self.output.exists() and not self.output.is_dir():
             raise UserError(f"--output {output}: is a file, expected a folder: give another name")
         self.files = StudioFiles(self.output, self.limits.upload_mb)

@@ -50,7 +50,7 @@ class StudioFiles:
         except UserError:
             raise
         except (ValueError, OSError) as error:
-            raise UserError(str(error)) from error
+            raise UserError(str(error).replace(str(path), path.name)) from error
         return self._store_reference(picture)
 
     def _store_reference(self, picture: Picture) -> str:

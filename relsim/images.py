@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +13,10 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from analogen.relsim.borders import cut_border_box
 from analogen.relsim.image_containers import MAX_COUNTED, count_frames, why_too_costly
+from analogen.relsim.image_formats import EXPECTED, is_raw, readable_formats, why_not_by_content, why_not_by_name
 
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 2**20
-# Without EPS and PDF, for which Pillow would start Ghostscript, and without rare formats.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "ICO")
-SUFFIXES = frozenset({
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".jp2", ".ppm", ".pgm",
-    ".ico",
-})  # fmt: skip
-EXPECTED = "expected a PNG, JPEG, WebP, AVIF, GIF, TIFF or BMP picture"
 _STRIP_VALUES = 1 << 22  # values that are scaled at a time, to limit memory
 _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP")
 
@@ -102,31 +95,6 @@ def as_rgb(image: Image.Image | str | Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def picture_files(folder: str | Path) -> list[Path]:
-    """Lists the pictures in a folder and its subfolders by suffix, sorted, without hidden ones.
-
-    Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        if folder.exists():
-            raise ValueError(f"{folder}: is no folder: name the folder that holds the pictures")
-        raise FileNotFoundError(f"{folder}: no such folder: check the name")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise ValueError(f"{folder}: cannot be read: check its permissions")
-    found: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
-        ]
-    if not found:
-        raise ValueError(f"{folder}: is a folder that holds no pictures: expected files such as .png or .jpg")
-    return sorted(found)
-
-
 def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
     """Opens a file for reading after checking that it is regular, not empty and at most `max_bytes` long.
 
@@ -153,7 +121,8 @@ def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
 
 def _open(path: Path, file: BinaryIO) -> Image.Image:
     """Opens the picture: reads the header and checks the size, without decoding pixels."""
-    Image.init()
+    if is_raw(path.name):
+        raise ValueError(f"{path}: {why_not_by_name(path.name)}")
     reason = why_too_costly(file)
     if reason is not None:
         raise ValueError(f"{path}: {reason}: save it anew")
@@ -161,7 +130,7 @@ def _open(path: Path, file: BinaryIO) -> Image.Image:
         with warnings.catch_warnings():
             # Pillow's limit for warnings is higher than ours, so a warning is an error here.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+            image = Image.open(file, formats=readable_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path}: has more than {MAX_PIXELS // 10**6} megapixels: shrink it") from error
     except UnidentifiedImageError as error:
@@ -178,7 +147,10 @@ def _open(path: Path, file: BinaryIO) -> Image.Image:
 
 def _why_unknown(file: BinaryIO) -> str:
     file.seek(0)
-    head = file.read(24)
+    head = file.read(1024)
+    other = why_not_by_content(head)
+    if other is not None:
+        return other
     if head.startswith(b"\x89PNG") and b"\0\0\0\0" in (head[16:20], head[20:24]):
         return "has no pixels (a side of 0): save it anew"
     if head.startswith(_SIGNATURES):
@@ -190,8 +162,8 @@ def _decode(image: Image.Image, file: BinaryIO) -> tuple[str, ...]:
     notes: tuple[str, ...] = ()
     # Pillow would read all frames of a GIF and all pages of a TIFF.
     frames = count_frames(file) if image.format in ("GIF", "TIFF") else getattr(image, "n_frames", 1)
-    # A phone's JPEG may hold a preview as a second frame (MPO), which is not an animation.
-    if frames is not None and frames > 1 and image.format != "MPO":
+    # A phone's picture may hold previews and depth maps as more frames (MPO, HEIF), which is not an animation.
+    if frames is not None and frames > 1 and image.format not in ("MPO", "HEIF"):
         many = f"over {MAX_COUNTED}" if frames > MAX_COUNTED else str(frames)
         notes = (f"has {many} frames: the first is used",)
         image.seek(0)

@@ -68,16 +68,19 @@ def command(
     if captioner is None:
         if sample:
             raise UserError("--sample is for captioners: name one with --captioner")
-        paths = find_pictures(images, folders=not group)
-        answers = _nearest(paths, group, top_k or DEFAULT_TOP_K, encoder or DEFAULT_ENCODER, device, refused)
+        found_pictures = find_pictures(images, folders=not group)
+        answers = _nearest(
+            found_pictures.paths, group, top_k or DEFAULT_TOP_K, encoder or DEFAULT_ENCODER, device, refused
+        )
     else:
         if top_k is not None or encoder is not None:
             given = "--encoder" if top_k is None else "--top-k"
             raise UserError(
                 f"{given} is for catalogues, and --captioner writes its own captions: leave one of them out"
             )
-        paths = find_pictures(images, folders=not group)
-        answers = _written(paths, group, captioner, sample, seed, device, dtype, refused)
+        found_pictures = find_pictures(images, folders=not group)
+        answers = _written(found_pictures.paths, group, captioner, sample, seed, device, dtype, refused)
+    refused += found_pictures.left_out
     failed = [row for row in answers if "problem" in row]
     if format_ == "json":
         named = encoder or DEFAULT_ENCODER if captioner is None else None

@@ -10,7 +10,8 @@ import click
 
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import device_option, dtype_option, format_option
-from analogen.errors import RunError, UserError, plain_line, user_errors
+from analogen.cli.image_inputs import report_unreadable
+from analogen.errors import RunError, UserError, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
 
@@ -52,12 +53,15 @@ def command(
     if batch_size < 1:
         raise UserError(f"--batch-size is {batch_size}: expected 1 or more")
     with quick_imports(), user_errors():
-        from analogen.relsim.images import picture_files
+        from analogen.relsim.picture_folders import scan_pictures
         from analogen.relsim.vlm.filter import load_filter
         from analogen.relsim.vlm.filter_results import ResultsFile, check_threshold
 
         check_threshold(threshold)
-        paths = picture_files(folder)
+        found_pictures = scan_pictures(folder)
+        paths = found_pictures.paths
+        if not paths:
+            raise UserError(f"{folder}: {found_pictures.nothing}")
         if output is not None:
             check_output([output])
         ledger = None if output is None else ResultsFile(output, name, threshold)
@@ -67,7 +71,7 @@ def command(
         model = load_filter(name, pick_device(device), dtype) if left else None
     if done:
         click.echo(f"{len(paths) - len(left)} of {len(paths)} pictures are in {output} already", err=True)
-    refused: list[dict[str, str]] = []
+    refused = list(found_pictures.left_out)
     for batch in model.judge_files(left, batch_size, progress=True) if model else ():
         if ledger is not None:
             try:
@@ -95,7 +99,4 @@ def command(
             for row in some:
                 click.echo(f"{word:7}  {row['probability']:.3f}  {click.format_filename(row['path'])}")
     click.echo(f"{len(kept)} kept, {len(dropped)} dropped, {len(refused)} could not be read", err=True)
-    for bad in refused:
-        where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
-        click.echo(plain_line(where + bad["reason"]), err=True)
-    return 2 if refused else 0
+    return report_unreadable(refused)

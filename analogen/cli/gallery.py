@@ -11,7 +11,8 @@ from analogen.cli import HELP, quick_imports
 from analogen.cli.common_options import device_option, dtype_option
 from analogen.cli.gallery_options import FILE, gallery_options, load_gallery_encoder, opened_gallery, write_errors
 from analogen.cli.gallery_search import groups, search
-from analogen.errors import UserError, plain_line, user_errors
+from analogen.cli.image_inputs import report_left_out
+from analogen.errors import UserError, user_errors
 from analogen.files import check_output, write_atomic
 from analogen.models import check_device
 
@@ -45,8 +46,9 @@ def add(
         from analogen.relsim.gallery.indexing import find_files, gallery_info
         from analogen.relsim.gallery.store import Gallery
 
-        if next(find_files(folders), None) is None:
-            raise UserError(f"{', '.join(map(str, folders))}: holds no pictures: name another folder")
+        found = find_files(folders)
+        if not found.paths:
+            raise UserError(f"{', '.join(map(str, folders))}: {found.nothing}")
         name = encoder or _encoder_of(uri) or "mini"
         model = load_gallery_encoder(name, device, dtype)
         gallery = Gallery.open_or_create(uri, gallery_info(model, name))
@@ -59,15 +61,12 @@ def add(
             "unchanged": report.unchanged, "refused": report.refused, "rows": rows,
         }))  # fmt: skip
     else:
-        click.echo(
-            f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged: {rows} pictures in {uri}"
-        )
+        left = f", {len(report.refused)} not added" if report.refused else ""
+        counts = f"{report.added} added, {report.changed} changed, {report.unchanged} unchanged{left}"
+        click.echo(f"{counts}: {rows} {'picture' if rows == 1 else 'pictures'} in {uri}")
         if rows >= MANY_ROWS and gallery.about.index is None:
             click.echo(f"note: analogen gallery index --gallery {uri} makes searches faster", err=True)
-    for bad in report.refused:
-        where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
-        click.echo(plain_line(f"not added: {where}{bad['reason']}"), err=True)
-    return 2 if report.refused else 0
+    return report_left_out(report.refused, "added")
 
 
 @command.command("info", context_settings=HELP)

@@ -15,24 +15,29 @@ if TYPE_CHECKING:
 
     from analogen.relsim.embedding import FileEmbeddings
     from analogen.relsim.encoder import RelationalEncoder
+    from analogen.relsim.picture_folders import FolderPictures
 
 
-def find_pictures(names: Sequence[Path], folders: bool = True) -> list[Path]:
-    """The paths of the named pictures, and of the pictures in the named folders.
+def find_pictures(names: Sequence[Path], folders: bool = True) -> FolderPictures:
+    """The named pictures, the pictures in the named folders, and what is left out there.
 
-    Named pictures are read at once, before a model is loaded. Raises UserError if one of them cannot be read.
-    Pictures in folders are checked later.
+    Named pictures are read at once, before a model is loaded. Raises UserError if one of them cannot be read, and for
+    a folder without pictures. Pictures in folders are checked later.
     """
-    from analogen.relsim.images import picture_files
+    from analogen.relsim.picture_folders import FolderPictures, scan_pictures
 
-    found: list[Path] = []
+    found = FolderPictures()
     for name in names:
         if folders and name.is_dir():
             with user_errors():
-                found += picture_files(name)
+                here = scan_pictures(name)
+            if not here.paths:
+                raise UserError(f"{name}: {here.nothing}")
+            found.paths += here.paths
+            found.left_out += here.left_out
         else:
             _read(name)  # not kept: thousands of pictures do not fit into memory
-            found.append(name)
+            found.paths.append(name)
     return found
 
 
@@ -59,10 +64,17 @@ def unreadable_field(refused: Sequence[dict[str, str]]) -> dict[str, Any]:
 
 
 def report_unreadable(refused: Sequence[dict[str, str]]) -> int:
-    """List pictures that could not be read on stderr. Returns the exit code."""
+    """List pictures that were not read on stderr, with their number. Returns the exit code."""
+    return report_left_out(refused, "read")
+
+
+def report_left_out(refused: Sequence[dict[str, str]], done: str) -> int:
+    """List what was not `done` on stderr, each with its reason, after their number. Returns the exit code."""
+    if refused:
+        click.echo(f"{len(refused)} {'file was' if len(refused) == 1 else 'files were'} not {done}:", err=True)
     for bad in refused:
         where = "" if bad["path"] in bad["reason"] else f"{bad['path']}: "
-        click.echo(plain_line(f"not read: {where}{bad['reason']}"), err=True)
+        click.echo(plain_line(f"not {done}: {where}{bad['reason']}"), err=True)
     return 2 if refused else 0
 
 

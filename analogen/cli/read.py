@@ -60,7 +60,8 @@ def command(
     the exit code is then 2.
     """
     check_device(device)
-    paths = find_pictures(images)
+    found = find_pictures(images)
+    paths = found.paths
     many = len(paths) > 1 or images[0].is_dir()
     places = {
         suffix: _places(base, paths, suffix, many)
@@ -71,7 +72,7 @@ def command(
         from analogen.relsim.encoder import load_reader
 
         model = load_reader(encoder, pick_device(device))
-    refused: list[dict[str, str]] = []
+    refused = list(found.left_out)
     rows = []
     for number, path in enumerate(paths):
         try:

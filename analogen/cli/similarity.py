@@ -36,7 +36,8 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
     if len(images) < 2:
         raise click.UsageError("one picture was given, at least two are needed: name a second one")
     check_device(device)
-    paths = find_pictures(images[:1], folders=False) + find_pictures(images[1:])
+    others = find_pictures(images[1:])
+    paths = find_pictures(images[:1], folders=False).paths + others.paths
 
     with quick_imports(), user_errors():
         from analogen.relsim.encoder import load_encoder
@@ -51,11 +52,12 @@ def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str
         }
         for path, seen in zip(embedded.paths[1:], embedded.embeddings[1:], strict=True)
     ]  # fmt: skip
+    refused = [*embedded.refused, *others.left_out]
     if format_ == "json":
         answer: dict[str, Any] = {"encoder": encoder, "reference": str(images[0]), "scores": rows}
-        click.echo(json.dumps(answer | unreadable_field(embedded.refused)))
+        click.echo(json.dumps(answer | unreadable_field(refused)))
     else:
         for path, row in zip(embedded.paths[1:], rows, strict=True):
             shown = f"relation {row['relation']:.3f}  attribute {row['attribute']:.3f}"
             click.echo(f"{click.format_filename(path)}  {shown}")
-    return report_unreadable(embedded.refused)
+    return report_unreadable(refused)

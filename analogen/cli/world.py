@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option
-from analogen.errors import UserError, user_errors
+from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output
 from analogen.models import nearest
 from analogen.types import MAX_SEED
@@ -157,4 +157,10 @@ def _material(photographs: bool, cutouts: Path | None, grounds: Path | None) -> 
     from analogen.relsim.world.material import Material
 
     with user_errors():
-        return Material(cutouts or "", grounds or "")
+        material = Material(cutouts or "", grounds or "")
+    for path, reason in material.skipped:
+        where = "" if str(path) in reason else f"{click.format_filename(path)}: "
+        click.echo(plain_line(f"not used: {where}{reason}"), err=True)
+    if material.skipped:
+        click.echo(f"{len(material.skipped)} files of --cutouts and --grounds are not used", err=True)
+    return material

@@ -81,7 +81,7 @@ class BatchTab:
                 files = gr.File(
                     label="Reference pictures, and a manifest if there is one",
                     file_count="multiple",
-                    file_types=["image", ".csv", ".jsonl", ".ndjson", ".svg"],
+                    file_types=["image", ".heic", ".heif", ".hif", ".csv", ".jsonl", ".ndjson", ".svg"],
                     height=190,
                     elem_id="batch-files",
                 )
@@ -167,7 +167,7 @@ class BatchTab:
         try:
             found = self.batches.check(checked_files(files), subjects, batch_settings(*settings))
         except BatchRefused as error:
-            return error_box(str(error), error.problems), gr.Button(interactive=False)
+            return error_box(error_message(error), error.problems), gr.Button(interactive=False)
         except Exception as error:
             return error_box(error_message(error)), gr.Button(interactive=False)
         return preview(found), gr.Button(interactive=True)
@@ -204,7 +204,7 @@ class BatchTab:
         try:
             return json.dumps([names, name, asdict(self.batches.run(name).status()), self.batches.ahead(name)])
         except UserError as error:
-            return json.dumps([names, name, str(error)])
+            return json.dumps([names, name, error_message(error)])
 
     def _view(self, name: str | None) -> tuple[Any, ...]:
         """The values of all components that show a batch, in the order of `view`."""
@@ -225,7 +225,15 @@ class BatchTab:
                 (str(self._thumbnail(path)), words) for path, words in self.batches.pictures(name) if path.exists()
             ]
         except (UserError, RunError) as error:
-            return list_, error_box(str(error)), *hidden, gr.DownloadButton(visible=False), away, none, snapshot
+            return (
+                list_,
+                error_box(error_message(error)),
+                *hidden,
+                gr.DownloadButton(visible=False),
+                away,
+                none,
+                snapshot,
+            )
         state = status.state
         failed = failures(run) if status.failed else ""
         return (

@@ -131,7 +131,7 @@ class CompareTab:
                 others = gr.File(
                     label=f"Pictures to compare it with (1 to {MAX_OTHERS})",
                     file_count="multiple",
-                    file_types=["image"],
+                    file_types=["image", ".heic", ".heif", ".hif"],
                     height=180,
                 )
                 order = gr.Radio(

@@ -115,7 +115,7 @@ class ExploreTab:
         try:
             gallery = self.open_gallery()
         except UserError as error:
-            return error_box(str(error))
+            return error_box(error_message(error))
         if gallery is None:
             return note("No gallery yet. Index the pictures of this studio to search them.")
         kind = "pictures of this studio" if self.is_own else "pictures in the gallery"
@@ -210,7 +210,13 @@ class ExploreTab:
         try:
             large = inline_image(jpeg(read_upload(one.path), 900), description(number, one))
         except UserError as error:
-            return number, gr.skip(), gr.skip(), gr.HTML(error_box(str(error)), visible=True), gr.Row(visible=False)
+            return (
+                number,
+                gr.skip(),
+                gr.skip(),
+                gr.HTML(error_box(error_message(error)), visible=True),
+                gr.Row(visible=False),
+            )
         bars = bar("logic", one.relation) + bar("looks", one.attribute)
         caption = f"<figcaption><strong>{escaped(one.path.name)}</strong>{bars}</figcaption>"
         figure = f'<figure class="an-big an-side">{large}{caption}</figure>'

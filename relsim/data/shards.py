@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from analogen.relsim.image_formats import PICTURE_SUFFIXES
 from analogen.relsim.images import MAX_BYTES, Picture, open_checked, read_image, read_image_from
 
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".ico")
-)
 _HASH = re.compile(r"[0-9a-f]{32,128}")
 _HASH_FIELDS = ("image_hash", "md5", "sha256", "sha512")
 _MAX_SIDECAR_BYTES = 2**20
@@ -62,7 +60,8 @@ class PictureIndex(NamedTuple):
 def find_pictures(root: str | Path) -> PictureIndex:
     """Finds every picture in a folder, its subfolders and tar shards, in the order of their paths.
 
-    Hidden files and folders are left out. If two pictures have the same key, the first one is indexed.
+    Pictures of formats that cannot be read are among them, so that whoever reads them reports the reason. Hidden files
+    and folders are left out. If two pictures have the same key, the first one is indexed.
     Raises FileNotFoundError or ValueError with one line if there is no such folder, or no picture in it.
     """
     root = Path(root)
@@ -81,7 +80,7 @@ def find_pictures(root: str | Path) -> PictureIndex:
                     _add_keys(index, stored, Path(stored.member), about)
             except (tarfile.TarError, OSError, EOFError) as error:
                 damaged.append((str(path), f"{path}: the shard is damaged or cut short ({_one_line(error)})"))
-        elif path.suffix.lower() in SUFFIXES:
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
             stored = StoredPicture(path)
             pictures.append(stored)
             _add_keys(index, stored, path.relative_to(root), _sidecar(path.with_suffix(".json")))
@@ -127,7 +126,7 @@ def _members(path: Path) -> Iterator[tuple[StoredPicture, dict[str, Any]]]:
                 key, _, suffix = member.name.rpartition(".")
                 if not member.isfile():
                     continue
-                if f".{suffix.lower()}" in SUFFIXES:
+                if f".{suffix.lower()}" in PICTURE_SUFFIXES:
                     seen.append(StoredPicture(path, member.name, member.offset_data, member.size))
                 elif suffix == "json" and member.size <= _MAX_SIDECAR_BYTES:
                     file = shard.extractfile(member)

@@ -21,8 +21,8 @@ from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.store import THUMBNAIL_PX, Entry, FileState, Gallery, GalleryInfo
 from analogen.relsim.images import open_checked, read_image_from
 from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.picture_folders import FolderPictures, scan_pictures
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 BATCH = 32
 # Rows per commit: if the process is killed, only seconds of work are lost, and commits are still rare.
 COMMIT = 512
@@ -30,7 +30,7 @@ COMMIT = 512
 
 @dataclass
 class IndexingReport:
-    """The result of `add`. refused: path and reason of every file that could not be read."""
+    """The result of `add`. refused: path and reason of every picture that was not taken."""
 
     found: int = 0
     added: int = 0
@@ -65,8 +65,9 @@ def add(
     Raises FileNotFoundError or ValueError if a folder is missing or is a file.
     """
     report, known = IndexingReport(), gallery.known()
-    paths = list(find_files(folders))
-    report.found = len(paths)
+    found = find_files(folders)
+    paths = found.paths
+    report.found = len(paths) + len(found.left_out)
     waiting: list[Entry] = []
     touched: dict[str, int] = {}
 
@@ -115,6 +116,7 @@ def add(
         if len(waiting) >= commit:
             flush()
     flush()
+    report.refused += found.left_out
     if report.added + report.changed:
         gallery.compact()
     return report
@@ -129,24 +131,19 @@ def gallery_info(encoder: RelationalEncoder, name: str) -> GalleryInfo:
     return GalleryInfo(name, encoder.embed([one]).shape[1], encoder.attributes([one]).shape[1])
 
 
-def find_files(folders: Iterable[Path]) -> Iterator[Path]:
-    """Finds pictures by suffix in the folders and their subfolders, as absolute paths in the order of their names,
-    without hidden ones. Raises FileNotFoundError or ValueError with one line."""
-    seen: set[Path] = set()
+def find_files(folders: Iterable[Path]) -> FolderPictures:
+    """Finds the pictures of the folders and their subfolders, as absolute paths in the order of their names, without
+    hidden ones, and what is left out. Raises FileNotFoundError or ValueError with one line."""
+    found = FolderPictures()
+    seen: set[str] = set()
     for folder in folders:
-        if not folder.exists():
-            raise FileNotFoundError(f"{folder}: no such folder: check the name")
-        if not folder.is_dir():
+        if folder.is_file():
             raise ValueError(f"{folder}: is a file: name the folder that holds it")
-        for root, names, files in os.walk(folder.resolve()):
-            names[:] = sorted(name for name in names if not name.startswith("."))
-            for name in sorted(files):
-                path = Path(root, name)
-                if name.startswith(".") or path.suffix.lower() not in SUFFIXES or path in seen:
-                    continue
-                if path.is_file():  # not a broken link
-                    seen.add(path)
-                    yield path
+        here = scan_pictures(folder.resolve() if folder.is_dir() else folder)
+        found.paths += [path for path in here.paths if str(path) not in seen]
+        found.left_out += [row for row in here.left_out if row["path"] not in seen]
+        seen.update(map(str, here.paths), (row["path"] for row in here.left_out))
+    return found
 
 
 def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:

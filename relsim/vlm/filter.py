@@ -1,7 +1,7 @@
 """Filters pictures by the probability that they have a logic that could be transferred to other things.
 
 sieve = load_filter("Qwen/Qwen2.5-VL-7B-Instruct", device="cuda")
-for batch in sieve.judge_files(picture_files("photos")):  # of analogen.relsim.images
+for batch in sieve.judge_files(picture_files("photos")):  # of analogen.relsim.picture_folders
     for found in batch: ...  # its path and probability, or the reason why it cannot be read
 """
 

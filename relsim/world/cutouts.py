@@ -18,6 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
+from analogen.relsim.picture_folders import looks_like_picture
 from analogen.relsim.world.icon import Pixels
 from analogen.relsim.world.subject_image import Picture, SubjectArt, read_subject_image
 
@@ -74,7 +75,11 @@ class CutOuts(Sequence[CutOut]):
         if not folder.is_dir():
             raise NotADirectoryError(f"no folder {folder}: give one of PNG, WebP or SVG files, one thing in each")
         things, skipped = [], []
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if path.suffix.lower() not in SUFFIXES:
+                if looks_like_picture(path):
+                    skipped.append((path, f"{path}: is not PNG, WebP or SVG, as cut-outs are: save it as one of them"))
+                continue
             try:
                 if checked:
                     read_subject_image(path)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from analogen.relsim.images import read_image
+from analogen.relsim.picture_folders import looks_like_picture
 from analogen.relsim.world.icon import Pixels
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 KEPT_PX = 640  # longer side that a picture is kept at in memory
 KEPT_PICTURES = 256
 MADE = 0.5  # share of grounds made by rules where a folder is given too
@@ -34,15 +34,15 @@ class Grounds:
 
     @staticmethod
     def from_folder(folder: str | Path, made: float = MADE) -> Grounds:
-        """The PNG, JPEG and WebP files of a folder and its sub-folders. made: share of grounds made by rules.
+        """The pictures of a folder and its sub-folders. made: share of grounds made by rules.
 
         Raises NotADirectoryError for no folder and ValueError for one without a picture that can be read.
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise NotADirectoryError(f"no folder {folder}: give one of PNG, JPEG or WebP pictures")
+            raise NotADirectoryError(f"no folder {folder}: give one of pictures")
         pictures, skipped = [], []
-        for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and looks_like_picture(p)):
             try:
                 read_image(path)
                 pictures.append(path)
@@ -50,7 +50,7 @@ class Grounds:
                 skipped.append((path, " ".join(str(error).split())))
         if not pictures:
             reason = f"; of {len(skipped)} files the first: {skipped[0][1]}" if skipped else ""
-            raise ValueError(f"{folder} has no PNG, JPEG or WebP that can be used as a ground{reason}")
+            raise ValueError(f"{folder} has no picture that can be used as a ground{reason}")
         return Grounds(pictures, skipped, made)
 
     def draw(self, side: int, rng: Generator) -> Pixels:

@@ -36,6 +36,11 @@ class Material:
         self.cutouts: Sequence[CutOut] = CutOuts.from_folder(cutouts) if cutouts else ()
         self.grounds = Grounds.from_folder(grounds) if grounds else Grounds()
 
+    @property
+    def skipped(self) -> tuple[tuple[Path, str], ...]:
+        """Files of both folders that could not be used, with the reason."""
+        return (*(self.cutouts.skipped if isinstance(self.cutouts, CutOuts) else ()), *self.grounds.skipped)
+
     def photograph(
         self, scene: Scene, rng: Generator, side: int, things: tuple[CutOut, CutOut] | None = None
     ) -> Photograph:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from analogen.relsim.image_containers import why_too_costly
+from analogen.relsim.image_formats import is_raw, readable_formats, why_not_by_content, why_not_by_name
 from analogen.relsim.world.icon import Icon, Pixels, check_side, rasterise
 from analogen.relsim.world.svg_cleaning import clean_svg
 
@@ -27,7 +28,7 @@ KEPT_SIDE = 2048  # pixels; larger pictures are reduced to this when read
 PLAIN_TOLERANCE = 24  # largest channel difference, of 255, within a plain background
 PLAIN_SHARE = 0.92  # of the border that has to be plain
 VISIBLE = 8  # alpha above which a pixel counts as content
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # none that starts another program, as EPS does
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # none that starts another program, as EPS does
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +85,12 @@ def _read_picture(path: Path) -> Pixels:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own cap is lower
             Image.init()
             with path.open("rb") as file:
-                reason = why_too_costly(file)
+                reason = why_too_costly(file) or why_not_by_content(file.read(1024))
+            if is_raw(path.name):
+                reason = why_not_by_name(path.name)
             if reason is not None:
                 raise ValueError(f"it {reason}")
-            image = Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN])  # AVIF came with 11.3
+            image = Image.open(path, formats=[name for name in readable_formats() if name in FORMATS])
         with image:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 size = f"{image.width} x {image.height} pixels"

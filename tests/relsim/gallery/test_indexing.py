@@ -112,10 +112,10 @@ def test_second_writer_is_refused(gallery: Gallery) -> None:
 def test_hidden_files_dead_links_and_duplicates_are_left_out(folder: Path) -> None:
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "dead.png").symlink_to(folder / "gone.png")
-    found = list(indexing.find_files([folder, folder]))
+    found = indexing.find_files([folder, folder]).paths
     assert len(found) == 13
     assert found == sorted(found, key=lambda path: (path.parent != folder, path.name))
     with pytest.raises(FileNotFoundError, match="no such folder"):
-        list(indexing.find_files([folder / "gone"]))
+        indexing.find_files([folder / "gone"])
     with pytest.raises(ValueError, match="is a file: name the folder"):
-        list(indexing.find_files([folder / "notes.txt"]))
+        indexing.find_files([folder / "notes.txt"])

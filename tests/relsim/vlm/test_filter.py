@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from analogen.cli import main
-from analogen.relsim.images import picture_files
+from analogen.relsim.picture_folders import picture_files
 from analogen.relsim.vlm.filter import FilterResult, ImageFilter, load_filter
 from analogen.relsim.vlm.filter_results import ResultsFile
 from analogen.relsim.vlm.model import Vlm
