@@ -10,6 +10,7 @@ from PIL import Image
 
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.mini.encoder import EncoderOutput, MiniEncoder, Vectors
+from analogen.relsim.mini.reading import SceneReading
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
@@ -108,6 +109,11 @@ def build_conditioning(
     looks = None if pictured is None else pictured.attributes
     structure = pictured.structure[0] if pictured is not None and len(pictured.structure) == 1 else None
     return Conditioning(relation, found, looks, tuple(notes), structure=structure)
+
+
+def of_scene(conditioning: Conditioning, reading: SceneReading) -> Conditioning:
+    """The conditioning by a scene in place of a reference: it has no looks that could be copied."""
+    return replace(conditioning, looks=None, notes=(f"made from a scene: {reading.sentence}", *conditioning.notes))
 
 
 def text_confidence(text: Vectors, encoder: MiniEncoder) -> float:

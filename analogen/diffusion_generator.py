@@ -15,7 +15,7 @@ from PIL import Image
 
 from analogen.art_selection import ArtSelection, select_art
 from analogen.composition import compose_scenes, plan_candidates
-from analogen.conditioning import Conditioning
+from analogen.conditioning import Conditioning, of_scene
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter.families import check_kind
@@ -40,11 +40,13 @@ from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_reference
+from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.vlm.loading import pick_dtype
 from analogen.relsim.vlm.prompts import instruct
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene
+from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ranked
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import Candidate, Request
@@ -59,10 +61,12 @@ class PreparedPrompt(Prepared):
 
     subject    The subject's name in the prompt.
     selection  The art of the layout, None without --layout.
+    reading    Of the request's scene, None without one.
     """
 
     subject: str
     selection: ArtSelection | None
+    reading: SceneReading | None = None
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,13 @@ class DiffusionGenerator(Stages):
                 if path not in images:
                     images[path] = read_reference(path).image
                     images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
+            references = tuple(images[path] for path in request.references)
+            reading = None if request.scene is None else read_scene_file(request.scene)
+            if reading is not None:
+                references = (draw_reading(reading),)
             selection = None if self._layouts is None else self._layouts.select_art(request)
         subject = request.subject or (selection.subject if selection else "")
-        return PreparedPrompt(request, tuple(images[path] for path in request.references), subject, selection)
+        return PreparedPrompt(request, references, subject, selection, reading)
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         (found,) = self.reader.read([(references, words)])
@@ -145,6 +153,10 @@ class DiffusionGenerator(Stages):
                     [(one.references, one.request.relation) for one in prepared],
                     [one.request.reference_weights for one in prepared],
                 )
+                conditionings = [
+                    found if one.reading is None else of_scene(found, one.reading)
+                    for one, found in zip(prepared, conditionings, strict=True)
+                ]
             with watch("prompt"):
                 prompts = self._prompts(prepared, conditionings)
             with watch("layout"):

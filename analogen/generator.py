@@ -2,7 +2,7 @@
 
 A request goes through these stages:
 
-    prepare  read the references, choose the art (art_selection.py)
+    prepare  read the references or the scene (scene_reference.py), choose the art (art_selection.py)
     compose  embed the references (conditioning.py), compose a scene for each candidate (composition.py)
     finish   draw small previews, score and rank them (scoring.py), draw the best at full size
 
@@ -21,17 +21,19 @@ from PIL import Image
 
 from analogen.art_selection import ArtSelection, select_art
 from analogen.composition import CandidatePlan, compose_scenes, plan_candidates, scene_errors
-from analogen.conditioning import Conditioning, encode_relations
+from analogen.conditioning import Conditioning, encode_relations, of_scene
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
 from analogen.pipelines.composer.pipeline import ComposerPipeline, load_composer
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.images import read_reference
 from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
+from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ScoreWeights, ranked, score
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import DTYPES, Candidate, Request, Scores
@@ -44,9 +46,13 @@ SKETCH_PX = 144
 
 @dataclass(frozen=True)
 class PreparedRequest(Prepared):
-    """A request whose references have been read and whose art has been chosen."""
+    """A request whose references have been read and whose art has been chosen.
+
+    reading: of its scene; None for a request without one.
+    """
 
     selection: ArtSelection
+    reading: SceneReading | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,10 @@ class Generator(Stages):
                 if path not in images:
                     images[path] = self.encoder.preprocess(read_reference(path).image)
             references = tuple(images[path] for path in request.references)
-            return PreparedRequest(request, references, select_art(request, self.library, self.encoder))
+            reading = None if request.scene is None else read_scene_file(request.scene)
+            if reading is not None:
+                references = (self.encoder.preprocess(draw_reading(reading)),)
+            return PreparedRequest(request, references, select_art(request, self.library, self.encoder), reading)
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         """Embed pictures, words or both as the relation that a request with them would keep."""
@@ -132,6 +141,10 @@ class Generator(Stages):
                 self.encoder, patches=self.composer.takes_patches,
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
+            conditionings = [
+                found if one.reading is None else of_scene(found, one.reading)
+                for one, found in zip(prepared, conditionings, strict=True)
+            ]
         planned = [
             plan_candidates(one.request, conditioning, one.selection, self.library)
             for one, conditioning in zip(prepared, conditionings, strict=True)

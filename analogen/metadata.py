@@ -108,6 +108,13 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     return record
 
 
+def scene_text(record: dict[str, Any]) -> str | None:
+    """The scene in a record, as JSON: that of an edited picture, else the one that it was made from; None without."""
+    edited = record.get("edited")
+    scene = edited.get("scene") if isinstance(edited, dict) else record.get("scene")
+    return json.dumps(scene) if isinstance(scene, dict) else None
+
+
 def parameters_line(record: dict[str, Any]) -> str:
     """The record in the format of A1111: prompt, negative prompt, settings."""
     settings = record["settings"]

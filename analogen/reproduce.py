@@ -34,7 +34,7 @@ def request_fields(path: Path, references: Sequence[Path], subject_image: Path |
     )  # fmt: skip
     fields: dict[str, Any] = {"seed": record["seed"], "model": record["model"], "num_images": 1, "candidates": 1}
     for name, value in record["settings"].items():
-        if name in TYPES and name not in _NOT_OF_THE_PICTURE and value is not None:
+        if name in TYPES and TYPES[name] is not Path and name not in _NOT_OF_THE_PICTURE and value is not None:
             try:
                 fields[name] = checked_value(name, value)
             except UserError as error:
@@ -42,6 +42,9 @@ def request_fields(path: Path, references: Sequence[Path], subject_image: Path |
                     f"{path}: its record is not proper ({error}): take the picture as it was saved"
                 ) from error
     fields["references"] = tuple(references)
+    if record.get("scene") is not None:
+        # The picture itself holds the scene that it was made from.
+        fields["scene"] = path
     fields["subject_image"] = subject_image
     return fields
 

@@ -15,6 +15,7 @@ from analogen.types import Request
 TYPES: dict[str, type] = {
     "relation": str,
     "reference_weights": list,
+    "scene": Path,
     "subject": str,
     "subject_image": Path,
     "other": str,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from analogen.files import write_atomic
 from analogen.metadata import make_record, png_bytes
+from analogen.relsim.mini.reading import reading_to_json
+from analogen.scene_reference import read_scene_file
 from analogen.types import Candidate, Request, Result
 
 
@@ -18,6 +21,8 @@ def save_candidate(
     written.
     """
     record = make_record(request, result, candidate) if metadata else None
+    if record is not None and request.scene is not None:
+        record["scene"] = json.loads(reading_to_json(read_scene_file(request.scene)))
     if candidate.svg is not None:
         write_atomic(path.with_suffix(".svg"), candidate.svg.encode("utf-8"), make_folder)
     write_atomic(path, png_bytes(candidate.image, record), make_folder)

@@ -41,8 +41,9 @@ def random_seed() -> int:
 class Request:
     """One asset to make. All fields are checked when the request is created.
 
-    references         Pictures whose relational logic is kept. At least one reference or `relation` is needed.
+    references         Pictures whose relational logic is kept. A reference, a `scene` or a `relation` is needed.
     reference_weights  One for each reference, [-10, 10]; negative weights steer away. Empty: all count the same.
+    scene              File of `analogen read`, edited or not, in place of a reference; or a picture made from one.
     relation           The logic in words; {subject} stands for the subject.
     subject            Name of what the picture shows, or of what is in `subject_image`.
     subject_image      The user's own picture of the subject: PNG with alpha, picture or SVG.
@@ -104,12 +105,15 @@ class Request:
     attention_backend: str | None = None
     cpu_offload: str | None = None
     compile: bool = False
+    scene: Path | None = None
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
             object.__setattr__(self, name, _checked_text(name, getattr(self, name)))
-        if not self.references and self.relation is None:
+        if not self.references and self.scene is None and self.relation is None:
             raise UserError("no relation was given: name a picture with --reference, or words with --relation")
+        if self.references and self.scene is not None:
+            raise UserError("--scene takes the place of a reference: leave --reference or --scene out")
         if len(self.references) > MAX_REFERENCES:
             raise UserError(
                 f"{len(self.references)} references were given, at most {MAX_REFERENCES} are allowed: give fewer"
@@ -215,7 +219,8 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
             "with --subject"
         )
     if model.edits and not request.references:
-        raise UserError(f"{model.name} edits a reference, and none was given: name a picture with --reference")
+        given = "a scene has no pixels to edit" if request.scene is not None else "none was given"
+        raise UserError(f"{model.name} edits a reference, and {given}: name a picture with --reference")
     if model.edits and request.layout:
         raise UserError(f"--layout: {model.name} edits the reference itself: leave it out")
     if request.control is not None and request.control not in CONTROLS:

@@ -138,10 +138,13 @@ class Manifest:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
         if "reference" in values:
             values["reference"] = [self._file_of(path) for path in reference_paths(values["reference"])]
-        if isinstance(values.get("subject_image"), str):
-            values["subject_image"] = self._file_of(values["subject_image"])
+        for column in ("subject_image", "scene"):
+            if isinstance(values.get(column), str):
+                values[column] = self._file_of(values[column])
         request = request_from(values, self.path.parent)
-        for path in (*request.references, *((request.subject_image,) if request.subject_image else ())):
+        for path in (*request.references, request.subject_image, request.scene):
+            if path is None:
+                continue
             problem = problem_of(str(path))
             if problem is not None:
                 raise UserError(problem)

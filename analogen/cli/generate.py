@@ -46,6 +46,13 @@ _FILE = click.Path(path_type=Path)
     "the picture, for example: --reference-weight 1 --reference-weight -0.5.",
 )
 @click.option(
+    "--scene",
+    metavar="FILE",
+    type=_FILE,
+    help="A reading in place of a reference: the file of `analogen read IMG --output scene.json`, edited by hand or not; "
+    "or a PNG that was made from one.",
+)
+@click.option(
     "--relation",
     metavar="TEXT",
     help="The logic in words, alone or added to the references. {subject} stands for the subject, for example: "
@@ -175,6 +182,10 @@ def _read_inputs(request: Request) -> list[Picture]:
             pictures.append(read_reference(path))
             for note in pictures[-1].notes:
                 _note(f"{click.format_filename(path)}: {note}")
+        if request.scene is not None:
+            from analogen.scene_reference import read_scene_file
+
+            read_scene_file(request.scene)
         if request.subject_image is not None and request.subject_image.suffix.lower() == ".svg":
             open_checked(request.subject_image, max_bytes=4 * 2**20).close()
         elif request.subject_image is not None:

@@ -7,7 +7,7 @@ import click
 # Heading -> options in the order of the help; a command may have only some of them.
 SECTIONS = {
     "What": (
-        "--reference", "--reference-weight", "--relation", "--relation-scale", "--subject", "--subject-image",
+        "--reference", "--reference-weight", "--scene", "--relation", "--relation-scale", "--subject", "--subject-image",
         "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),

@@ -66,10 +66,12 @@ class SceneArt:
     subject: Art | None = None
     other: Art | None = None
 
-    def art(self, scene: Scene, kind: str) -> Art:
-        """The art of a thing of the scene. kind: "subject" or "other"."""
-        own = self.subject if kind == "subject" else self.other
-        return own or NamedArt(self.source, scene.subject if kind == "subject" else scene.other, scene.style)
+    def art(self, scene: Scene, thing: Element) -> Art:
+        """The art of a thing of the scene; a thing with a noun of its own takes the source's."""
+        if thing.noun:
+            return NamedArt(self.source, thing.noun, scene.style)
+        own = self.subject if thing.kind == "subject" else self.other
+        return own or NamedArt(self.source, scene.subject if thing.kind == "subject" else scene.other, scene.style)
 
 
 def as_scene_art(art: ArtSource | SceneArt | None) -> SceneArt:
@@ -264,8 +266,10 @@ class _Painter:
         half = max(element.aspect, 1 / element.aspect) ** 0.5 / 2 + 3 * SHADOW_BLUR
         # Colours do not matter, nor do ink drawings and blocks, whose outlines are about the same.
         # The size only selects the resolution of the art; a low one is enough for a blur.
-        plain = Element(element.kind, 0, 0, 0.1, element.aspect, standing=element.standing, clip=element.clip)
-        art = self._scene_art.art(self._scene, element.kind)
+        plain = Element(
+            element.kind, 0, 0, 0.1, element.aspect, standing=element.standing, clip=element.clip, noun=element.noun
+        )  # fmt: skip
+        art = self._scene_art.art(self._scene, element)
         image = _IMAGES.get((art, "shadow", plain), lambda: self._blurred(plain, half))
         canvas = self._canvas
         canvas.save()
@@ -331,7 +335,7 @@ class _Painter:
             canvas.restore()
 
     def _art(self, element: Element, side: float) -> tuple[skia.Image, skia.SamplingOptions]:
-        art, standing = self._scene_art.art(self._scene, element.kind), element.standing
+        art, standing = self._scene_art.art(self._scene, element), element.standing
         if element.pixel > 0:
             columns, rows = effects.block_counts(element)
             key: Hashable = (art, standing, columns, rows)
@@ -341,7 +345,7 @@ class _Painter:
         return _IMAGES.get((art, standing, level), lambda: _image(art.pixels(level, standing))), _SMOOTH
 
     def _sketch(self, element: Element, side: float) -> skia.Image:
-        art, standing = self._scene_art.art(self._scene, element.kind), element.standing
+        art, standing = self._scene_art.art(self._scene, element), element.standing
         level = min(raster_side(self._scene, element, self._unit, side), effects.SKETCH_PX)
         key = (art, standing, "sketch", level)
         return _IMAGES.get(key, lambda: _image(effects.sketch(art.pixels(level, standing))))

@@ -80,6 +80,7 @@ class Element:
     pixel       Coarseness: the longer side shows max(3, round(48 * 2 ** (-4 * pixel))) blocks; 0 = off.
     pattern     Pattern that fills a silhouette.
     palette     Named colour of a prop or silhouette; "none" = the prop's own default.
+    noun        Name of a thing's own art; "" = the scene's `subject` or `other`.
     """
 
     kind: str
@@ -100,6 +101,7 @@ class Element:
     pattern: str = "none"
     palette: str = "none"
     clip: Clip = NO_CLIP
+    noun: str = ""
 
     @property
     def width(self) -> float:

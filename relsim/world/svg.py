@@ -140,7 +140,7 @@ class _Writer:
         return "".join(parts)
 
     def _art(self, element: Element, place: tuple[float, float, float, float]) -> str:
-        art, name = self._scene_art.art(self._scene, element.kind), f"art-{element.kind}"
+        art, name = self._scene_art.art(self._scene, element), f"art-{_art_name(element)}"
         standing = element.standing
         if element.pixel > 0:
             columns, rows = effects.block_counts(element)
@@ -158,9 +158,9 @@ class _Writer:
         return _use(name, place)
 
     def _sketch(self, element: Element, place: tuple[float, float, float, float], share: float) -> str:
-        art = self._scene_art.art(self._scene, element.kind)
+        art = self._scene_art.art(self._scene, element)
         level = min(raster_side(self._scene, element, self._unit, max(place[2:])), effects.SKETCH_PX)
-        name = f"sketch-{element.kind}-{level}" + ("-standing" if element.standing else "")
+        name = f"sketch-{_art_name(element)}-{level}" + ("-standing" if element.standing else "")
         if ("sketch", name) not in self._defined:
             drawing = _image(effects.sketch(art.pixels(level, element.standing)), (0, 0, 1, 1))
             self._define(("sketch", name), name, f'<g id="{{id}}">{drawing}</g>')
@@ -249,6 +249,11 @@ class _Writer:
                 f'gradientTransform="{place}">{stops}</radialGradient>'
             )
         return self._define(paint, self._fresh("paint"), markup)
+
+
+def _art_name(element: Element) -> str:
+    """The part of an id that says whose drawing it is: its kind, or the noun of its own."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{element.kind} {element.noun}".lower()).strip("-")
 
 
 def _region(place: tuple[float, float, float, float], what: str = "filter") -> str:
