@@ -49,8 +49,8 @@ _FILE = click.Path(path_type=Path)
     "--scene",
     metavar="FILE",
     type=_FILE,
-    help="A reading in place of a reference: the file of `analogen read IMG --output scene.json`, edited by hand or not; "
-    "or a PNG that was made from one.",
+    help="A reading in place of a reference: the file of `analogen read IMG --output scene.json`, edited by hand or "
+    "not; or a PNG that was made from one.",
 )
 @click.option(
     "--relation",

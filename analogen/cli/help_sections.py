@@ -7,8 +7,8 @@ import click
 # Heading -> options in the order of the help; a command may have only some of them.
 SECTIONS = {
     "What": (
-        "--reference", "--reference-weight", "--scene", "--relation", "--relation-scale", "--subject", "--subject-image",
-        "--other",
+        "--reference", "--reference-weight", "--scene", "--relation", "--relation-scale", "--subject",
+        "--subject-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),

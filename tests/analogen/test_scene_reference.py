@@ -1,4 +1,4 @@
-"""Promises of `--scene`: a reading takes the place of a reference, its picture is made again, bad files get one line."""
+"""Tests of `--scene`: a reading in place of a reference, pictures made again from their record, errors of one line."""
 
 from __future__ import annotations
 
