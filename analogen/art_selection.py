@@ -67,6 +67,7 @@ def select_art(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> A
     art: Art | None = None
     if request.subject_image is not None:
         art = read_subject_image(request.subject_image)
+        notes += art.notes
         subject = request.subject or art.name
         # The picture itself is embedded, since its name may say little.
         vector = encoder.embed_subject([_on_white(art)])[0]

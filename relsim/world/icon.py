@@ -7,15 +7,21 @@ import math
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.relsim.world.svg_text import MONO, SANS, SERIF, font_files
+
 MAX_SIDE_PX = 4096
+_FONT_OPTIONS = {
+    "font_family": SERIF.split(",")[0], "serif_family": SERIF.split(",")[0], "sans_serif_family": SANS.split(",")[0],
+    "monospace_family": MONO.split(",")[0], "cursive_family": SANS.split(",")[0], "fantasy_family": SANS.split(",")[0],
+}  # fmt: skip
 CACHE_BYTES = 96 * 2**20
 
 Pixels = NDArray[np.uint8]
@@ -38,12 +44,16 @@ class Art(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Icon:
-    """A drawing. `body` is the content of an svg element, `view` the x, y, width and height of its visible part."""
+    """A drawing. `body` is the content of an svg element, `view` the x, y, width and height of its visible part.
+
+    notes: lines for the user about what of it is not drawn.
+    """
 
     name: str
     style: str
     body: str
     view: View
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def document(self, side: int = 512, standing: bool = False) -> str:
         """A standalone SVG, side x side pixels, with the whole content: centred, or at the lower edge."""
@@ -138,7 +148,8 @@ def rasterise(body: str, view: View, side: int, standing: bool = False) -> Pixel
 
 def _draw(document: str, side: int) -> Pixels:
     try:
-        png = resvg_py.svg_to_bytes(svg_string=document, width=side, height=side, skip_system_fonts=True)
+        fonts: dict[str, Any] = {**_FONT_OPTIONS, "font_files": font_files()} if "<text" in document else {}
+        png = resvg_py.svg_to_bytes(svg_string=document, width=side, height=side, skip_system_fonts=True, **fonts)
     except ValueError as error:
         raise ValueError(f"the svg cannot be drawn: {error}") from error
     except BaseException as error:  # pyo3's PanicException derives from BaseException and cannot be imported

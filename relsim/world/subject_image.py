@@ -33,10 +33,14 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # none 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A cut-out of pixels. `rgba`: (height, width, 4) uint8, straight alpha, trimmed to what is visible."""
+    """A cut-out of pixels. `rgba`: (height, width, 4) uint8, straight alpha, trimmed to what is visible.
+
+    notes: lines for the user about how it was cut out.
+    """
 
     name: str
     rgba: Pixels
+    notes: tuple[str, ...] = ()
 
     def document(self, side: int = 512, standing: bool = False) -> None:
         """None, because a picture of pixels has no SVG."""
@@ -179,7 +183,7 @@ def _read_svg(path: Path) -> Icon:
     if path.stat().st_size > MAX_SVG_BYTES:
         raise ValueError(f"{path.name} is larger than {MAX_SVG_BYTES >> 20} MB: simplify it, or export it as PNG")
     try:
-        body, size = clean_svg(path.read_bytes())
+        body, size, notes = clean_svg(path.read_bytes())
         measured = rasterise(body, (0, 0, *size), KEPT_SIDE // 4)
     except ValueError as error:
         raise ValueError(f"{path.name}: {_one_line(error)}") from error
@@ -187,7 +191,9 @@ def _read_svg(path: Path) -> Icon:
     unit = max(size) / (KEPT_SIDE // 4)
     # rasterise centres the shorter side.
     x, y = box[0] * unit - (max(size) - size[0]) / 2, box[1] * unit - (max(size) - size[1]) / 2
-    return Icon(path.stem, "own", body, (x, y, (box[2] - box[0]) * unit, (box[3] - box[1]) * unit))
+    view = (x, y, (box[2] - box[0]) * unit, (box[3] - box[1]) * unit)
+    line = notes.line(path.name)
+    return Icon(path.stem, "own", body, view, () if line is None else (line,))
 
 
 def _one_line(error: BaseException) -> str:

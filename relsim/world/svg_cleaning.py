@@ -1,7 +1,7 @@
 """Makes an SVG from anywhere safe to draw: only known elements, attributes and style properties are kept.
 
 References stay within the document, and what it would cost to draw is counted first. What cannot be kept is refused
-with a ValueError of one line.
+with a ValueError of one line, or named in a note where the rest can be drawn without it.
 """
 
 from __future__ import annotations
@@ -13,69 +13,93 @@ import math
 import re
 import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from PIL import Image
+
+from analogen.relsim.world.svg_cost import FILTERS, check_cost, large_patterns
+from analogen.relsim.world.svg_styles import COLORS, Notes, Style, cascade
+from analogen.relsim.world.svg_text import TEXT_ELEMENTS, font_family, has_letters
 
 MAX_EMBEDDED_PIXELS = 16_000_000
 MAX_ELEMENTS = 20_000
 MAX_DEPTH = 32  # every level may need a layer of its own while it is drawn
-MAX_COST = 100_000  # elements to draw, each reference counted anew
-LAYER_COST = 200  # an element drawn on a layer of its own, or a step of a filter: about 15 ms at 512 px
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-DRAWN = _words("path rect circle ellipse line polyline polygon image use")
-# Filter primitives whose cost does not depend on their parameters; others, such as turbulence, can run for hours.
-FILTERS = _words(
-    "feBlend feColorMatrix feComponentTransfer feComposite feDropShadow feFlood feFuncA feFuncB feFuncG feFuncR "
-    "feGaussianBlur feMerge feMergeNode feOffset"
-)
+DRAWN = _words("path rect circle ellipse line polyline polygon image use text")
 ELEMENTS = (
-    DRAWN | FILTERS | _words("svg g a defs symbol switch linearGradient radialGradient stop clipPath mask filter")
+    DRAWN
+    | FILTERS
+    | TEXT_ELEMENTS
+    | _words("svg g a defs symbol switch linearGradient radialGradient stop clipPath mask filter pattern marker")
 )
+# Elements that browsers draw and this does not, with the words for it.
+NOT_DRAWN = {
+    "foreignObject": "HTML in foreignObject", "animate": "animations", "animateTransform": "animations",
+    "animateMotion": "animations", "set": "animations", "video": "videos", "mesh": "mesh gradients",
+    "meshgradient": "mesh gradients",
+}  # fmt: skip
 PROPERTIES = _words(
-    "clip-path clip-rule color color-interpolation color-interpolation-filters display fill fill-opacity fill-rule "
-    "filter flood-color flood-opacity isolation mask mask-type mix-blend-mode opacity overflow paint-order "
-    "shape-rendering stop-color stop-opacity stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin "
-    "stroke-miterlimit stroke-opacity stroke-width transform transform-origin vector-effect visibility"
+    "baseline-shift clip-path clip-rule color color-interpolation color-interpolation-filters display "
+    "dominant-baseline fill fill-opacity fill-rule filter flood-color flood-opacity font-family font-size "
+    "font-stretch font-style font-variant font-weight image-rendering isolation letter-spacing marker-end "
+    "marker-mid marker-start mask mask-type mix-blend-mode opacity overflow paint-order shape-rendering "
+    "stop-color stop-opacity stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin "
+    "stroke-miterlimit stroke-opacity stroke-width text-anchor text-decoration text-rendering transform "
+    "vector-effect visibility word-spacing writing-mode"
 )
 ATTRIBUTES = PROPERTIES | _words(
     "id d x y x1 x2 y1 y2 dx dy cx cy r rx ry fx fy fr width height points pathLength viewBox preserveAspectRatio "
     "gradientUnits gradientTransform spreadMethod offset clipPathUnits maskUnits maskContentUnits filterUnits "
     "primitiveUnits in in2 result mode type values operator k1 k2 k3 k4 stdDeviation edgeMode slope intercept "
-    "amplitude exponent tableValues"
+    "amplitude exponent tableValues patternUnits patternContentUnits patternTransform markerUnits markerWidth "
+    "markerHeight orient refX refY rotate textLength lengthAdjust startOffset"
 )
-FUNCTIONS = _words("url rgb rgba hsl hsla matrix translate scale rotate skewX skewY translateX translateY")
+FUNCTIONS = _words(
+    "url rgb rgba hsl hsla matrix translate scale rotate skewX skewY blur brightness contrast drop-shadow grayscale "
+    "hue-rotate invert opacity saturate sepia"
+)
 PIXELS_PER = {"": 1.0, "px": 1.0, "pt": 96 / 72, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
-LAYERED = ("opacity", "mask", "filter", "clip-path", "isolation", "mix-blend-mode")
 REFERENCE = re.compile(r"""url\(\s*(["']?)(?P<target>[^"')]*)\1\s*\)""")
 
 
-def clean_svg(data: bytes) -> tuple[str, tuple[float, float]]:
-    """Returns a safe svg element, and its width and height, of which the longer one is 128.
+class CleanSvg(NamedTuple):
+    """A safe svg element; its width and height, of which the longer one is 128; what of it is not drawn."""
 
-    Scripts, events, text, foreign content, style sheets (applied first) and whatever leaves the document are
-    dropped. Raises ValueError for what is no SVG, declares entities, refers to itself, costs too much to
-    draw, or has nothing to draw.
+    body: str
+    size: tuple[float, float]
+    notes: Notes
+
+
+def clean_svg(data: bytes) -> CleanSvg:
+    """Reads an SVG and keeps what is safe, with its styles resolved as browsers do.
+
+    Scripts, events, foreign content and whatever leaves the document are dropped. Raises ValueError for what is no
+    SVG, declares entities, refers to itself, costs too much to draw, or has nothing to draw.
     """
     root = _parse(data)
     if _local(root.tag) != "svg":
         raise ValueError(f"the outermost element is <{_local(root.tag)[:40]}>, an SVG starts with <svg>")
     left, top, width, height = _canvas(root)
-    clean = _clean(root, _style_rules(root))
+    notes = Notes()
+    clean = _clean(root, cascade(root, (width, height), PROPERTIES, notes), notes)
     if not any(element.tag in DRAWN for element in clean.iter()):
-        raise ValueError("nothing in it can be drawn: turn text into paths, and embed pictures as PNG or JPEG")
-    _check_cost(clean)
+        raise ValueError("nothing in it can be drawn: embed pictures as PNG or JPEG, and export HTML as paths")
+    check_cost(clean)
+    for pattern in large_patterns(clean, max(width, height)):
+        notes.add("a pattern larger than the picture")
+        pattern.clear()
+        pattern.tag = "g"  # a fill that refers to it falls back as for one that is missing
     scale = 128 / max(width, height)
     size = (width * scale, height * scale)
     clean.attrib.update(width=f"{size[0]:.6g}", height=f"{size[1]:.6g}", viewBox=f"{left} {top} {width} {height}")
     for gone in ("x", "y", "transform"):
         clean.attrib.pop(gone, None)
-    return ET.tostring(clean, encoding="unicode"), size
+    return CleanSvg(ET.tostring(clean, encoding="unicode"), size, notes)
 
 
 class _CappedBuilder(ET.TreeBuilder):
@@ -138,13 +162,6 @@ def _length(text: str) -> float:
     return float(text.strip().removesuffix(unit)) * PIXELS_PER[unit]
 
 
-def _declarations(text: str) -> dict[str, str]:
-    """The safe declarations of "property: value; ..."."""
-    pairs = (part.partition(":") for part in re.sub(r"/\*.*?\*/", "", text, flags=re.S).split(";"))
-    found = {key.strip().lower(): value.replace("!important", "").strip() for key, _, value in pairs}
-    return {key: kept for key, value in found.items() if key in PROPERTIES and (kept := _safe(value)) is not None}
-
-
 def _safe(value: str) -> str | None:
     """The value with its references as url(#id), or None if it has an escape or may leave the document."""
     value = REFERENCE.sub(lambda match: f"url({match['target'].strip()})", value)
@@ -154,104 +171,76 @@ def _safe(value: str) -> str | None:
     return value if safe else None
 
 
-Rule = tuple[tuple[int, int, int], str, dict[str, str]]  # specificity, selector, declarations
-
-
-def _style_rules(root: ET.Element) -> list[Rule]:
-    """The style sheets' rules for simple selectors (*, path, .class, #id, path.class), weakest first."""
-    rules: list[Rule] = []
-    for sheet in (element.text or "" for element in root.iter() if _local(element.tag) == "style"):
-        plain = re.sub(r"/\*.*?\*/", "", sheet, flags=re.S)
-        for selectors, block in re.findall(r"([^{}]+)\{([^{}]*)\}", plain):
-            for selector in selectors.rpartition(";")[2].split(","):
-                if re.fullmatch(r"(\*|[\w-]+)?([.#][\w-]+)*", selector := selector.strip()) and selector:
-                    strength = (selector.count("#"), selector.count("."), int(selector[0] not in "*.#"))
-                    rules.append((strength, selector, _declarations(block)))
-    if len(rules) > 1000:
-        raise ValueError(f"its style sheets have {len(rules)} rules, at most 1000 are read: export it as plain SVG")
-    return sorted(rules, key=lambda rule: rule[0])
-
-
-def _selects(selector: str, element: ET.Element) -> bool:
-    tag = re.match(r"[\w-]*", selector)
-    classes, ids = re.findall(r"\.([\w-]+)", selector), re.findall(r"#([\w-]+)", selector)
-    return (
-        (tag is None or tag[0] in ("", _local(element.tag)))
-        and set(classes) <= set(element.get("class", "").split())
-        and all(id == element.get("id") for id in ids)
-    )
-
-
-def _clean(element: ET.Element, rules: list[Rule]) -> ET.Element:
-    """A copy with only known elements and attributes, and with styles as attributes."""
+def _clean(element: ET.Element, styles: dict[ET.Element, Style], notes: Notes) -> ET.Element:
+    """A copy with only known elements and attributes, and with what style sheets say as attributes."""
     tag = _local(element.tag)
     clean = ET.Element("g" if tag in ("a", "switch") else tag)
     for key, value in element.attrib.items():
-        if key in ATTRIBUTES and (kept := _safe(value)) is not None:
+        if key in ATTRIBUTES - COLORS and "var(" not in value and (kept := _safe(value)) is not None:
             clean.set(key, kept)
-    style = {key: value for _, selector, block in rules if _selects(selector, element) for key, value in block.items()}
-    style.update(_declarations(element.get("style", "")))
-    if style:
-        clean.set("style", ";".join(f"{key}:{value}" for key, value in style.items()))
+        elif key == "{http://www.w3.org/XML/1998/namespace}space":
+            clean.set("xml:space", "preserve" if value == "preserve" else "default")
+    if "font-family" in clean.attrib:
+        clean.set("font-family", font_family(element.attrib["font-family"]))
+    kept_style: Style = {}
+    for name, value in styles.get(element, {}).items():
+        if name == "font-family":
+            value = font_family(value)
+        if (safe := _safe(value)) is not None:
+            if name in PROPERTIES and name not in element.attrib and name != "transform":
+                kept_style[name] = safe
+            elif name in ATTRIBUTES:
+                clean.set(name, safe)
+    if kept_style:
+        clean.set("style", ";".join(f"{name}:{value}" for name, value in kept_style.items()))
     target = next((value.strip() for key, value in element.attrib.items() if _local(key) == "href"), "")
     if (tag == "image" and _is_safe_picture(target)) or (tag != "image" and re.fullmatch(r"#[\w.:-]+", target)):
         clean.set("xlink:href", target)
-    for child in element:
-        if _local(child.tag) in ELEMENTS:
-            part = _clean(child, rules)
+    if tag in TEXT_ELEMENTS:
+        clean.text = _letters(element.text, notes)
+    for child in _chosen(element) if tag == "switch" else element:
+        name = _local(child.tag)
+        if name in ELEMENTS:
+            part = _clean(child, styles, notes)
             if part.tag not in ("image", "use") or "xlink:href" in part.attrib:
                 clean.append(part)
+            else:
+                notes.add(
+                    "pictures that are not embedded as PNG or JPEG" if name == "image" else "links to other files"
+                )
+                continue
+            if tag in TEXT_ELEMENTS:
+                part.tail = _letters(child.tail, notes)
+        elif name in NOT_DRAWN or (name.startswith("fe") and tag == "filter"):
+            notes.add(NOT_DRAWN.get(name, f"the filter {name}"))
     return clean
 
 
+def _chosen(switch: ET.Element) -> list[ET.Element]:
+    """The child of a <switch> that is drawn: the first for readers of English without further demands."""
+    for child in switch:
+        languages = [part.strip().lower() for part in child.get("systemLanguage", "en").split(",")]
+        wanted = any(part == "en" or part.startswith("en-") for part in languages)
+        if wanted and "requiredExtensions" not in child.attrib and _local(child.tag) in ELEMENTS:
+            return [child]
+    return []
+
+
+def _letters(text: str | None, notes: Notes) -> str | None:
+    if text and not has_letters(text):
+        notes.add("letters that are neither Latin, Greek nor Cyrillic")
+    return text
+
+
 def _is_safe_picture(target: str) -> bool:
-    """Whether an embedded picture is a PNG or JPEG within the size limits."""
-    match = re.fullmatch(r"data:image/(?:png|jpe?g);base64,([\sA-Za-z0-9+/=]+)", target)
+    """Whether an embedded picture is a PNG, JPEG, GIF or WebP within the size limits."""
+    match = re.fullmatch(r"data:image/(?:png|jpe?g|gif|webp);base64,([\sA-Za-z0-9+/=]+)", target)
     if match is None:
         return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(base64.b64decode(match[1])), formats=("PNG", "JPEG"))
+            image = Image.open(io.BytesIO(base64.b64decode(match[1])), formats=("PNG", "JPEG", "GIF", "WEBP"))
     except (OSError, SyntaxError, binascii.Error, Image.DecompressionBombError):
         return False
     return image.width * image.height <= MAX_EMBEDDED_PIXELS
-
-
-def _references(element: ET.Element) -> Iterator[str]:
-    for key, value in element.attrib.items():
-        if key == "xlink:href" and value.startswith("#"):
-            yield value[1:]
-        else:
-            yield from re.findall(r"url\(#([^)]*)\)", value)
-
-
-def _check_cost(root: ET.Element) -> None:
-    """Raises ValueError for circular references, or if following them would draw more than MAX_COST elements."""
-    by_id = {id: element for element in root.iter() if (id := element.get("id")) is not None}
-    costs: dict[ET.Element, int] = {}
-    open_elements: set[ET.Element] = set()
-
-    def cost(element: ET.Element, depth: int) -> int:
-        if element in costs:
-            return costs[element]
-        if element in open_elements or depth > 4 * MAX_DEPTH:
-            raise ValueError("its references go round or too deep: simplify it, or export it as PNG")
-        open_elements.add(element)
-        style = element.get("style", "")
-        layered = element.tag in FILTERS or any(key in element.attrib or f"{key}:" in style for key in LAYERED)
-        total = LAYER_COST if layered else 1
-        for child in element:
-            total += cost(child, depth + 1)
-        for id in _references(element):
-            if id in by_id:
-                total += cost(by_id[id], depth + 1)
-        open_elements.discard(element)
-        costs[element] = total
-        return total
-
-    total = cost(root, 0)
-    if total > MAX_COST:
-        raise ValueError(
-            "it would take too long to draw, with its repeats, filters and transparencies: export it as PNG"
-        )

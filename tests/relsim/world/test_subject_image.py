@@ -213,9 +213,10 @@ def test_style_sheets_are_applied_then_dropped():
         "<style>@import url(http://a.example/x.css); /* .a{fill:red} */ rect{fill:#010101;opacity:.5}"
         ".a,.b{fill:#0000ff!important;background:url(http://a.example)} #c.a{stroke:lime}</style>"
     )
-    body, _ = clean_svg(svg(f'{sheet}<rect id="c" class="a z" width="9" height="9" fill="red" style="opacity:1"/>'))
+    body, _, _ = clean_svg(svg(f'{sheet}<rect id="c" class="a z" width="9" height="9" fill="red" style="opacity:1"/>'))
     element = ET.fromstring(body.replace("xlink:", ""))[0]
-    assert element.get("style") == "fill:#0000ff;opacity:1;stroke:lime"
+    assert element.get("fill") == "#0000ff"
+    assert set(element.get("style").split(";")) == {"opacity:1", "stroke:#00ff00"}
     assert "example" not in body
     assert "<style" not in body
 
@@ -244,8 +245,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("inside", HOSTILE)
 def test_nothing_that_runs_or_leaves_the_document_survives(inside):
-    body, _ = clean_svg(svg(RECT + inside))
-    assert 'fill="#ff0000"' in body
+    body, _, _ = clean_svg(svg(RECT + inside))
+    assert "<rect" in body
     for word in ("script", "alert", "evil", "javascript", "passwd", "foreign", "svg+xml", "<style", "feTurb", "base="):
         assert word not in body.lower()
 
@@ -262,7 +263,7 @@ def test_nothing_that_runs_or_leaves_the_document_survives(inside):
         (svg('<mask id="m"><rect mask="url(#m)"/></mask><rect mask="url(#m)"/>'), "go round"),
         (svg('<rect opacity=".5" width="9" height="9"/>' * 600), "too long to draw"),
         (svg('<filter id="f">' + "<feGaussianBlur/>" * 90 + "</filter>" + '<rect filter="url(#f)"/>' * 9), "too long"),
-        (svg("<text>hello</text>"), "nothing in it can be drawn"),
+        (svg("<foreignObject><p>hello</p></foreignObject>"), "nothing in it can be drawn"),
         (svg('<image href="http://a.example/x.png"/>'), "nothing in it can be drawn"),
         (svg('<rect x="500" width="9" height="9"/>'), "shows nothing"),
         (b"<svg", "no valid XML"),
