@@ -208,6 +208,14 @@ def _check_for_mini(request: Request) -> None:
                 f"--{name.replace('_', '-')} is for diffusion models, and --model is mini: leave it out, or name a "
                 "model of `analogen models`"
             )
+    if request.style is not None:
+        from analogen.relsim.world.art import STYLES
+
+        if request.style not in STYLES:
+            raise UserError(
+                f"--style is {request.style!r}: mini draws in "
+                f"{', '.join(STYLES[:-1])} or {STYLES[-1]}; other words need a diffusion model"
+            )
 
 
 def _check_for_diffusion(request: Request, model: Model) -> None:

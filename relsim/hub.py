@@ -5,6 +5,7 @@ What a hub answers instead of files becomes one line that says what to do.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ from huggingface_hub.errors import (
 # plain tensors only.
 TEXTS = ("*.json", "*.jinja", "*.txt", "LICENSE*", "README.md")
 BASE_FILES = ("*.safetensors", *TEXTS)
+# The errors of a disk. Those of a network are of the same class, with numbers of their own: -2 for an unknown name.
+_STORE_ERRORS = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG, errno.ENAMETOOLONG,
+    errno.ENOTDIR, errno.EMFILE,
+})  # fmt: skip
 CHECKPOINT_FILES = (*BASE_FILES, "projection_and_config.pt")
 
 
@@ -50,6 +56,17 @@ def fetch(
     revision = revision or named or None
     with translate_hub_errors(repo, revision):
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache_dir))
+
+
+def check_reachable(name: str) -> None:
+    """Raises HubError for a hub id that is neither in the cache nor allowed to be downloaded."""
+    repo, _, revision = name.partition("@")
+    cached = any(
+        isinstance(try_to_load_from_cache(repo, file, revision=revision or None), str)
+        for file in ("model_index.json", "config.json", "adapter_config.json")
+    )
+    if constants.HF_HUB_OFFLINE and not cached:
+        raise HubError(_explain(repo, revision or None, OfflineModeIsEnabled()))
 
 
 def is_cached(base: str) -> bool:
@@ -96,9 +113,10 @@ def _explain(repo: str, revision: str | None, error: BaseException) -> str:
     absent = f"{_named(repo, revision)}: no such folder here, and as a hub id not wholly in the cache"
     if any(isinstance(found, OfflineModeIsEnabled) for found in chain) or constants.HF_HUB_OFFLINE:
         return f"{absent} (HF_HUB_OFFLINE is set): check the path, or unset it to download"
-    full = next((found for found in chain if isinstance(found, OSError) and found.errno is not None), None)
-    if full is not None and full.strerror and not isinstance(full, ConnectionError):
-        return f"{repo} cannot be stored ({full.strerror.lower()}): free some space, or set HF_HOME to another place"
+    full = next((found for found in chain if isinstance(found, OSError) and found.errno in _STORE_ERRORS), None)
+    if full is not None and full.strerror:
+        space = "free some space, or " if full.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return f"{repo} cannot be stored ({full.strerror.lower()}): {space}set HF_HOME to another place"
     where = constants.ENDPOINT
     return f"{absent} ({where} cannot be reached): check the path, or your connection"
 

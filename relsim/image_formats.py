@@ -67,7 +67,7 @@ def why_not_by_name(name: str) -> str | None:
 
 
 def is_raw(name: str) -> bool:
-    """Whether a file is a camera's raw file by its name. Inside it is a TIFF, of which Pillow would read a thumbnail."""
+    """Whether a file is a camera's raw file by its name. Many are TIFF inside, and Pillow would read a thumbnail."""
     return Path(name).suffix.lower() in _RAWS
 
 

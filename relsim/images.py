@@ -85,6 +85,16 @@ def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None)
         raise ValueError(f"{path}: colour mode {image.mode} cannot be read: save the picture as RGB") from error
 
 
+def check_header(path: str | Path) -> None:
+    """Checks that a file is a picture of a size and format that `read_image` takes, without decoding its pixels.
+
+    Raises what `read_image` raises.
+    """
+    path = Path(path)
+    with open_checked(path) as file:
+        _open(path, file)
+
+
 def as_rgb(image: Image.Image | str | Path) -> Image.Image:
     """Converts a file (by `read_image`) or a picture in memory to 8-bit RGB; transparent parts become white."""
     if not isinstance(image, Image.Image):

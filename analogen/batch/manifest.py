@@ -70,13 +70,17 @@ class Manifest:
         self._rows = reader_of(self.path)
         open_manifest(self.path).close()
 
-    def assets(self, digest: Callable[[bytes], object] = lambda line: None) -> Iterator[Asset | Problem]:
+    def assets(
+        self, digest: Callable[[bytes], object] = lambda line: None, headers: bool = False
+    ) -> Iterator[Asset | Problem]:
         """Yield each row in order, as an asset or as a problem; rows are not kept in memory.
 
-        digest: called with the bytes of each line. Raises UserError if the file as a whole cannot be read.
+        digest: called with the bytes of each line. headers: read the header of each picture too, so that a file that
+        is no picture is a problem; without it the row fails when it is made. Raises UserError if the file as a whole
+        cannot be read.
         """
         # References repeat. The cache is for this reading only, since files may change later.
-        problem_of = lru_cache(maxsize=4096)(_file_problem)
+        problem_of = lru_cache(maxsize=4096)(_picture_problem if headers else _file_problem)
         # The ids are kept on disk once there are many, so that memory does not grow with the rows.
         with open_manifest(self.path) as file, _SeenIds() as names:
             number = -1
@@ -88,15 +92,15 @@ class Manifest:
             if number < 0:
                 raise UserError(f"{self.path}: holds no rows: give one asset per line")
 
-    def check(self, report: Callable[[Problem], None] = lambda problem: None) -> CheckedManifest:
+    def check(self, report: Callable[[Problem], None] = lambda problem: None, headers: bool = False) -> CheckedManifest:
         """Read all rows. Raises UserError, with line numbers, if any of them cannot be used.
 
-        report: called with each problem.
+        report: called with each problem. headers: see `assets`.
         """
         digest = hashlib.sha256()
         rows = pictures = candidates = num_problems = 0
         first: list[Problem] = []
-        for found in self.assets(digest.update):
+        for found in self.assets(digest.update, headers):
             if isinstance(found, Problem):
                 report(found)
                 num_problems += 1
@@ -205,6 +209,19 @@ def _file_problem(path: str) -> str | None:
 
     try:
         open_checked(Path(path)).close()
+    except (ValueError, FileNotFoundError) as error:
+        return str(error)
+    return None
+
+
+def _picture_problem(path: str) -> str | None:
+    """Why a file is no picture or drawing by its header, None if it may be one. Its pixels are not decoded."""
+    from analogen.relsim.images import check_header
+
+    if path.lower().endswith(".svg"):
+        return _file_problem(path)
+    try:
+        check_header(Path(path))
     except (ValueError, FileNotFoundError) as error:
         return str(error)
     return None

@@ -10,13 +10,14 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from analogen.batch.jobs import JobStore
-from analogen.batch.manifest import Manifest
+from analogen.batch.manifest import Asset, Manifest
 from analogen.batch.manifest_rows import Problem
 from analogen.batch.resume import STORE, Event, close_run, open_run
 from analogen.cli import HELP, debug_option, quick_imports
@@ -25,6 +26,8 @@ from analogen.cli.generation_options import settings_options
 from analogen.cli.help_sections import SectionedCommand
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
+from analogen.models import pick_device
+from analogen.preflight import check_loadable
 
 # Where stderr is not a terminal, a line of progress is logged this often.
 LOG_SECONDS = 60.0
@@ -109,6 +112,8 @@ def command(
         raise UserError('--engine ray needs Ray: pip install "analogen[ray]"')
     reporter = _JsonReporter() if format_ == "json" else _TextReporter()
     table = Manifest(manifest, defaults)
+    if device not in ("auto", "cpu"):
+        pick_device(device)
     if dry_run:
         _dry_run(table, Path(output), device, reporter)
         return
@@ -141,7 +146,12 @@ def command(
 
 
 def _dry_run(table: Manifest, output: Path, device: str, reporter: _Reporter) -> None:
-    checked = table.check(reporter.problem)
+    checked = table.check(reporter.problem, headers=True)
+    loaded: set[object] = set()
+    for asset in table.assets():
+        if isinstance(asset, Asset) and asset.request.loaded_with not in loaded:
+            loaded.add(asset.request.loaded_with)
+            check_loadable(replace(asset.request, device=device))
     check_output([output / "results.jsonl"])
     finished = 0
     if (output / STORE).exists():

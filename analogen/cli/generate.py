@@ -16,9 +16,10 @@ from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
 from analogen.cli.help_sections import SectionedCommand
-from analogen.errors import plain_line, user_errors
+from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
+from analogen.preflight import check_loadable, check_subject_image, plan_of
 from analogen.types import Candidate, Request, Result, random_seed
 
 if TYPE_CHECKING:
@@ -58,7 +59,14 @@ _FILE = click.Path(path_type=Path)
     help="The logic in words, alone or added to the references. {subject} stands for the subject, for example: "
     '"{subject} stacked into a pyramid".',
 )
-@click.option("--subject", metavar="TEXT", help="What the new picture shows, for example: bicycle.")
+@click.option(
+    "--subject",
+    "subjects",
+    metavar="TEXT",
+    multiple=True,
+    help="What the new picture shows, for example: bicycle. May be given several times; then each gets its own "
+    "pictures.",
+)
 @click.option(
     "--subject-image",
     metavar="FILE",
@@ -99,7 +107,7 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Check all options and print what would be made, without loading a model or writing files.",
+    help="Check everything that can be known without loading a model, and print what would be made. Writes nothing.",
 )
 @debug_option
 def command(
@@ -126,37 +134,66 @@ def command(
         options["candidates"] = options["num_images"]
     if options["seed"] is None:
         options["seed"] = random_seed()
-    request = Request(**options)
-    num_images = request.num_images
-    paths = output_paths(output, num_images)
-    pictures = _read_inputs(request)
+    requests = _requests(options)
+    num_images = requests[0].num_images
+    paths = output_paths(output, num_images * len(requests))
+    pictures = _read_inputs(requests[0])
+    check_loadable(requests[0])
     check_output(paths)
+    own_paths = [paths[start : start + num_images] for start in range(0, len(paths), num_images)]
     if dry_run:
-        _print_plan(request, paths, format_)
+        for request, own in zip(requests, own_paths, strict=True):
+            _print_plan(request, own, format_)
         return
 
     progress = _Progress()
-    try:
-        with quick_imports():
-            from analogen.loading import load_generator
+    with quick_imports():
+        from analogen.loading import load_generator
 
-            generator = load_generator(request)
-        result = generator.run(request, progress)
-    finally:
-        progress.clear()
+        generator = load_generator(requests[0])
+    for request, own in zip(requests, own_paths, strict=True):
+        try:
+            result = generator.run(request, progress)
+        finally:
+            progress.clear()
+        _save(request, result, own, pictures if sheet else None, metadata, format_, started)
+        started = time.perf_counter()
+
+
+def _requests(options: dict[str, Any]) -> list[Request]:
+    """One request for each --subject, which may also be missing; all have the same seeds."""
+    subjects = options.pop("subjects")
+    if len(subjects) > 1 and options["subject_image"] is not None:
+        raise UserError(f"--subject-image is one subject, and {len(subjects)} --subject were given: name at most one")
+    for name in dict.fromkeys(subjects):
+        if subjects.count(name) > 1:
+            _note(f"--subject {name!r} was given {subjects.count(name)} times: it is made once")
+    return [Request(**options, subject=subject) for subject in dict.fromkeys(subjects)] or [Request(**options)]
+
+
+def _save(
+    request: Request,
+    result: Result,
+    paths: list[Path],
+    sheet: list[Picture] | None,
+    metadata: bool,
+    format_: str,
+    started: float,
+) -> None:
+    """Save and print what came of one request. sheet: the references of a contact sheet, None for no sheet."""
     for note in result.notes:
         _note(note)
     from analogen.saving import save_candidate
 
     save_started = time.perf_counter()
-    kept = result.candidates[:num_images]
+    kept = result.candidates[: len(paths)]
     for candidate, path in zip(kept, paths, strict=True):
         save_candidate(request, result, candidate, path, metadata)
-    if sheet:
-        _save_sheet(pictures, result, num_images, paths)
+    if sheet is not None:
+        _save_sheet(sheet, result, len(paths), paths)
     now = time.perf_counter()
     seconds = {**result.seconds, "save": now - save_started, "total": now - started}
-    for candidate in result.candidates[num_images:]:
+    for candidate in result.candidates[len(paths) :]:
         _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}")
     _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_)
 
@@ -169,12 +206,15 @@ def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
         recorded = request_fields(picture, options["references"], options["subject_image"])
     context = click.get_current_context()
     given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    subject = recorded.pop("subject", None)
+    if subject is not None:
+        recorded["subjects"] = (subject,)
     return {**options, **{name: value for name, value in recorded.items() if name not in given}}
 
 
 def _read_inputs(request: Request) -> list[Picture]:
     """Read and check all pictures before torch is imported. Returns the references, for the contact sheet."""
-    from analogen.relsim.images import open_checked, read_image, read_reference
+    from analogen.relsim.images import read_reference
 
     pictures = []
     with user_errors():
@@ -186,10 +226,8 @@ def _read_inputs(request: Request) -> list[Picture]:
             from analogen.scene_reference import read_scene_file
 
             read_scene_file(request.scene)
-        if request.subject_image is not None and request.subject_image.suffix.lower() == ".svg":
-            open_checked(request.subject_image, max_bytes=4 * 2**20).close()
-        elif request.subject_image is not None:
-            for note in read_image(request.subject_image).notes:
+        if request.subject_image is not None:
+            for note in check_subject_image(request.subject_image):
                 _note(f"{click.format_filename(request.subject_image)}: {note}")
     return pictures
 
@@ -213,9 +251,14 @@ def _print_plan(request: Request, paths: list[Path], format_: str) -> None:
         {"seed": seed, "width": request.width, "height": request.height, "model": model.name}
         for seed in request.candidate_seeds
     ]
+    plan = plan_of(request)
     if format_ == "json":
-        click.echo(json.dumps({"rows": rows, "outputs": [str(path) for path in paths]}))
+        click.echo(json.dumps({"rows": rows, "outputs": [str(path) for path in paths], **plan}))
         return
+    for note in plan["notes"]:
+        _note(note)
+    by_seed = "chosen by seed" if model.is_mini else "none"
+    click.echo(f"subject {plan['subject']}, other {plan['other'] or by_seed}, style {plan['style'] or by_seed}")
     for row in rows:
         click.echo(f"seed {row['seed']}  {row['width']} x {row['height']}  {row['model']} ({model.route})")
     for path in paths:

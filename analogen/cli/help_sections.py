@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from analogen.errors import plain_line
+
 # Heading -> options in the order of the help; a command may have only some of them.
 SECTIONS = {
     "What": (
@@ -23,8 +25,36 @@ SECTIONS = {
 }  # fmt: skip
 
 
+# What somebody who repeats these wants is more than the last one.
+_ONE_MEANT = {
+    "--relation": "say the logic in one text, or run once for each",
+    "--other": "name one second thing, or run once for each",
+    "--subject-image": "give one picture, or run once for each",
+    "--scene": "give one scene, or run once for each",
+}
+
+
 class SectionedCommand(click.Command):
-    """A command whose help lists its options in SECTIONS. An option without a section comes last."""
+    """A command whose help lists its options in SECTIONS, and that tells options which were given again.
+
+    An option without a section comes last.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, and tell options that were given again: click takes the last one in silence."""
+        given = list(args)
+        rest = super().parse_args(ctx, args)
+        _, _, order = self.make_parser(ctx).parse_args(args=given)
+        for option in dict.fromkeys(order):
+            times = order.count(option)
+            if times < 2 or not isinstance(option, click.Option) or option.multiple or option.is_flag:
+                continue
+            flag = max(option.opts, key=len)
+            if flag in _ONE_MEANT:
+                raise click.UsageError(f"{flag} was given {times} times: {_ONE_MEANT[flag]}", ctx)
+            value = ctx.params[str(option.name)]
+            click.echo(plain_line(f"note: {flag} was given {times} times: the last one, {value}, is used"), err=True)
+        return rest
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         records = {

@@ -42,7 +42,8 @@ def build(studio: Studio, context: PageContext) -> None:
         with gr.Column(scale=2, min_width=320):
             pictures = gr.Gallery(
                 label="References", type="filepath", sources=["upload", "clipboard"], columns=3, height=220,
-                object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True, elem_id="references",
+                object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True,
+                elem_id="references",
             )  # fmt: skip
             caption = gr.Textbox(
                 label="Understood as", lines=2, elem_id="caption", max_length=1000,

@@ -148,6 +148,17 @@ def write_adapter(adapter: RelationalAdapter, folder: Path) -> None:
 
 def load_adapter(folder: str | Path) -> RelationalAdapter:
     """Read what `save_adapter` wrote. Raises FileNotFoundError or ValueError with one line; pickles stay closed."""
+    folder, config = Path(folder), check_adapter(folder)
+    adapter = RelationalAdapter(config, _read_weights(folder / WEIGHTS))
+    dims = {tensor.shape[1] for name, tensor in adapter.weights["image_proj"].items() if name in _FIRST_LAYERS}
+    if dims != {TEXT_DIM}:
+        found = ", ".join(map(str, sorted(dims))) or "none"
+        raise ValueError(f"{folder / WEIGHTS}: takes embeddings of {found} numbers, a relation has {TEXT_DIM}")
+    return adapter
+
+
+def check_adapter(folder: str | Path) -> AdapterConfig:
+    """The config of an adapter's folder that holds weights too, which are not read. Raises as `load_adapter` does."""
     folder = Path(folder)
     if folder.suffix in PICKLES or (folder.is_dir() and _only_pickles(folder)):
         raise ValueError(
@@ -164,12 +175,7 @@ def load_adapter(folder: str | Path) -> RelationalAdapter:
     config = _read_config(folder / CONFIG)
     if not (folder / WEIGHTS).is_file():
         raise FileNotFoundError(f"{folder}: has no {WEIGHTS}: fetch it again")
-    adapter = RelationalAdapter(config, _read_weights(folder / WEIGHTS))
-    dims = {tensor.shape[1] for name, tensor in adapter.weights["image_proj"].items() if name in _FIRST_LAYERS}
-    if dims != {TEXT_DIM}:
-        found = ", ".join(map(str, sorted(dims))) or "none"
-        raise ValueError(f"{folder / WEIGHTS}: takes embeddings of {found} numbers, a relation has {TEXT_DIM}")
-    return adapter
+    return config
 
 
 _FIRST_LAYERS = ("proj.weight", "proj.0.weight", "proj_in.weight")

@@ -218,8 +218,9 @@ def test_dry_run_prints_the_plan_and_leaves_nothing(
 ) -> None:
     assert generate(picture, "--dry-run", "--seed", "5", "--output", "deep/made", "--num-images", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "seed 5  64 x 64  mini (composer and renderer)"
-    assert lines[4:] == [f"to {Path('deep/made/0000.png')}", f"to {Path('deep/made/0001.png')}"]
+    assert lines[0] == "subject bicycle, other chosen by seed, style chosen by seed"
+    assert lines[1] == "seed 5  64 x 64  mini (composer and renderer)"
+    assert lines[5:] == [f"to {Path('deep/made/0000.png')}", f"to {Path('deep/made/0001.png')}"]
     assert files_of(tmp_path) == [picture.name]
     assert not (tmp_path / "deep").exists()
     assert stand_in.requests == []
@@ -231,8 +232,11 @@ def test_candidates_are_raised_to_the_pictures_wanted(picture: Path, capsys: pyt
     assert len(files_of(Path("out"))) == 6
 
 
-def test_words_alone_and_own_art_are_enough(picture: Path, stand_in: type[StandIn]) -> None:
-    assert generate_main(["--relation", "{subject} in  a\nring", "--subject-image", str(picture)]) == 0
+def test_words_alone_and_own_art_are_enough(stand_in: type[StandIn]) -> None:
+    art = Image.new("RGB", (40, 40), "white")
+    art.paste("red", (10, 10, 30, 30))
+    art.save("logo.png")
+    assert generate_main(["--relation", "{subject} in  a\nring", "--subject-image", "logo.png"]) == 0
     assert stand_in.requests[0].relation == "{subject} in a ring"
 
 
