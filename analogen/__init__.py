@@ -21,12 +21,21 @@ if TYPE_CHECKING:
     from analogen.metadata import read_metadata
     from analogen.models import find_model, pick_device
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
-    from analogen.relsim.encoder import load_encoder
+    from analogen.relsim.encoder import load_encoder, load_reader
     from analogen.relsim.images import Picture, read_image, read_reference
     from analogen.relsim.mini.reading import SceneReading, reading_from_json, reading_to_json
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
+    from analogen.scene_editing import (
+        EditedPicture,
+        checked_scene,
+        drawing_names,
+        find_drawing,
+        palette_colors,
+        scene_to_json,
+    )
     from analogen.scene_reading import read_scene
+    from analogen.scene_reference import checked_reading, draw_reading, read_scene_file
     from analogen.similarity import Likeness, Reading, compare_images, read_logic
     from analogen.stages import Stages
     from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
@@ -36,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BatchRun": "analogen.batch.background",
     "Candidate": "analogen.types",
+    "EditedPicture": "analogen.scene_editing",
     "FoundPicture": "analogen.picture_gallery",
     "FoundRelation": "analogen.types",
     "Generator": "analogen.generator",
@@ -58,27 +68,37 @@ _HOMES = {
     "Scores": "analogen.types",
     "Stages": "analogen.stages",
     "UserError": "analogen.errors",
+    "checked_reading": "analogen.scene_reference",
+    "checked_scene": "analogen.scene_editing",
     "compare_images": "analogen.similarity",
+    "draw_reading": "analogen.scene_reference",
+    "drawing_names": "analogen.scene_editing",
+    "find_drawing": "analogen.scene_editing",
     "find_model": "analogen.models",
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
+    "load_reader": "analogen.relsim.encoder",
+    "palette_colors": "analogen.scene_editing",
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
-    "read_reference": "analogen.relsim.images",
     "read_logic": "analogen.similarity",
     "read_metadata": "analogen.metadata",
+    "read_reference": "analogen.relsim.images",
     "read_scene": "analogen.scene_reading",
+    "read_scene_file": "analogen.scene_reference",
     "reading_from_json": "analogen.relsim.mini.reading",
     "reading_to_json": "analogen.relsim.mini.reading",
     "request_from": "analogen.request_schema",
     "save_candidate": "analogen.saving",
+    "scene_to_json": "analogen.scene_editing",
     "write_atomic": "analogen.files",
 }
 
 __all__ = [
     "BatchRun",
     "Candidate",
+    "EditedPicture",
     "FoundPicture",
     "FoundRelation",
     "Generator",
@@ -102,10 +122,17 @@ __all__ = [
     "Stages",
     "UserError",
     "__version__",
+    "checked_reading",
+    "checked_scene",
     "compare_images",
+    "draw_reading",
+    "drawing_names",
+    "find_drawing",
     "find_model",
     "load_encoder",
     "load_generator",
+    "load_reader",
+    "palette_colors",
     "pick_device",
     "random_seed",
     "read_image",
@@ -113,10 +140,12 @@ __all__ = [
     "read_metadata",
     "read_reference",
     "read_scene",
+    "read_scene_file",
     "reading_from_json",
     "reading_to_json",
     "request_from",
     "save_candidate",
+    "scene_to_json",
     "write_atomic",
 ]
 

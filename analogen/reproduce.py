@@ -27,11 +27,7 @@ def request_fields(path: Path, references: Sequence[Path], subject_image: Path |
     record = read_metadata(path)
     marks = [_checked_mark(path, mark) for mark in record["references"]]
     _check_same_files(path, "reference", references, marks)
-    own = record.get("subject_image")
-    _check_same_files(
-        path, "subject-image", [] if subject_image is None else [subject_image],
-        [] if own is None else [_checked_mark(path, own)],
-    )  # fmt: skip
+    check_subject_image(path, record, subject_image)
     fields: dict[str, Any] = {"seed": record["seed"], "model": record["model"], "num_images": 1, "candidates": 1}
     for name, value in record["settings"].items():
         if name in TYPES and TYPES[name] is not Path and name not in _NOT_OF_THE_PICTURE and value is not None:
@@ -47,6 +43,14 @@ def request_fields(path: Path, references: Sequence[Path], subject_image: Path |
         fields["scene"] = path
     fields["subject_image"] = subject_image
     return fields
+
+
+def check_subject_image(path: Path, record: Mapping[str, Any], given: Path | None) -> None:
+    """Raises UserError or FileNotFoundError unless `given` is the user's own picture that `path` was made of."""
+    own = record.get("subject_image")
+    _check_same_files(
+        path, "subject-image", [] if given is None else [given], [] if own is None else [_checked_mark(path, own)]
+    )  # fmt: skip
 
 
 def _checked_mark(path: Path, mark: object) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from analogen.errors import UserError
+from analogen.errors import UserError, user_errors
 from analogen.metadata import read_metadata, scene_text
 from analogen.relsim.images import open_checked
 from analogen.relsim.mini.reading import SceneReading, described, reading_from_json
@@ -33,7 +33,7 @@ def read_scene_file(path: Path) -> SceneReading:
         with open_checked(path) as file:
             is_png = file.read(8) == b"\x89PNG\r\n\x1a\n"
         return checked_reading(_recorded_text(path) if is_png else _read_text(path))
-    except (UserError, FileNotFoundError):
+    except FileNotFoundError:
         raise
     except ValueError as error:
         named = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
@@ -43,23 +43,28 @@ def read_scene_file(path: Path) -> SceneReading:
 def checked_reading(text: str) -> SceneReading:
     """A reading in JSON, checked so that it can be drawn; rule and sentence are those of the elements as they are.
 
-    Raises ValueError with one line.
+    Raises UserError with one line.
     """
-    if len(text) > MAX_SCENE_BYTES:
-        raise ValueError(
-            f"has {len(text)} characters, at most {MAX_SCENE_BYTES} are read: give a file of analogen read"
-        )
-    reading = reading_from_json(text)
-    if not reading.scene.things:
-        raise ValueError("holds no thing to compose with: add an element of the kind subject")
-    check_drawable(reading.scene)
-    return described(reading)
+    with user_errors():
+        if len(text) > MAX_SCENE_BYTES:
+            raise UserError(
+                f"has {len(text)} characters, at most {MAX_SCENE_BYTES} are read: give a file of analogen read"
+            )
+        reading = reading_from_json(text)
+        if not reading.scene.things:
+            raise UserError("holds no thing to compose with: add an element of the kind subject")
+        check_drawable(reading.scene)
+        return described(reading)
 
 
-def check_drawable(scene: Scene) -> None:
-    """Raises ValueError with one line for a name of a noun, style or palette that is not known."""
+def check_drawable(scene: Scene, own_subject: bool = False) -> None:
+    """Raises ValueError with one line for a name of a noun, style or palette that is not known.
+
+    own_subject: the user draws the subject, so that its name is not looked up.
+    """
     library = ArtLibrary.shipped()
-    for noun in {scene.subject, scene.other, *(thing.noun for thing in scene.things if thing.noun)}:
+    own = {scene.other} if own_subject else {scene.subject, scene.other}
+    for noun in own | {thing.noun for thing in scene.things if thing.noun}:
         library.first_noun(noun)
     if scene.style not in library.styles:
         raise ValueError(f"unknown style {scene.style!r:.40}: expected one of {', '.join(library.styles)}")

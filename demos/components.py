@@ -144,8 +144,12 @@ def jpeg(image: Image.Image, side_px: int, quality: int = 84) -> bytes:
 
 def inline_image(data: bytes, alt: str) -> str:
     """A JPEG as an <img> with its data inside, so that the page contains no path of the server."""
-    source = base64.b64encode(data).decode()
-    return f'<img src="data:image/jpeg;base64,{source}" alt="{escaped(alt)}">'
+    return f'<img src="{data_url(data)}" alt="{escaped(alt)}">'
+
+
+def data_url(data: bytes) -> str:
+    """A JPEG as a data URL."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
 
 def bar(name: str, value: float | None, label: str | None = None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analogen import (
     FoundRelation,
@@ -19,11 +19,17 @@ from analogen import (
     JobStore,
     OneAtATime,
     Request,
+    SceneReading,
     Stages,
     UserError,
+    checked_reading,
+    draw_reading,
     find_model,
+    load_reader,
+    pick_device,
     random_seed,
     read_reference,
+    read_scene,
     request_from,
 )
 from analogen.demos.jobs.create import create_pictures
@@ -31,6 +37,9 @@ from analogen.demos.jobs.worker import Handler, Worker
 from analogen.demos.messages import hide_folder
 from analogen.demos.studio_files import StudioFiles
 from analogen.demos.tab_interface import CREATE
+
+if TYPE_CHECKING:
+    from analogen.relsim.mini.encoder import MiniEncoder
 
 _LOG = logging.getLogger(__name__)
 
@@ -108,6 +117,8 @@ class Studio:
         self.closeables: list[Any] = []
         self._stages: Stages | None = None
         self._loading = threading.Lock()
+        self._reader: MiniEncoder | None = None
+        self._loading_reader = threading.Lock()
         self.load_error: str | None = None
 
     def start(self) -> None:
@@ -140,9 +151,25 @@ class Studio:
     def _load_model(self) -> None:
         try:
             self.stages()
+            self.reader()
         except Exception as error:
             _LOG.exception("the model could not be loaded")
             self.load_error = str(error)
+
+    def reader(self) -> MiniEncoder:
+        """The encoder that reads scenes, loaded at the first call."""
+        with self._loading_reader:
+            if self._reader is None:
+                self._reader = load_reader("mini", pick_device(self.device))
+            return self._reader
+
+    def read_reference_scene(self, name: str) -> SceneReading:
+        """What a saved reference shows as a scene."""
+        return read_scene(self.files.reference_path(name), self.reader())
+
+    def understand_scene(self, text: str) -> FoundRelation:
+        """The anonymous caption of an edited reading in JSON, with the model's confidence."""
+        return self.stages().understand([draw_reading(checked_reading(text))]).found
 
     def understand(self, references: Sequence[str], words: str | None = None) -> FoundRelation:
         """The anonymous caption of saved references, of words, or of both, with the model's confidence."""
@@ -153,17 +180,18 @@ class Studio:
 
     def submit(
         self, settings: Mapping[str, Any], references: Sequence[str], subjects: Sequence[str], owner: str = "",
-        metadata: bool = True,
+        metadata: bool = True, scene: str | None = None,
     ) -> int:  # fmt: skip
         """Queue one job per subject. Returns the number of the run.
 
         settings: fields of a request by name (analogen.request_from); references: names from
-        `StudioFiles.save_reference`; owner: the user, or the page of a user without a name.
+        `StudioFiles.save_reference`; owner: the user, or the page of a user without a name; scene: a reading in JSON
+        that takes the place of the references, which are then only shown beside the pictures.
         Raises UserError for settings that a request does not accept, and for too many unfinished runs.
         """
         limits = self.limits
         subjects = [" ".join(subject.split()) for subject in subjects if subject.strip()]
-        if not references and not settings.get("relation"):
+        if not references and scene is None and not settings.get("relation"):
             raise UserError(
                 "There is nothing to keep the logic of yet: add a reference picture, or describe the logic in words."
             )
@@ -181,11 +209,17 @@ class Studio:
         shared = {"seed": random_seed(), **{k: v for k, v in settings.items() if v is not None}, "model": self.model}
         for name in references:
             self.files.reference_path(name)
+        shown = [f"references/{name}" for name in references]
+        if scene is None:
+            shared["reference"] = shown
+        else:
+            checked_reading(scene)
+            shared["scene"] = f"{self.files.scenes.name}/{self.files.save_scene(scene)}"
         payloads = []
         for subject in subjects:
-            values = {**shared, "subject": subject, "reference": [f"references/{name}" for name in references]}
+            values = {**shared, "subject": subject}
             request_from(values, self.output, self.device)
-            payloads.append({"values": values, "owner": owner, "metadata": metadata})
+            payloads.append({"values": values, "owner": owner, "metadata": metadata, "references": shown})
         return self.queue(CREATE, payloads, owner)
 
     def queue(self, kind: str, payloads: Sequence[dict[str, Any]], owner: str = "") -> int:

@@ -13,7 +13,7 @@ REFERENCE_PX, THUMBNAIL_PX = 1024, 512
 
 
 class StudioFiles:
-    """The folders of one output folder that pages may load files from.
+    """The folders of one output folder: those that pages may load files from, and the scenes.
 
     upload_mb: the largest upload that is read.
     Raises UserError if the folders cannot be created.
@@ -25,8 +25,9 @@ class StudioFiles:
         self.thumbnails = output / "thumbs"
         self.references = output / "references"
         self.downloads = output / "downloads"
+        self.scenes = output / "scenes"
         try:
-            for folder in self.allowed_paths:
+            for folder in (*self.allowed_paths, self.scenes):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--output {output}: cannot be written ({error.strerror}): choose another") from error
@@ -69,6 +70,22 @@ class StudioFiles:
         if path.parent != self.references or not path.is_file():
             raise UserError(f"there is no reference {name[:60]!r} here: add the picture again")
         return path
+
+    def save_scene(self, text: str) -> str:
+        """Keep the JSON of a scene that takes the place of a reference. Returns its file name in `scenes`."""
+        name = hashlib.sha256(text.encode()).hexdigest()[:20] + ".json"
+        if not (self.scenes / name).exists():
+            write_atomic(self.scenes / name, text.encode())
+        return name
+
+    def scene_text(self, name: str) -> str | None:
+        """The JSON that `save_scene` kept under a name, with or without its folder; None if there is none."""
+        path = self.scenes / Path(name).name
+        return path.read_text(encoding="utf-8") if path.suffix == ".json" and path.is_file() else None
+
+    def drawn_scene(self, picture: Path) -> Path:
+        """Where the scene of a picture is kept, for editing it; pictures of earlier versions have none."""
+        return self.scenes / f"{picture.stem}.json"
 
     def thumbnail(self, path: Path) -> Path:
         """A small WebP file of a picture in the output folder, made at the first call."""

@@ -196,6 +196,14 @@ class JobStore:
         """Mark a job as done. Returns False if this process no longer holds it; its new holder will finish it."""
         return self._end(job, "done", json.dumps(result, separators=(",", ":")), None)
 
+    def replace_result(self, job: int, result: dict[str, Any]) -> bool:
+        """Replace the result of a job that is done. Returns False if it is not done."""
+        text = json.dumps(result, separators=(",", ":"))
+        with self.transaction() as base:
+            return bool(
+                base.execute("UPDATE jobs SET result = ? WHERE id = ? AND state = 'done'", (text, job)).rowcount
+            )
+
     def fail(self, job: int, error: str) -> bool:
         """Mark a job as failed, with the reason. Returns False as `finish` does."""
         return self._end(job, "failed", None, error)

@@ -128,6 +128,11 @@ def command(
     """
     started = time.perf_counter()
     if recall is not None:
+        from analogen.cli.recall_edited import draw_again, is_edited
+
+        if is_edited(recall):
+            draw_again(recall, output, format_, metadata, dry_run, options)
+            return
         options = _recalled_options(recall, options)
     if options["candidates"] < options["num_images"]:
         _note(f"--candidates raised from {options['candidates']} to --num-images {options['num_images']}")

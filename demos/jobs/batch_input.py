@@ -12,16 +12,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from analogen import Manifest, Problem, UserError, write_atomic
+from analogen import Manifest, Problem, UserError, read_scene_file, write_atomic
 from analogen.demos.messages import without_folders
 from analogen.demos.uploads import read_upload
 
 # The columns that a manifest from a page may have: none names a file or a model of the server.
 COLUMNS = (
-    "id", "reference", "relation", "subject", "subject_image", "other", "style", "negative_prompt", "svg", "num_images",
+    "id", "reference", "scene", "relation", "subject", "subject_image", "other", "style", "negative_prompt", "svg", "num_images",
     "candidates", "seed", "steps", "guidance_scale", "relation_scale", "width", "height",
 )  # fmt: skip
 MANIFEST_SUFFIXES = (".csv", ".jsonl", ".ndjson")
+SCENE_SUFFIX = ".json"
 MAX_ROWS = 10_000
 MAX_MANIFEST_BYTES = 16 * 2**20
 
@@ -86,7 +87,7 @@ def check_uploads(uploads: BatchUploads) -> None:
         raise UserError(f"{len(uploads.manifests)} manifests were uploaded, expected one: remove the others")
     problems = [f"{name}: was uploaded twice: give the files different names" for name in uploads.duplicates]
     for path in uploads.pictures:
-        wrong = None if path.suffix.lower() == ".svg" else _picture_problem(path, path.stat().st_mtime_ns)
+        wrong = None if path.suffix.lower() == ".svg" else _file_problem(path, path.stat().st_mtime_ns)
         if wrong is not None:
             problems.append(wrong)
     if problems:
@@ -94,12 +95,15 @@ def check_uploads(uploads: BatchUploads) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _picture_problem(path: Path, mtime_ns: int) -> str | None:
-    """Why a picture cannot be read, None if it can; remembered until the file changes."""
+def _file_problem(path: Path, mtime_ns: int) -> str | None:
+    """Why a picture or a scene cannot be read, None if it can; remembered until the file changes."""
     try:
-        read_upload(path)
+        if path.suffix.lower() == SCENE_SUFFIX:
+            read_scene_file(path)
+        else:
+            read_upload(path)
     except UserError as error:
-        return str(error)
+        return without_folders(str(error))
     return None
 
 
@@ -142,7 +146,8 @@ def check_rows(
             f"{len(problems)} of {total} {'row' if total == 1 else 'rows'} cannot be used",
             [f"line {problem.line}: {without_folders(problem.message)}" for problem in problems],
         )
-    return CheckedBatch(rows, pictures, candidates, tuple(uploads.pictures), tuple(dict.fromkeys(subjects)))
+    shown = tuple(path for path in uploads.pictures if path.suffix.lower() != SCENE_SUFFIX)
+    return CheckedBatch(rows, pictures, candidates, shown, tuple(dict.fromkeys(subjects)))
 
 
 def write_manifest(uploads: BatchUploads, subjects: str, folder: Path) -> Path:
@@ -164,12 +169,17 @@ def write_manifest(uploads: BatchUploads, subjects: str, folder: Path) -> Path:
         raise UserError("no subject was given: write one per line, or upload a manifest")
     pairs = ((reference, name) for reference in uploads.pictures for name in names)
     rows = [
-        {"id": f"{_slug(reference.stem)}-{_slug(name)}-{number}", "reference": reference.name, "subject": name}
+        {"id": f"{_slug(reference.stem)}-{_slug(name)}-{number}", _column(reference): reference.name, "subject": name}
         for number, (reference, name) in enumerate(pairs)
     ]
     path = folder / "manifest.jsonl"
     write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
     return path
+
+
+def _column(path: Path) -> str:
+    """The column of a manifest that names an upload: that of references, or of scenes."""
+    return "scene" if path.suffix.lower() == SCENE_SUFFIX else "reference"
 
 
 def open_manifest(path: Path, defaults: dict[str, Any], pictures: Sequence[Path]) -> Manifest:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen import Candidate, Job, RunError, request_from, save_candidate
+from analogen import Candidate, Job, RunError, find_model, request_from, save_candidate, scene_to_json, write_atomic
 from analogen.demos.jobs.worker import JobContext
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) ->
                 break
             path = studio.files.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(result.subject)}-{candidate.rank}.png"
             save_candidate(composed_row.request, result, candidate, path, bool(job.payload.get("metadata", True)))
+            # The scene of a diffusion model's layout does not show what it painted.
+            if candidate.scene is not None and find_model(studio.model).is_mini:
+                write_atomic(studio.files.drawn_scene(path), scene_to_json(candidate.scene).encode())
             studio.files.thumbnail(path)
             saved.append(_image_record(path, candidate))
             context.add_image(job, saved[-1])

@@ -81,7 +81,7 @@ class BatchTab:
                 files = gr.File(
                     label="Reference pictures, and a manifest if there is one",
                     file_count="multiple",
-                    file_types=["image", ".heic", ".heif", ".hif", ".csv", ".jsonl", ".ndjson", ".svg"],
+                    file_types=["image", ".heic", ".heif", ".hif", ".csv", ".jsonl", ".ndjson", ".svg", ".json"],
                     height=190,
                     elem_id="batch-files",
                 )

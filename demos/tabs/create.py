@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.events import api
 
-from analogen import UserError, random_seed
+from analogen import FoundRelation, UserError, random_seed
 from analogen.demos.components import PICK_SCRIPT, client_endpoint, empty_state, error_box, note
 from analogen.demos.messages import error_message, page_sentence
+from analogen.demos.scene_editor.component import edited_scene, scene_editor
+from analogen.demos.scene_editor.endpoints import add_endpoints
+from analogen.demos.scene_editor.service import SceneService, certainty_words
 from analogen.demos.studio import Studio
 from analogen.demos.tab_interface import PageContext
 from analogen.demos.tabs import picture_cards
+from analogen.demos.tabs.scene_edits import (
+    NO_EDITOR,
+    can_edit,
+    close_picture,
+    form_scene,
+    open_picture,
+    reading_value,
+    save_picture,
+)
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NO_RUN = empty_state(
@@ -24,6 +38,7 @@ NO_RUN = empty_state(
 # On a phone the results are below the form, and the large view of a card is above the cards.
 SCROLL_TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
 SCROLL_TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
+SCROLL_TO_EDITOR = "() => document.querySelector('#picture-editor').scrollIntoView()"
 
 
 def owner_of(request: gr.Request | None) -> str:
@@ -35,6 +50,7 @@ def owner_of(request: gr.Request | None) -> str:
 
 def build(studio: Studio, context: PageContext) -> None:
     """Build the tab and its endpoints."""
+    service = SceneService(studio)
     run = gr.BrowserState(None, storage_key="analogen-run", secret="analogen-run-key")
     saved_form = gr.BrowserState(None, storage_key="analogen-form", secret="analogen-form-key")
     names, read_caption, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
@@ -45,6 +61,7 @@ def build(studio: Studio, context: PageContext) -> None:
                 object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True,
                 elem_id="references",
             )  # fmt: skip
+            reading = scene_editor(service, "reading", "What was read in the reference")
             caption = gr.Textbox(
                 label="Understood as", lines=2, elem_id="caption", max_length=1000,
                 info="The logic that the new pictures keep. You can edit it; your words then count too.",
@@ -81,7 +98,9 @@ def build(studio: Studio, context: PageContext) -> None:
         with gr.Column(scale=3, min_width=340):
             problem = gr.HTML("", elem_id="problem")
             large = gr.HTML("", visible=False, elem_id="large")
+            picture_editor = scene_editor(service, "picture-editor", "Edit the picture")
             with gr.Row(visible=False) as actions:
+                edit = gr.Button("Edit", size="sm", elem_id="edit")
                 as_reference = gr.Button("Use as reference", size="sm")
                 more = gr.Button("More like this", size="sm")
                 recall = gr.Button("Recall its settings", size="sm")
@@ -92,21 +111,32 @@ def build(studio: Studio, context: PageContext) -> None:
     def understand(shown: Sequence[tuple[str, Any]] | None, pending: dict[str, Any] | None) -> tuple[Any, ...]:
         """Save the shown pictures and read their logic; outputs: those of `understood`.
 
-        pending: references and words of a form from another tab; its words replace the caption of its references.
+        pending: references, words and edited scene of a form from another tab or an earlier visit; its words replace
+        the caption of its references, its scene what is read in them.
         """
-        if not shown:
-            return [], "", "", "", ""
+        own = pending if pending and pending["references"] else {}
         try:
-            if len(shown) > studio.limits.references:
+            if shown and len(shown) > studio.limits.references:
                 raise UserError(f"{len(shown)} references are too many: at most {studio.limits.references}.")
-            saved = [studio.files.save_reference(path) for path, _ in shown]
-            found = studio.understand(saved)
+            saved = [studio.files.save_reference(path) for path, _ in shown or ()]
+            if own.get("references") != saved:
+                own = {}
+            if not saved:
+                return [], "", "", "", "", NO_EDITOR
+            found = studio.understand_scene(own["scene"]) if own.get("scene") else studio.understand(saved)
         except Exception as error:
-            return [], "", "", "", error_box(page_sentence(error_message(error)))
-        level = "sure" if found.confidence > 0.7 else "fairly sure" if found.confidence > 0.35 else "unsure"
-        advice = "" if found.confidence > 0.35 else " Describe the logic in your own words above."
-        caption = pending["relation"] if pending and pending["references"] == saved else found.caption
-        return saved, caption, found.caption, note(f"{level.capitalize()}, {found.confidence:.0%}.{advice}"), ""
+            return [], "", "", "", error_box(page_sentence(error_message(error))), NO_EDITOR
+        caption = own.get("relation") or found.caption
+        return saved, caption, found.caption, _certainty(found), "", reading_value(service, saved, own.get("scene"))
+
+    def understand_edited(words: str | None, read: str, saved: list[str], event: gr.EventData) -> tuple[Any, ...]:
+        """Read the logic of an edited scene; outputs: caption, read_caption, confidence. Own words stay."""
+        try:
+            found = studio.understand_scene(str(event.scene)) if event.edited else studio.understand(saved)
+        except Exception:
+            # A scene without things: the editor says so itself.
+            return (gr.skip(),) * 3
+        return found.caption if (words or "") in ("", read) else gr.skip(), found.caption, _certainty(found)
 
     def show_run(number: int | None, chosen: int | None) -> tuple[Any, ...]:
         """Show a run; outputs: results, timer, stop."""
@@ -126,23 +156,25 @@ def build(studio: Studio, context: PageContext) -> None:
     def start_run(
         saved: list[str], words: str | None, read: str, subject_lines: str | None, scale: float, count: float,
         first_seed: float, best: float, px: float, num_steps: float, second: str | None, drawing: bool, record: bool,
-        request: gr.Request,
+        edited: str | None, request: gr.Request,
     ) -> tuple[Any, ...]:  # fmt: skip
         """Queue a run; outputs: run, saved_form, problem, and those of show_run."""
         words, subject_lines = words or "", subject_lines or ""
+        scene = edited_scene(edited, saved)
         settings = {
-            "relation": words.strip() if words.strip() and (words != read or not saved) else None,
+            "relation": words.strip() if words.strip() and (words != read or not (saved or scene)) else None,
             "relation_scale": float(scale), "candidates": int(count), "num_images": min(int(best), int(count)),
             "seed": int(first_seed or 0), "width": int(px), "height": int(px), "steps": int(num_steps),
             "other": (second or "").strip() or None, "svg": bool(drawing),
         }  # fmt: skip
         try:
-            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), bool(record))
+            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), bool(record), scene)
+            kept_scene = None if scene is None else studio.files.save_scene(scene)
         except Exception as error:
             return gr.skip(), gr.skip(), error_box(page_sentence(error_message(error))), gr.skip(), gr.skip(), gr.skip()
         filled = {
             "references": list(saved),
-            "settings": {**settings, "subject": subject_lines, "metadata": bool(record)},
+            "settings": {**settings, "subject": subject_lines, "metadata": bool(record), "scene": kept_scene},
         }
         return number, filled, "", *show_run(number, None)
 
@@ -154,7 +186,8 @@ def build(studio: Studio, context: PageContext) -> None:
     def pick_card(event: gr.EventData) -> tuple[Any, ...]:
         number = int(event.number)
         exists = picture_cards.find(studio, number) is not None
-        return number, gr.update(value=picture_cards.large(studio, number), visible=exists), gr.update(visible=exists)
+        large = gr.update(value=picture_cards.large(studio, number), visible=exists)
+        return number, large, gr.update(visible=exists), gr.update(visible=can_edit(service, number)), NO_EDITOR
 
     def form_of(number: int | None, new_seed: bool) -> Any:
         """The form with the settings of a picture."""
@@ -180,8 +213,8 @@ def build(studio: Studio, context: PageContext) -> None:
         def value(name: str) -> Any:
             return settings[name] if settings.get(name) is not None else gr.skip()
 
-        names, words = form["references"], settings.get("relation")
-        pending = {"references": names, "relation": words} if words and names else None
+        names, words, scene = form["references"], settings.get("relation"), form_scene(service, settings)
+        pending = {"references": names, "relation": words, "scene": scene} if (words or scene) and names else None
         return (
             [str(studio.files.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
             value("relation_scale"), value("candidates"), value("seed"), value("num_images"), value("width"),
@@ -196,6 +229,9 @@ def build(studio: Studio, context: PageContext) -> None:
             )
         except Exception:
             return gr.skip()
+
+    def save(event: gr.EventData) -> tuple[Any, ...]:
+        return save_picture(service, event)
 
     run_outputs = [results, timer, stop]
     inputs = [
@@ -212,16 +248,27 @@ def build(studio: Studio, context: PageContext) -> None:
         other,
         svg,
         metadata,
+        reading,
     ]
-    understood = [names, caption, read_caption, confidence, problem]
+    understood = [names, caption, read_caption, confidence, problem, reading]
     pictures.change(understand, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
+    reading.edited(understand_edited, [caption, read_caption, names], [caption, read_caption, confidence], **private)
     new_seed.click(random_seed, None, seed, **private)
     generate.click(start_run, inputs, [run, saved_form, problem, *run_outputs], **private).then(
         None, js=SCROLL_TO_RESULTS, **private
     )
     timer.tick(show_run, [run, chosen], run_outputs, **private)
     stop.click(stop_run, [run, chosen], run_outputs, **private)
-    results.pick(pick_card, None, [chosen, large, actions], **private).then(None, js=SCROLL_TO_LARGE, **private)
+    results.pick(pick_card, None, [chosen, large, actions, edit, picture_editor], **private).then(
+        None, js=SCROLL_TO_LARGE, **private
+    )
+    edit.click(partial(open_picture, service), chosen, [picture_editor, large, actions, problem], **private).then(
+        None, js=SCROLL_TO_EDITOR, **private
+    )
+    picture_editor.closed(close_picture, None, [picture_editor, large, actions], **private)
+    picture_editor.saved(
+        save, None, [chosen, picture_editor, large, actions, problem], **private
+    ).then(show_run, [run, chosen], run_outputs, **private)  # fmt: skip
     as_reference.click(form_with, chosen, context.form_state, **private)
     more.click(lambda number: form_of(number, True), chosen, context.form_state, **private)
     recall.click(lambda number: form_of(number, False), chosen, context.form_state, **private)
@@ -232,7 +279,10 @@ def build(studio: Studio, context: PageContext) -> None:
     # Gradio raises no change event when the server sets the pictures, so that `understand` is called here.
     filled = context.form_state.change(fill_form, context.form_state, fields, **private)
     filled.then(
-        lambda *given: understand(*given) if given[0] else (gr.skip(),) * 5, [pictures, pending], understood, **private
+        lambda *given: understand(*given) if given[0] else (gr.skip(),) * len(understood),
+        [pictures, pending],
+        understood,
+        **private,
     )
     for button, path in example_buttons:
         button.click(
@@ -242,6 +292,14 @@ def build(studio: Studio, context: PageContext) -> None:
     context.page.load(show_run, [run, chosen], run_outputs, **private)
     context.page.load(restore_form, saved_form, context.form_state, **private)
     _add_endpoints(studio)
+    add_endpoints(service)
+
+
+def _certainty(found: FoundRelation) -> str:
+    """The confidence in a caption as a note, with advice if it is low."""
+    words = certainty_words(found.confidence)
+    advice = " Describe the logic in your own words above." if words == "unsure" else ""
+    return note(f"{words.capitalize()}, {found.confidence:.0%}.{advice}")
 
 
 def _add_endpoints(studio: Studio) -> None:
@@ -253,10 +311,12 @@ def _add_endpoints(studio: Studio) -> None:
 
     def create(
         references: list[str] | None, relation: str = "", subjects: str = "", candidates: int = 4, num_images: int = 1,
-        seed: int = 0, side_px: int = 512, steps: int = 24, request: gr.Request | None = None,
+        seed: int = 0, side_px: int = 512, steps: int = 24, scene: dict[str, Any] | None = None,
+        request: gr.Request | None = None,
     ) -> dict[str, int]:  # fmt: skip
         """Queue pictures of each subject (one per line) with the logic of references, of words, or of both.
 
+        scene: a scene of /read_scene, edited or not, in place of what is read in the references.
         Returns {"run": number}; /status takes that number.
         """
         names = [studio.files.save_reference(path) for path in references or ()]
@@ -264,7 +324,8 @@ def _add_endpoints(studio: Studio) -> None:
             "relation": (relation or "").strip() or None, "candidates": int(candidates), "num_images": int(num_images),
             "seed": int(seed), "width": int(side_px), "height": int(side_px), "steps": int(steps),
         }  # fmt: skip
-        return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request))}
+        given = json.dumps(scene) if scene else None
+        return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request), scene=given)}
 
     def status(run: int) -> dict[str, Any]:
         """The state of a run, the runs ahead, and for each subject its state, error and images (url, seed, scores)."""
@@ -286,6 +347,7 @@ def _add_endpoints(studio: Studio) -> None:
         studio.status(int(run))
         return studio.cancel(int(run))
 
-    button.click(client_endpoint(create), [files, *texts, *numbers], answer, api_name="create", concurrency_limit=None)
+    inputs = [files, *texts, *numbers, gr.JSON(visible=False, label="scene")]
+    button.click(client_endpoint(create), inputs, answer, api_name="create", concurrency_limit=None)
     api(client_endpoint(status), api_name="status", concurrency_limit=None)
     api(client_endpoint(cancel), api_name="cancel", concurrency_limit=None)

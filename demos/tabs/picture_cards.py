@@ -32,11 +32,14 @@ def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int
     mark = " an-chosen" if number == chosen else ""
     alt = f"{name}, number {image['rank'] + 1} of its candidates"
     # Pictures of earlier versions, and pictures without a single reference, have no score for the structure.
-    bars = "".join(score_bar(label, scores[name]) for label, name in BARS if name != "structure" or scores.get(name))
+    # Pictures that were edited by hand have none at all.
+    shown = [(label, name) for label, name in BARS if name in scores and (name != "structure" or scores[name])]
+    bars = "".join(score_bar(label, scores[name]) for label, name in shown)
+    total = "edited" if image.get("edited") else f"{scores['total']:.2f}"
     return (
         f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
         f'<img src="{escaped(studio.files.url(studio.files.thumbnail(path)))}" alt="{escaped(alt)}" loading="lazy">'
-        f'<span class="an-name">{escaped(name)} · {scores["total"]:.2f}</span>{bars}</button></li>'
+        f'<span class="an-name">{escaped(name)} · {total}</span>{bars}</button></li>'
     )
 
 
@@ -117,8 +120,13 @@ def form_values(studio: Studio, number: int | None) -> tuple[list[str], dict[str
     if found is None:
         return None
     values = found[0].payload["values"]
-    references = [name.removeprefix("references/") for name in values.get("reference", ())]
+    references = [name.removeprefix("references/") for name in references_of(found[0])]
     return references, {**values, "seed": found[1]["seed"]}
+
+
+def references_of(job: Job) -> list[str]:
+    """The references of a job as paths in the output folder, also those that an edited scene took the place of."""
+    return list(job.payload.get("references") or job.payload["values"].get("reference", ()))
 
 
 def large(studio: Studio, number: int | None) -> str:
@@ -130,7 +138,7 @@ def large(studio: Studio, number: int | None) -> str:
     values = job.payload["values"]
     path, name = studio.files.pictures / image["path"], values["subject"]
     parts = ['<div class="st-compare">']
-    references = [studio.output / one for one in values.get("reference", ())]
+    references = [studio.output / one for one in references_of(job)]
     if references and references[0].is_file():
         parts.append(f'<img src="{escaped(studio.files.url(references[0]))}" alt="The reference">')
     else:
@@ -152,7 +160,9 @@ def large(studio: Studio, number: int | None) -> str:
 
 def rank_reason(job: Job, image: dict[str, Any]) -> str:
     """One sentence on the rank of a picture: its best score among the pictures of the same job."""
-    kept = job.result["images"] if job.result else [image]
+    if image.get("edited"):
+        return "It was edited by hand, so it has no scores."
+    kept = [one for one in (job.result["images"] if job.result else [image]) if not one.get("edited")]
     best = [
         words
         for name, sign, words in (

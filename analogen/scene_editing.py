@@ -1,0 +1,142 @@
+"""Pictures whose scene was edited by hand: draws them without composing, and records the scene so that recall can.
+
+The record of an edited picture is that of the picture it began as, with the key `edited`, {"scene": the scene as
+drawn}. It has no scores, because nothing was ranked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from analogen.errors import UserError
+from analogen.files import write_atomic
+from analogen.metadata import png_bytes, read_metadata, scene_text
+from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.palette import palette_of
+from analogen.relsim.world.render import SceneArt, render
+from analogen.relsim.world.scene import Scene, from_json
+from analogen.relsim.world.scene import to_json as scene_to_json
+from analogen.relsim.world.subject_image import read_subject_image
+from analogen.relsim.world.svg import to_svg
+from analogen.reproduce import check_subject_image
+from analogen.scene_reference import MAX_SCENE_BYTES, check_drawable
+
+__all__ = [
+    "EditedPicture",
+    "checked_scene",
+    "drawing_names",
+    "find_drawing",
+    "palette_colors",
+    "read_edited",
+    "scene_to_json",
+]
+
+
+@dataclass(frozen=True)
+class EditedPicture:
+    """A picture to draw. record: of the picture that it began as, None to write none.
+
+    subject_image: the user's own drawing of the subject, None if the library's is drawn.
+    """
+
+    scene: Scene
+    width: int
+    height: int
+    record: Mapping[str, Any] | None = None
+    subject_image: Path | None = None
+
+    def draw(self, width: int | None = None, height: int | None = None) -> Image.Image:
+        """The picture as RGB, by default at its own size. Raises ValueError for a size that cannot be drawn."""
+        return Image.fromarray(render(self.scene, width or self.width, height or self.height, self._art()))
+
+    def svg(self) -> str:
+        """The picture as a layered SVG."""
+        return to_svg(self.scene, self.width, self.height, self._art())
+
+    def save(self, path: Path, svg: bool = True) -> None:
+        """Write the PNG and, with `svg`, the SVG beside it; each file whole or not at all. Raises RunError."""
+        if svg:
+            write_atomic(path.with_suffix(".svg"), self.svg().encode("utf-8"))
+        write_atomic(path, png_bytes(self.draw(), self._new_record()))
+
+    def _art(self) -> SceneArt:
+        own = None if self.subject_image is None else read_subject_image(self.subject_image)
+        return SceneArt(ArtLibrary.shipped(), subject=own)
+
+    def _new_record(self) -> dict[str, Any] | None:
+        if self.record is None:
+            return None
+        settings = {**self.record["settings"], "width": self.width, "height": self.height}
+        edited = {"scene": json.loads(scene_to_json(self.scene))}
+        return {**self.record, "settings": settings, "scores": {}, "edited": edited}
+
+
+def checked_scene(text: str, own_subject: bool = False) -> Scene:
+    """A scene in JSON, checked so that it can be drawn. Raises UserError with one line.
+
+    own_subject: the subject is drawn by the user, so that its name need not be one of the library's.
+    """
+    if len(text) > MAX_SCENE_BYTES:
+        raise UserError(f"the scene has {len(text)} characters, at most {MAX_SCENE_BYTES} are read: give a smaller one")
+    try:
+        scene = from_json(text)
+        check_drawable(scene, own_subject)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return scene
+
+
+def palette_colors(scene: Scene) -> dict[str, str]:
+    """The colours of a scene's palette by the names that elements use, such as {"accent": "#e4572e"}."""
+    return palette_of(scene.palette)._asdict()
+
+
+def drawing_names() -> tuple[str, ...]:
+    """The names of all drawings of the art library, sorted."""
+    return ArtLibrary.shipped().nouns()
+
+
+def find_drawing(text: str, encoder: MiniEncoder) -> tuple[str, str]:
+    """The name of the drawing for a text, found by name or by meaning, and a note if it is another than was asked for.
+
+    Raises UserError for an empty text.
+    """
+    text = " ".join(text.split())[:200]
+    if not text:
+        raise UserError("no name was given: say what to draw, for example: owl")
+    match = ArtLibrary.shipped().find(text, lambda texts: encoder.embed_text(texts))
+    if not match.near:
+        return match.name, f"no drawing is near {text!r}: {match.name!r} stands in"
+    return match.name, "" if match.exact else f"{text!r} is drawn as {match.name!r}"
+
+
+def read_edited(path: Path, subject_image: Path | None = None) -> EditedPicture:
+    """The edited picture that a PNG records, to draw it again.
+
+    Records are not trusted: everything is checked. subject_image: the user's own drawing of the subject, if the record
+    names one. Raises UserError or FileNotFoundError with one line.
+    """
+    record = read_metadata(path)
+    text = scene_text(record)
+    if not isinstance(record.get("edited"), dict) or text is None:
+        raise UserError(
+            f"{path}: its record says that it was edited, and has no scene: take the picture as it was saved"
+        )
+    check_subject_image(path, record, subject_image)
+    sides = [record["settings"].get(name) for name in ("width", "height")]
+    if not all(isinstance(side, int) and not isinstance(side, bool) and 64 <= side <= 4096 for side in sides):
+        raise UserError(f"{path}: its record has the size {sides!r:.60}, expected 64 to 4096: take it as it was saved")
+    try:
+        scene = checked_scene(text, subject_image is not None)
+    except UserError as error:
+        raise UserError(
+            f"{path}: its edited scene cannot be drawn ({error}): take the picture as it was saved"
+        ) from error
+    return EditedPicture(scene, sides[0], sides[1], record, subject_image)
