@@ -41,7 +41,7 @@ def main() -> None:
         page.goto(address)
         page.wait_for_selector("#tabs")
         steps = (
-            ("create", create), ("card", card), ("explore", pages.search_gallery), ("space", space), ("batch", batch),
+            ("reading", reading), ("create", create), ("card", card), ("edit", edit), ("explore", pages.search_gallery), ("space", space), ("batch", batch),
             ("compare", pages.compare_with_two),
         )  # fmt: skip
         for name, step in steps:
@@ -73,8 +73,25 @@ def save(page: Any, path: Path) -> None:
     print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def create(page: Any) -> None:
+def reading(page: Any) -> None:
     pages.give_reference(page, pages.OWLS)
+    page.locator("#reading .se[data-ready]").wait_for()
+
+
+def edit(page: Any) -> None:
+    page.locator("#edit").click()
+    editor = page.locator("#picture-editor .se[data-ready]")
+    editor.wait_for()
+    editor.locator("summary").click()
+    editor.locator(".se-list button").first.click()
+    editor.locator("summary").click()
+    editor.locator(".se-check input").uncheck()
+    editor.locator(".se-text").fill("owl")
+    editor.locator(".se-text").press("Enter")
+    page.wait_for_timeout(1500)
+
+
+def create(page: Any) -> None:
     page.locator("#subjects textarea").fill("bicycle\nteapot")
     page.locator("#seed input").fill("5")
     page.locator("#seed input").blur()

@@ -18,8 +18,8 @@ from analogen.demos.uploads import read_upload
 
 # The columns that a manifest from a page may have: none names a file or a model of the server.
 COLUMNS = (
-    "id", "reference", "scene", "relation", "subject", "subject_image", "other", "style", "negative_prompt", "svg", "num_images",
-    "candidates", "seed", "steps", "guidance_scale", "relation_scale", "width", "height",
+    "id", "reference", "scene", "relation", "subject", "subject_image", "other", "style", "negative_prompt", "svg",
+    "num_images", "candidates", "seed", "steps", "guidance_scale", "relation_scale", "width", "height",
 )  # fmt: skip
 MANIFEST_SUFFIXES = (".csv", ".jsonl", ".ndjson")
 SCENE_SUFFIX = ".json"

@@ -357,7 +357,7 @@ def sketch_shares(sketch: float) -> tuple[float, float]:
 
 
 def _paint(matrix: list[float] | None, opacity: float) -> skia.Paint:
-    paint = skia.Paint(Alphaf=opacity)
+    paint = skia.Paint(Alphaf=opacity, AntiAlias=True)
     if matrix is not None:
         paint.setColorFilter(skia.ColorFilters.Matrix(matrix))
     return paint
