@@ -87,6 +87,11 @@ class ArtLibrary:
     def _names(self) -> tuple[str, ...]:
         return tuple(sorted(self._data["nouns"]))
 
+    @property
+    def meanings(self) -> NDArray[np.float32]:
+        """(nouns, 384) unit vectors by all-MiniLM-L6-v2, in the order of `nouns()`."""
+        return self._meanings
+
     @cached_property
     def _meanings(self) -> NDArray[np.float32]:
         """Unit vectors of the nouns, (nouns, 384), in the order of `_names`."""
@@ -157,16 +162,31 @@ class ArtLibrary:
         """
         words = re.sub(r"[\s_-]+", " ", text.strip().lower())
         words = re.sub(r"^(a|an|the|some) (?=.)", "", words)
-        for known, exact in ((self._by_spelling, True), (self._data["relatives"], False)):
-            for candidate in _spellings(words):
-                if candidate in known:
-                    return Match(known[candidate], 1.0, exact=exact, near=True)
+        for name, exact in ((self.by_name(words), True), (self.by_relative(words), False)):
+            if name is not None:
+                return Match(name, 1.0, exact=exact, near=True)
         if not words or embed is None:
             return Match(self.first_noun(text), 1.0, exact=True, near=True)
         scores = self._meanings @ np.asarray(embed([words]), dtype=np.float32)[0]
         best = int(scores.argmax())
         score = float(scores[best])
         return Match(self._names[best], score, exact=False, near=score >= NEAR)
+
+    def by_name(self, words: str) -> str | None:
+        """The name, synonyms included, that the words spell in either number; None if there is none.
+
+        words: in lower case, with single spaces instead of hyphens.
+        """
+        return next((self._by_spelling[form] for form in spellings(words) if form in self._by_spelling), None)
+
+    def by_relative(self, words: str) -> str | None:
+        """The noun that draws a listed relative ("kitten" for cat), see `by_name`; None if there is none."""
+        relatives = self._data["relatives"]
+        return next((str(relatives[form]) for form in spellings(words) if form in relatives), None)
+
+    def relatives(self) -> tuple[str, ...]:
+        """The relatives that are listed, sorted."""
+        return tuple(sorted(self._data["relatives"]))
 
     @cached_property
     def _by_spelling(self) -> dict[str, str]:
@@ -196,7 +216,7 @@ _IRREGULAR = {
 }  # fmt: skip
 
 
-def _spellings(words: str) -> list[str]:
+def spellings(words: str) -> list[str]:
     """The text, and its variants with the singular or plural of its last word."""
     start, _, last = words.rpartition(" ")
     found = [last, _IRREGULAR.get(last, last)]
