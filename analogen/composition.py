@@ -58,7 +58,7 @@ def plan_candidates(
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        scene_art = SceneArt(library, subject=selection.art)
+        scene_art = selection.scene_art(library, other, style)
         plans.append(CandidatePlan(seed, conditioning.relation, scene, scene_art, conditioning.patches))
     return plans
 

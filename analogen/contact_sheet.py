@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from analogen.relsim.world.lettering import draw_text, fitted
 
 CELL_PX, GAP_PX, TEXT_PX = 256, 12, 15
 MAX_PER_PAGE = 48
@@ -32,7 +34,6 @@ def contact_sheets(cells: Sequence[Cell], columns: int = 6) -> list[Image.Image]
 
 
 def _page(cells: Sequence[Cell], columns: int) -> Image.Image:
-    font = ImageFont.load_default(TEXT_PX)
     lines = max(cell.caption.count("\n") + 1 for cell in cells)
     pitch_x, pitch_y = CELL_PX + GAP_PX, CELL_PX + GAP_PX + lines * (TEXT_PX + 5)
     rows = -(-len(cells) // columns)
@@ -50,14 +51,6 @@ def _page(cells: Sequence[Cell], columns: int) -> Image.Image:
             box = (corner[0] - 4, corner[1] - 4, corner[0] + size[0] + 3, corner[1] + size[1] + 3)
             draw.rectangle(box, outline=MARK, width=3)
         for line, text in enumerate(cell.caption.split("\n")):
-            draw.text((left, top + CELL_PX + 6 + line * (TEXT_PX + 5)), _fitted(text, font), fill=INK, font=font)
+            place = (left, top + CELL_PX + 6 + line * (TEXT_PX + 5))
+            draw_text(page, place, fitted(text, TEXT_PX, CELL_PX), TEXT_PX, INK)
     return page
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """The text, shortened with an ellipsis if it is wider than its cell."""
-    if font.getlength(text) <= CELL_PX:
-        return text
-    while text and font.getlength(text + "...") > CELL_PX:
-        text = text[:-1]
-    return text + "..."

@@ -44,7 +44,6 @@ from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.vlm.loading import pick_dtype
 from analogen.relsim.vlm.prompts import instruct
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.render import SceneArt
 from analogen.relsim.world.scene import Scene
 from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ranked
@@ -226,7 +225,7 @@ class DiffusionGenerator(Stages):
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
             picture = one.references[_edited(request)] if kind.takes == "picture" else None
             if scene is not None and self._layouts is not None and one.selection is not None:
-                scene_art = self._layouts.scene_art_of(one.selection)
+                scene_art = one.selection.scene_art(self._layouts.library, scene.other, scene.style)
                 if request.control:
                     picture = control_picture(scene, scene_art, width, height, request.control)
                 else:
@@ -277,9 +276,6 @@ class _LayoutComposer:
         plans = plan_candidates(request, found, selection, self.library)
         for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
             yield scene if selection.drawable else with_placeholder_discs(scene)
-
-    def scene_art_of(self, selection: ArtSelection) -> SceneArt:
-        return SceneArt(self.library, subject=selection.art)
 
 
 def _control_of(request: Request, loaded: LoadedPipeline, dtype: torch.dtype) -> torch.nn.Module | None:

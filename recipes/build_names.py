@@ -3,13 +3,13 @@
     npm install cldr-annotations-full @iconify-json/noto @iconify-json/fluent-emoji-flat
     python recipes/build_names.py --packages node_modules --output relsim/world/art
 
-Reads catalogue.txt and common_nouns.csv (the most used nouns, translated by hand) in the output folder; writes names.xz,
-NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same bytes. It takes about ten seconds.
+Reads catalogue.txt and common_nouns.csv (the most used nouns, translated by hand) in the output folder; writes
+names.xz, NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same bytes. It takes about ten seconds.
 
-CLDR gives every emoji a label and keywords in each language. A label ("bicicletta") is a name. A keyword ("犬", with the
-poodle as well as with the dog) is a name where its emoji are about those that an English name of the noun stands with;
-other keywords ("Tier", "rot") are none. A word with several meanings means what most languages say, those with more
-users counting more.
+CLDR gives every emoji a label and keywords in each language. A label ("bicicletta") is a name. A keyword ("犬", with
+the poodle as well as with the dog) is a name where its emoji are about those that an English name of the noun stands
+with; other keywords ("Tier", "rot") are none. A word with several meanings means what most languages say, those with
+more users counting more.
 """
 
 from __future__ import annotations
@@ -134,8 +134,12 @@ def build(packages: Path, output: Path) -> None:
     labels = Annotations(folder / "annotations" / "en" / "annotations.json", drawn).labels
     text = [f"emoji\t0\t{noun}\t{character}" for character, noun in sorted(drawn.items())]
     # Symbols that are punctuation or letters are no emoji; a keycap or a letter names nothing.
-    text += [f"label\t0\t{t}\t{c}" for c, t in sorted(labels.items()) if c and c not in drawn and t and ord(c[0]) >= 0x203C]
-    text += [f"{l}\t{tier}\t{noun}\t{';'.join(sorted(names))}" for (l, tier, noun), names in sorted(lines.items())]
+    text += [
+        f"label\t0\t{t}\t{c}" for c, t in sorted(labels.items()) if c and c not in drawn and t and ord(c[0]) >= 0x203C
+    ]
+    text += [
+        f"{code}\t{tier}\t{noun}\t{';'.join(sorted(named))}" for (code, tier, noun), named in sorted(lines.items())
+    ]
     packed = lzma.compress("\n".join(text).encode(), preset=9 | lzma.PRESET_EXTREME)
     (output / "names.xz").write_bytes(packed)
     version = json.loads((folder / "package.json").read_text(encoding="utf-8"))["version"]

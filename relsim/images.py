@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from analogen.relsim.borders import cut_border_box
+from analogen.relsim.color_profiles import to_srgb
 from analogen.relsim.image_containers import MAX_COUNTED, count_frames, why_too_costly
 from analogen.relsim.image_formats import EXPECTED, is_raw, readable_formats, why_not_by_content, why_not_by_name
 
@@ -33,7 +34,7 @@ class Picture:
 
 
 def read_image(path: str | Path) -> Picture:
-    """Reads a picture of any common format as upright RGB; transparent parts become white.
+    """Reads a picture of any common format as upright RGB in sRGB; transparent parts become white.
 
     16-bit and floating-point pictures are scaled to 8 bits, and of several frames the first is used.
     Raises FileNotFoundError for a missing file, and ValueError for whatever else cannot be used: a folder,
@@ -72,7 +73,7 @@ def read_image_from(file: BinaryIO, name: str | Path, min_px: int | None = None)
         notes = _decode(image, file)
         if image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8):
             width, height = height, width
-        upright = ImageOps.exif_transpose(image)
+        upright = to_srgb(ImageOps.exif_transpose(image))
     except MemoryError as error:
         raise ValueError(
             f"{path}: not enough memory for its {image.width} x {image.height} pixels: shrink it"
@@ -99,6 +100,7 @@ def as_rgb(image: Image.Image | str | Path) -> Image.Image:
     """Converts a file (by `read_image`) or a picture in memory to 8-bit RGB; transparent parts become white."""
     if not isinstance(image, Image.Image):
         return read_image(image).image
+    image = to_srgb(image)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

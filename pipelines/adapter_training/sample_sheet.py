@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw
 
+from analogen.relsim.world.lettering import LINE, draw_text, fitted
+
 
 def sheet(
     references: Sequence[Image.Image | None], columns: Mapping[str, Sequence[Image.Image]], captions: Sequence[str],
@@ -16,20 +18,23 @@ def sheet(
 
     columns: pictures by title; side: of each picture, in pixels.
     """
-    bar, gap = 18, 6
+    bar, gap, text_px = 18, 6, 12
     size = (1 + len(columns)) * (side + gap) + gap, bar + len(prompts) * (side + bar + gap)
     whole = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(whole)
     for place, title in enumerate(("conditioned on", *columns)):
-        pen.text((gap + place * (side + gap), 3), title, "#777777")
+        draw_text(whole, (gap + place * (side + gap), 2), title, text_px, "#777777")
     for number, (reference, caption, prompt) in enumerate(zip(references, captions, prompts, strict=True)):
         top = bar + number * (side + bar + gap) + bar
-        pen.text((gap, top - bar + 3), f'"{prompt}"' if prompt else "(no words)", "black")
+        words = f'"{prompt}"' if prompt else "(no words)"
+        draw_text(whole, (gap, top - bar + 2), fitted(words, text_px, size[0] - 2 * gap), text_px, "black")
         for place, cell in enumerate((reference, *(column[number] for column in columns.values()))):
             if cell is not None:
-                fitted = cell.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
-                whole.paste(fitted, (gap + place * (side + gap), top))
+                small = cell.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+                whole.paste(small, (gap + place * (side + gap), top))
         if reference is None:
             pen.rectangle((gap, top, gap + side - 1, top + side - 1), outline="#bbbbbb")
-            pen.multiline_text((2 * gap, top + gap), textwrap.fill(caption, 30), "black")
+            for line, words in enumerate(textwrap.wrap(caption, 30)):
+                place_of_line = (2 * gap, top + gap + line * round(LINE * text_px))
+                draw_text(whole, place_of_line, fitted(words, text_px, side - 2 * gap), text_px, "black")
     return whole

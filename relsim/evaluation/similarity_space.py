@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from analogen.relsim.world.lettering import draw_text, text_width
 
 PAPER, INK, FAINT, MARK = "#ffffff", "#222222", "#d8d8d8", "#d9822b"
 MARGIN_PX, TEXT_PX = 90, 18
@@ -31,7 +33,6 @@ def plot_similarity_space(
         raise ValueError("no pictures to plot: expected one or more beside the reference")
     page = Image.new("RGB", (size_px, size_px), PAPER)
     draw = ImageDraw.Draw(page)
-    font = ImageFont.load_default(TEXT_PX)
     plot = (MARGIN_PX, thumbnail_px + 24, size_px - thumbnail_px // 2 - 12, size_px - MARGIN_PX)
     x_range, y_range = _span([p.attribute for p in points]), _span([p.relation for p in points])
     for number in range(TICKS + 1):
@@ -39,13 +40,14 @@ def plot_similarity_space(
         x, y = plot[0] + share * (plot[2] - plot[0]), plot[3] - share * (plot[3] - plot[1])
         draw.line((x, plot[1], x, plot[3]), fill=FAINT)
         draw.line((plot[0], y, plot[2], y), fill=FAINT)
-        draw.text((x, plot[3] + 8), _value(x_range, share), fill=INK, font=font, anchor="ma")
-        draw.text((plot[0] - 8, y), _value(y_range, share), fill=INK, font=font, anchor="rm")
-    draw.text(((plot[0] + plot[2]) / 2, size_px - 14), "attribute similarity", fill=INK, font=font, anchor="md")
-    words = Image.new("L", (plot[3] - plot[1], 2 * TEXT_PX), 0)
-    ImageDraw.Draw(words).text((words.width / 2, TEXT_PX), "relational similarity", fill=255, font=font, anchor="mm")
-    turned = words.rotate(90, expand=True)
-    page.paste(Image.new("RGB", turned.size, INK), (8, plot[1]), turned)
+        draw_text(page, (x, plot[3] + 8), _value(x_range, share), TEXT_PX, INK, middle=True)
+        value = _value(y_range, share)
+        draw_text(page, (plot[0] - 8 - text_width(value, TEXT_PX), y - TEXT_PX * 0.6), value, TEXT_PX, INK)
+    middle = (plot[0] + plot[2]) / 2
+    draw_text(page, (middle, size_px - 16 - TEXT_PX), "attribute similarity", TEXT_PX, INK, middle=True)
+    words = Image.new("RGB", (plot[3] - plot[1], 2 * TEXT_PX), PAPER)
+    draw_text(words, (words.width / 2, TEXT_PX * 0.4), "relational similarity", TEXT_PX, INK, middle=True)
+    page.paste(words.rotate(90, expand=True), (8, plot[1]))
     taken: list[tuple[float, float]] = []
     # The strongest relations last, so that they lie on top.
     for point in sorted(points, key=lambda p: p.relation):
@@ -54,7 +56,8 @@ def plot_similarity_space(
         crowded = any(abs(x - a) < thumbnail_px / 2 and abs(y - b) < thumbnail_px / 2 for a, b in taken)
         _paste(page, point.image, x, y, thumbnail_px // 2 if crowded else thumbnail_px, INK)
         taken.append((x, y))
-    draw.text((plot[0] + thumbnail_px + 12, 12 + thumbnail_px / 2), "the reference", fill=INK, font=font, anchor="lm")
+    beside = (plot[0] + thumbnail_px + 12, 12 + thumbnail_px / 2 - TEXT_PX * 0.6)
+    draw_text(page, beside, "the reference", TEXT_PX, INK)
     _paste(page, reference, plot[0] + thumbnail_px / 2, 12 + thumbnail_px / 2, thumbnail_px, MARK)
     return page
 

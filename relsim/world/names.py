@@ -48,7 +48,7 @@ class ForeignName(NamedTuple):
 
 
 def normalized(text: str) -> str:
-    """The form in which names are compared: lower case, single spaces instead of hyphens, one way to write an accent."""
+    """The form in which names are compared: lower case, single spaces for hyphens, one way to write an accent."""
     folded = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
     return re.sub(r"[\s_‐‑–-]+", " ", unicodedata.normalize("NFC", folded)).strip()
 
@@ -73,6 +73,18 @@ def split_emoji(text: str) -> tuple[list[str], str]:
     found = [match for match in _EMOJI.findall(text) if _is_symbol(match)]
     rest = _EMOJI.sub(lambda match: " " if _is_symbol(match[0]) else match[0], text)
     return found, " ".join(rest.replace("\ufe0f", " ").split())
+
+
+def emoji_spans(text: str) -> list[tuple[str, bool]]:
+    """The text in parts, each an emoji (True) or what lies between two (False); no part is empty."""
+    parts: list[tuple[str, bool]] = []
+    end = 0
+    for match in _EMOJI.finditer(text):
+        if _is_symbol(match[0]):
+            parts += [(text[end : match.start()], False)] if match.start() > end else []
+            parts.append((match[0], True))
+            end = match.end()
+    return parts + ([(text[end:], False)] if end < len(text) else [])
 
 
 def _is_symbol(text: str) -> bool:

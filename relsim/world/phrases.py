@@ -7,43 +7,48 @@ from typing import NamedTuple
 
 from analogen.relsim.world.names import normalized
 
-_DETERMINERS = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_DETERMINERS = _words(
     # English, then German, French, Spanish, Italian, Portuguese, Dutch and Scandinavian
     "a an the my your his her its our their this that these those some any every each "
     "ein eine einen einem einer der die das den dem le la les un une des du el los las una uno unos unas il lo gli i "
-    "um uma o os as een het en ett et mein meine mon ma mes mi mis meu minha mijn min mitt".split()
+    "um uma o os as een het en ett et mein meine mon ma mes mi mis meu minha mijn min mitt"
 )
 # In these languages too the short words before a noun mean nothing here, but in English they may end a name.
-_ENGLISH_DETERMINERS = frozenset("a an the my your his her its our their this that these those some any every".split())
-_NUMBERS = frozenset(
+_ENGLISH_DETERMINERS = _words("a an the my your his her its our their this that these those some any every")
+_NUMBERS = _words(
     "two three four five six seven eight nine ten eleven twelve twenty hundred thousand several many few lots dozen "
     "dozens couple pair both numerous multiple various "
     "zwei drei vier fünf sechs viele deux trois quatre cinq plusieurs dos tres cuatro cinco muchos muchas due tre "
-    "quattro cinque molti dois duas três quatro muitos twee drie veel två tre fyra många два две три четыре много".split()
+    "quattro cinque molti dois duas três quatro muitos twee drie veel två tre fyra många два две три четыре много"
 )
 # "a pair of shoes", "a picture of a dog": what counts comes after "of".
-_AMOUNTS = frozenset(
+_AMOUNTS = _words(
     "pair pairs group groups couple lot lots number herd flock pack swarm school bunch pile heap stack row rows crowd "
     "set kind type sort piece pieces slice slices bit dozen dozens hundreds thousands handful handfuls plenty crew "
-    "team family bouquet army pride colony litter load drop drops".split()
+    "team family bouquet army pride colony litter load drop drops"
 )
-_DEPICTIONS = frozenset(
+_DEPICTIONS = _words(
     "picture pictures photo photograph image drawing illustration painting icon logo silhouette sketch portrait emoji "
-    "statue sculpture figure cartoon clipart model toy version".split()
+    "statue sculpture figure cartoon clipart model toy version"
 )
 # "a glass of water": the vessel where the library draws it, else what it holds.
-_VESSELS = frozenset(
+_VESSELS = _words(
     "glass glasses cup cups bowl bottle bottles plate box basket jar mug can bag bucket barrel pot tray dish carton "
-    "crate sack cone tin pitcher jug".split()
+    "crate sack cone tin pitcher jug"
 )
 # Words after which a phrase says more about its noun.
-_MARKERS = frozenset(
+_MARKERS = _words(
     "in on with at from for by to without under over near inside behind beside between above below into onto across "
     "against along around through after before during like as that who which whose where when while and or but plus "
     "is are was has made dressed covered filled holding wearing riding eating playing carrying sitting standing "
     "drinking reading driving chasing looking lying hanging climbing jumping pulling pushing throwing kicking "
     "flying running swimming walking sleeping dancing singing "
-    "mit ohne auf im und unter über avec sans dans sur con sin com sem met zonder op med с без на в и под".split()
+    "mit ohne auf im und unter über avec sans dans sur con sin com sem met zonder op med с без на в и под"
 )
 _JOINING = frozenset({"and", "und", "et", "y", "e", "en"})
 
@@ -88,9 +93,11 @@ _COLOR_WORDS = {
 }  # fmt: skip
 # Written without spaces: at the start of the noun.
 _CJK_COLORS = {
-    "赤い": "red", "青い": "blue", "白い": "white", "黒い": "black", "黄色い": "yellow", "緑の": "green", "緑色の": "green",
+    "赤い": "red", "青い": "blue", "白い": "white", "黒い": "black", "黄色い": "yellow", "緑の": "green",
+    "緑色の": "green",
     "ピンクの": "pink", "红色的": "red", "红色": "red", "红": "red", "蓝色的": "blue", "蓝色": "blue", "蓝": "blue",
-    "绿色的": "green", "绿色": "green", "绿": "green", "黄色的": "yellow", "黄色": "yellow", "白色的": "white", "白色": "white",
+    "绿色的": "green", "绿色": "green", "绿": "green", "黄色的": "yellow", "黄色": "yellow",
+    "白色的": "white", "白色": "white",
     "白": "white", "黑色的": "black", "黑色": "black", "黑": "black", "粉色的": "pink", "紫色的": "purple",
 }  # fmt: skip
 _SHADES = {"light": 0.35, "pale": 0.45, "pastel": 0.45, "bright": 0.0, "dark": -0.35, "deep": -0.3, "hell": 0.35}
@@ -125,20 +132,22 @@ class Modifiers(NamedTuple):
         return tuple(part for part in (self.others, self.more_colors) if part)
 
 
-def parse(text: str) -> Phrase:
-    """Take a phrase apart by its small words. The head is never empty unless the text holds no words."""
+def parse(text: str, participles: bool = True) -> Phrase:
+    """Take a phrase apart by its small words. The head is never empty unless the text holds no words.
+
+    participles: "wearing" and the like end the noun phrase, which is wrong for "old sleeping cat".
+    """
     words = [word for word in re.sub(r"[,;:!?\"()\[\]]+|\.(?=\s|$)", " ", normalized(text)).split() if word]
     words = _without_determiners(words)
     before: list[str] = []
+    markers = _MARKERS if participles else {word for word in _MARKERS if not word.endswith("ing")}
     while len(words) > 2 and "of" in words[1:3] and words[words.index("of") - 1] in _AMOUNTS | _DEPICTIONS:
         end = words.index("of") + 1
         if end >= len(words):
             break
         before += words[:end]
         words = _without_determiners(words[end:])
-    stop = next(
-        (n for n in range(1, len(words)) if words[n] in _MARKERS and not _joins_colors(words, n)), len(words)
-    )
+    stop = next((n for n in range(1, len(words)) if words[n] in markers and not _joins_colors(words, n)), len(words))
     words, after = words[:stop], words[stop:]
     vessel: tuple[str, ...] = ()
     if "of" in words[1:-1]:
@@ -171,7 +180,11 @@ def color_of(word: str) -> Color | None:
     name = _COLOR_WORDS.get(word)
     if name is None:
         stem = re.sub(r"(?:er|es|en|em|e)$", "", word)  # German endings: rotes, schwarze
-        name = _COLOR_WORDS.get(stem) if stem in ("rot", "blau", "grün", "gelb", "schwarz", "weiß", "braun", "grau") else None
+        name = (
+            _COLOR_WORDS.get(stem)
+            if stem in ("rot", "blau", "grün", "gelb", "schwarz", "weiß", "braun", "grau")
+            else None
+        )
     return None if name is None else Color(name, COLORS[name])
 
 

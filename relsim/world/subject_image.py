@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
+from analogen.relsim.color_profiles import to_srgb
 from analogen.relsim.image_containers import why_too_costly
 from analogen.relsim.image_formats import is_raw, readable_formats, why_not_by_content, why_not_by_name
 from analogen.relsim.world.icon import Icon, Pixels, check_side, rasterise
@@ -99,7 +100,7 @@ def _read_picture(path: Path) -> Pixels:
             if image.width * image.height > MAX_PICTURE_PIXELS:
                 size = f"{image.width} x {image.height} pixels"
                 raise ValueError(f"it has {size}, at most {MAX_PICTURE_PIXELS} are read")
-            rgba = _as_rgba(ImageOps.exif_transpose(image))
+            rgba = _as_rgba(to_srgb(ImageOps.exif_transpose(image)))
     except Exception as error:  # decoders raise whatever they meet: OSError, SyntaxError, struct.error, RuntimeError...
         reason = f"{path.name} cannot be read as a picture ({_one_line(error)})"
         raise ValueError(f"{reason}: give a PNG, JPEG, WebP or SVG of moderate size") from error

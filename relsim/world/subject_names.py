@@ -18,12 +18,12 @@ from rapidfuzz.distance import OSA
 from analogen.relsim.world.art import ArtLibrary, Embed, spellings
 from analogen.relsim.world.famous import famous
 from analogen.relsim.world.names import HAND, KEYWORD, LABEL, MAJOR, NameIndex, normalized, split_emoji
-from analogen.relsim.world.phrases import Color, color_of, modifiers, parse, split_cjk_color
+from analogen.relsim.world.phrases import Color, Phrase, color_of, modifiers, parse, split_cjk_color
 from analogen.relsim.world.spelling import closest
 from analogen.relsim.world.vocabulary import vocabulary
 
-# Cosine of a word's meaning from which a noun is drawn for it. Seen below: fish for "tank" (0.58), a medal for "soldier"
-# (0.59); above: piano for "music" (0.64), banana for "fruit" (0.73), cell phone for "phone" (0.84).
+# Cosine of a word's meaning from which a noun is drawn for it. Seen below: fish for "tank" (0.58), a medal for
+# "soldier" (0.59); above: piano for "music" (0.64), banana for "fruit" (0.73), cell phone for "phone" (0.84).
 NEAR_IN_MEANING = 0.6
 NEAREST = 5  # names that are offered where nothing is near
 # They are drawn for those who ask for them by name, and stand in for nothing else.
@@ -104,10 +104,10 @@ class SubjectMatch:
 
 
 class SubjectFinder:
-    """Looks names up in a library. Use `subject_finder()` for the shipped one; everything is read when first needed."""
+    """Looks names up in a library. Use `subject_finder()`; everything is read when first needed."""
 
     def __init__(self, library: ArtLibrary, index: NameIndex) -> None:
-        self._library, self._index = library, index
+        self.library, self._index = library, index
 
     def find(self, text: str, embed: Embed | None = None) -> SubjectMatch:
         """Find the noun for a text, in the order that this file's first lines tell.
@@ -120,7 +120,9 @@ class SubjectFinder:
         words = words or text
         plain = normalized(words)
         found = self._named(plain)
-        if found is None and plain in vocabulary():  # a word, if a rare one: no slip of a finger unless nothing is near
+        if (
+            found is None and plain.isascii() and plain in vocabulary()
+        ):  # a word, if a rare one: no slip of a finger unless nothing is near
             meant = self._by_meaning(words, embed)
             found = meant if meant.is_drawn else None
         return found or self._misspelt(plain, whole=True) or self._phrase(words) or self._by_meaning(words, embed)
@@ -130,12 +132,12 @@ class SubjectFinder:
     def _named(self, words: str) -> SubjectMatch | None:
         """By a name alone: the library's, a famous one, a relative's, or one in another language."""
         words = re.sub(r"^(a|an|the|some) (?=.)", "", words)
-        name = self._library.by_name(words)
+        name = self.library.by_name(words)
         if name is not None:
             return SubjectMatch(name, "name")
         if words in famous():
             return SubjectMatch(famous()[words].noun, "famous", detail=famous()[words].kind)
-        relative = self._library.by_relative(words)
+        relative = self.library.by_relative(words)
         if relative is not None:
             return SubjectMatch(relative, "relative")
         is_english = _is_common(words)
@@ -163,7 +165,7 @@ class SubjectFinder:
     @cached_property
     def _known(self) -> dict[str, str]:
         """English words that may be misspelt, in the form in which they are compared, by themselves."""
-        names = [*self._library.nouns(), *self._library.relatives(), *famous()]
+        names = [*self.library.nouns(), *self.library.relatives(), *famous()]
         return {normalized(name): name for name in names if name not in NEVER_MEANT}
 
     @cached_property
@@ -182,6 +184,8 @@ class SubjectFinder:
         for known in (self._known, self._known_abroad if whole else self._well_known_abroad):
             singulars = dict.fromkeys(spellings(words))  # "bycicles"
             for form in singulars:
+                if known is not self._known and form.isascii() and len(form) < 5:
+                    continue  # some language has a word for nearly every few letters
                 meant = closest(form, known, vocabulary())
                 if meant is None or (len(meant.split()) != len(words.split())):
                     continue
@@ -200,14 +204,16 @@ class SubjectFinder:
         if color is not None:
             found = self._named(words)
             return None if found is None else replace(found, color=color)
-        phrase = parse(text)
+        return self._of_phrase(parse(text)) or self._of_phrase(parse(text, participles=False))
+
+    def _of_phrase(self, phrase: Phrase) -> SubjectMatch | None:
         told = tuple(part for part in (phrase.before, phrase.after) if part)
         if phrase.vessel:
             held = " ".join(("of", *phrase.head))
             found = self._named(" ".join((*phrase.vessel, held)))  # "cup of coffee" is a name
             if found is not None:
                 return replace(found, left_out=(*found.left_out, *told))
-            if normalized(phrase.vessel[-1]) in self._library.nouns():  # not the glasses for "a glass of water"
+            if normalized(phrase.vessel[-1]) in self.library.nouns():  # not the glasses for "a glass of water"
                 found = self._noun_phrase(phrase.vessel, spelled=False)
                 if found is not None:
                     return replace(found, left_out=(*found.left_out, held, *told))
@@ -235,7 +241,8 @@ class SubjectFinder:
 
     def _by_meaning(self, text: str, embed: Embed | None) -> SubjectMatch:
         phrase = parse(text)
-        told = tuple(part for part in (phrase.before, phrase.after) if part)
+        vessel = " ".join((*phrase.vessel, "of")) if phrase.vessel else ""
+        told = tuple(part for part in (phrase.before, vessel, phrase.after) if part)
         head = phrase.head or (normalized(text),)
         said = modifiers(head[:-1])
         words = " ".join(part for part in (said.others, head[-1]) if part)
@@ -254,11 +261,11 @@ class SubjectFinder:
         alike, with cosine 0."""
         if embed is None:
             return self._alike(words)
-        scores = self._library.meanings @ np.asarray(embed([words]), dtype=np.float32)[0]
+        scores = self.library.meanings @ np.asarray(embed([words]), dtype=np.float32)[0]
         found: dict[str, tuple[str, float]] = {}
         for row in np.argsort(-scores):
-            name = self._library.nouns()[row]
-            first = self._library.first_noun(name)
+            name = self.library.nouns()[row]
+            first = self.library.first_noun(name)
             if first not in NEVER_INSTEAD and first not in found and _shares_only_heads(words, name):
                 found[first] = (name, float(scores[row]))
                 if len(found) == NEAREST:
@@ -268,11 +275,12 @@ class SubjectFinder:
     def _alike(self, words: str) -> list[tuple[str, float]]:
         found = process.extract(words, list(self._known), scorer=fuzz.ratio, limit=3 * NEAREST)
         names = dict.fromkeys(self._known[text] for text, _, _ in found)
-        return [(name, 0.0) for name in names if self._library.by_name(normalized(name))][:NEAREST]
+        return [(name, 0.0) for name in names if self.library.by_name(normalized(name))][:NEAREST]
 
 
 def _is_common(word: str) -> bool:
-    return vocabulary().get(word, COMMON_RANK) < COMMON_RANK
+    """Whether a word is common English; the vocabulary holds single letters of other scripts as well."""
+    return word.isascii() and vocabulary().get(word, COMMON_RANK) < COMMON_RANK
 
 
 def _head_of(name: str) -> str:
@@ -291,8 +299,7 @@ def _shares_only_heads(words: str, name: str) -> bool:
     return all(word in spellings(head) and word in spellings(_head_of(name)) for word in shared)
 
 
-@lru_cache(maxsize=1)
-def subject_finder() -> SubjectFinder:
-    """The finder of the shipped library and names."""
-    return SubjectFinder(ArtLibrary.shipped(), NameIndex.shipped())
-
+@lru_cache(maxsize=4)
+def subject_finder(library: ArtLibrary | None = None) -> SubjectFinder:
+    """The finder of a library, the shipped one if None."""
+    return SubjectFinder(library or ArtLibrary.shipped(), NameIndex.shipped())
