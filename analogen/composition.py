@@ -17,14 +17,16 @@ from analogen.conditioning import Conditioning
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.palette import PALETTES, harmonious_background
+from analogen.relsim.world.palette import MADE_IN, harmonious_background
 from analogen.relsim.world.render import SceneArt
-from analogen.relsim.world.scene import Scene
+from analogen.relsim.world.scene import Element, Scene
+from analogen.relsim.world.visibility import LOST, Outline, contrast_of, outline_of, suited_background
 from analogen.scoring import Vectors
 from analogen.stages import Progress
 from analogen.types import Request
 
 STEPS, GUIDANCE = 24, 1.0  # more guidance takes twice the time and kept no more relations (docs/experiments.md, 8)
+OTHERS_TRIED = 8  # second things that are tried, until one is seen on the ground
 PREVIEW_SECONDS = 0.4  # previews are at least this far apart, so that drawing them costs little beside a step
 
 
@@ -34,6 +36,7 @@ class CandidatePlan:
 
     relation  (384,) unit vector.
     scene     The scene with its background, palette and names, still without elements.
+    contrast  Of the subject's outline with the background, see `analogen.relsim.world.visibility`.
     patches   (P, dim) patch features of the reference, for a composer that takes them; None without.
     """
 
@@ -42,24 +45,46 @@ class CandidatePlan:
     scene: Scene
     scene_art: SceneArt
     patches: Vectors | None = None
+    contrast: float = 21.0
 
 
 def plan_candidates(
     request: Request, conditioning: Conditioning, selection: ArtSelection, library: ArtLibrary
 ) -> list[CandidatePlan]:
-    """One plan for each candidate; its seed alone decides its palette, background, art family and second thing."""
+    """One plan for each candidate; its seed alone decides its palette, background, art family and second thing.
+
+    The background drawn gives way to another where the subject would not be seen on it, and so does a second thing that
+    nobody named.
+    """
     plans = []
     for seed in request.candidate_seeds:
         rng = np.random.default_rng(seed)
-        palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
+        palette = list(MADE_IN)[int(rng.integers(len(MADE_IN)))]
         background = harmonious_background(palette, rng)
         style = selection.style or library.styles[int(rng.integers(2))]
         other = selection.others[int(rng.integers(len(selection.others)))]
+
+        def outline(kind: str, other: str, style: str = style) -> Outline:
+            scene = Scene((), subject=selection.subject, other=other, style=style)
+            return outline_of(selection.scene_art(library, other, style).art(scene, Element(kind, 0, 0, 1)))
+
+        subject = outline("subject", other)
+        again = np.random.default_rng((seed, 1))  # of its own, so that the draws above stay what they were
+        outlines = [subject] if request.other is None else [subject, outline("other", other)]
+        background = suited_background(background, palette, outlines, again)
+        if request.other is None:
+            more = [selection.others[int(n)] for n in again.integers(len(selection.others), size=OTHERS_TRIED)]
+            seen = (name for name in (other, *more) if contrast_of(background, [outline("other", name)]) >= LOST)
+            other = next(seen, other)
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        scene_art = selection.scene_art(library, other, style)
-        plans.append(CandidatePlan(seed, conditioning.relation, scene, scene_art, conditioning.patches))
+        plans.append(
+            CandidatePlan(
+                seed, conditioning.relation, scene, selection.scene_art(library, other, style), conditioning.patches,
+                contrast_of(background, [subject]),
+            )
+        )  # fmt: skip
     return plans
 
 

@@ -33,6 +33,7 @@ from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
+from analogen.relsim.world.visibility import SEEN_BY_COLOR
 from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ScoreWeights, ranked, score
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
@@ -191,7 +192,8 @@ class Generator(Stages):
         with watch("score"):
             previews = [draw_scene(scene, plan.scene_art, PREVIEW_PX, PREVIEW_PX) for scene, plan in pairs]
             scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder)
-        for rank, index in enumerate(ranked(scores, composed.errors)):
+        lost = [plan.contrast < SEEN_BY_COLOR for plan in composed.plans]
+        for rank, index in enumerate(ranked(scores, composed.errors, lost)):
             scene, plan = pairs[index]
             picture, drawing = previews[index], None
             if rank < request.num_images:

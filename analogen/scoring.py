@@ -59,15 +59,19 @@ def score(
     return [Scores(*(float(v) for v in row)) for row in zip(kept, shown, copied, totals, alike, strict=True)]
 
 
-def ranked(scores: Sequence[Scores], errors: Sequence[float] | None = None) -> list[int]:
+def ranked(
+    scores: Sequence[Scores], errors: Sequence[float] | None = None, lost: Sequence[bool] | None = None
+) -> list[int]:
     """The indices of the candidates, best first; equal ones keep their order.
 
     errors: the denoising error of each scene (`ComposerPipeline.denoising_error`), above 0. The errors are sorted into
     bands, each ERROR_BAND_FACTOR wide, from the lowest error on; a lower band comes first, and within a band the total
     decides. Without errors the total alone decides.
+    lost: whether the subject of each cannot be seen on its ground; these come last.
     """
+    unseen = [False] * len(scores) if lost is None else list(lost)
     if errors is None or not len(scores):
-        return sorted(range(len(scores)), key=lambda i: -scores[i].total)
+        return sorted(range(len(scores)), key=lambda i: (unseen[i], -scores[i].total))
     least = min(errors)
     bands = [int(math.log(error / least) / math.log(ERROR_BAND_FACTOR)) for error in errors]
-    return sorted(range(len(scores)), key=lambda i: (bands[i], -scores[i].total))
+    return sorted(range(len(scores)), key=lambda i: (unseen[i], bands[i], -scores[i].total))

@@ -45,6 +45,21 @@ PALETTES = {
     "cocoa": Palette("#f8f1ea", "#dcc3ac", "#8a5a3b", "#d98e6a", "#5f9f97", "#2b1a12"),
     "sky": Palette("#f0f8ff", "#c3e1fa", "#3f97de", "#ffb95a", "#ee6a6a", "#0f2c49"),
 }
+# The palettes that pictures are made in, twelve that keep well together; the world above is drawn in more for variety.
+MADE_IN = {
+    "risograph": Palette("#f7f1e3", "#f3d9c9", "#e8505b", "#2a6f97", "#f9c74f", "#22223b"),
+    "bauhaus": Palette("#f4efe6", "#e6dcc6", "#d62828", "#1d4e89", "#f7b538", "#1b1b1e"),
+    "terracotta": Palette("#fbf3ea", "#eed6c4", "#c8553d", "#588b8b", "#e3a857", "#3a2a26"),
+    "nordic": Palette("#f4f6f7", "#d5dee3", "#5b7b8f", "#93a67c", "#e07a5f", "#22303a"),
+    "midcentury": Palette("#f8f1df", "#e7d8b1", "#d1802f", "#2f7f79", "#b8402a", "#2b2a24"),
+    "sakura": Palette("#fff6f6", "#f9d9df", "#d9758b", "#7d9d8c", "#b23a5b", "#3d2331"),
+    "reef": Palette("#f0faf8", "#bfe8e0", "#1b998b", "#ff7f51", "#ffd166", "#073b4c"),
+    "matcha": Palette("#f7f7ec", "#dde5c0", "#6a994e", "#bc6c25", "#dda15e", "#283618"),
+    "ultramarine": Palette("#f5f4fb", "#d3d4f2", "#3d45c4", "#f2a65a", "#ef476f", "#14154a"),
+    "nightfall": Palette("#f3eff5", "#cbbfd9", "#6d5a9e", "#e39695", "#f6c177", "#1d1a33"),
+    "citrus": Palette("#fffaeb", "#fdeab1", "#f08a24", "#3a8f5c", "#d9302c", "#3b2a10"),
+    "monograph": Palette("#f6f5f2", "#d9d6cf", "#55524c", "#9c968a", "#e4572e", "#1e1d1b"),
+}
 # Materials look the same in every palette.
 MATERIALS = {
     "water": "#4f9fcf", "ice": "#cdeaf8", "gold": "#dca92b", "wood": "#9a6839", "leaf": "#5b9a4b",
@@ -67,9 +82,10 @@ def luminance(color: str) -> float:
 
 def palette_of(name: str) -> Palette:
     """The palette of this name. Raises ValueError for an unknown name, because scenes come from files too."""
-    if name not in PALETTES:
-        raise ValueError(f"no palette {name!r}: there are {', '.join(PALETTES)}")
-    return PALETTES[name]
+    palette = PALETTES.get(name) or MADE_IN.get(name)
+    if palette is None:
+        raise ValueError(f"no palette {name!r}: there are {', '.join((*PALETTES, *MADE_IN))}")
+    return palette
 
 
 def resolve(palette: str, entry: str, background: Background) -> str:
@@ -90,12 +106,22 @@ def _vivid(rng: Generator) -> str:
 
 def harmonious_background(palette: str, rng: Generator) -> Background:
     """Draws a calm ground in colours of the palette, more often light than dark, for well-composed pictures."""
-    colors = palette_of(palette)
     light = rng.random() < 0.75
-    ground = colors.paper if light else colors.dark
+    ground, other = light_ground(palette) if light else dark_ground(palette)
     kind = str(rng.choice(["gradient", "plain", "paper"], p=[0.55, 0.25, 0.2]))
-    other = colors.soft if light else mix(colors.dark, colors.primary, 0.35)
     return Background(kind, ground, other, turn=float(rng.choice([90, 90, 60, 120])), seed=int(rng.integers(2**31)))
+
+
+def light_ground(palette: str) -> tuple[str, str]:
+    """The two colours of a light ground."""
+    colors = palette_of(palette)
+    return colors.paper, colors.soft
+
+
+def dark_ground(palette: str) -> tuple[str, str]:
+    """The two colours of a dark ground."""
+    colors = palette_of(palette)
+    return colors.dark, mix(colors.dark, colors.primary, 0.35)
 
 
 def arbitrary_background(rng: Generator) -> Background:

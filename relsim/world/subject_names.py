@@ -118,6 +118,8 @@ class SubjectFinder:
         if symbols and not words:
             return self._by_emoji(symbols, embed)
         words = words or text
+        if not re.search(r"\w", words):
+            return SubjectMatch(None, "nothing")
         plain = normalized(words)
         found = self._named(plain)
         if (

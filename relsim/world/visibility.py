@@ -1,0 +1,121 @@
+"""How well art is seen on a ground, and grounds on which it is: contrast at the outline, measured.
+
+A white logo is lost on paper and a black cat on a night sky. Contrast is WCAG's ratio of luminances; it is taken
+between each point of the outline and the ground, and of all points the ratio that three fifths of them reach.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from analogen.relsim.world.icon import Art
+from analogen.relsim.world.oklab import contrast, from_oklab, luminance, to_oklab
+from analogen.relsim.world.palette import dark_ground, light_ground, palette_of, rgb
+from analogen.relsim.world.scene import Background
+
+SEEN = 3.0  # least contrast of a drawing and its ground; WCAG asks it of graphics (1.4.11)
+MARGIN = 1.2  # over that, since an outline is measured at one size and drawn at others
+SEEN_BY_COLOR = 2.2  # on light grounds, for art that is told by its colour as well
+COLORFUL, MIDDLE = 0.12, 0.42  # of such art: least chroma in OKLab, greatest luminance
+LOST = 1.7  # what another thing than the subject has to have at least
+SHARE = 0.4  # of the outline that may fall short
+_SEEN_PX, _BAND_PX = 96, 5
+_LEVELS = np.linspace(0.12, 0.98, 24)  # lightness in OKLab of the grounds that are tried where no usual one will do
+
+
+class Outline(NamedTuple):
+    """The outline of a drawing. luminances: (points,), of WCAG; chroma: their median in OKLab."""
+
+    luminances: NDArray[np.float64]
+    chroma: float
+
+
+@lru_cache(maxsize=512)
+def outline_of(art: Art) -> Outline:
+    """The outline of art: a band along the inside of its edge. Raises ValueError as `Art.pixels` does."""
+    pixels = np.asarray(art.pixels(_SEEN_PX))
+    padded = np.pad(pixels[..., 3], _BAND_PX)  # art that fills its square has an outline there too
+    inside = padded > 127
+    core = np.asarray(Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MinFilter(_BAND_PX))) > 0
+    band = (inside & ~core)[_BAND_PX:-_BAND_PX, _BAND_PX:-_BAND_PX]
+    colors = pixels[band][:, :3].astype(np.float64) / 255
+    if not len(colors):  # nothing but faint pixels
+        colors = np.full((1, 3), 0.5)
+    lab = to_oklab(colors)
+    return Outline(luminance(colors), float(np.median(np.hypot(lab[:, 1], lab[:, 2]))))
+
+
+def contrast_on(outline: Outline, colors: Sequence[str]) -> float:
+    """The contrast that three fifths of the outline reach on the worst of the ground's colours, [1, 21]."""
+    grounds = luminance(np.array([rgb(color) for color in colors], dtype=np.float64) / 255)
+    return float(min(np.quantile(contrast(outline.luminances, ground), SHARE) for ground in grounds))
+
+
+def ground_colors(background: Background) -> tuple[str, ...]:
+    """The colours that things may lie on; a second one of grounds of one colour is not seen."""
+    plain = background.kind in ("plain", "paper")
+    return (background.color,) if plain else (background.color, background.color2)
+
+
+def contrast_of(background: Background, outlines: Sequence[Outline]) -> float:
+    """The least contrast of several drawings on a ground."""
+    return min(contrast_on(outline, ground_colors(background)) for outline in outlines)
+
+
+def suited_background(background: Background, palette: str, outlines: Sequence[Outline], rng: Generator) -> Background:
+    """The ground, or another in colours of the palette on which all drawings are seen.
+
+    The light, dark and middle grounds of the palette are tried in random order, in two tones and then in one. Where
+    none will do, its main colour is made as light or dark as needed.
+    """
+
+    def will_do(ground: Background) -> bool:
+        light = float(luminance(np.array(rgb(ground.color)) / 255)) > 0.5
+        return all(
+            contrast_on(outline, ground_colors(ground))
+            >= (SEEN_BY_COLOR if light and is_colorful(outline) else MARGIN * SEEN)
+            for outline in outlines
+        )
+
+    if will_do(background):
+        return background
+    tones = [light_ground(palette), dark_ground(palette), middle_ground(palette)]
+    tones = [tones[number] for number in rng.permutation(len(tones))]
+    tones += [(first, first) for first, _ in tones]
+    grounds = [dataclasses.replace(background, color=first, color2=second) for first, second in tones]
+    found = next((ground for ground in grounds if will_do(ground)), None)
+    if found is not None:
+        return found
+    shades = [at_lightness(palette_of(palette).primary, float(level)) for level in _LEVELS]
+    grounds += [dataclasses.replace(background, color=shade, color2=shade) for shade in shades]
+    rated = [(contrast_of(ground, outlines), ground) for ground in grounds]
+    enough = [pair for pair in rated if pair[0] >= MARGIN * SEEN]
+    # The mildest that is enough: pure black is needed by few.
+    return min(enough, key=lambda pair: pair[0])[1] if enough else max(rated, key=lambda pair: pair[0])[1]
+
+
+def is_colorful(outline: Outline) -> bool:
+    """Whether art is told from a light ground by its colour: a fox on paper is, a lemon is not."""
+    return outline.chroma > COLORFUL and float(np.median(outline.luminances)) < MIDDLE
+
+
+def middle_ground(palette: str) -> tuple[str, str]:
+    """Two middle tones of a palette, on which both white and black are seen."""
+    colors = palette_of(palette)
+    return at_lightness(colors.primary, 0.53, 0.75), at_lightness(colors.primary, 0.47, 0.75)
+
+
+def at_lightness(color: str, lightness: float, saturation: float = 1.0) -> str:
+    """The colour at a lightness of OKLab, [0, 1]; very light and very dark ones are nearly grey."""
+    lab = to_oklab(np.array(rgb(color), dtype=np.float64) / 255)
+    room = min(1.0, 4 * lightness * (1 - lightness) + 0.1)
+    found = from_oklab(np.array([lightness, *(lab[1:] * saturation * room)]))
+    return "#{:02x}{:02x}{:02x}".format(*(round(255 * float(value)) for value in found))
