@@ -1,4 +1,4 @@
-"""Draw the palettes that pictures are made in, for the documentation: each in two pictures, on a light and a dark ground.
+"""Draw the palettes that pictures are made in: each in two pictures, on a light and a dark ground where it suits.
 
 python recipes/make_palettes.py [--output docs/images/palettes.webp]
 """
@@ -22,8 +22,8 @@ from analogen.relsim.world.visibility import outline_of, suited_background
 SIDE, GAP, FOOT, COLUMNS = 200, 10, 46, 4
 # Relation, subject, the other thing and the style: two for each palette.
 SHOWN = (
-    ("ring", "bicycle", "key", "fluent-flat"), ("tower", "swan", "star", "noto"), ("pyramid", "cherry", "leaf", "noto"),
-    ("orbit", "teapot", "lemon", "fluent-flat"), ("growth_stages", "cactus", "sun", "noto"),
+    ("ring", "fish", "key", "fluent-flat"), ("tower", "swan", "star", "noto"), ("pyramid", "cherry", "leaf", "noto"),
+    ("orbit", "teapot", "lemon", "fluent-flat"), ("growth_stages", "mushroom", "sun", "noto"),
     ("spiral", "butterfly", "rose", "fluent-flat"), ("pedestal", "owl", "book", "noto"),
     ("water_reflection", "sailboat", "cloud", "fluent-flat"), ("parade", "snail", "cookie", "noto"),
     ("flock", "dove", "kite", "fluent-flat"), ("nested", "house", "apple", "noto"), ("grid", "tulip", "bee", "noto"),
@@ -53,10 +53,11 @@ def card(name: str, number: int) -> Image.Image:
     sheet.paste(picture(name, number, dark=False), (0, 0))
     sheet.paste(picture(name, number + 5, dark=True), (SIDE + GAP, 0))
     draw_text(sheet, (2, SIDE + 12), name, 19, "#333333")
-    draw = ImageDraw.Draw(sheet)
     for place, color in enumerate(palette_of(name)):
+        dot = Image.new("RGB", (112, 112), "white")
+        ImageDraw.Draw(dot).ellipse((2, 2, 109, 109), color, "#cccccc", 3)
         left = 2 * SIDE + GAP - (6 - place) * 34
-        draw.ellipse((left, SIDE + 8, left + 27, SIDE + 35), color, "#cccccc")
+        sheet.paste(dot.resize((28, 28), Image.Resampling.LANCZOS), (left, SIDE + 8))
     return sheet
 
 

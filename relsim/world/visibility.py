@@ -23,40 +23,50 @@ from analogen.relsim.world.scene import Background
 
 SEEN = 3.0  # least contrast of a drawing and its ground; WCAG asks it of graphics (1.4.11)
 MARGIN = 1.2  # over that, since an outline is measured at one size and drawn at others
-SEEN_BY_COLOR = 2.2  # on light grounds, for art that is told by its colour as well
-COLORFUL, MIDDLE = 0.12, 0.42  # of such art: least chroma in OKLab, greatest luminance
+SEEN_BY_COLOR = 1.6  # on light grounds, for art that is told by its colour as well
+COLORFUL, MIDDLE = 0.12, 0.5  # of such art: least chroma in OKLab, greatest luminance of its outline and of the whole
+OF_THE_BEST = 0.5  # least share of the contrast that the better of light and dark gives
 LOST = 1.7  # what another thing than the subject has to have at least
 SHARE = 0.4  # of the outline that may fall short
-_SEEN_PX, _BAND_PX = 96, 5
+_SEEN_PX, _BANDS_PX = 128, (2, 5)
 _LEVELS = np.linspace(0.12, 0.98, 24)  # lightness in OKLab of the grounds that are tried where no usual one will do
 
 
 class Outline(NamedTuple):
-    """The outline of a drawing. luminances: (points,), of WCAG; chroma: their median in OKLab."""
+    """The outline of a drawing, as bands of several widths along the inside of its edge.
 
-    luminances: NDArray[np.float64]
+    luminances: of WCAG, one array of (points,) for each band. chroma: their median in OKLab. inside: the median
+    luminance of the whole drawing.
+    """
+
+    luminances: tuple[NDArray[np.float64], ...]
     chroma: float
+    inside: float
 
 
 @lru_cache(maxsize=512)
 def outline_of(art: Art) -> Outline:
-    """The outline of art: a band along the inside of its edge. Raises ValueError as `Art.pixels` does."""
+    """The outline of art. Raises ValueError as `Art.pixels` does."""
     pixels = np.asarray(art.pixels(_SEEN_PX))
-    padded = np.pad(pixels[..., 3], _BAND_PX)  # art that fills its square has an outline there too
-    inside = padded > 127
-    core = np.asarray(Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MinFilter(_BAND_PX))) > 0
-    band = (inside & ~core)[_BAND_PX:-_BAND_PX, _BAND_PX:-_BAND_PX]
-    colors = pixels[band][:, :3].astype(np.float64) / 255
-    if not len(colors):  # nothing but faint pixels
-        colors = np.full((1, 3), 0.5)
-    lab = to_oklab(colors)
-    return Outline(luminance(colors), float(np.median(np.hypot(lab[:, 1], lab[:, 2]))))
+    colors = pixels[..., :3].astype(np.float64) / 255
+    room = max(_BANDS_PX)
+    inside = np.pad(pixels[..., 3] > 160, room)  # art that fills its square has an outline there too
+    bands = []
+    for width in _BANDS_PX:
+        core = np.asarray(Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MinFilter(2 * width + 1))) > 0
+        bands.append(colors[(inside & ~core)[room:-room, room:-room]])
+    if not len(bands[0]):  # nothing but faint pixels
+        bands = [np.full((1, 3), 0.5)] * len(_BANDS_PX)
+    lab = to_oklab(bands[0])
+    seen = colors[pixels[..., 3] > 160]
+    whole = float(np.median(luminance(seen))) if len(seen) else 0.5
+    return Outline(tuple(luminance(band) for band in bands), float(np.median(np.hypot(lab[:, 1], lab[:, 2]))), whole)
 
 
 def contrast_on(outline: Outline, colors: Sequence[str]) -> float:
     """The contrast that three fifths of the outline reach on the worst of the ground's colours, [1, 21]."""
     grounds = luminance(np.array([rgb(color) for color in colors], dtype=np.float64) / 255)
-    return float(min(np.quantile(contrast(outline.luminances, ground), SHARE) for ground in grounds))
+    return float(min(np.quantile(contrast(band, ground), SHARE) for ground in grounds for band in outline.luminances))
 
 
 def ground_colors(background: Background) -> tuple[str, ...]:
@@ -77,13 +87,15 @@ def suited_background(background: Background, palette: str, outlines: Sequence[O
     none will do, its main colour is made as light or dark as needed.
     """
 
+    def needed(outline: Outline, light: bool) -> float:
+        if light and is_colorful(outline):
+            return SEEN_BY_COLOR
+        best = max(contrast_on(outline, [light_ground(palette)[0]]), contrast_on(outline, [dark_ground(palette)[0]]))
+        return max(MARGIN * SEEN, OF_THE_BEST * best)
+
     def will_do(ground: Background) -> bool:
         light = float(luminance(np.array(rgb(ground.color)) / 255)) > 0.5
-        return all(
-            contrast_on(outline, ground_colors(ground))
-            >= (SEEN_BY_COLOR if light and is_colorful(outline) else MARGIN * SEEN)
-            for outline in outlines
-        )
+        return all(contrast_on(outline, ground_colors(ground)) >= needed(outline, light) for outline in outlines)
 
     if will_do(background):
         return background
@@ -104,7 +116,7 @@ def suited_background(background: Background, palette: str, outlines: Sequence[O
 
 def is_colorful(outline: Outline) -> bool:
     """Whether art is told from a light ground by its colour: a fox on paper is, a lemon is not."""
-    return outline.chroma > COLORFUL and float(np.median(outline.luminances)) < MIDDLE
+    return outline.chroma > COLORFUL and max(float(np.median(outline.luminances[0])), outline.inside) < MIDDLE
 
 
 def middle_ground(palette: str) -> tuple[str, str]:

@@ -22,8 +22,11 @@ from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.composer import pipeline as composer
 from analogen.relsim import encoder
+from analogen.relsim.world.icon import Icon
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element
+from analogen.relsim.world.visibility import SEEN
+from analogen.relsim.world.word_disc import WordDisc
 from analogen.scoring import ERROR_BAND_FACTOR
 from analogen.types import Request, Result
 
@@ -152,6 +155,49 @@ def test_unknown_subject_is_drawn_by_its_neighbour_and_noted(generator: Generato
     assert result.subject in generator.library.nouns()
     near = generator.run(request(subject="puppy dog"))
     assert any(f"--subject 'puppy dog' is drawn as {near.subject!r}" in note for note in near.notes)
+
+
+def test_what_no_drawing_is_near_is_a_disc_with_the_word(generator: Generator) -> None:
+    selection = select_art(
+        request(subject="zylophrastic bureaucracy", other="xyzzy"), generator.library, generator.encoder
+    )
+    assert selection.subject == "disc"
+    assert not selection.drawable
+    scene_art = selection.scene_art(generator.library, selection.others[0], "noto")
+    assert scene_art.subject == WordDisc("zylophrastic bureaucracy")
+    assert scene_art.other == WordDisc("xyzzy")
+    assert any("a plain disc with the word on it stands in; nearest: " in note for note in selection.notes)
+
+
+def test_a_phrase_paints_its_subject_and_tells_the_rest(generator: Generator) -> None:
+    selection = select_art(
+        request(subject="two red bicycles", other="blue key in a hat"), generator.library, generator.encoder
+    )
+    assert selection.subject == "bicycle"
+    assert any("coloured red; the relation decides how many, not 'two'" in note for note in selection.notes)
+    assert any("coloured blue; left out: 'in a hat'" in note for note in selection.notes)
+    for style in generator.library.styles:
+        scene_art = selection.scene_art(generator.library, "key", style)
+        for art, name in ((scene_art.subject, "bicycle"), (scene_art.other, "key")):
+            assert isinstance(art, Icon)
+            assert art.body != generator.library.icon(name, style).body
+
+
+def test_a_famous_name_is_told_as_a_stand_in(generator: Generator) -> None:
+    selection = select_art(request(subject="Eiffel tower"), generator.library, generator.encoder)
+    assert (selection.subject, selection.drawable) == ("tokyo tower", False)
+    assert any("no drawing of this place" in note for note in selection.notes)
+
+
+@pytest.mark.parametrize("subject", ["spade suit", "black ant", "spider", "black cat", "ghost", "snowman", "xyzzy"])
+def test_no_subject_is_lost_on_its_ground(generator: Generator, subject: str) -> None:
+    asked = request(subject=subject, candidates=8)
+    selection = select_art(asked, generator.library, generator.encoder)
+    conditioning = generator.understand([], "many {subject} in a ring")
+    plans = plan_candidates(asked, conditioning, selection, generator.library)
+    assert all(plan.contrast >= SEEN for plan in plans)
+    assert len({plan.scene.background.color for plan in plans}) > 2
+    assert len({plan.scene.other for plan in plans}) > 2
 
 
 def test_negative_prompt_without_effect_is_noted(generator: Generator) -> None:

@@ -90,3 +90,10 @@ def test_well_formed_scenes_come_first_and_the_total_decides_among_equals() -> N
 def test_unequal_dimensions_are_refused() -> None:
     with pytest.raises(ValueError, match="mismatch"):
         score(rows(1, 0)[0], rows(3, 1, 11), rows(1, 2)[0], rows(3, 3), None, rows(3, 4))
+
+
+def test_candidates_whose_subject_is_lost_come_last() -> None:
+    scores = [Scores(0, 0, 0, total) for total in (0.9, 0.5, 0.7)]
+    assert ranked(scores, lost=[True, False, False]) == [2, 1, 0]
+    assert ranked(scores, [1.0, 1.0, 100.0], lost=[True, False, False]) == [1, 2, 0]
+    assert ranked(scores, lost=[True, True, True]) == ranked(scores)

@@ -47,6 +47,13 @@ def test_the_outline_counts_and_not_what_is_inside() -> None:
     assert contrast_on(rimmed, ["#000000"]) < 1.5
 
 
+def test_dark_art_never_stands_on_a_dark_ground_that_is_barely_enough() -> None:
+    outline = outline_of(square("#3a3a3a"))
+    for seed in range(8):
+        background, _ = suited(square("#3a3a3a"), seed)
+        assert contrast_of(background, [outline]) > 2 * SEEN
+
+
 def test_black_and_white_together_stand_on_a_middle_tone() -> None:
     rng = np.random.default_rng(0)
     outlines = [outline_of(square("#000000")), outline_of(square("#ffffff"))]
@@ -62,7 +69,7 @@ def test_a_ground_that_will_do_stays() -> None:
 
 def test_light_grounds_stay_the_rule_for_dark_and_colourful_art() -> None:
     library = ArtLibrary.shipped()
-    for name in ("fox", "black cat", "spider"):
+    for name in ("black cat", "spider", "broccoli", "deer"):
         light = 0
         for seed in range(20):
             rng = np.random.default_rng(seed)
@@ -84,7 +91,7 @@ def test_worst_colour_of_the_ground_counts() -> None:
 
 def test_faint_art_has_an_outline_too() -> None:
     outline = outline_of(Icon("faint", "own", '<rect width="9" height="9" fill="#e00" opacity="0.2"/>', (0, 0, 9, 9)))
-    assert len(outline.luminances)
+    assert all(len(band) for band in outline.luminances)
 
 
 def test_lightness_is_set_and_the_hue_stays() -> None:
