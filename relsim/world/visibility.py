@@ -24,11 +24,11 @@ from analogen.relsim.world.scene import Background
 SEEN = 3.0  # least contrast of a drawing and its ground; WCAG asks it of graphics (1.4.11)
 MARGIN = 1.2  # over that, since an outline is measured at one size and drawn at others
 SEEN_BY_COLOR = 1.6  # on light grounds, for art that is told by its colour as well
-COLORFUL, MIDDLE = 0.12, 0.5  # of such art: least chroma in OKLab, greatest luminance of its outline and of the whole
+COLORFUL, MIDDLE = 0.12, 0.4  # of such art: least chroma in OKLab, greatest luminance of its outline and of the whole
 OF_THE_BEST = 0.5  # least share of the contrast that the better of light and dark gives
 LOST = 1.7  # what another thing than the subject has to have at least
-SHARE = 0.4  # of the outline that may fall short
-_SEEN_PX, _BANDS_PX = 128, (2, 5)
+SHARE, HALF = 0.4, 0.5  # of the outline that may fall short; where no ground is that good, half of it
+_SEEN_PX, _BANDS_PX = 128, (2, 4)
 _LEVELS = np.linspace(0.12, 0.98, 24)  # lightness in OKLab of the grounds that are tried where no usual one will do
 
 
@@ -63,10 +63,13 @@ def outline_of(art: Art) -> Outline:
     return Outline(tuple(luminance(band) for band in bands), float(np.median(np.hypot(lab[:, 1], lab[:, 2]))), whole)
 
 
-def contrast_on(outline: Outline, colors: Sequence[str]) -> float:
-    """The contrast that three fifths of the outline reach on the worst of the ground's colours, [1, 21]."""
+def contrast_on(outline: Outline, colors: Sequence[str], share: float = SHARE) -> float:
+    """The contrast that three fifths of the outline reach on the worst of the ground's colours, [1, 21].
+
+    share: of the outline that may fall short.
+    """
     grounds = luminance(np.array([rgb(color) for color in colors], dtype=np.float64) / 255)
-    return float(min(np.quantile(contrast(band, ground), SHARE) for ground in grounds for band in outline.luminances))
+    return float(min(np.quantile(contrast(band, ground), share) for ground in grounds for band in outline.luminances))
 
 
 def ground_colors(background: Background) -> tuple[str, ...]:
@@ -87,31 +90,33 @@ def suited_background(background: Background, palette: str, outlines: Sequence[O
     none will do, its main colour is made as light or dark as needed.
     """
 
-    def needed(outline: Outline, light: bool) -> float:
+    def needed(outline: Outline, light: bool, share: float) -> float:
         if light and is_colorful(outline):
             return SEEN_BY_COLOR
-        best = max(contrast_on(outline, [light_ground(palette)[0]]), contrast_on(outline, [dark_ground(palette)[0]]))
-        return max(MARGIN * SEEN, OF_THE_BEST * best)
+        usual = (light_ground(palette)[0], dark_ground(palette)[0])
+        return max(MARGIN * SEEN, OF_THE_BEST * max(contrast_on(outline, [color], share) for color in usual))
 
-    def will_do(ground: Background) -> bool:
+    def will_do(ground: Background, share: float) -> bool:
         light = float(luminance(np.array(rgb(ground.color)) / 255)) > 0.5
-        return all(contrast_on(outline, ground_colors(ground)) >= needed(outline, light) for outline in outlines)
+        return all(
+            contrast_on(outline, ground_colors(ground), share) >= needed(outline, light, share) for outline in outlines
+        )
 
-    if will_do(background):
+    if will_do(background, SHARE):
         return background
     tones = [light_ground(palette), dark_ground(palette), middle_ground(palette)]
     tones = [tones[number] for number in rng.permutation(len(tones))]
     tones += [(first, first) for first, _ in tones]
     grounds = [dataclasses.replace(background, color=first, color2=second) for first, second in tones]
-    found = next((ground for ground in grounds if will_do(ground)), None)
-    if found is not None:
-        return found
     shades = [at_lightness(palette_of(palette).primary, float(level)) for level in _LEVELS]
-    grounds += [dataclasses.replace(background, color=shade, color2=shade) for shade in shades]
-    rated = [(contrast_of(ground, outlines), ground) for ground in grounds]
-    enough = [pair for pair in rated if pair[0] >= MARGIN * SEEN]
-    # The mildest that is enough: pure black is needed by few.
-    return min(enough, key=lambda pair: pair[0])[1] if enough else max(rated, key=lambda pair: pair[0])[1]
+    more = [dataclasses.replace(background, color=shade, color2=shade) for shade in shades]
+    # Of the shades the mildest that is enough: pure black is needed by few.
+    more.sort(key=lambda ground: contrast_of(ground, outlines))
+    for share in (SHARE, HALF):
+        found = next((ground for ground in (*grounds, *more) if will_do(ground, share)), None)
+        if found is not None:
+            return found
+    return max((*grounds, *more), key=lambda ground: contrast_of(ground, outlines))
 
 
 def is_colorful(outline: Outline) -> bool:

@@ -12,7 +12,7 @@ from analogen.relsim.world.lettering import LINE, draw_text, fitted, text_width
 
 # A light disc with a dark rim is seen on any ground.
 FILL, RIM, INK = "#f4efe4", "#3b4250", "#2a2f3a"
-_RIM_SHARE, _TEXT_SHARE = 0.03, 0.78  # of the side: the rim's width, and the room of a line in the middle
+_RIM_SHARE, _TEXT_SHARE = 0.045, 0.76  # of the side: the rim's width, and the room of a line in the middle
 _MAX_LINES, _SMALLEST, _LARGEST = 3, 0.11, 0.26  # sizes of the letters, of the side
 
 

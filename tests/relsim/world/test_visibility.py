@@ -69,7 +69,7 @@ def test_a_ground_that_will_do_stays() -> None:
 
 def test_light_grounds_stay_the_rule_for_dark_and_colourful_art() -> None:
     library = ArtLibrary.shipped()
-    for name in ("black cat", "spider", "broccoli", "deer"):
+    for name in ("black cat", "broccoli", "deer"):
         light = 0
         for seed in range(20):
             rng = np.random.default_rng(seed)
