@@ -88,7 +88,7 @@ class DiffusionGenerator(Stages):
     """
 
     def __init__(self, request: Request) -> None:
-        row = find_model(request.model)
+        self._row = row = find_model(request.model)
         self.model = row.name
         with user_errors():
             device = torch.device(pick_device(request.device))
@@ -174,7 +174,9 @@ class DiffusionGenerator(Stages):
                 try:
                     painted = iter(
                         self.sampler.sample(
-                            rows, self._use(request), request.steps, request.guidance_scale, strength, progress
+                            rows, self._use(request), request.steps or self._row.steps,
+                            self._row.guidance if request.guidance_scale is None else request.guidance_scale,
+                            strength, progress,
                         )
                     )  # fmt: skip
                 except MemoryError as error:
@@ -200,7 +202,7 @@ class DiffusionGenerator(Stages):
         subjects = [one.subject for one in prepared]
         if prepared[0].request.relation_scale == 0:
             prompts = [with_article(subject) for subject in subjects]
-        elif self.loaded.kind.takes == "picture":
+        elif self._edits(prepared[0].request):
             prompts = [
                 instruct(found.found.caption, one.subject, one.request.other)
                 for one, found in zip(prepared, conditionings, strict=True)
@@ -220,10 +222,10 @@ class DiffusionGenerator(Stages):
     def _rows(
         self, one: PreparedPrompt, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
     ) -> Iterator[ImageSpec]:
-        request, kind = one.request, self.loaded.kind
+        request = one.request
         width, height = request.width, request.height
         for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
-            picture = one.references[_edited(request)] if kind.takes == "picture" else None
+            picture = one.references[_edited(request)] if self._edits(request) else None
             if scene is not None and self._layouts is not None and one.selection is not None:
                 scene_art = one.selection.scene_art(self._layouts.library, scene.other, scene.style)
                 if request.control:
@@ -236,14 +238,19 @@ class DiffusionGenerator(Stages):
     def _use(self, request: Request) -> Use:
         if request.layout:
             return "control" if request.control else "start"
-        return "edit" if self.loaded.kind.takes == "picture" else "nothing"
+        return "edit" if self._edits(request) else "nothing"
+
+    def _edits(self, request: Request) -> bool:
+        """Whether the model sees a picture of the request beside the words."""
+        takes = self.loaded.kind.takes
+        return takes == "picture" or (takes == "either" and bool(request.references) and not request.layout)
 
     def _notes(self, one: PreparedPrompt, found: Conditioning) -> tuple[str, ...]:
         notes = [*self.loaded.notes, *found.notes]
         if one.selection is not None:
             notes += [note for note in one.selection.notes if "--negative-prompt" not in note]
         request = one.request
-        if self.loaded.kind.takes == "picture" and len(request.references) > 1:
+        if self._edits(request) and len(request.references) > 1:
             which = "the reference of the largest weight" if request.reference_weights else "the first reference"
             notes.append(f"{self.model} edits {which}; the others were only read for their logic")
         if self.sampler.attached is None and request.relation_scale not in (0, 1):

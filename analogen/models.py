@@ -27,6 +27,7 @@ class Model:
     parts     Millions of parameters by component, counted from the real classes.
     gated     Whether the hub asks users to accept the licence first.
     side_px   Default width and height.
+    steps, guidance  Of a model that its files do not tell apart from another of its kind; None for those of the kind.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Model:
     parts: tuple[tuple[str, float], ...] = ()
     gated: bool = False
     side_px: int = 1024
+    steps: int | None = None
+    guidance: float | None = None
 
     @property
     def is_mini(self) -> bool:
@@ -45,8 +48,13 @@ class Model:
 
     @property
     def edits(self) -> bool:
-        """Whether it edits the reference itself, as far as is known."""
+        """Whether it cannot do without a picture, as far as is known."""
         return self.route == _EDIT
+
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether it sees a picture beside the words, as far as is known."""
+        return self.route in (_EDIT, _EITHER)
 
     def weight_gb(self, bytes_each: float, together: bool = True) -> float:
         """Gigabytes (10^9 bytes) of all components, or of the largest one."""
@@ -78,11 +86,19 @@ class Model:
 _ADAPTER = "caption bridge, with --adapter both"
 _BRIDGE = "caption bridge"
 _EDIT = "reference picture and written instruction"
+_EITHER = "written instruction, with a picture or without"
+_ROUTES = {"words": _BRIDGE, "picture": _EDIT, "either": _EITHER}
 _CLIP_L, _CLIP_G, _T5, _VAE = 123.1, 694.7, 4762.3, 83.8
 _QWEN, _QWEN_VAE = 8292.2, 126.9
+_QWEN3_4B, _QWEN3_8B, _QWEN3_VL_4B, _QWEN3_VL_8B, _FLUX2_VAE = 4022.5, 8190.7, 4437.8, 8767.1, 84.0
 _SD3_TEXT = (("text_encoder", 123.7), ("text_encoder_2", _CLIP_G), ("text_encoder_3", _T5), ("vae", _VAE))
 _FLUX = (("transformer", 11901.4), ("text_encoder", _CLIP_L), ("text_encoder_2", _T5), ("vae", _VAE))
+_KLEIN_4B = (("transformer", 3875.5), ("text_encoder", _QWEN3_4B), ("vae", _FLUX2_VAE))
+_KLEIN_9B = (("transformer", 9078.6), ("text_encoder", _QWEN3_8B), ("vae", _FLUX2_VAE))
 _QWEN_IMAGE = (("transformer", 20430.4), ("text_encoder", _QWEN), ("vae", _QWEN_VAE))
+_Z_IMAGE = (("transformer", 6154.9), ("text_encoder", _QWEN3_4B), ("vae", _VAE))
+_KREA = (("transformer", 12820.1), ("text_encoder", _QWEN3_VL_4B), ("vae", _QWEN_VAE))
+_BFL, _KOMMUNITY = "FLUX Non-Commercial", "FLUX Kommunity"
 MODELS = (
     Model("mini", "shipped", "composer and renderer", "Apache-2.0", "crisp drawings at any size, layered SVG"),
     Model(
@@ -102,26 +118,100 @@ MODELS = (
         "longer prompts, finer pictures", "sd3", (("transformer", 8056.6), *_SD3_TEXT), True,
     ),
     Model(
-        "flux", "black-forest-labs/FLUX.1-dev", _ADAPTER, "FLUX.1-dev Non-Commercial", "best prompt following",
+        "flux", "black-forest-labs/FLUX.1-dev", _ADAPTER, "FLUX.1-dev Non-Commercial", "prompt following",
         "flux", _FLUX, True,
     ),
     Model(
-        "flux-schnell", "black-forest-labs/FLUX.1-schnell", _ADAPTER, "Apache-2.0", "four steps; give --steps 4",
-        "flux", _FLUX, True,
+        "flux-schnell", "black-forest-labs/FLUX.1-schnell", _ADAPTER, "Apache-2.0", "four steps", "flux", _FLUX, True,
+    ),
+    Model(
+        "klein", "black-forest-labs/FLUX.2-klein-4B", _EITHER, "Apache-2.0", "four steps, 13 GB cards",
+        "klein", _KLEIN_4B,
+    ),
+    Model(
+        "klein-base", "black-forest-labs/FLUX.2-klein-base-4B", _EITHER, "Apache-2.0", "training, LoRAs",
+        "klein", _KLEIN_4B,
+    ),
+    Model(
+        "klein-9b", "black-forest-labs/FLUX.2-klein-9B", _EITHER, _BFL, "four steps", "klein", _KLEIN_9B, True,
+    ),
+    Model(
+        "klein-base-9b", "black-forest-labs/FLUX.2-klein-base-9B", _EITHER, _BFL, "training, LoRAs",
+        "klein", _KLEIN_9B, True,
+    ),
+    Model(
+        "flux2", "black-forest-labs/FLUX.2-dev", _EITHER, _BFL, "finest of the FLUX.2", "flux2",
+        (("transformer", 32223.3), ("text_encoder", 24011.4), ("vae", _FLUX2_VAE)), True,
+    ),
+    Model(
+        "flux3-klein", "black-forest-labs/flux-3-image-klein", _EITHER, _KOMMUNITY, "boxes, 16 steps", "flux3",
+        (("transformer", 5538.5), ("text_encoder", _QWEN3_VL_4B), ("vae", _FLUX2_VAE)), True,
     ),
     Model(
         "qwen-image", "Qwen/Qwen-Image", _BRIDGE, "Apache-2.0", "prompt following, writes text", "qwen-image",
         _QWEN_IMAGE,
     ),
     Model(
-        "kontext", "black-forest-labs/FLUX.1-Kontext-dev", _EDIT, "FLUX.1-dev Non-Commercial", "edits a reference",
+        "qwen-image-2512", "Qwen/Qwen-Image-2512", _BRIDGE, "Apache-2.0", "prompt following, writes text",
+        "qwen-image", _QWEN_IMAGE,
+    ),
+    Model(
+        "qwen-image-2.1", "Qwen/Qwen-Image-2.1", _EITHER, "Qwen Research", "one model for words and pictures",
+        "qwen-image-2.1", (("transformer", 7115.1), ("text_encoder", _QWEN3_VL_8B), ("vae", 337.7)),
+    ),
+    Model(
+        "z-image-turbo", "Tongyi-MAI/Z-Image-Turbo", _BRIDGE, "Apache-2.0", "eight steps, photos", "z-image", _Z_IMAGE,
+    ),
+    Model("z-image", "Tongyi-MAI/Z-Image", _BRIDGE, "Apache-2.0", "many styles", "z-image", _Z_IMAGE),
+    Model("krea2", "krea/Krea-2-Raw", _BRIDGE, "Krea 2 Community", "training, LoRAs", "krea2", _KREA),
+    Model("krea2-turbo", "krea/Krea-2-Turbo", _BRIDGE, "Krea 2 Community", "eight steps, looks", "krea2", _KREA),
+    Model(
+        # 27.3 billion weights, of which the repository holds the large ones in 4 bits.
+        "ideogram4", "ideogram-ai/ideogram-4-nf4-diffusers", _BRIDGE, "Ideogram Non-Commercial",
+        "boxes, writes text", "ideogram4", (), True, 2048,
+    ),
+    Model(
+        "hunyuan-image", "hunyuanvideo-community/HunyuanImage-2.1-Diffusers", _BRIDGE, "Tencent Hunyuan Community",
+        "2048 px", "hunyuan-image",
+        (("transformer", 17411.2), ("text_encoder", _QWEN), ("text_encoder_2", 219.3), ("vae", 405.6)), False, 2048,
+    ),
+    Model("ernie-image", "baidu/ERNIE-Image", _BRIDGE, "Apache-2.0", "writes text", "ernie-image"),
+    Model(
+        "ernie-image-turbo", "baidu/ERNIE-Image-Turbo", _BRIDGE, "Apache-2.0", "eight steps", "ernie-image",
+        steps=8, guidance=1.0,  # its files are those of the other, but for the weights
+    ),
+    Model(
+        "chroma", "lodestones/Chroma1-HD", _BRIDGE, "Apache-2.0", "negative prompts at FLUX's size", "chroma",
+        (("transformer", 8900.0), ("text_encoder", _T5), ("vae", _VAE)),
+    ),
+    Model(
+        "fibo2", "briaai/Fibo-2.0-dev", _EITHER, "see its card", "places as data", "fibo2",
+        (("transformer", 8127.3), ("text_encoder", _QWEN3_VL_4B), ("vae", _FLUX2_VAE)), True,
+    ),
+    Model(
+        "anima", "circlestone-labs/Anima-Base-v1.0-Diffusers", _BRIDGE, "CircleStone Non-Commercial", "anime, 8 GB cards",
+        "anima", (("transformer", 1956.4), ("text_encoder", 596.0), ("text_conditioner", 134.7), ("vae", _QWEN_VAE)),
+    ),
+    Model(
+        "kontext", "black-forest-labs/FLUX.1-Kontext-dev", _EDIT, "FLUX.1-dev Non-Commercial", "edits a picture",
         "kontext", _FLUX, True,
     ),
     Model(
-        "qwen-edit", "Qwen/Qwen-Image-Edit", _EDIT, "Apache-2.0", "edits a reference, writes text", "qwen-edit",
+        "qwen-edit", "Qwen/Qwen-Image-Edit", _EDIT, "Apache-2.0", "edits a picture, writes text", "qwen-edit",
         _QWEN_IMAGE,
     ),
+    Model(
+        "qwen-edit-2511", "Qwen/Qwen-Image-Edit-2511", _EDIT, "Apache-2.0", "edits up to three pictures",
+        "qwen-edit-plus", _QWEN_IMAGE,
+    ),
 )  # fmt: skip
+# What users name and no class of the installed diffusers can run, with what to take instead.
+ABSENT = {
+    "hunyuan-image-3": "diffusers has no pipeline of HunyuanImage 3, whose repository runs code of its own: take "
+    "hunyuan-image, which is 2.1",
+    "illustrious": "Illustrious and its kin are SDXL checkpoints in single files: make a folder of one by "
+    'diffusers.StableDiffusionXLPipeline.from_single_file("FILE").save_pretrained("FOLDER"), then give --model FOLDER',
+}
 
 
 def nearest(word: str, known: list[str]) -> str:
@@ -138,6 +228,8 @@ def find_model(name: str) -> Model:
         return rows[name]
     if os.path.isdir(name):  # Path.is_dir raises for names that no file can have
         return _in_folder(name)
+    if name in ABSENT:
+        raise UserError(f"--model {name}: {ABSENT[name]}")
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+(@[\w./-]+)?", name):
         return Model(name, name, "by its model_index.json", "see its page on the hub", "")
     raise UserError(
@@ -153,10 +245,9 @@ def _in_folder(name: str) -> Model:
         kind = kind_of(read_index(name), name)
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from None
-    route = _EDIT if kind.takes == "picture" else _BRIDGE
     if kind.name == OTHERS:
         return Model(name, name, "by its call", "see its card", "")
-    return Model(name, name, route, "see its card", kind.title, kind.name, (), False, _side_px(name) or kind.side_px)
+    return Model(name, name, _ROUTES[kind.takes], "see its card", kind.title, kind.name, (), False, _side_px(name) or kind.side_px)
 
 
 def _side_px(folder: str) -> int | None:

@@ -1,6 +1,7 @@
 """Builds denoisers of published models at full size without weights (meta device), for shapes and parameter counts.
 
-Shapes as in the models' own config.json on the hub.
+Shapes as in the models' own config.json on the hub; where these were not at hand, as the classes' defaults, whose
+counts are those that the models are published with.
 """
 
 from __future__ import annotations
@@ -9,7 +10,22 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import FluxTransformer2DModel, QwenImageTransformer2DModel, SD3Transformer2DModel, UNet2DConditionModel
+from diffusers import (
+    BriaFibo2Transformer2DModel,
+    ChromaTransformer2DModel,
+    CosmosTransformer3DModel,
+    Flux2Transformer2DModel,
+    Flux3Transformer2DModel,
+    FluxTransformer2DModel,
+    HunyuanImageTransformer2DModel,
+    Ideogram4Transformer2DModel,
+    Krea2Transformer2DModel,
+    QwenImage21Transformer2DModel,
+    QwenImageTransformer2DModel,
+    SD3Transformer2DModel,
+    UNet2DConditionModel,
+    ZImageTransformer2DModel,
+)
 from torch import nn
 
 _MAKERS: dict[str, Callable[[], Any]] = {
@@ -31,6 +47,23 @@ _MAKERS: dict[str, Callable[[], Any]] = {
     "flux": lambda: FluxTransformer2DModel(guidance_embeds=True),
     "kontext": lambda: FluxTransformer2DModel(guidance_embeds=True),
     "qwen-edit": lambda: QwenImageTransformer2DModel(guidance_embeds=False),
+    "klein-4b": lambda: Flux2Transformer2DModel(
+        num_layers=5, num_single_layers=20, num_attention_heads=24, joint_attention_dim=7680, guidance_embeds=False,
+    ),
+    "klein-9b": lambda: Flux2Transformer2DModel(
+        num_layers=8, num_single_layers=24, num_attention_heads=32, joint_attention_dim=12288, guidance_embeds=False,
+    ),
+    "anima": lambda: CosmosTransformer3DModel(num_attention_heads=16, extra_pos_embed_type=None),
+    # The defaults of these classes are the published shapes.
+    "flux2": Flux2Transformer2DModel,
+    "flux3-klein": Flux3Transformer2DModel,
+    "qwen-image-2.1": QwenImage21Transformer2DModel,
+    "z-image": ZImageTransformer2DModel,
+    "krea2": Krea2Transformer2DModel,
+    "ideogram4": Ideogram4Transformer2DModel,
+    "hunyuan-image": HunyuanImageTransformer2DModel,
+    "chroma": ChromaTransformer2DModel,
+    "fibo2": BriaFibo2Transformer2DModel,
 }  # fmt: skip
 FULL_SIZE = tuple(_MAKERS)
 

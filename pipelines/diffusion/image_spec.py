@@ -14,7 +14,7 @@ class ImageSpec:
     """Everything that decides one image.
 
     width, height: in pixels. picture: the image to edit, to start from, or to follow as a control image; None for text
-    alone. relation: (384,), for a sampler with an adapter; None for no relation.
+    alone. more: further pictures for an edit model that takes several, after `picture`. relation: (384,), for a sampler with an adapter; None for no relation.
     """
 
     prompt: str
@@ -23,4 +23,5 @@ class ImageSpec:
     height: int
     negative_prompt: str | None = None
     picture: Image.Image | None = None
+    more: tuple[Image.Image, ...] = ()
     relation: NDArray[np.float32] | None = None

@@ -16,8 +16,16 @@ from safetensors import SafetensorError
 from torch import nn
 
 from analogen.pipelines.diffusion.device_placement import DevicePlacement
-from analogen.pipelines.diffusion.model_defaults import OTHERS, PipelineKind, kind_by_call, kind_of, read_index
-from analogen.pipelines.diffusion.runtime import FewSteps, Lora, RuntimeOptions, few_steps
+from analogen.pipelines.diffusion.model_defaults import (
+    MODULAR_INDEX,
+    OTHERS,
+    PipelineKind,
+    kind_by_call,
+    kind_of,
+    read_index,
+)
+from analogen.pipelines.diffusion.modular import ModularAdapter, fetch_modular, load_modular
+from analogen.pipelines.diffusion.runtime import PICKLES, FewSteps, Lora, RuntimeOptions, few_steps
 from analogen.relsim.hub import fetch, is_hub_id, translate_hub_errors
 from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.vlm.processor import load_processor
@@ -57,19 +65,12 @@ def load_pipeline(
     runtime = runtime or RuntimeOptions()
     folder = Path(source) if Path(source).is_dir() else _download(source, dtype, cache_dir)
     kind = pipeline_kind(folder)
-    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    variant = _variant(folder, dtype)
-    if variant is not None:
-        settings["variant"] = variant
-    if runtime.quantize is not None:
-        settings["quantization_config"] = _quantization(runtime.quantize, dtype, folder)
-    index = read_index(folder)
-    qwens = str((index.get("processor") or [None])[-1]).startswith("Qwen2")
-    if qwens:
-        settings["processor"] = None  # its video half needs torchvision
-    pipeline = _load_or_explain(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source)
-    if qwens:
-        pipeline.register_modules(processor=load_processor(folder / "processor"))
+    if is_modular(folder):
+        if runtime.quantize is not None:
+            raise ValueError(f"--quantize: {kind.title} is loaded part by part, which cannot be quantized: leave it out")
+        pipeline: Any = _load_or_explain(lambda: load_modular(folder, dtype), source, folder)
+    else:
+        pipeline = _load_whole(folder, source, dtype, runtime)
     pipeline.set_progress_bar_config(disable=True)
     notes: list[str] = []
     fast = _add_loras(pipeline, runtime.loras, kind, notes)
@@ -79,6 +80,8 @@ def load_pipeline(
     if runtime.cpu_offload == "sequential":
         if placement.device.type == "cpu":
             raise ValueError("--cpu-offload sequential came with --device cpu: leave one of them out")
+        if isinstance(pipeline, ModularAdapter):
+            raise ValueError(f"--cpu-offload sequential: {kind.title} is loaded part by part: take --cpu-offload model")
         pipeline.enable_sequential_cpu_offload(device=placement.device)
     else:
         placement.add_pipeline(pipeline.components)
@@ -87,25 +90,53 @@ def load_pipeline(
     return LoadedPipeline(pipeline, kind, placement, fast, tuple(notes))
 
 
+def _load_whole(folder: Path, source: str, dtype: torch.dtype, runtime: RuntimeOptions) -> Any:
+    settings: dict[str, Any] = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
+    variant = _variant(folder, dtype)
+    if variant is not None:
+        settings["variant"] = variant
+    if runtime.quantize is not None:
+        settings["quantization_config"] = _quantization(runtime.quantize, dtype, folder)
+    index = read_index(folder)
+    qwens = str((index.get("processor") or [None])[-1]).startswith(("Qwen2", "Qwen3VL"))
+    if qwens:
+        settings["processor"] = load_processor(folder / "processor")  # the library's own needs torchvision for videos
+    return _load_or_explain(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source, folder)
+
+
+def is_modular(folder: str | Path) -> bool:
+    """Whether a pipeline's folder can only be loaded as a modular pipeline."""
+    return (Path(folder) / MODULAR_INDEX).is_file() and not (Path(folder) / "model_index.json").is_file()
+
+
 def pipeline_kind(folder: str | Path) -> PipelineKind:
     """The kind of a pipeline's folder, also for classes that KINDS does not list.
 
     Raises ValueError for a class that the installed diffusers does not have.
     """
-    kind = kind_of(read_index(folder), str(folder))
-    if kind.name != OTHERS:
-        return kind
-    cls = getattr(diffusers, kind.pipelines[0], None)
+    index = read_index(folder)
+    kind = kind_of(index, str(folder))
+    name = index["_class_name"]
+    cls = getattr(diffusers, name[-1] if isinstance(name, list) else name, None)
     if cls is None:
         raise ValueError(
-            f"{folder}: is a {kind.pipelines[0]}, which diffusers {diffusers.__version__} does not have: update "
-            "diffusers, or name another model"
+            f"{folder}: is a {name}, which diffusers {diffusers.__version__} does not have: update diffusers, or name "
+            "another model"
+        )
+    if kind.name != OTHERS:
+        return kind.in_folder(folder)
+    if is_modular(folder):
+        raise ValueError(
+            f"{folder}: is a {name}, a modular pipeline that is not among those that are known here: name a text-to-"
+            "image or edit model of `analogen models`"
         )
     return kind_by_call(kind.pipelines[0], call_arguments(cls))
 
 
 def call_arguments(pipeline: Any) -> dict[str, Any]:
     """The arguments of the call of a pipeline or of its class, with their defaults."""
+    if isinstance(pipeline, ModularAdapter):
+        return pipeline.arguments
     return {name: one.default for name, one in inspect.signature(pipeline.__call__).parameters.items()}
 
 
@@ -127,6 +158,8 @@ def _download(source: str, dtype: torch.dtype, cache_dir: str | None) -> Path:
     repo, _, revision = source.partition("@")
     settings = {"revision": revision or None, "cache_dir": cache_dir, "use_safetensors": True}
     with translate_hub_errors(repo, revision or None):
+        if (modular := fetch_modular(repo, revision or None, cache_dir)) is not None:
+            return modular
         if dtype != torch.float32:
             # Half the bytes, where the repository holds them.
             try:
@@ -143,7 +176,11 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if halves and (dtype != torch.float32 or not wholes) else None
 
 
-def _load_or_explain(load: Callable[[], Any], source: str) -> Any:
+def _has_pickles(folder: Path) -> bool:
+    return any(path.suffix in PICKLES for path in folder.rglob("*"))
+
+
+def _load_or_explain(load: Callable[[], Any], source: str, folder: Path | None = None) -> Any:
     """Turns the many errors that diffusers and transformers raise for an incomplete folder into one clear line."""
     try:
         with loading_lock:
@@ -156,6 +193,8 @@ def _load_or_explain(load: Callable[[], Any], source: str) -> Any:
             raise ImportError(f"{source}: {text[:300]}") from error
         if isinstance(error, SafetensorError):
             raise ValueError(f"{source}: a file of weights is damaged ({text[:100]}): fetch it again") from error
+        if "no file named" in text and folder is not None and not _has_pickles(folder):
+            raise ValueError(f"{source}: a file of weights is missing ({text[:160]}): fetch the model again") from error
         if "safetensors" in text or "use_safetensors" in text:
             raise ValueError(
                 f"{source}: some weights are pickles, which can run code when they are read: name a model with "

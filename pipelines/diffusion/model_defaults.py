@@ -1,5 +1,7 @@
 """The defaults of each kind of diffusers pipeline, such as SDXL or FLUX: steps, guidance, sizes, and how it is called.
 
+`capabilities` tells what else each can do, read from its class.
+
 Imports neither torch nor diffusers, so that a folder or a hub's `model_index.json` can be recognised before anything is
 loaded.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,30 +19,65 @@ MIN_SIDE_PX, MAX_SIDE_PX = 64, 4096
 
 
 @dataclass(frozen=True)
+class Version:
+    """A version of a pipeline whose files tell it apart, with its own defaults.
+
+    file, key, value  The version is the one where `key` in this JSON file of the folder equals `value`.
+    steps, guidance   As in `PipelineKind`.
+    """
+
+    file: str
+    key: str
+    value: object
+    steps: int
+    guidance: float | None
+
+
+@dataclass(frozen=True)
 class PipelineKind:
     """What differs between pipelines.
 
     name, title      One word for adapters and error lines; what people call it.
-    pipelines        Class names, as `model_index.json` gives them.
-    takes            "words": a prompt; "picture": a picture and an instruction.
+    pipelines        Class names, as `model_index.json` or `modular_model_index.json` gives them.
+    takes            "words": a prompt; "picture": a picture and an instruction; "either": a prompt, or both.
+    pictures         How many pictures one call takes beside the words.
     side_px          Of the pictures that it was trained on. unit_px: sides are multiples of it.
-    steps, guidance  Where neither the user nor a few-step LoRA says otherwise.
+    steps, guidance  Where neither the user nor a few-step LoRA says otherwise. Guidance None is the pipeline's own:
+                     that of its guider, or its schedule.
+    versions         Versions with other steps and guidance.
+    departs          Why steps or guidance are not the defaults of the pipeline's call, where they are not.
     guidance_name    The argument of the call that means classifier-free guidance, or the model's own distilled one.
     encoded          What `encode_prompt` returns, as arguments of the call; () if words go into the call itself.
     needs_negative   Guidance acts only beside a negative prompt, if only an empty one.
+    boxes            The dialect in which its prompt says where things stand, see `layout_boxes`; "" if it has none.
     """
 
     name: str
     title: str
     pipelines: tuple[str, ...]
-    takes: Literal["words", "picture"] = "words"
+    takes: Literal["words", "picture", "either"] = "words"
+    pictures: int = 0
     side_px: int = 1024
     unit_px: int = 16
     steps: int = 28
-    guidance: float = 3.5
+    guidance: float | None = 3.5
+    versions: tuple[Version, ...] = ()
+    departs: str = ""
     guidance_name: str = "guidance_scale"
     encoded: tuple[str, ...] = ()
     needs_negative: bool = False
+    boxes: str = ""
+
+    def in_folder(self, folder: str | Path) -> PipelineKind:
+        """The kind with the steps and guidance of the version that lies in `folder`."""
+        for version in self.versions:
+            try:
+                found = json.loads((Path(folder) / version.file).read_text(encoding="utf-8"))[version.key]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if (found[-1] if isinstance(found, list) and found else found) == version.value:
+                return replace(self, steps=version.steps, guidance=version.guidance)
+        return self
 
     def fitting(self, width: int, height: int) -> tuple[int, int]:
         """The nearest size that such a pipeline can make."""
@@ -58,62 +95,121 @@ class PipelineKind:
             )
 
 
+INDEX, MODULAR_INDEX = "model_index.json", "modular_model_index.json"
 _CLIP = ("prompt_embeds", "negative_prompt_embeds")
 _POOLED = (*_CLIP, "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 _FLUX = ("prompt_embeds", "pooled_prompt_embeds", "")
 _QWEN = ("prompt_embeds", "prompt_embeds_mask")
+_FAST = "30 steps, as in diffusers' own measurements of its speed; the call's default is 50"
+_CARD = "steps and guidance of the model cards"
 KINDS = (
     PipelineKind(
         "sd15", "Stable Diffusion 1.5", ("StableDiffusionPipeline",),
-        side_px=512, unit_px=8, steps=30, guidance=7.5, encoded=_CLIP,
+        side_px=512, unit_px=8, steps=30, guidance=7.5, departs=_FAST, encoded=_CLIP,
     ),
     PipelineKind(
         "sdxl", "Stable Diffusion XL", ("StableDiffusionXLPipeline",),
-        unit_px=8, steps=30, guidance=5.0, encoded=_POOLED,
+        unit_px=8, steps=30, guidance=5.0, departs=_FAST, encoded=_POOLED,
     ),
     PipelineKind(
         "sd3", "Stable Diffusion 3", ("StableDiffusion3Pipeline",),
-        steps=28, guidance=4.5, encoded=_POOLED,
+        steps=28, guidance=4.5, departs=_CARD, encoded=_POOLED,
+        versions=(
+            Version("transformer/config.json", "num_layers", 24, 40, 4.5),  # 3.5 medium
+            Version("transformer/config.json", "num_layers", 38, 28, 3.5),  # 3.5 large
+        ),
     ),
     PipelineKind(
         "flux", "FLUX.1", ("FluxPipeline",),
         steps=28, guidance=3.5, encoded=_FLUX,
+        versions=(Version("transformer/config.json", "guidance_embeds", False, 4, 0.0),),  # schnell
     ),
     PipelineKind(
-        "flux2", "FLUX.2", ("Flux2Pipeline", "Flux2KleinPipeline"), "picture",
-        steps=28, guidance=4.0,
+        "flux2", "FLUX.2", ("Flux2Pipeline",), "either",
+        pictures=10, steps=50, guidance=4.0,
+    ),
+    PipelineKind(
+        "klein", "FLUX.2 klein", ("Flux2KleinPipeline", "Flux2KleinKVPipeline"), "either",
+        pictures=4, steps=50, guidance=4.0,
+        versions=(
+            Version(INDEX, "is_distilled", True, 4, 1.0),
+            Version(INDEX, "_class_name", "Flux2KleinKVPipeline", 4, 1.0),  # there is no base of it
+        ),
+    ),
+    PipelineKind(
+        "flux3", "FLUX.3", ("Flux3ModularPipeline", "Flux3DistilledModularPipeline"), "either",
+        pictures=10, steps=50, guidance=None, boxes="flux3",
+        versions=(Version(MODULAR_INDEX, "_class_name", "Flux3DistilledModularPipeline", 16, None),),
     ),
     PipelineKind(
         "qwen-image", "Qwen-Image", ("QwenImagePipeline",),
         steps=50, guidance=4.0, guidance_name="true_cfg_scale", encoded=_QWEN, needs_negative=True,
     ),
     PipelineKind(
+        "qwen-image-2.1", "Qwen-Image 2.1", ("QwenImage21Pipeline",), "either",
+        pictures=10, unit_px=32, steps=40, guidance=1.0, guidance_name="true_cfg_scale",
+    ),
+    PipelineKind(
         "z-image", "Z-Image", ("ZImagePipeline",),
-        steps=9, guidance=0.0,
+        steps=50, guidance=4.0, departs="guidance of the model card, which recommends 3 to 5",
+        versions=(Version("scheduler/scheduler_config.json", "shift", 3.0, 8, 0.0),),  # Turbo; the base has 6
+    ),
+    PipelineKind(
+        "krea2", "Krea 2", ("Krea2Pipeline",),
+        steps=28, guidance=4.5, versions=(Version(INDEX, "is_distilled", True, 8, 0.0),),
+    ),
+    PipelineKind(
+        "ideogram4", "Ideogram 4", ("Ideogram4Pipeline",),
+        side_px=2048, steps=48, guidance=None, boxes="ideogram4",
+    ),
+    PipelineKind(
+        "hunyuan-image", "HunyuanImage 2.1", ("HunyuanImagePipeline",),
+        side_px=2048, unit_px=64, steps=50, guidance=None,
+    ),
+    PipelineKind(
+        "ernie-image", "ERNIE-Image", ("ErnieImagePipeline",),
+        steps=50, guidance=4.0,
+    ),
+    PipelineKind(
+        "chroma", "Chroma", ("ChromaPipeline",),
+        steps=35, guidance=5.0,
+    ),
+    PipelineKind(
+        "fibo2", "FIBO 2", ("BriaFibo2Pipeline",), "either",
+        pictures=5, steps=30, guidance=5.0, boxes="fibo2",
+    ),
+    PipelineKind(
+        "anima", "Anima", ("AnimaModularPipeline",),
+        steps=50, guidance=None,
     ),
     PipelineKind(
         "kontext", "FLUX.1 Kontext", ("FluxKontextPipeline",), "picture",
-        steps=28, guidance=2.5, encoded=_FLUX,
+        pictures=1, steps=28, guidance=2.5, departs="guidance of the class's example and of the model card", encoded=_FLUX,
     ),
     PipelineKind(
-        "qwen-edit", "Qwen-Image-Edit", ("QwenImageEditPipeline", "QwenImageEditPlusPipeline"), "picture",
-        steps=40, guidance=4.0, guidance_name="true_cfg_scale", encoded=_QWEN, needs_negative=True,
+        "qwen-edit", "Qwen-Image-Edit", ("QwenImageEditPipeline",), "picture",
+        pictures=1, steps=50, guidance=4.0, guidance_name="true_cfg_scale", encoded=_QWEN, needs_negative=True,
+    ),
+    PipelineKind(
+        "qwen-edit-plus", "Qwen-Image-Edit 2509 and 2511", ("QwenImageEditPlusPipeline",), "picture",
+        pictures=3, steps=40, guidance=4.0, departs=_CARD, guidance_name="true_cfg_scale", encoded=_QWEN,
+        needs_negative=True,
     ),
     PipelineKind(
         "pix2pix", "InstructPix2Pix", ("StableDiffusionInstructPix2PixPipeline",), "picture",
-        side_px=512, unit_px=8, steps=50, guidance=7.5,
+        pictures=1, side_px=512, unit_px=8, steps=100, guidance=7.5,
     ),
     PipelineKind(
         "longcat-edit", "LongCat-Image-Edit", ("LongCatImageEditPipeline",), "picture",
-        steps=50, guidance=4.5,
+        pictures=1, steps=50, guidance=4.5,
     ),
     PipelineKind(
         "joy-edit", "JoyImage-Edit", ("JoyImageEditPipeline",), "picture",
-        steps=40, guidance=4.0,
+        pictures=1, steps=40, guidance=4.0,
     ),
     PipelineKind(
-        "glm-image", "GLM-Image", ("GlmImagePipeline",), "picture",
-        unit_px=32, steps=50, guidance=1.5,
+        "glm-image", "GLM-Image", ("GlmImagePipeline",), "either",
+        pictures=1, unit_px=32, steps=50, guidance=1.5,
     ),
 )  # fmt: skip
 OTHERS = "others"
@@ -138,15 +234,20 @@ def kind_of(index: Mapping[str, Any], where: str) -> PipelineKind:
 
 
 def read_index(folder: str | Path) -> dict[str, Any]:
-    """`model_index.json` of a pipeline's folder. Raises FileNotFoundError or ValueError with one line."""
-    path = Path(folder) / "model_index.json"
+    """`model_index.json` of a pipeline's folder, or `modular_model_index.json` of one that is only modular.
+
+    Raises FileNotFoundError or ValueError with one line.
+    """
+    path = Path(folder) / INDEX
+    if not path.is_file() and (Path(folder) / MODULAR_INDEX).is_file():
+        path = Path(folder) / MODULAR_INDEX
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder}: has no model_index.json: expected the folder of a diffusers pipeline; a single checkpoint file "
             "becomes one by from_single_file and save_pretrained"
         )
     if path.stat().st_size > MAX_INDEX_BYTES:
-        raise ValueError(f"{path}: is {path.stat().st_size} bytes: no model_index.json of a pipeline is that large")
+        raise ValueError(f"{path}: is {path.stat().st_size} bytes: no {path.name} of a pipeline is that large")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -169,14 +270,16 @@ def kind_by_call(name: str, arguments: Mapping[str, Any]) -> PipelineKind:
         )
     guided = "true_cfg_scale" if "true_cfg_scale" in arguments else "guidance_scale"
     guidance, steps = arguments.get(guided), arguments.get("num_inference_steps")
+    edits = bool({"image", "images", "input_images"} & set(arguments))
     return PipelineKind(
         OTHERS,
         name.removesuffix("Pipeline"),
         (name,),
-        "picture" if "image" in arguments else "words",
+        "picture" if edits else "words",
+        pictures=int(edits),
         unit_px=32,
         steps=steps if isinstance(steps, int) else 28,
-        guidance=float(guidance) if isinstance(guidance, int | float) else 3.5,
+        guidance=float(guidance) if isinstance(guidance, int | float) else None,
         guidance_name=guided,
         needs_negative=guided == "true_cfg_scale",
     )

@@ -14,13 +14,17 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter.attach import Attachment
 from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import LoadedPipeline, call_arguments
+from analogen.pipelines.diffusion.modular import ModularAdapter
 from analogen.pipelines.diffusion.prompt_encoding import collate_arguments
+from analogen.relsim.images import as_rgb
 from analogen.relsim.text import TEXT_DIM
 
 Report = Callable[[str, int, int], None]
 Use = Literal["nothing", "edit", "start", "control"]
 # An edit model's own resizing takes every reference to a megapixel, which small pictures have no use for.
 AUTO_RESIZE_FROM_PIXELS = 512 * 512
+# Switches of pipelines that let a language model rewrite the prompt: it is to be the one that is shown and recorded.
+REWRITES = {"use_pe": False, "enable_prompt_rewrite": False, "prompt_upsampling": False}
 
 
 class PipelineCall:
@@ -35,7 +39,7 @@ class PipelineCall:
         control_mode: int | None,
         use: Use,
         steps: int,
-        guidance_scale: float,
+        guidance_scale: float | None,
         strength: float,
         total: int,
         report: Report | None,
@@ -51,8 +55,9 @@ class PipelineCall:
     ) -> list[Image.Image]:
         some = [rows[index] for index in batch]
         given: dict[str, Any] = {
+            **REWRITES,
             "num_inference_steps": self.steps,
-            self.kind.guidance_name: self.guidance_scale,
+            **self._guidance(),
             "width": some[0].width,
             "height": some[0].height,
             "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in some],
@@ -69,8 +74,22 @@ class PipelineCall:
         self.done += len(batch)
         if self.report is not None:
             self.report("paint", self.done * self.steps, self.total * self.steps)
-        images: list[Image.Image] = found.images
+        # Some make pictures with alpha.
+        images = [as_rgb(image) if image.mode != "RGB" else image for image in found.images]
         return images
+
+    def _guidance(self) -> dict[str, Any]:
+        """The arguments that say how strictly the prompt is followed; none where the pipeline's own say it."""
+        scale, guider = self.guidance_scale, self.pipeline.components.get("guider")
+        if guider is not None and scale is not None:
+            guider.guidance_scale = scale  # of a pipeline whose call has no such argument
+        schedule = self.takes.get("guidance_schedule")
+        if schedule is not None:  # one scale for each step
+            if scale is not None:
+                return {"guidance_scale": scale, "guidance_schedule": None}
+            places = [min(len(schedule) - 1, step * len(schedule) // self.steps) for step in range(self.steps)]
+            return {"guidance_schedule": tuple(schedule[place] for place in places)}
+        return {} if scale is None else {self.kind.guidance_name: scale}
 
     def _relations(self, some: list[ImageSpec]) -> dict[str, Any]:
         attached = self.attached
@@ -88,11 +107,21 @@ class PipelineCall:
             pictures.append(row.picture)
         width, height = some[0].width, some[0].height
         if self.use == "edit":
-            given: dict[str, Any] = {"image": pictures[0], "input_images": pictures[0]}
+            more = list(some[0].more)
+            if len(more) >= max(1, self.kind.pictures):
+                raise ValueError(
+                    f"{1 + len(more)} pictures came: {self.kind.title} takes {self.kind.pictures} beside the words"
+                )
+            given: dict[str, Any] = {"image": pictures[0], "images": [pictures[0], *more], "input_images": pictures[0]}
+            small = width * height < AUTO_RESIZE_FROM_PIXELS
+            if small and "output_resolution" in self.takes:
+                given["output_resolution"] = round((width * height) ** 0.5)
+            if self.kind.pictures > 1:
+                return given | {"image": [pictures[0], *more]}
             if "width" not in self.takes:  # the picture's own size decides
                 given["image"] = pictures[0].resize((width, height), Image.Resampling.LANCZOS)
             if "_auto_resize" in self.takes:
-                given["_auto_resize"] = width * height >= AUTO_RESIZE_FROM_PIXELS
+                given["_auto_resize"] = not small
                 given["max_area"] = width * height
                 if not given["_auto_resize"]:
                     given["image"] = pictures[0].resize((width, height), Image.Resampling.LANCZOS)
@@ -129,7 +158,8 @@ class DeferredDecoding:
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
         self.vae = pipeline.components.get("vae")
-        self.works = self.vae is not None and hasattr(pipeline, "image_processor")
+        ordinary = hasattr(pipeline, "image_processor") and not isinstance(pipeline, ModularAdapter)
+        self.works = self.vae is not None and ordinary
         self._noted: Tensor | None = None
 
     def __enter__(self) -> DeferredDecoding:
@@ -166,4 +196,4 @@ class DeferredDecoding:
         pictures: list[Image.Image] = self.pipeline.image_processor.postprocess(
             decoded, output_type="pil", do_denormalize=[not one for one in flagged]
         )
-        return pictures
+        return [as_rgb(picture) if picture.mode != "RGB" else picture for picture in pictures]

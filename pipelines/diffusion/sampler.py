@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from analogen.pipelines.adapter.attach import attach
 from analogen.pipelines.adapter.model import RelationalAdapter
 from analogen.pipelines.diffusion.image_spec import ImageSpec
-from analogen.pipelines.diffusion.loading import LoadedPipeline, set_tiling
+from analogen.pipelines.diffusion.loading import LoadedPipeline, call_arguments, set_tiling
+from analogen.pipelines.diffusion.modular import ModularAdapter
 from analogen.pipelines.diffusion.pipeline_call import DeferredDecoding, PipelineCall, Report, Use
 from analogen.pipelines.diffusion.prompt_encoding import encode_rows, prompt_arguments
 from analogen.relsim.data.batching import BatchSize, in_batches, is_out_of_memory
@@ -83,7 +84,8 @@ class DiffusionSampler:
             )  # fmt: skip
             # An edit model takes its pictures as one list, several of them for one prompt. A union of ControlNets
             # attends over the rows of a batch instead of over its conditions (diffusers 0.42), and would mix them.
-            alone = use == "edit" or (use == "control" and isinstance(self.control, ControlNetUnionModel))
+            modular = isinstance(self.loaded.pipeline, ModularAdapter)  # some of its steps take one prompt
+            alone = use == "edit" or modular or (use == "control" and isinstance(self.control, ControlNetUnionModel))
             size = BatchSize(1 if alone else batch_size)
             pictures: dict[int, Image.Image] = {}
             with DeferredDecoding(pipeline) as later:
@@ -111,7 +113,7 @@ class DiffusionSampler:
         return in_batches(items, careful, size)
 
     def encode_prompts(
-        self, pipeline: Any, rows: Sequence[ImageSpec], guidance_scale: float, size: BatchSize | None = None
+        self, pipeline: Any, rows: Sequence[ImageSpec], guidance_scale: float | None, size: BatchSize | None = None
     ) -> dict[int, dict[str, Tensor | str]]:
         """The arguments of the call by row: embeddings, or the prompts where the pipeline embeds them itself."""
         size = size or BatchSize(16)
@@ -120,7 +122,7 @@ class DiffusionSampler:
         prompts: dict[int, dict[str, Tensor | str]] = {}
 
         def run(batch: list[int]) -> dict[str, Tensor]:
-            return encode_rows(pipeline, self.kind, [rows[index] for index in batch], guidance_scale > 1)
+            return encode_rows(pipeline, self.kind, [rows[index] for index in batch], (guidance_scale or 0) > 1)
 
         reads_pictures = "image" in inspect.signature(pipeline.encode_prompt).parameters
         # Apart: some pipelines put zeros, and not the embedding of "", where no negative prompt is given at all.
@@ -141,6 +143,8 @@ class DiffusionSampler:
         base = self.loaded.pipeline
         if use == "nothing" or use == "edit":
             return base
+        if use == "start" and {"image", "strength"} <= set(call_arguments(base)):
+            return base
         if use not in self._variants:
             try:
                 if use == "start":
@@ -151,10 +155,14 @@ class DiffusionSampler:
                     )
                 else:
                     self._variants[use] = AutoPipelineForText2Image.from_pipe(base, controlnet=self.control)
+                if use == "start" and "strength" not in call_arguments(self._variants[use]):
+                    raise ValueError("its pipeline with a picture edits it instead of starting from it")
             except (ValueError, TypeError, AttributeError) as error:
+                self._variants.pop(use, None)
                 what = "starting picture" if use == "start" else "ControlNet"
                 raise ValueError(
-                    f"--layout: diffusers has no pipeline of {self.kind.title} that takes a {what}: leave it out"
+                    f"--layout: diffusers has no pipeline of {self.kind.title} that takes a {what}: take --layout boxes, "
+                    "or leave it out"
                 ) from error
             self._variants[use].set_progress_bar_config(disable=True)
             if self.attached is not None:

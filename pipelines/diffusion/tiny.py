@@ -11,18 +11,20 @@ from typing import Any
 
 import diffusers
 import torch
+from diffusers.guiders import AdaptiveProjectedMixGuidance
+from diffusers.modular_pipelines import ModularPipeline
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
     PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
+    Qwen3Model,
     T5Config,
     T5EncoderModel,
 )
 
+from analogen.pipelines.diffusion.tiny_qwen3 import QWEN3_PIPELINES, flow, flux2_vae, qwen3_config, video_vae
 from analogen.relsim.text import quiet_transformers
 from analogen.relsim.vlm.tiny import TINY, build_processor, random_model
 
@@ -34,7 +36,11 @@ def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
     """Write a tiny random pipeline and return its folder. name: one of TINY_PIPELINES."""
     folder = Path(folder)
     with quiet_transformers():
-        build_pipeline(name, seed).save_pretrained(folder)
+        pipeline = build_pipeline(name, seed)
+        if isinstance(pipeline, ModularPipeline):
+            pipeline.save_pretrained(str(folder), overwrite_modular_index=True)
+        else:
+            pipeline.save_pretrained(folder)
     return folder
 
 
@@ -48,11 +54,14 @@ def build_pipeline(name: str, seed: int = 0) -> Any:
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
             component.eval()
-    if "transformer" in pipeline.components:
+    if "transformer" in pipeline.components and name in LOUDER:
         for parameter in pipeline.transformer.parameters():  # as initialised it hardly heeds what it is shown
             if parameter.ndim == 2:
                 parameter.data.mul_(4)
     return pipeline
+
+
+LOUDER = ("sd3", "flux", "kontext", "klein", "qwen-image", "qwen-edit", "qwen-edit-plus")
 
 
 def save_control(folder: str | Path, name: str, seed: int = 0) -> Path:
@@ -137,17 +146,6 @@ def vae(latents: int = 4, **settings: Any) -> diffusers.AutoencoderKL:
     )
 
 
-def _video_vae() -> diffusers.AutoencoderKLQwenImage:
-    return diffusers.AutoencoderKLQwenImage(
-        base_dim=8, z_dim=4, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True],
-        latents_mean=[0.0] * 4, latents_std=[1.0] * 4,
-    )  # fmt: skip
-
-
-def _flow(**settings: Any) -> diffusers.FlowMatchEulerDiscreteScheduler:
-    return diffusers.FlowMatchEulerDiscreteScheduler(**settings)
-
-
 def euler() -> diffusers.EulerDiscreteScheduler:
     return diffusers.EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1
@@ -211,7 +209,7 @@ def _sd3() -> Any:
         vocab_size=258, d_model=64, d_ff=64, d_kv=8, num_heads=4, num_layers=2, feed_forward_proj="gated-gelu"
     )
     return diffusers.StableDiffusion3Pipeline(
-        transformer=transformer, scheduler=_flow(), vae=vae(shift_factor=0.06), text_encoder=clip(True),
+        transformer=transformer, scheduler=flow(), vae=vae(shift_factor=0.06), text_encoder=clip(True),
         tokenizer=tokenizer(), text_encoder_2=clip(True), tokenizer_2=tokenizer(),
         text_encoder_3=T5EncoderModel(t5_config), tokenizer_3=tokenizer(256),
     )  # fmt: skip
@@ -219,7 +217,7 @@ def _sd3() -> Any:
 
 def _flux_parts() -> dict[str, Any]:
     return {
-        "scheduler": _flow(),
+        "scheduler": flow(),
         "vae": vae(shift_factor=0.06),
         "text_encoder": clip(),
         "tokenizer": tokenizer(),
@@ -237,33 +235,54 @@ def _kontext() -> Any:
     return diffusers.FluxKontextPipeline(**_flux_parts())
 
 
-def _klein() -> Any:
-    transformer = diffusers.Flux2Transformer2DModel(
+def _chroma() -> Any:
+    transformer = diffusers.ChromaTransformer2DModel(
         patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-        joint_attention_dim=3 * WIDTH, timestep_guidance_channels=16, axes_dims_rope=(4, 4, 4, 4),
-        guidance_embeds=False,
+        joint_attention_dim=WIDTH, axes_dims_rope=(4, 4, 8), approximator_hidden_dim=32, approximator_layers=1,
+        approximator_num_channels=16,
     )  # fmt: skip
-    text = Qwen3Config(
-        vocab_size=264, hidden_size=WIDTH, intermediate_size=64, num_hidden_layers=28, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=16, max_position_embeddings=2048,
+    return diffusers.ChromaPipeline(
+        scheduler=flow(), vae=vae(shift_factor=0.06), text_encoder=t5(), tokenizer=tokenizer(512),
+        transformer=transformer,
     )  # fmt: skip
-    processor = build_processor()
-    processor.tokenizer.chat_template = processor.chat_template
-    return diffusers.Flux2KleinPipeline(
-        scheduler=_flow(), vae=diffusers.AutoencoderKLFlux2(
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8, 8, 8, 8), layers_per_block=1, norm_num_groups=4, latent_channels=4, sample_size=64,
-            mid_block_add_attention=True,
-        ), text_encoder=Qwen3ForCausalLM(text), tokenizer=processor.tokenizer, transformer=transformer,
-        is_distilled=False,
+
+
+def _ernie() -> Any:
+    transformer = diffusers.ErnieImageTransformer2DModel(
+        hidden_size=32, num_attention_heads=2, num_layers=2, ffn_hidden_size=64, in_channels=16, out_channels=16,
+        text_in_dim=WIDTH, rope_axes_dim=(4, 6, 6),
+    )  # fmt: skip
+    for part in (transformer.final_linear, transformer.adaLN_modulation[-1]):  # they start at zero
+        torch.nn.init.normal_(part.weight, std=0.1)
+    return diffusers.ErnieImagePipeline(
+        scheduler=flow(), vae=flux2_vae(), text_encoder=Qwen3Model(qwen3_config(2)), tokenizer=tokenizer(512),
+        transformer=transformer,
+    )  # fmt: skip
+
+
+def _hunyuan() -> Any:
+    transformer = diffusers.HunyuanImageTransformer2DModel(
+        in_channels=4, out_channels=4, num_attention_heads=4, attention_head_dim=8, num_layers=1, num_single_layers=1,
+        num_refiner_layers=1, patch_size=(1, 1), text_embed_dim=TINY.hidden, text_embed_2_dim=WIDTH,
+        rope_axes_dim=(4, 4),
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanImage(
+        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(32, 32, 32, 32), layers_per_block=1,
+        scaling_factor=0.5, spatial_compression_ratio=8, sample_size=64,
+    )  # fmt: skip
+    return diffusers.HunyuanImagePipeline(
+        scheduler=flow(shift=5.0), vae=vae, text_encoder=random_model(TINY), tokenizer=build_processor().tokenizer,
+        text_encoder_2=t5(), tokenizer_2=tokenizer(128), transformer=transformer,
+        guider=AdaptiveProjectedMixGuidance(adaptive_projected_guidance_start_step=1),
+        ocr_guider=AdaptiveProjectedMixGuidance(adaptive_projected_guidance_start_step=1),
     )  # fmt: skip
 
 
 def _qwen_parts() -> dict[str, Any]:
     processor = build_processor()
     return {
-        "scheduler": _flow(),
-        "vae": _video_vae(),
+        "scheduler": flow(),
+        "vae": video_vae(),
         "text_encoder": random_model(TINY),
         "tokenizer": processor.tokenizer,
         "transformer": _qwen_transformer(),
@@ -288,9 +307,12 @@ TINY_PIPELINES: dict[str, Callable[[], Any]] = {
     "sd3": _sd3,
     "flux": _flux,
     "kontext": _kontext,
-    "klein": _klein,
     "qwen-image": _qwen_image,
     "qwen-edit": _qwen_edit,
     "qwen-edit-plus": _qwen_edit_plus,
     "pix2pix": _pix2pix,
+    "chroma": _chroma,
+    "ernie-image": _ernie,
+    "hunyuan-image": _hunyuan,
+    **QWEN3_PIPELINES,
 }
