@@ -13,71 +13,62 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from analogen.art_selection import ArtSelection, select_art
-from analogen.composition import compose_scenes, plan_candidates
 from analogen.conditioning import Conditioning, of_scene
 from analogen.errors import UserError, user_errors
+from analogen.layout_composer import LayoutComposer
 from analogen.models import find_model, pick_device
 from analogen.pipelines.adapter.families import check_kind
 from analogen.pipelines.adapter.model import load_adapter
 from analogen.pipelines.adapter.strength import Strength
-from analogen.pipelines.composer.pipeline import load_composer
 from analogen.pipelines.diffusion.device_placement import DevicePlacement, weight_budget_bytes
 from analogen.pipelines.diffusion.image_spec import ImageSpec
-from analogen.pipelines.diffusion.layout import (
-    MODES,
-    control_picture,
-    known_control,
-    start_picture,
-    with_placeholder_discs,
-)
+from analogen.pipelines.diffusion.layout import MODES, known_control
 from analogen.pipelines.diffusion.loading import LoadedPipeline, load_control, load_pipeline
 from analogen.pipelines.diffusion.memory_check import check_memory
 from analogen.pipelines.diffusion.pipeline_call import Use
 from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
 from analogen.pipelines.diffusion.sampler import DiffusionSampler
+from analogen.pipelines.diffusion.style_picture import load_style
+from analogen.prompting import PreparedPrompt, Prompting, Told, needs_layouts, prepare_prompt
+from analogen.read_back import WEIGHT, ReadBack, SceneChecker, compared
 from analogen.reference_reader import ReferenceReader, load_reference_reader
-from analogen.relsim.encoder import load_mini
-from analogen.relsim.english import with_article
-from analogen.relsim.images import read_reference
-from analogen.relsim.mini.reading import SceneReading
+from analogen.relsim.mini.reading import SceneReading, reading_of
 from analogen.relsim.vlm.loading import pick_dtype
-from analogen.relsim.vlm.prompts import instruct
-from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.scene import Scene
-from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ranked
-from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
-from analogen.types import Candidate, Request
+from analogen.stages import Composed, Preview, Progress, Stages, Stopwatch, check_one_pass
+from analogen.types import MAX_SEED, Candidate, Request
 
-REFERENCE_PX = 1024  # longest side of a reference in memory; no model here reads more
 START_STRENGTH, CONTROL_STRENGTH = 0.75, 0.8
+RETRY_STRIDE = 1_000_003  # between the seeds of tries, so that they are none of the other candidates'
 
 
 @dataclass(frozen=True)
-class PreparedPrompt(Prepared):
-    """A request whose references have been read.
+class Attempt:
+    """One generated picture. seed: of its layout; paint_seed: of the painting, another one after a retry."""
 
-    subject    The subject's name in the prompt.
-    selection  The art of the layout, None without --layout.
-    reading    Of the request's scene, None without one.
-    """
-
-    subject: str
-    selection: ArtSelection | None
-    reading: SceneReading | None = None
+    told: Told
+    scene: Scene | None
+    picture: Image.Image
+    seed: int
+    paint_seed: int
+    read: ReadBack
 
 
 @dataclass(frozen=True)
 class GeneratedPictures(Composed):
-    """A request with its generated candidates; pictures[i] and scenes[i] belong to request.candidate_seeds[i].
+    """A request with its generated candidates, in the order of request.candidate_seeds."""
 
-    scenes: the layouts, None where there is none.
-    """
+    attempts: tuple[Attempt, ...]
 
-    prompt: str
-    pictures: tuple[Image.Image, ...]
-    scenes: tuple[Scene | None, ...]
+    @property
+    def prompt(self) -> str:
+        """What the first candidate was made from."""
+        return self.attempts[0].told.prompt
+
+    @property
+    def pictures(self) -> tuple[Image.Image, ...]:
+        return tuple(attempt.picture for attempt in self.attempts)
 
 
 class DiffusionGenerator(Stages):
@@ -109,26 +100,18 @@ class DiffusionGenerator(Stages):
             self.sampler = DiffusionSampler(self.loaded, control, mode, adapter)
             named = str(dtype).removeprefix("torch.")
             self.reader: ReferenceReader = load_reference_reader(placement, named, request.encoder, request.captioner)
-        self._layouts = _LayoutComposer() if request.layout else None
+            if request.style_image is not None and self.loaded.kind.takes == "words":
+                load_style(self.loaded)
+            layouts = LayoutComposer() if needs_layouts(request, row, self.loaded.kind) else None
+        self.prompting = Prompting(self.loaded.kind, self.reader, layouts)
+        self._checker = SceneChecker()
 
     def prepare(
         self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
     ) -> PreparedPrompt:
         images = {} if images is None else images
         with (watch or Stopwatch())("read"), user_errors():
-            if self.loaded.kind.takes == "picture" and not request.references:
-                raise UserError(f"{self.model} edits a reference, and none was given: name a picture with --reference")
-            for path in request.references:
-                if path not in images:
-                    images[path] = read_reference(path).image
-                    images[path].thumbnail((REFERENCE_PX, REFERENCE_PX), Image.Resampling.LANCZOS)
-            references = tuple(images[path] for path in request.references)
-            reading = None if request.scene is None else read_scene_file(request.scene)
-            if reading is not None:
-                references = (draw_reading(reading),)
-            selection = None if self._layouts is None else self._layouts.select_art(request)
-        subject = request.subject or (selection.subject if selection else "")
-        return PreparedPrompt(request, references, subject, selection, reading)
+            return prepare_prompt(request, self.loaded.kind, self.prompting.layouts, images)
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         (found,) = self.reader.read([(references, words)])
@@ -156,37 +139,27 @@ class DiffusionGenerator(Stages):
                     found if one.reading is None else of_scene(found, one.reading)
                     for one, found in zip(prepared, conditionings, strict=True)
                 ]
-            with watch("prompt"):
-                prompts = self._prompts(prepared, conditionings)
             with watch("layout"):
-                scenes = [
-                    self._scenes(one, found, request) for one, found in zip(prepared, conditionings, strict=True)
-                ]  # fmt: skip
-            rows = [
-                row
-                for one, found, prompt, laid in zip(prepared, conditionings, prompts, scenes, strict=True)
-                for row in self._rows(one, found, prompt, laid)
-            ]
+                scenes = [self.prompting.scenes(*pair) for pair in zip(prepared, conditionings, strict=True)]
+            with watch("prompt"):
+                told = self.prompting.told(prepared, conditionings, scenes)
             if self.sampler.attached is not None:
                 self.sampler.attached.set_strength(_strength_of(request))
-            strength = request.strength or (CONTROL_STRENGTH if request.control else START_STRENGTH)
-            with watch("paint"):
-                try:
-                    painted = iter(
-                        self.sampler.sample(
-                            rows, self._use(request), request.steps or self._row.steps,
-                            self._row.guidance if request.guidance_scale is None else request.guidance_scale,
-                            strength, progress,
-                        )
-                    )  # fmt: skip
-                except MemoryError as error:
-                    raise UserError(_no_memory(request, error)) from error
+            drafts = [
+                _Draft(one, found, each, scene, seed, seed if request.paint_seed is None else request.paint_seed)
+                for one, found, some, own in zip(prepared, conditionings, told, scenes, strict=True)
+                for each, scene, seed in zip(some, own, one.request.candidate_seeds, strict=True)
+            ]
+            attempts = self._paint(drafts, progress, watch)
+            for number in range(1, request.retries + 1):
+                attempts = self._tried_again(drafts, attempts, number, progress, watch)
+        made = iter(attempts)
         return [
             GeneratedPictures(
-                one.request, found, one.subject, self._notes(one, found), prompt,
-                tuple(next(painted) for _ in one.request.candidate_seeds), tuple(laid),
+                one.request, found, one.subject, self._notes(one, found),
+                tuple(next(made) for _ in one.request.candidate_seeds),
             )
-            for one, found, prompt, laid in zip(prepared, conditionings, prompts, scenes, strict=True)
+            for one, found in zip(prepared, conditionings, strict=True)
         ]  # fmt: skip
 
     def finish(
@@ -194,95 +167,125 @@ class DiffusionGenerator(Stages):
     ) -> Iterator[Candidate]:
         with (watch or Stopwatch())("score"), user_errors():
             scores = self.reader.score(composed.pictures, composed.conditioning, composed.subject)
-        for rank, index in enumerate(ranked(scores)):
-            seed = composed.request.candidate_seeds[index]
-            yield Candidate(composed.pictures[index], seed, scores[index], rank, composed.scenes[index])
+        order = ranked(scores, bonus=[WEIGHT * attempt.read.agreement for attempt in composed.attempts])
+        for rank, index in enumerate(order):
+            made = composed.attempts[index]
+            paint_seed = None if made.paint_seed == made.seed else made.paint_seed
+            yield Candidate(
+                made.picture, made.seed, scores[index], rank, made.scene, read=made.read, prompt=made.told.prompt,
+                paint_seed=paint_seed,
+            )  # fmt: skip
 
-    def _prompts(self, prepared: Sequence[PreparedPrompt], conditionings: Sequence[Conditioning]) -> list[str]:
-        subjects = [one.subject for one in prepared]
-        if prepared[0].request.relation_scale == 0:
-            prompts = [with_article(subject) for subject in subjects]
-        elif self._edits(prepared[0].request):
-            prompts = [
-                instruct(found.found.caption, one.subject, one.request.other)
-                for one, found in zip(prepared, conditionings, strict=True)
-            ]
-        else:
-            prompts = self.reader.prompts(conditionings, subjects, [one.request.other for one in prepared])
+    def _paint(self, drafts: Sequence[_Draft], progress: Progress | None, watch: Stopwatch) -> list[Attempt]:
+        """Paint and read back all drafts; those of one use of pictures share their calls."""
+        if not drafts:
+            return []
+        request = drafts[0].one.request
+        strength = request.strength or (CONTROL_STRENGTH if request.control else START_STRENGTH)
+        guidance = self._row.guidance if request.guidance_scale is None else request.guidance_scale
+        uses = [self._use(draft.one.request, draft.told) for draft in drafts]
+        pictures: dict[int, Image.Image] = {}
+        with watch("paint"):
+            for use in dict.fromkeys(uses):
+                chosen = [place for place, own in enumerate(uses) if own == use]
+                try:
+                    painted = self.sampler.sample(
+                        [drafts[place].row() for place in chosen], use, request.steps or self._row.steps, guidance,
+                        strength, progress,
+                    )  # fmt: skip
+                except MemoryError as error:
+                    raise UserError(_no_memory(request, error)) from error
+                pictures.update(zip(chosen, painted, strict=True))
+        with watch("read back"):
+            wanted = [draft.wanted(self._checker) for draft in drafts]
+            read = self._checker.read([pictures[place] for place in range(len(drafts))], wanted)
         return [
-            f"{prompt}, {one.request.style}" if one.request.style else prompt
-            for prompt, one in zip(prompts, prepared, strict=True)
+            Attempt(draft.told, draft.scene, pictures[place], draft.seed, draft.paint_seed, read[place])
+            for place, draft in enumerate(drafts)
         ]
 
-    def _scenes(self, one: PreparedPrompt, found: Conditioning, request: Request) -> list[Scene | None]:
-        if self._layouts is None or one.selection is None:
-            return [None for _ in one.request.candidate_seeds]
-        return list(self._layouts.compose(one.request, found, one.selection))
+    def _tried_again(
+        self, drafts: list[_Draft], attempts: list[Attempt], number: int, progress: Progress | None, watch: Stopwatch
+    ) -> list[Attempt]:
+        """The attempts, with better ones for those of requests that have too few good pictures.
 
-    def _rows(
-        self, one: PreparedPrompt, found: Conditioning, prompt: str, scenes: Sequence[Scene | None]
-    ) -> Iterator[ImageSpec]:
-        request = one.request
-        width, height = request.width, request.height
-        for seed, scene in zip(request.candidate_seeds, scenes, strict=True):
-            picture = one.references[_edited(request)] if self._edits(request) else None
-            if scene is not None and self._layouts is not None and one.selection is not None:
-                scene_art = one.selection.scene_art(self._layouts.library, scene.other, scene.style)
-                if request.control:
-                    picture = control_picture(scene, scene_art, width, height, request.control)
-                else:
-                    picture = start_picture(scene, scene_art, width, height)
-            relation = found.relation if request.relation_scale else None
-            yield ImageSpec(prompt, seed, width, height, request.negative_prompt, picture, relation)
+        Only the stage that failed is done anew: the layout, where it differs from the reference by more than the
+        picture does from it; else the painting alone, by another seed.
+        """
+        good: dict[int, int] = {}
+        for draft, attempt in zip(drafts, attempts, strict=True):
+            good[id(draft.one)] = good.get(id(draft.one), 0) + (attempt.read.agreement == 1)
+        places, again = [], []
+        for place, (draft, attempt) in enumerate(zip(drafts, attempts, strict=True)):
+            if attempt.read.agreement < 1 and good[id(draft.one)] < draft.one.request.num_images:
+                places.append(place)
+                again.append(self._next_draft(draft, attempt, number))
+        best = list(attempts)
+        for place, draft, attempt in zip(places, again, self._paint(again, progress, watch), strict=True):
+            if attempt.read.agreement > best[place].read.agreement:
+                best[place], drafts[place] = attempt, draft
+        return best
 
-    def _use(self, request: Request) -> Use:
-        if request.layout:
+    def _next_draft(self, draft: _Draft, attempt: Attempt, number: int) -> _Draft:
+        seed = (draft.seed + number * RETRY_STRIDE) % (MAX_SEED + 1)
+        reference = self._checker.wanted(None, draft.one.references, draft.one.reading)
+        if draft.scene is None or draft.one.reading is not None or reference is None:
+            return replace(draft, paint_seed=seed)
+        if compared(reading_of(draft.scene), reference).agreement >= attempt.read.agreement:
+            return replace(draft, paint_seed=seed)
+        alone = replace(draft.one, request=replace(draft.one.request, seed=seed, candidates=1, num_images=1))
+        scenes = self.prompting.scenes(alone, draft.found)
+        ((told,),) = self.prompting.told([alone], [draft.found], [scenes])
+        return replace(draft, told=told, scene=scenes[0], seed=seed, paint_seed=seed)
+
+    def _use(self, request: Request, told: Told) -> Use:
+        if request.layout is True:
             return "control" if request.control else "start"
-        return "edit" if self._edits(request) else "nothing"
-
-    def _edits(self, request: Request) -> bool:
-        """Whether the model sees a picture of the request beside the words."""
-        takes = self.loaded.kind.takes
-        return takes == "picture" or (takes == "either" and bool(request.references) and not request.layout)
+        return "edit" if told.picture is not None else "nothing"
 
     def _notes(self, one: PreparedPrompt, found: Conditioning) -> tuple[str, ...]:
         notes = [*self.loaded.notes, *found.notes]
         if one.selection is not None:
             notes += [note for note in one.selection.notes if "--negative-prompt" not in note]
-        request = one.request
-        if self._edits(request) and len(request.references) > 1:
+        request, shown = one.request, self.prompting.shown(one, found)
+        if shown in ("flattened", "original") and len(request.references) > 1:
             which = "the reference of the largest weight" if request.reference_weights else "the first reference"
-            notes.append(f"{self.model} edits {which}; the others were only read for their logic")
+            notes.append(f"{self.model} sees {which}; the others were only read for their logic")
+        if shown == "flattened" and request.reference_as == "auto":
+            notes.append("mini is not sure of the relation: the model sees the reference flattened, not mini's drawing")
+        if request.layout == "boxes" and not self.loaded.kind.boxes:
+            notes.append(f"{self.loaded.kind.title} takes no boxes: the layout is told in words")
         if self.sampler.attached is None and request.relation_scale not in (0, 1):
             notes.append("--relation-scale acts through an adapter, and none was given: it changes nothing")
         return tuple(notes)
 
 
+@dataclass(frozen=True)
+class _Draft:
+    """A picture to paint: what is told, of which request, by which seeds."""
+
+    one: PreparedPrompt
+    found: Conditioning
+    told: Told
+    scene: Scene | None
+    seed: int
+    paint_seed: int
+
+    def row(self) -> ImageSpec:
+        request = self.one.request
+        return ImageSpec(
+            self.told.prompt, self.paint_seed, request.width, request.height, request.negative_prompt,
+            self.told.picture, self.told.more, self.told.style, self.told.boxes,
+            self.found.relation if request.relation_scale else None,
+        )  # fmt: skip
+
+    def wanted(self, checker: SceneChecker) -> SceneReading | None:
+        return checker.wanted(self.scene, self.one.references, self.one.reading)
+
+
 def _strength_of(request: Request) -> Strength:
     scale = request.relation_scale
     return Strength(scale) if request.adapter_strength is None else Strength.parse(request.adapter_strength, scale)
-
-
-def _edited(request: Request) -> int:
-    """The index of the reference that an edit model works on."""
-    weights = request.reference_weights
-    return weights.index(max(weights)) if weights else 0
-
-
-class _LayoutComposer:
-    """Composes layouts with mini: chooses the art and composes the scenes."""
-
-    def __init__(self) -> None:
-        self.encoder, self.composer, self.library = load_mini(), load_composer(), ArtLibrary.shipped()
-
-    def select_art(self, request: Request) -> ArtSelection:
-        """The art for a layout; the request's style is a text for the prompt here, not an art family."""
-        return select_art(replace(request, style=None), self.library, self.encoder)
-
-    def compose(self, request: Request, found: Conditioning, selection: ArtSelection) -> Iterator[Scene]:
-        plans = plan_candidates(request, found, selection, self.library)
-        for scene in compose_scenes(plans, self.composer, relation_scale=1.0 if request.relation_scale else 0.0):
-            yield scene if selection.drawable else with_placeholder_discs(scene)
 
 
 def _control_of(request: Request, loaded: LoadedPipeline, dtype: torch.dtype) -> torch.nn.Module | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from analogen.errors import UserError
+from analogen.models import find_model
 from analogen.relsim.images import open_checked
 from analogen.types import Candidate, Request, Result
 
@@ -43,7 +44,7 @@ _SHAPE: dict[str, type] = {
 # The settings of a diffusion model that change its picture; attention, offload and compilation do not.
 _DIFFUSION_SETTINGS = (
     "layout", "encoder", "captioner", "adapter", "adapter_strength", "lora", "control", "control_model", "strength",
-    "quantize", "dtype",
+    "quantize", "dtype", "retries",
 )  # fmt: skip
 
 
@@ -55,8 +56,10 @@ def _diffusion_settings(request: Request) -> dict[str, Any]:
             value = [_portable_name(one) for one in value]
         elif isinstance(value, str):
             value = _portable_name(value)
-        if value not in (None, False, [], "auto"):
+        if value not in (None, False, [], "auto", 0):
             found[name] = value
+    if not find_model(request.model).is_mini:
+        found["reference_as"] = request.reference_as  # records of 0.2 have none: these models then saw the original
     return found
 
 
@@ -105,6 +108,14 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     }
     if request.subject_image is not None:
         record["subject_image"] = file_fingerprint(request.subject_image)
+    if request.style_image is not None:
+        record["style_image"] = file_fingerprint(request.style_image)
+    if candidate.paint_seed is not None:
+        record["settings"]["paint_seed"] = candidate.paint_seed
+    if candidate.prompt is not None:
+        record["prompt"] = candidate.prompt
+    if candidate.read is not None:
+        record["read"] = candidate.read.recorded()
     return record
 
 

@@ -189,7 +189,8 @@ MODELS = (
         (("transformer", 8127.3), ("text_encoder", _QWEN3_VL_4B), ("vae", _FLUX2_VAE)), True,
     ),
     Model(
-        "anima", "circlestone-labs/Anima-Base-v1.0-Diffusers", _BRIDGE, "CircleStone Non-Commercial", "anime, 8 GB cards",
+        "anima", "circlestone-labs/Anima-Base-v1.0-Diffusers", _BRIDGE, "CircleStone Non-Commercial",
+        "anime, 8 GB cards",
         "anima", (("transformer", 1956.4), ("text_encoder", 596.0), ("text_conditioner", 134.7), ("vae", _QWEN_VAE)),
     ),
     Model(
@@ -247,7 +248,17 @@ def _in_folder(name: str) -> Model:
         raise UserError(str(error)) from None
     if kind.name == OTHERS:
         return Model(name, name, "by its call", "see its card", "")
-    return Model(name, name, _ROUTES[kind.takes], "see its card", kind.title, kind.name, (), False, _side_px(name) or kind.side_px)
+    return Model(
+        name,
+        name,
+        _ROUTES[kind.takes],
+        "see its card",
+        kind.title,
+        kind.name,
+        (),
+        False,
+        _side_px(name) or kind.side_px,
+    )
 
 
 def _side_px(folder: str) -> int | None:

@@ -15,19 +15,22 @@ from analogen.metadata import file_fingerprint, read_metadata
 from analogen.request_schema import TYPES, checked_value
 
 # Settings of the whole run, not of the one picture.
-_NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images"})
+_NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images", "retries"})
 
 
-def request_fields(path: Path, references: Sequence[Path], subject_image: Path | None) -> dict[str, Any]:
+def request_fields(
+    path: Path, references: Sequence[Path], subject_image: Path | None, style_image: Path | None = None
+) -> dict[str, Any]:
     """The fields of a Request that makes the picture `path` again.
 
-    references, subject_image: the files that it was made of, in the same order. Raises UserError or
+    references, subject_image, style_image: the files that it was made of, in the same order. Raises UserError or
     FileNotFoundError, with one line, for a picture without a valid record and for other files.
     """
     record = read_metadata(path)
     marks = [_checked_mark(path, mark) for mark in record["references"]]
     _check_same_files(path, "reference", references, marks)
     check_subject_image(path, record, subject_image)
+    _check_own_file(path, record, "style-image", style_image)
     fields: dict[str, Any] = {"seed": record["seed"], "model": record["model"], "num_images": 1, "candidates": 1}
     for name, value in record["settings"].items():
         if name in TYPES and TYPES[name] is not Path and name not in _NOT_OF_THE_PICTURE and value is not None:
@@ -41,15 +44,19 @@ def request_fields(path: Path, references: Sequence[Path], subject_image: Path |
     if record.get("scene") is not None:
         # The picture itself holds the scene that it was made from.
         fields["scene"] = path
-    fields["subject_image"] = subject_image
+    fields["subject_image"], fields["style_image"] = subject_image, style_image
     return fields
 
 
 def check_subject_image(path: Path, record: Mapping[str, Any], given: Path | None) -> None:
     """Raises UserError or FileNotFoundError unless `given` is the user's own picture that `path` was made of."""
-    own = record.get("subject_image")
+    _check_own_file(path, record, "subject-image", given)
+
+
+def _check_own_file(path: Path, record: Mapping[str, Any], flag: str, given: Path | None) -> None:
+    own = record.get(flag.replace("-", "_"))
     _check_same_files(
-        path, "subject-image", [] if given is None else [given], [] if own is None else [_checked_mark(path, own)]
+        path, flag, [] if given is None else [given], [] if own is None else [_checked_mark(path, own)]
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from analogen.errors import UserError
 from analogen.models import nearest
-from analogen.types import Request
+from analogen.types import LAYOUTS, Request
 
 # The options of `generate` that a request has, with their types; `reference` (one path or a list) is apart.
 TYPES: dict[str, type] = {
@@ -18,6 +18,7 @@ TYPES: dict[str, type] = {
     "scene": Path,
     "subject": str,
     "subject_image": Path,
+    "style_image": Path,
     "other": str,
     "style": str,
     "negative_prompt": str,
@@ -45,6 +46,9 @@ TYPES: dict[str, type] = {
     "attention_backend": str,
     "cpu_offload": str,
     "compile": bool,
+    "reference_as": str,
+    "retries": int,
+    "paint_seed": int,
 }
 NAMES = ("reference", *TYPES)
 _EXPECTED = {
@@ -90,6 +94,8 @@ def reference_paths(value: object) -> list[str]:
 def parse_cell(name: str, text: str) -> object:
     """Parse a cell of a CSV file. Raises UserError if the text is not of the column's type."""
     kind = TYPES[name]
+    if name == "layout" and text in LAYOUTS:
+        return text
     if kind is bool and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     if kind is int and re.fullmatch(r"[+-]?[0-9]{1,30}", text):
@@ -111,6 +117,8 @@ def parse_cell(name: str, text: str) -> object:
 def checked_value(name: str, value: object) -> object:
     """The value, if it has the option's type. Raises UserError otherwise."""
     kind = TYPES[name]
+    if name == "layout" and value in LAYOUTS:
+        return value
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")

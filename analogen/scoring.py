@@ -60,7 +60,10 @@ def score(
 
 
 def ranked(
-    scores: Sequence[Scores], errors: Sequence[float] | None = None, lost: Sequence[bool] | None = None
+    scores: Sequence[Scores],
+    errors: Sequence[float] | None = None,
+    lost: Sequence[bool] | None = None,
+    bonus: Sequence[float] | None = None,
 ) -> list[int]:
     """The indices of the candidates, best first; equal ones keep their order.
 
@@ -68,10 +71,34 @@ def ranked(
     bands, each ERROR_BAND_FACTOR wide, from the lowest error on; a lower band comes first, and within a band the total
     decides. Without errors the total alone decides.
     lost: whether the subject of each cannot be seen on its ground; these come last.
+    bonus: added to the totals where they alone decide, for what the scores do not tell.
     """
     unseen = [False] * len(scores) if lost is None else list(lost)
     if errors is None or not len(scores):
-        return sorted(range(len(scores)), key=lambda i: (unseen[i], -scores[i].total))
+        extra = bonus or [0.0] * len(scores)
+        return sorted(range(len(scores)), key=lambda i: (unseen[i], -(scores[i].total + extra[i])))
     least = min(errors)
     bands = [int(math.log(error / least) / math.log(ERROR_BAND_FACTOR)) for error in errors]
     return sorted(range(len(scores)), key=lambda i: (unseen[i], bands[i], -scores[i].total))
+
+
+def why_not_kept(scores: Scores, kept: Sequence[Scores], weights: ScoreWeights | None = None) -> str:
+    """The part of the score by which a candidate falls most behind those that were kept, with both figures.
+
+    "" where it is behind in none of them.
+    """
+    weights = weights or ScoreWeights()
+    worst, words = 0.0, ""
+    for name, weight in (
+        ("relation", weights.relation),
+        ("structure", weights.structure),
+        ("subject", weights.subject),
+    ):
+        own, others = getattr(scores, name), [getattr(one, name) for one in kept]
+        behind = weight * (min(others) - own) if others else 0.0
+        if behind > worst:
+            worst, words = behind, f"{name} {own:.2f}, kept from {min(others):.2f}"
+    copied = [one.copy for one in kept]
+    if copied and weights.copy * (scores.copy - max(copied)) > worst:
+        words = f"copy {scores.copy:.2f}, kept up to {max(copied):.2f}"
+    return words

@@ -14,6 +14,7 @@ from analogen.models import Model, check_device, find_model
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from analogen.read_back import ReadBack
     from analogen.relsim.world.scene import Scene
 
 MAX_SEED = 2**63 - 1
@@ -27,9 +28,13 @@ MAX_LENGTH = {"subject": 200, "other": 200, "relation": 1000, "negative_prompt":
 DIFFUSION_ONLY = {
     "layout": False, "encoder": None, "captioner": None, "adapter": None, "adapter_strength": None,
     "lora": (), "control": None, "control_model": None, "strength": None, "quantize": None, "attention_backend": None,
-    "cpu_offload": None, "compile": False,
+    "cpu_offload": None, "compile": False, "reference_as": "auto", "style_image": None, "retries": 0,
+    "paint_seed": None,
 }  # fmt: skip
 CONTROLS = ("scribble", "canny", "depth")
+LAYOUTS = ("drawn", "boxes")
+REFERENCE_AS = ("auto", "layout", "flattened", "original")
+MAX_RETRIES = 10
 
 
 def random_seed() -> int:
@@ -62,7 +67,14 @@ class Request:
     adapter            Folder of a relational adapter for the model.
     adapter_strength   When and in which blocks the adapter acts, see `Strength.parse` in
                        analogen.pipelines.adapter.strength; relation_scale is its strength as a whole.
-    layout             Use a scene by mini as the starting picture, or as the control image for `control`.
+    layout             A scene by mini guides the model. True or "drawn": as the starting picture, or as the control
+                       image for `control`. "boxes": as boxes in the prompt, in words for a model that reads none.
+    reference_as       What a model that sees pictures is shown of the reference: "layout" (mini's drawing of the
+                       relation with the subject), "flattened" (flat greys), "original"; "auto" is the first, or the
+                       second where mini is not sure of the relation.
+    style_image        Picture that the new ones are to look like.
+    retries            How often pictures that do not show the layout are made anew, [0, 10].
+    paint_seed         Seed of the painting where it is not that of the layout: after a retry.
     control            One of CONTROLS. control_model: folder or hub id of a ControlNet, None for a known one.
     strength           With layout: how much the starting picture is changed; with control: how closely the
                        control image is followed. (0, 1].
@@ -81,7 +93,7 @@ class Request:
     style: str | None = None
     negative_prompt: str | None = None
     svg: bool = False
-    layout: bool = False
+    layout: bool | str = False
     num_images: int = 1
     candidates: int = 4
     seed: int = field(default_factory=random_seed)
@@ -106,6 +118,10 @@ class Request:
     cpu_offload: str | None = None
     compile: bool = False
     scene: Path | None = None
+    reference_as: str = "auto"
+    style_image: Path | None = None
+    retries: int = 0
+    paint_seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
@@ -129,6 +145,12 @@ class Request:
         _check_range("steps", self.steps, 1, 1000)
         _check_range("guidance-scale", self.guidance_scale, 0, 100)
         _check_range("relation-scale", self.relation_scale, 0, 10)
+        _check_range("retries", self.retries, 0, MAX_RETRIES)
+        _check_range("paint-seed", self.paint_seed, 0, MAX_SEED)
+        if isinstance(self.layout, str) and self.layout not in LAYOUTS:
+            raise UserError(f"--layout is {self.layout!r}: expected one of {', '.join(LAYOUTS)}")
+        if self.layout == "drawn":
+            object.__setattr__(self, "layout", True)
         for name in ("width", "height"):
             if getattr(self, name) == NATIVE:
                 object.__setattr__(self, name, model.side_px)
@@ -145,6 +167,7 @@ class Request:
         return (
             self.model, self.dtype, self.encoder, self.captioner, self.adapter, self.lora, self.quantize,
             self.attention_backend, self.cpu_offload, self.compile, self.layout, self.control, self.control_model,
+            self.reference_as, self.style_image is not None,
         )  # fmt: skip
 
     @property
@@ -157,6 +180,7 @@ class Request:
             self.relation_scale,
             self.strength,
             self.adapter_strength,
+            self.retries,
         )
 
     @property
@@ -221,20 +245,33 @@ def _check_for_mini(request: Request) -> None:
 def _check_for_diffusion(request: Request, model: Model) -> None:
     if request.svg:
         raise UserError(f"--svg needs --model mini, and {model.name} was given: leave one of them out")
-    if request.subject_image is not None and not request.layout:
+    if request.subject_image is not None and not request.layout and not model.sees_pictures:
         raise UserError(
             "--subject-image is drawn by mini: add --layout, so that its scene guides the model, or name the subject "
             "with --subject"
         )
-    if model.edits and not request.references:
-        given = "a scene has no pixels to edit" if request.scene is not None else "none was given"
-        raise UserError(f"{model.name} edits a reference, and {given}: name a picture with --reference")
-    if model.edits and request.layout:
-        raise UserError(f"--layout: {model.name} edits the reference itself: leave it out")
+    if request.reference_as not in REFERENCE_AS:
+        raise UserError(f"--reference-as is {request.reference_as!r}: expected one of {', '.join(REFERENCE_AS)}")
+    if request.reference_as != "auto" and model.kind and not model.sees_pictures:
+        raise UserError(f"--reference-as: {model.name} sees no picture, only words: leave it out, or take --layout")
+    if request.reference_as in ("flattened", "original") and not request.references:
+        given = "a scene has no pixels" if request.scene is not None else "none was given"
+        raise UserError(
+            f"--reference-as {request.reference_as} shows a reference, and {given}: name a picture with --reference"
+        )
+    if model.sees_pictures and request.layout is True:
+        raise UserError(
+            f"--layout drawn: {model.name} starts from no picture, it sees one: take --reference-as layout, or "
+            "--layout boxes"
+        )
+    if request.layout == "boxes" and request.control is not None:
+        raise UserError("--control makes a control image of a drawn layout: take --layout drawn, or leave it out")
+    if request.style_image is not None:
+        _check_style(request, model)
     if request.control is not None and request.control not in CONTROLS:
         raise UserError(f"--control is {request.control!r}: expected one of {', '.join(CONTROLS)}")
     for name in ("control", "control_model", "strength"):
-        if getattr(request, name) is not None and not request.layout:
+        if getattr(request, name) is not None and request.layout is not True:
             raise UserError(f"--{name.replace('_', '-')} needs a layout: add --layout")
     if request.control_model is not None and request.control is None:
         raise UserError(f"--control-model: add --control, one of {', '.join(CONTROLS)}, to say what it was trained on")
@@ -251,6 +288,18 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
         RuntimeOptions(request.attention_backend, request.cpu_offload, request.compile, request.quantize, loras)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _check_style(request: Request, model: Model) -> None:
+    """Raises UserError for a model that cannot take a picture for its looks, saying which can."""
+    from analogen.pipelines.diffusion.model_defaults import KINDS
+
+    if request.adapter is not None:
+        raise UserError("--style-image and --adapter both need the model's one adapter: leave one of them out")
+    kind = next((kind for kind in KINDS if kind.name == model.kind), None)
+    if kind is not None and not kind.style and kind.pictures < 2:
+        able = ", ".join(kind.name for kind in KINDS if kind.style or kind.pictures > 1)
+        raise UserError(f"--style-image: {kind.title} takes no second picture; these do: {able}")
 
 
 @dataclass(frozen=True)
@@ -277,7 +326,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One generated picture. rank: 0 is the best. svg: the layered drawing, None if it was not requested."""
+    """One generated picture. rank: 0 is the best. svg: the layered drawing, None if it was not requested.
+
+    Of diffusion models only: read, what the scene reader finds in it; prompt, what it was made from; paint_seed, the
+    seed of the painting where a retry took another one than for the layout.
+    """
 
     image: Image
     seed: int
@@ -285,6 +338,9 @@ class Candidate:
     rank: int
     scene: Scene | None = None
     svg: str | None = None
+    read: ReadBack | None = None
+    prompt: str | None = None
+    paint_seed: int | None = None
 
 
 @dataclass(frozen=True)

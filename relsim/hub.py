@@ -6,7 +6,10 @@ What a hub answers instead of files becomes one line that says what to do.
 from __future__ import annotations
 
 import errno
+import errno
+import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +74,9 @@ def check_reachable(name: str) -> None:
 
 def is_cached(base: str) -> bool:
     """Whether the hub's cache holds the pipeline, or a part of it."""
-    return "/" in base and isinstance(try_to_load_from_cache(base.partition("@")[0], "model_index.json"), str)
+    indexes = ("model_index.json", "modular_model_index.json")
+    repo = base.partition("@")[0]
+    return "/" in base and any(isinstance(try_to_load_from_cache(repo, index), str) for index in indexes)
 
 
 @contextmanager

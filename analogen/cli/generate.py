@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,13 @@ _FILE = click.Path(path_type=Path)
     "background, or an SVG.",
 )
 @click.option(
+    "--style-image",
+    metavar="IMG",
+    type=_FILE,
+    help="Picture that the new ones are to look like: its colours, materials and way of painting. Only with diffusion "
+    "models that take one, see docs/big_models.md.",
+)
+@click.option(
     "--other",
     metavar="TEXT",
     help="Second thing, for relations between two things. Example, one different among many: --subject tulip --other "
@@ -98,6 +106,13 @@ _FILE = click.Path(path_type=Path)
     "--sheet", is_flag=True, help="Also write a contact sheet: one page with the references and the new pictures."
 )
 @click.option(
+    "--layout-json",
+    metavar="FILE",
+    type=_FILE,
+    help="Also write where the things stand, as boxes for other tools: in FLUX.3's, Ideogram's and FIBO's forms. With "
+    "mini, or with --layout.",
+)
+@click.option(
     "--recall",
     metavar="PNG",
     type=_FILE,
@@ -107,7 +122,8 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Check everything that can be known without loading a model, and print what would be made. Writes nothing.",
+    help="Check everything that can be known without loading a model, and print what would be made; for a diffusion "
+    "model also the very prompt. Writes nothing.",
 )
 @debug_option
 def command(
@@ -115,6 +131,7 @@ def command(
     format_: str,
     metadata: bool,
     sheet: bool,
+    layout_json: Path | None,
     recall: Path | None,
     dry_run: bool,
     **options: Any,
@@ -146,6 +163,10 @@ def command(
     check_loadable(requests[0])
     check_output(paths)
     own_paths = [paths[start : start + num_images] for start in range(0, len(paths), num_images)]
+    if layout_json is not None:
+        if not (find_model(requests[0].model).is_mini or requests[0].layout):
+            raise UserError("--layout-json needs a layout: add --layout, or leave --model out")
+        check_output([layout_json])
     if dry_run:
         for request, own in zip(requests, own_paths, strict=True):
             _print_plan(request, own, format_)
@@ -156,13 +177,22 @@ def command(
         from analogen.loading import load_generator
 
         generator = load_generator(requests[0])
+    layouts: list[dict[str, Any]] = []
     for request, own in zip(requests, own_paths, strict=True):
         try:
             result = generator.run(request, progress)
         finally:
             progress.clear()
-        _save(request, result, own, pictures if sheet else None, metadata, format_, started)
+        kept = _save(request, result, own, pictures if sheet else None, metadata, format_, started)
+        if layout_json is not None:
+            from analogen.layout_export import layouts_of
+
+            layouts += layouts_of(request, result.subject, kept, own)
         started = time.perf_counter()
+    if layout_json is not None:
+        from analogen.layout_export import layouts_to_json
+
+        write_atomic(layout_json, layouts_to_json(layouts).encode())
 
 
 def _requests(options: dict[str, Any]) -> list[Request]:
@@ -184,8 +214,11 @@ def _save(
     metadata: bool,
     format_: str,
     started: float,
-) -> None:
-    """Save and print what came of one request. sheet: the references of a contact sheet, None for no sheet."""
+) -> tuple[Candidate, ...]:
+    """Save and print what came of one request, and return the candidates that were kept.
+
+    sheet: the references of a contact sheet, None for no sheet.
+    """
     for note in result.notes:
         _note(note)
     from analogen.saving import save_candidate
@@ -198,9 +231,13 @@ def _save(
         _save_sheet(sheet, result, len(paths), paths)
     now = time.perf_counter()
     seconds = {**result.seconds, "save": now - save_started, "total": now - started}
-    for candidate in result.candidates[len(paths) :]:
-        _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}")
-    _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_)
+    left_out = [(candidate, _reason(candidate, kept)) for candidate in result.candidates[len(paths) :]]
+    if left_out:
+        _note(f"kept {len(kept)} of {len(result.candidates)}")
+    for candidate, reason in left_out:
+        _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}{f': {reason}' if reason else ''}")
+    _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_, left_out)
+    return kept
 
 
 def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
@@ -208,13 +245,16 @@ def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
     from analogen.reproduce import request_fields
 
     with user_errors():
-        recorded = request_fields(picture, options["references"], options["subject_image"])
+        recorded = request_fields(picture, options["references"], options["subject_image"], options["style_image"])
     context = click.get_current_context()
     given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     subject = recorded.pop("subject", None)
     if subject is not None:
         recorded["subjects"] = (subject,)
-    return {**options, **{name: value for name, value in recorded.items() if name not in given}}
+    merged = {**options, **{name: value for name, value in recorded.items() if name not in given}}
+    if "reference_as" not in recorded and "reference_as" not in given and find_model(merged["model"]).sees_pictures:
+        merged["reference_as"] = "original"  # as in 0.2, which recorded none
+    return merged
 
 
 def _read_inputs(request: Request) -> list[Picture]:
@@ -234,6 +274,9 @@ def _read_inputs(request: Request) -> list[Picture]:
         if request.subject_image is not None:
             for note in check_subject_image(request.subject_image):
                 _note(f"{click.format_filename(request.subject_image)}: {note}")
+        if request.style_image is not None:
+            for note in read_image(request.style_image).notes:
+                _note(f"{click.format_filename(request.style_image)}: {note}")
     return pictures
 
 
@@ -252,11 +295,18 @@ def _save_sheet(pictures: list[Picture], result: Result, num_images: int, paths:
 
 def _print_plan(request: Request, paths: list[Path], format_: str) -> None:
     model = find_model(request.model)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"seed": seed, "width": request.width, "height": request.height, "model": model.name}
         for seed in request.candidate_seeds
     ]
     plan = plan_of(request)
+    if not model.is_mini:
+        with quick_imports():
+            from analogen.prompt_preview import preview_prompts
+
+        prompts, shown = preview_prompts(request)
+        for row, prompt in zip(rows, prompts, strict=True):
+            row |= {"prompt": prompt, "reference_as": shown}
     if format_ == "json":
         click.echo(json.dumps({"rows": rows, "outputs": [str(path) for path in paths], **plan}))
         return
@@ -266,16 +316,21 @@ def _print_plan(request: Request, paths: list[Path], format_: str) -> None:
     click.echo(f"subject {plan['subject']}, other {plan['other'] or by_seed}, style {plan['style'] or by_seed}")
     for row in rows:
         click.echo(f"seed {row['seed']}  {row['width']} x {row['height']}  {row['model']} ({model.route})")
+    told = dict.fromkeys((row["reference_as"], row["prompt"]) for row in rows if "prompt" in row)
+    for shown, prompt in told:
+        click.echo(f"sees of the reference: {shown}")
+        click.echo(f"prompt: {prompt}")
     for path in paths:
         click.echo(f"to {click.format_filename(path)}")
 
 
-def _print_result(result: Result, paths: list[Path], format_: str) -> None:
+def _print_result(result: Result, paths: list[Path], format_: str, left_out: list[tuple[Candidate, str]]) -> None:
     if format_ == "text":
         relation = result.relation
         click.echo(f"relation: {relation.caption} (confidence {relation.confidence:.2f})")
         for candidate, path in zip(result.candidates, paths, strict=True):
-            click.echo(f"{click.format_filename(path)}  seed {candidate.seed}  {_scores(candidate)}")
+            read = f"  read: {candidate.read.words}" if candidate.read is not None else ""
+            click.echo(f"{click.format_filename(path)}  seed {candidate.seed}  {_scores(candidate)}{read}")
         return
     images = [
         {
@@ -283,6 +338,8 @@ def _print_result(result: Result, paths: list[Path], format_: str) -> None:
             "seed": candidate.seed,
             "rank": candidate.rank,
             "scores": candidate.scores.rounded(),
+            **({"read": candidate.read.recorded()} if candidate.read is not None else {}),
+            **({"prompt": candidate.prompt} if candidate.prompt is not None else {}),
         }
         for candidate, path in zip(result.candidates, paths, strict=True)
     ]
@@ -291,6 +348,10 @@ def _print_result(result: Result, paths: list[Path], format_: str) -> None:
         "subject": result.subject,
         "relation": {"caption": result.relation.caption, "confidence": round(result.relation.confidence, 4)},
         "images": images,
+        "left_out": [
+            {"seed": candidate.seed, "scores": candidate.scores.rounded(), "reason": reason}
+            for candidate, reason in left_out
+        ],
         "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
     }
     click.echo(json.dumps(answer))
@@ -302,6 +363,15 @@ def _scores(candidate: Candidate) -> str:
         f"total {s.total:.2f} = relation {s.relation:.2f}, structure {s.structure:.2f}, subject {s.subject:.2f}, "
         f"copy {s.copy:.2f}"
     )
+
+
+def _reason(candidate: Candidate, kept: Sequence[Candidate]) -> str:
+    """Why a candidate was not kept: where its reading differs, and by which score it is behind."""
+    from analogen.scoring import why_not_kept
+
+    read = candidate.read
+    parts = [read.words] if read is not None and read.agreement < 1 else []
+    return ", ".join([*parts, *filter(None, [why_not_kept(candidate.scores, [one.scores for one in kept])])])
 
 
 def _note(text: str) -> None:

@@ -7,7 +7,20 @@ import click
 from analogen.cli.common_options import DEVICE_HELP, DTYPE_HELP, combined
 from analogen.models import MODELS
 from analogen.pipelines.diffusion.runtime import ATTENTION, OFFLOADS, QUANTIZATIONS
-from analogen.types import CONTROLS, DTYPES, NATIVE
+from analogen.types import CONTROLS, DTYPES, LAYOUTS, NATIVE, REFERENCE_AS
+
+
+def _note_no_layout(context: click.Context, _: click.Parameter, given: bool) -> None:
+    if given:
+        context.meta["analogen.no_layout"] = True
+
+
+def _layout(context: click.Context, _: click.Parameter, value: str | None) -> bool | str:
+    """As `Request.layout`: True for a drawn one."""
+    if value is None or context.meta.get("analogen.no_layout"):
+        return False
+    return True if value == "drawn" else value
+
 
 settings_options = combined(
     click.option(
@@ -94,10 +107,33 @@ settings_options = combined(
         help="When and in which blocks the adapter acts, for example "
         "start=0.2,end=0.8,ease=out,up_blocks.1=0.5,rest=0. See docs/big_models.md.",
     ),
+    click.option("--no-layout", is_flag=True, is_eager=True, expose_value=False, hidden=True, callback=_note_no_layout),
     click.option(
-        "--layout/--no-layout",
-        default=False,
-        help="Let mini compose a scene, and use it as the starting picture, or, with --control, as the control image.",
+        "--layout",
+        type=click.Choice(LAYOUTS),
+        is_flag=False,
+        flag_value="drawn",
+        callback=_layout,
+        help="Let mini compose a scene, or take that of --scene, and guide the model by it. drawn: as its starting "
+        "picture, or, with --control, its control image; also meant by --layout alone. boxes: as boxes in the prompt "
+        "of FLUX.3, Ideogram 4 and FIBO 2; to others it is told in words.",
+    ),
+    click.option(
+        "--reference-as",
+        type=click.Choice(REFERENCE_AS),
+        default="auto",
+        show_default=True,
+        help="What a model that sees pictures is shown of the reference. layout: mini's drawing of its logic with the "
+        "new subject; flattened: flat greys, without colours and textures; original: the reference itself, whose looks "
+        "then leak into the result. auto: layout, or flattened where mini is not sure of the logic.",
+    ),
+    click.option(
+        "--retries",
+        type=int,
+        default=0,
+        show_default=True,
+        help="How often to make pictures anew that do not show the layout, as read back by mini, 0 to 10. Only the "
+        "stage that failed gets new seeds. Only with diffusion models.",
     ),
     click.option(
         "--control",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import diffusers
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from torch import nn
 
@@ -67,8 +69,10 @@ def load_pipeline(
     kind = pipeline_kind(folder)
     if is_modular(folder):
         if runtime.quantize is not None:
-            raise ValueError(f"--quantize: {kind.title} is loaded part by part, which cannot be quantized: leave it out")
-        pipeline: Any = _load_or_explain(lambda: load_modular(folder, dtype), source, folder)
+            raise ValueError(
+                f"--quantize: {kind.title} is loaded part by part, which cannot be quantized: leave it out"
+            )
+        pipeline: Any = load_or_explain(lambda: load_modular(folder, dtype), source, folder)
     else:
         pipeline = _load_whole(folder, source, dtype, runtime)
     pipeline.set_progress_bar_config(disable=True)
@@ -101,7 +105,7 @@ def _load_whole(folder: Path, source: str, dtype: torch.dtype, runtime: RuntimeO
     qwens = str((index.get("processor") or [None])[-1]).startswith(("Qwen2", "Qwen3VL"))
     if qwens:
         settings["processor"] = load_processor(folder / "processor")  # the library's own needs torchvision for videos
-    return _load_or_explain(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source, folder)
+    return load_or_explain(lambda: DiffusionPipeline.from_pretrained(str(folder), **settings), source, folder)
 
 
 def is_modular(folder: str | Path) -> bool:
@@ -176,14 +180,25 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
     return "fp16" if halves and (dtype != torch.float32 or not wholes) else None
 
 
+@contextmanager
+def _quiet_diffusers() -> Iterator[None]:
+    """Keeps diffusers' own lines from coming before ours, which say the same with what to do."""
+    before = diffusers_logging.get_verbosity()
+    diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(before)
+
+
 def _has_pickles(folder: Path) -> bool:
     return any(path.suffix in PICKLES for path in folder.rglob("*"))
 
 
-def _load_or_explain(load: Callable[[], Any], source: str, folder: Path | None = None) -> Any:
+def load_or_explain(load: Callable[[], Any], source: str, folder: Path | None = None) -> Any:
     """Turns the many errors that diffusers and transformers raise for an incomplete folder into one clear line."""
     try:
-        with loading_lock:
+        with loading_lock, _quiet_diffusers():
             return load()
     except (
         OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError, SafetensorError
@@ -340,6 +355,6 @@ def load_control(source: str, dtype: torch.dtype) -> nn.Module:
     if "ControlNet" not in str(name):
         raise ValueError(f"--control {source}: is no ControlNet (its config.json says {name!r}): name one")
     settings = {"dtype": dtype, "use_safetensors": True, "local_files_only": True}
-    model = _load_or_explain(lambda: diffusers.AutoModel.from_pretrained(str(folder), **settings), source)
+    model = load_or_explain(lambda: diffusers.AutoModel.from_pretrained(str(folder), **settings), source)
     assert isinstance(model, nn.Module), "AutoModel loads models"
     return model

@@ -49,6 +49,7 @@ class PipelineKind:
     guidance_name    The argument of the call that means classifier-free guidance, or the model's own distilled one.
     encoded          What `encode_prompt` returns, as arguments of the call; () if words go into the call itself.
     needs_negative   Guidance acts only beside a negative prompt, if only an empty one.
+    style            A published IP-Adapter gives it the looks of a picture, see `style_picture`.
     boxes            The dialect in which its prompt says where things stand, see `layout_boxes`; "" if it has none.
     """
 
@@ -66,6 +67,7 @@ class PipelineKind:
     guidance_name: str = "guidance_scale"
     encoded: tuple[str, ...] = ()
     needs_negative: bool = False
+    style: bool = False
     boxes: str = ""
 
     def in_folder(self, folder: str | Path) -> PipelineKind:
@@ -105,11 +107,11 @@ _CARD = "steps and guidance of the model cards"
 KINDS = (
     PipelineKind(
         "sd15", "Stable Diffusion 1.5", ("StableDiffusionPipeline",),
-        side_px=512, unit_px=8, steps=30, guidance=7.5, departs=_FAST, encoded=_CLIP,
+        side_px=512, unit_px=8, steps=30, guidance=7.5, departs=_FAST, encoded=_CLIP, style=True,
     ),
     PipelineKind(
         "sdxl", "Stable Diffusion XL", ("StableDiffusionXLPipeline",),
-        unit_px=8, steps=30, guidance=5.0, departs=_FAST, encoded=_POOLED,
+        unit_px=8, steps=30, guidance=5.0, departs=_FAST, encoded=_POOLED, style=True,
     ),
     PipelineKind(
         "sd3", "Stable Diffusion 3", ("StableDiffusion3Pipeline",),
@@ -121,7 +123,7 @@ KINDS = (
     ),
     PipelineKind(
         "flux", "FLUX.1", ("FluxPipeline",),
-        steps=28, guidance=3.5, encoded=_FLUX,
+        steps=28, guidance=3.5, encoded=_FLUX, style=True,
         versions=(Version("transformer/config.json", "guidance_embeds", False, 4, 0.0),),  # schnell
     ),
     PipelineKind(
@@ -184,7 +186,8 @@ KINDS = (
     ),
     PipelineKind(
         "kontext", "FLUX.1 Kontext", ("FluxKontextPipeline",), "picture",
-        pictures=1, steps=28, guidance=2.5, departs="guidance of the class's example and of the model card", encoded=_FLUX,
+        pictures=1, steps=28, guidance=2.5, encoded=_FLUX,
+        departs="guidance of the class's example and of the model card",
     ),
     PipelineKind(
         "qwen-edit", "Qwen-Image-Edit", ("QwenImageEditPipeline",), "picture",
@@ -282,4 +285,5 @@ def kind_by_call(name: str, arguments: Mapping[str, Any]) -> PipelineKind:
         guidance=float(guidance) if isinstance(guidance, int | float) else None,
         guidance_name=guided,
         needs_negative=guided == "true_cfg_scale",
+        boxes="regions" if "gligen_boxes" in arguments else "",
     )

@@ -46,10 +46,21 @@ class ModularAdapter:
                 given[name] = given[name][0]
         return ModularImages(self.pipeline(output="images", **given))
 
+    def set_progress_bar_config(self, **settings: Any) -> None:
+        for block in _all_blocks(self.pipeline._blocks):
+            if hasattr(block, "set_progress_bar_config"):
+                block.set_progress_bar_config(**settings)
+
     def __getattr__(self, name: str) -> Any:
         if name == "pipeline":  # not set yet
             raise AttributeError(name)
         return getattr(self.pipeline, name)
+
+
+def _all_blocks(block: Any) -> Iterator[Any]:
+    yield block
+    for inner in getattr(block, "sub_blocks", {}).values():
+        yield from _all_blocks(inner)
 
 
 def arguments_of(blocks: ModularPipelineBlocks) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class PipelineCall:
             "generator": [torch.Generator("cpu").manual_seed(row.seed) for row in some],
             **collate_arguments([prompts[index] for index in batch]),
             **self._pictures(some),
+            **self._regions(some[0]),
             **self._relations(some),
         }
         if "true_cfg_scale" in self.takes and self.kind.guidance_name != "true_cfg_scale":
@@ -97,6 +98,16 @@ class PipelineCall:
             return {}
         none = np.zeros(TEXT_DIM, np.float32)
         return attached.inputs(np.stack([none if row.relation is None else row.relation for row in some]))
+
+    def _regions(self, row: ImageSpec) -> dict[str, Any]:
+        """What is given to one row at a time: the looks of its style picture, and its boxes."""
+        given: dict[str, Any] = {}
+        if row.style is not None:
+            given["ip_adapter_image"] = row.style
+        if row.boxes:
+            given["gligen_phrases"] = [box.words for box in row.boxes]
+            given["gligen_boxes"] = [[box.left, box.top, box.right, box.bottom] for box in row.boxes]
+        return given
 
     def _pictures(self, some: list[ImageSpec]) -> dict[str, Any]:
         if self.use == "nothing":

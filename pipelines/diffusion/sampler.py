@@ -85,7 +85,13 @@ class DiffusionSampler:
             # An edit model takes its pictures as one list, several of them for one prompt. A union of ControlNets
             # attends over the rows of a batch instead of over its conditions (diffusers 0.42), and would mix them.
             modular = isinstance(self.loaded.pipeline, ModularAdapter)  # some of its steps take one prompt
-            alone = use == "edit" or modular or (use == "control" and isinstance(self.control, ControlNetUnionModel))
+            apart = any(row.style is not None or row.boxes for row in rows)  # one picture or list for a whole batch
+            alone = (
+                use == "edit"
+                or modular
+                or apart
+                or (use == "control" and isinstance(self.control, ControlNetUnionModel))
+            )
             size = BatchSize(1 if alone else batch_size)
             pictures: dict[int, Image.Image] = {}
             with DeferredDecoding(pipeline) as later:
@@ -161,8 +167,8 @@ class DiffusionSampler:
                 self._variants.pop(use, None)
                 what = "starting picture" if use == "start" else "ControlNet"
                 raise ValueError(
-                    f"--layout: diffusers has no pipeline of {self.kind.title} that takes a {what}: take --layout boxes, "
-                    "or leave it out"
+                    f"--layout: diffusers has no pipeline of {self.kind.title} that takes a {what}: take --layout "
+                    "boxes, or leave it out"
                 ) from error
             self._variants[use].set_progress_bar_config(disable=True)
             if self.attached is not None:

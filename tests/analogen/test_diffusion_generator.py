@@ -73,7 +73,7 @@ def test_every_family_makes_a_batch_of_different_references(
     name: str, models: dict[str, str], tmp_path: Path, references: list[Path]
 ) -> None:
     stages = load_generator(request(models[name], references[0]))
-    asked = [request(models[name], reference) for reference in references]
+    asked = [request(models[name], reference) for reference in references[:2]]
     together = stages.compose([stages.prepare(one) for one in asked])
     for composed in together:
         (best,) = stages.finish(composed)
@@ -218,8 +218,10 @@ def test_what_a_big_model_cannot_do_is_refused(
 
 
 def test_edit_models_want_a_reference(models: dict[str, str]) -> None:
-    with pytest.raises(UserError, match="edits a reference"):
-        Request(**{**SMALL, "relation": "many {subject} in a row", "subject": "cat", "model": models["kontext"]})
+    words = {**SMALL, "relation": "many {subject} in a row", "subject": "cat", "model": models["kontext"]}
+    with pytest.raises(UserError, match="--reference-as original shows a reference, and none was given"):
+        Request(**words, reference_as="original")
+    assert Request(**words).reference_as == "auto"  # mini draws what it is to see
 
 
 def test_mini_refuses_what_only_big_models_take(references: list[Path]) -> None:
@@ -297,3 +299,91 @@ def test_adapter_of_another_family_is_refused_before_weights_are_read(
         with pytest.raises(UserError, match=message):
             load_generator(request(models[name], references[0], adapter=str(tmp_path / "adapter")))
     assert loaded == []
+
+
+def made(stages: Any, one: Request) -> Any:
+    (composed,) = stages.compose([stages.prepare(one)])
+    return composed
+
+
+def test_edit_models_see_no_looks_unless_they_are_asked_to(models: dict[str, str], references: list[Path]) -> None:
+    shown = {}
+    for way in ("auto", "layout", "flattened", "original"):
+        one = request(models["kontext"], references[0], reference_as=way)
+        composed = made(load_generator(one), one)
+        shown[way] = composed.attempts[0].told
+        assert not any(word in composed.prompt.lower() for word in ("preserve", "keep the subject", "same subject"))
+    assert shown["auto"].prompt == shown["layout"].prompt
+    with Image.open(references[0]) as image:
+        original = pixels(image.convert("RGB"))
+    assert np.array_equal(pixels(shown["original"].picture), original)
+    flat = pixels(shown["flattened"].picture)
+    assert flat.shape == original.shape
+    assert (flat[..., 0] == flat[..., 2]).all()
+    assert shown["layout"].picture.size == (64, 64)
+    assert "rough drawing" in shown["layout"].prompt
+    with pytest.raises(UserError, match="sees no picture"):
+        request(models["sdxl"], references[0], reference_as="flattened")
+
+
+@pytest.mark.parametrize("name", ["flux3", "ideogram4", "fibo2", "sdxl"])
+def test_dry_run_prints_the_very_prompt(
+    name: str, models: dict[str, str], references: list[Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = ["generate", "--reference", str(references[0]), "--subject", "bicycle", "--model", models[name], "--width",
+            "64", "--height", "64", "--device", "cpu", "--dtype", "float32", "--candidates", "2", "--seed", "5",
+            "--steps", "1", "--layout", "boxes", "--format", "json", "--output", str(tmp_path / "out")]  # fmt: skip
+    assert main([*line, "--dry-run"]) == 0
+    told = {row["seed"]: row["prompt"] for row in json.loads(capsys.readouterr().out)["rows"]}
+    boxes = tmp_path / "boxes.json"
+    assert main([*line, "--num-images", "2", "--layout-json", str(boxes)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert {image["seed"]: image["prompt"] for image in answer["images"]} == told
+    assert {image["read"]["wanted_things"] > 1 for image in answer["images"]} == {True}
+    assert read_metadata(tmp_path / "out" / "0000.png")["prompt"] == told[answer["images"][0]["seed"]]
+    layouts = json.loads(boxes.read_text())["layouts"]
+    assert len(layouts) == 2
+    assert all(box["desc"].endswith("bicycle") or "bicycle" in box["desc"] for box in layouts[0]["boxes"])
+    if name == "sdxl":
+        assert "bicycles in a" in told[5]
+    else:
+        assert json.loads(layouts[0]["ideogram4"])
+
+
+def test_style_and_subject_are_the_second_and_third_picture(models: dict[str, str], references: list[Path]) -> None:
+    both: dict[str, Any] = {"style_image": references[1], "subject_image": references[2]}
+    one = request(models["klein"], references[0], **both)
+    told = made(load_generator(one), one).attempts[0].told
+    assert len(told.more) == 2
+    assert "second picture says only how it is to look" in told.prompt
+    assert "third picture shows the bicycle" in told.prompt
+    with pytest.raises(UserError, match=r"takes no second picture; these do: sd15, sdxl, flux, flux2, klein"):
+        request(models["kontext"], references[0], style_image=references[1])
+    with pytest.raises(UserError, match="leave one of them out"):
+        request(models["sdxl"], references[0], style_image=references[1], adapter="a")
+
+
+def test_retries_take_new_seeds_and_the_record_says_which(
+    models: dict[str, str], references: list[Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one = request(models["sd15"], references[0], layout="boxes", candidates=2, retries=2)
+    stages = load_generator(one)
+    first = made(stages, request(models["sd15"], references[0], layout="boxes", candidates=2))
+    tried = made(stages, one)
+    for before, after in zip(first.attempts, tried.attempts, strict=True):
+        assert after.read.agreement >= before.read.agreement
+        changed = after.paint_seed != before.paint_seed
+        assert changed == (after.read.agreement > before.read.agreement)
+    candidates = list(stages.finish(tried))
+    again = request(
+        models["sd15"], references[0], layout="boxes", seed=candidates[0].seed, paint_seed=candidates[0].paint_seed
+    )
+    (same,) = stages.finish(made(stages, again))
+    assert np.abs(pixels(same.image) - pixels(candidates[0].image)).max() <= 2
+
+
+def test_what_nothing_can_run_is_refused_with_the_reason() -> None:
+    with pytest.raises(UserError, match="no pipeline of HunyuanImage 3"):
+        find_model("hunyuan-image-3")
+    with pytest.raises(UserError, match="from_single_file"):
+        find_model("illustrious")

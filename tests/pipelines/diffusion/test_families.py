@@ -113,6 +113,8 @@ def test_no_language_model_rewrites_the_prompt(folders: dict[str, Path]) -> None
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(sampler.loaded.pipeline), "__call__", noting)
-        patch.setattr("analogen.pipelines.diffusion.pipeline_call.call_arguments", lambda _: {"use_pe": True, "prompt": 1})
+        patch.setattr(
+            "analogen.pipelines.diffusion.pipeline_call.call_arguments", lambda _: {"use_pe": True, "prompt": 1}
+        )
         sampler.sample([ImageSpec("owls", 1, 64, 64)], steps=1)
     assert seen[0]["use_pe"] is False

@@ -44,7 +44,9 @@ def leaves(block: Any) -> list[Any]:
 def version_of(kind: PipelineKind, name: str) -> PipelineKind:
     """The kind as it is for one of its classes."""
     told = [one for one in kind.versions if one.key == "_class_name" and one.value == name]
-    return PipelineKind(kind.name, kind.title, (name,), steps=told[0].steps, guidance=told[0].guidance) if told else kind
+    return (
+        PipelineKind(kind.name, kind.title, (name,), steps=told[0].steps, guidance=told[0].guidance) if told else kind
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY, ids=[name for _, name in EVERY])
@@ -113,7 +115,9 @@ def test_versions_are_told_by_their_files(
 
 def test_schnell_and_the_sizes_of_sd35_are_told_by_their_transformer(tmp_path: Path) -> None:
     for name, key, value, steps, guidance in (
-        ("flux", "guidance_embeds", False, 4, 0.0), ("sd3", "num_layers", 24, 40, 4.5), ("sd3", "num_layers", 38, 28, 3.5),
+        ("flux", "guidance_embeds", False, 4, 0.0),
+        ("sd3", "num_layers", 24, 40, 4.5),
+        ("sd3", "num_layers", 38, 28, 3.5),
     ):  # fmt: skip
         folder = save_pipeline(tmp_path / f"{name}-{value}", name)
         config = folder / "transformer" / "config.json"
