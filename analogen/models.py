@@ -6,9 +6,10 @@ import difflib
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from analogen.errors import UserError
 
@@ -28,6 +29,7 @@ class Model:
     gated     Whether the hub asks users to accept the licence first.
     side_px   Default width and height.
     steps, guidance  Of a model that its files do not tell apart from another of its kind; None for those of the kind.
+    version   Which of its kind's versions it is, None for none of them.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Model:
     side_px: int = 1024
     steps: int | None = None
     guidance: float | None = None
+    version: int | None = None
 
     @property
     def is_mini(self) -> bool:
@@ -111,11 +114,11 @@ MODELS = (
     ),
     Model(
         "sd35", "stabilityai/stable-diffusion-3.5-medium", _ADAPTER, "Stability Community", "longer prompts",
-        "sd3", (("transformer", 2243.2), *_SD3_TEXT), True,
+        "sd3", (("transformer", 2243.2), *_SD3_TEXT), True, version=0,
     ),
     Model(
         "sd35-large", "stabilityai/stable-diffusion-3.5-large", _ADAPTER, "Stability Community",
-        "longer prompts, finer pictures", "sd3", (("transformer", 8056.6), *_SD3_TEXT), True,
+        "longer prompts, finer pictures", "sd3", (("transformer", 8056.6), *_SD3_TEXT), True, version=1,
     ),
     Model(
         "flux", "black-forest-labs/FLUX.1-dev", _ADAPTER, "FLUX.1-dev Non-Commercial", "prompt following",
@@ -123,10 +126,11 @@ MODELS = (
     ),
     Model(
         "flux-schnell", "black-forest-labs/FLUX.1-schnell", _ADAPTER, "Apache-2.0", "four steps", "flux", _FLUX, True,
+        version=0,
     ),
     Model(
         "klein", "black-forest-labs/FLUX.2-klein-4B", _EITHER, "Apache-2.0", "four steps, 13 GB cards",
-        "klein", _KLEIN_4B,
+        "klein", _KLEIN_4B, version=0,
     ),
     Model(
         "klein-base", "black-forest-labs/FLUX.2-klein-base-4B", _EITHER, "Apache-2.0", "training, LoRAs",
@@ -134,6 +138,7 @@ MODELS = (
     ),
     Model(
         "klein-9b", "black-forest-labs/FLUX.2-klein-9B", _EITHER, _BFL, "four steps", "klein", _KLEIN_9B, True,
+        version=0,
     ),
     Model(
         "klein-base-9b", "black-forest-labs/FLUX.2-klein-base-9B", _EITHER, _BFL, "training, LoRAs",
@@ -145,7 +150,7 @@ MODELS = (
     ),
     Model(
         "flux3-klein", "black-forest-labs/flux-3-image-klein", _EITHER, _KOMMUNITY, "boxes, 16 steps", "flux3",
-        (("transformer", 5538.5), ("text_encoder", _QWEN3_VL_4B), ("vae", _FLUX2_VAE)), True,
+        (("transformer", 5538.5), ("text_encoder", _QWEN3_VL_4B), ("vae", _FLUX2_VAE)), True, version=0,
     ),
     Model(
         "qwen-image", "Qwen/Qwen-Image", _BRIDGE, "Apache-2.0", "prompt following, writes text", "qwen-image",
@@ -161,10 +166,14 @@ MODELS = (
     ),
     Model(
         "z-image-turbo", "Tongyi-MAI/Z-Image-Turbo", _BRIDGE, "Apache-2.0", "eight steps, photos", "z-image", _Z_IMAGE,
+        version=0,
     ),
     Model("z-image", "Tongyi-MAI/Z-Image", _BRIDGE, "Apache-2.0", "many styles", "z-image", _Z_IMAGE),
     Model("krea2", "krea/Krea-2-Raw", _BRIDGE, "Krea 2 Community", "training, LoRAs", "krea2", _KREA),
-    Model("krea2-turbo", "krea/Krea-2-Turbo", _BRIDGE, "Krea 2 Community", "eight steps, looks", "krea2", _KREA),
+    Model(
+        "krea2-turbo", "krea/Krea-2-Turbo", _BRIDGE, "Krea 2 Community", "eight steps, looks", "krea2", _KREA,
+        version=0,
+    ),
     Model(
         # 27.3 billion weights, of which the repository holds the large ones in 4 bits.
         "ideogram4", "ideogram-ai/ideogram-4-nf4-diffusers", _BRIDGE, "Ideogram Non-Commercial",
@@ -213,6 +222,35 @@ ABSENT = {
     "illustrious": "Illustrious and its kin are SDXL checkpoints in single files: make a folder of one by "
     'diffusers.StableDiffusionXLPipeline.from_single_file("FILE").save_pretrained("FOLDER"), then give --model FOLDER',
 }
+
+
+# Of mini, in the words of `analogen.pipelines.diffusion.capabilities`.
+_MINI = {
+    "words": True, "picture": True, "pictures": 64, "boxes": "json", "negative_prompt": False, "adapter": False,
+    "lora": False, "style": False, "min_px": MINI_SIDES_PX[0], "max_px": MINI_SIDES_PX[1],
+}  # fmt: skip
+
+
+def capabilities_of(model: Model) -> dict[str, Any]:
+    """What a model of the catalogue can do, as plain data; {} for one whose class is known only after a download.
+
+    Steps and guidance are those of its version.
+    """
+    from analogen.pipelines.diffusion.capabilities import load_capabilities
+    from analogen.pipelines.diffusion.model_defaults import KINDS
+
+    if model.is_mini:
+        return dict(_MINI)
+    kind = next((kind for kind in KINDS if kind.name == model.kind), None)
+    if kind is None:
+        return {}
+    found = asdict(load_capabilities()[kind.pipelines[0]])
+    if model.version is not None:
+        version = kind.versions[model.version]
+        found |= {"steps": version.steps, "guidance": version.guidance}
+    if model.steps is not None:
+        found |= {"steps": model.steps, "guidance": model.guidance}
+    return found
 
 
 def nearest(word: str, known: list[str]) -> str:

@@ -6,10 +6,8 @@ What a hub answers instead of files becomes one line that says what to do.
 from __future__ import annotations
 
 import errno
-import errno
 import os
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -121,9 +119,28 @@ def _explain(repo: str, revision: str | None, error: BaseException) -> str:
     full = next((found for found in chain if isinstance(found, OSError) and found.errno in _STORE_ERRORS), None)
     if full is not None and full.strerror:
         space = "free some space, or " if full.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        return f"{repo} cannot be stored ({full.strerror.lower()}): {space}set HF_HOME to another place"
+        write = "make it writable, or " if full.errno in (errno.EACCES, errno.EPERM) else ""
+        place = "" if space else f" in {constants.HF_HUB_CACHE}"
+        return f"{repo} cannot be stored{place} ({full.strerror.lower()}): {space}{write}set HF_HOME to another place"
+    partial = next((found for found in chain if _is_partial(found)), None)
+    if partial is not None:
+        reason = " ".join(str(partial).split())[:120] or type(partial).__name__
+        return f"{repo}: the download broke off ({reason}): run it again, and it goes on where it stopped"
     where = constants.ENDPOINT
-    return f"{absent} ({where} cannot be reached): check the path, or your connection"
+    proxies = [name for name in _PROXIES if os.environ.get(name)]
+    if any("proxy" in f"{type(found).__name__} {found}".lower() for found in chain) and proxies:
+        return f"{absent} (the proxy in {proxies[0]} does not let {where} through): check it, or unset {proxies[0]}"
+    through = f" through the proxy in {proxies[0]}" if proxies else ""
+    return f"{absent} ({where} cannot be reached{through}): check the path, or your connection"
+
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+def _is_partial(error: BaseException) -> bool:
+    """Whether a download ended before its file did."""
+    said = f"{type(error).__name__} {error}".lower()
+    return any(words in said for words in ("incomplete", "consistency check failed", "peer closed", "remoteprotocol"))
 
 
 def _named(repo: str, revision: str | None) -> str:

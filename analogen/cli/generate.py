@@ -259,7 +259,7 @@ def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
 
 def _read_inputs(request: Request) -> list[Picture]:
     """Read and check all pictures before torch is imported. Returns the references, for the contact sheet."""
-    from analogen.relsim.images import read_reference
+    from analogen.relsim.images import read_image, read_reference
 
     pictures = []
     with user_errors():

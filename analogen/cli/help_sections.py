@@ -10,17 +10,18 @@ from analogen.errors import plain_line
 SECTIONS = {
     "What": (
         "--reference", "--reference-weight", "--scene", "--relation", "--relation-scale", "--subject",
-        "--subject-image", "--other",
+        "--subject-image", "--style-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),
-    "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--recall", "--dry-run"),
+    "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--dry-run"),
     "Run": (
         "--device", "--dtype", "--engine", "--workers", "--address", "--resume", "--retry-failed", "--debug", "--help",
     ),
     "Diffusion models": (
-        "--negative-prompt", "--encoder", "--captioner", "--adapter", "--adapter-strength", "--layout", "--control",
-        "--control-model", "--strength", "--lora", "--quantize", "--attention-backend", "--cpu-offload", "--compile",
+        "--negative-prompt", "--encoder", "--captioner", "--adapter", "--adapter-strength", "--reference-as",
+        "--layout", "--control", "--control-model", "--strength", "--retries", "--lora", "--quantize",
+        "--attention-backend", "--cpu-offload", "--compile",
     ),
 }  # fmt: skip
 
@@ -31,6 +32,7 @@ _ONE_MEANT = {
     "--other": "name one second thing, or run once for each",
     "--subject-image": "give one picture, or run once for each",
     "--scene": "give one scene, or run once for each",
+    "--style-image": "give one picture, or run once for each",
 }
 
 

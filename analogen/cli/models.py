@@ -9,7 +9,7 @@ import click
 
 from analogen.cli import HELP, debug_option
 from analogen.cli.common_options import format_option
-from analogen.models import MODELS
+from analogen.models import MODELS, capabilities_of
 
 
 @click.command("models", context_settings=HELP)
@@ -22,7 +22,13 @@ def command(format_: str) -> None:
     cached = {model.name: model.is_mini or is_cached(model.base) for model in MODELS}
     if format_ == "json":
         rows_json = [
-            {**dataclasses.asdict(model), "parts": dict(model.parts), "cached": cached[model.name]} for model in MODELS
+            {
+                **dataclasses.asdict(model),
+                "parts": dict(model.parts),
+                "cached": cached[model.name],
+                "capabilities": capabilities_of(model),
+            }
+            for model in MODELS
         ]
         click.echo(json.dumps({"models": rows_json}))
         return
@@ -30,7 +36,7 @@ def command(format_: str) -> None:
         ("name", "good for", "route", "disk", "16 bit: all / one at a time", "32 bit", "cached", "licence", "base")
     ]
     for m in MODELS:
-        size = ["44 MB", "-", "on the CPU"] if m.is_mini else [
+        size = ["44 MB", "-", "on the CPU"] if m.is_mini else ["?", "?", "?"] if not m.parts else [
             f"{m.weight_gb(2):.0f} GB", f"{m.weight_gb(2):.0f} / {m.weight_gb(2, together=False):.0f} GB",
             f"{m.weight_gb(4):.0f} / {m.weight_gb(4, together=False):.0f} GB",
         ]  # fmt: skip

@@ -215,6 +215,53 @@ def test_no_network_is_one_line(tmp_path: Path) -> None:
     assert "(HF_HUB_OFFLINE is set): check the path, or unset it to download" in line
 
 
+def test_disk_permission_partial_and_proxy_are_told_apart(hub: Hub, tmp_path: Path) -> None:
+    """Each is caused for real or raised where the library raises it; none is called another."""
+    code = """
+import errno, os, sys
+import httpx
+from analogen.relsim.hub import HubError, translate_hub_errors
+CASES = {
+    "full": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+    "forbidden": PermissionError(errno.EACCES, os.strerror(errno.EACCES)),
+    "refused": ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)),
+    "unreachable": OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH)),
+    "partial": httpx.RemoteProtocolError("peer closed connection without sending complete message body"),
+    "proxy": httpx.ProxyError("403 Forbidden"),
+}
+for name, cause in CASES.items():
+    try:
+        with translate_hub_errors("org/model"):
+            raise OSError("cannot load") from cause
+    except HubError as error:
+        print(name, error)
+"""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGING"))}
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={**inherited, "HF_HOME": str(tmp_path / "home"), "HTTPS_PROXY": "http://127.0.0.1:9"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert "(no space left on device): free some space" in told["full"]
+    assert f"cannot be stored in {tmp_path / 'home'}" in told["forbidden"]
+    assert "(permission denied): make it writable" in told["forbidden"]
+    for name in ("refused", "unreachable"):
+        assert "cannot be reached through the proxy in HTTPS_PROXY): check the path, or your connection" in told[name]
+    assert "the download broke off (peer closed connection" in told["partial"]
+    assert "the proxy in HTTPS_PROXY does not let" in told["proxy"]
+
+
+def test_a_cache_that_cannot_be_written_is_told_as_such(hub: Hub, tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    folder.chmod(0o500)
+    if os.access(folder, os.W_OK):  # root writes everywhere
+        pytest.skip("this user may write in read-only folders")
+    assert "make it writable" in fetch(hub.url, folder, "org/model")
+
+
 def test_encoder_loads_by_id_with_its_base_then_offline(
     hub: Hub, tmp_path: Path, tiny_vlm_folder: Path, tiny_qwen_folder: Path, picture: Path
 ) -> None:
