@@ -5,13 +5,14 @@ python recipes/reference_as_sheet.py
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
 
 from analogen.generator import Generator
 from analogen.pipelines.diffusion.flattened import flattened
+from analogen.relsim.world.render import render
+from analogen.relsim.world.scene import Element, Scene
 from analogen.types import Request
 
 ROOT = Path(__file__).parents[1]
@@ -27,8 +28,8 @@ def main() -> None:
         references=(REFERENCE,), subject="bicycle", seed=1, candidates=4, width=SIDE_PX, height=SIDE_PX, device="cpu"
     )  # fmt: skip
     drawing = generator.run(request).candidates[0].image
-    alone = replace(request, references=(), relation="one {subject} alone", candidates=1)
-    bicycle = generator.run(alone).candidates[0].image
+    alone = Scene((Element("subject", 0, 0, 1.5),), subject="bicycle")
+    bicycle = Image.fromarray(render(alone, SIDE_PX, SIDE_PX))
     pictures = [reference, flattened(reference), drawing]
     sheet = Image.new("RGB", (3 * SIDE_PX + 2 * GAP_PX, SIDE_PX), "white")
     for number, picture in enumerate(pictures):

@@ -330,7 +330,7 @@ def test_edit_models_see_no_looks_unless_they_are_asked_to(models: dict[str, str
 def test_dry_run_prints_the_very_prompt(
     name: str, models: dict[str, str], references: list[Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    line = ["generate", "--reference", str(references[0]), "--subject", "bicycle", "--model", models[name], "--width",
+    line = ["generate", "--reference", str(references[1]), "--subject", "bicycle", "--model", models[name], "--width",
             "64", "--height", "64", "--device", "cpu", "--dtype", "float32", "--candidates", "2", "--seed", "5",
             "--steps", "1", "--layout", "boxes", "--format", "json", "--output", str(tmp_path / "out")]  # fmt: skip
     assert main([*line, "--dry-run"]) == 0
@@ -339,13 +339,14 @@ def test_dry_run_prints_the_very_prompt(
     assert main([*line, "--num-images", "2", "--layout-json", str(boxes)]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert {image["seed"]: image["prompt"] for image in answer["images"]} == told
-    assert {image["read"]["wanted_things"] > 1 for image in answer["images"]} == {True}
+    assert min(image["read"]["wanted_things"] for image in answer["images"]) > 1
     assert read_metadata(tmp_path / "out" / "0000.png")["prompt"] == told[answer["images"][0]["seed"]]
     layouts = json.loads(boxes.read_text())["layouts"]
     assert len(layouts) == 2
     assert all(box["desc"].endswith("bicycle") or "bicycle" in box["desc"] for box in layouts[0]["boxes"])
     if name == "sdxl":
-        assert "bicycles in a" in told[5]
+        assert ": " in told[5]
+        assert "bicycles" in told[5].split(": ")[1]
     else:
         assert json.loads(layouts[0]["ideogram4"])
 

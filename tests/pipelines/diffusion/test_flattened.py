@@ -26,7 +26,17 @@ def test_colours_and_stripes_are_gone_and_shapes_are_left() -> None:
     assert len(np.unique(flat)) <= SHADES
     assert flat[80, 70, 0] < flat[80, 200, 0]  # the disc is darker than its ground
     inside = flat[60:100, 50:90, 0]
-    assert len(np.unique(inside)) <= 2  # one tone, but for the edge of a stripe
+    assert len(np.unique(inside)) <= 2  # one tone, but for what the stripes leave
+
+
+def test_the_shades_of_a_ground_are_one() -> None:
+    ramp = np.linspace(120, 240, 160)[:, None, None] * np.ones((1, 160, 3))
+    image = Image.fromarray(ramp.astype(np.uint8))
+    ImageDraw.Draw(image).rectangle((60, 60, 100, 100), fill=(160, 40, 40))
+    flat = np.asarray(flattened(image))[..., 0]
+    assert len(np.unique(flat)) == 2
+    assert flat[80, 80] < flat[5, 5]
+    assert flat[5, 5] == flat[155, 155]
 
 
 def test_things_as_bright_as_their_ground_stay_visible() -> None:
