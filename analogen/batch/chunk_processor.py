@@ -158,4 +158,5 @@ def _image(path: Path, candidate: Candidate) -> dict[str, Any]:
         "seed": candidate.seed,
         "rank": candidate.rank,
         "scores": candidate.scores.rounded(),
+        **({"read": candidate.read.recorded()} if candidate.read is not None else {}),
     }

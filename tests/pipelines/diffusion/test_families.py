@@ -15,7 +15,7 @@ from analogen.pipelines.diffusion.image_spec import ImageSpec
 from analogen.pipelines.diffusion.loading import load_pipeline
 from analogen.pipelines.diffusion.runtime import RuntimeOptions
 from analogen.pipelines.diffusion.sampler import DiffusionSampler
-from analogen.pipelines.diffusion.tiny import save_pipeline
+from analogen.pipelines.diffusion.tiny import build_pipeline, save_pipeline
 
 WORDS = (
     "z-image", "krea2", "ideogram4", "hunyuan-image", "ernie-image", "chroma", "anima", "flux3", "fibo2",
@@ -118,3 +118,24 @@ def test_no_language_model_rewrites_the_prompt(folders: dict[str, Path]) -> None
         )
         sampler.sample([ImageSpec("owls", 1, 64, 64)], steps=1)
     assert seen[0]["use_pe"] is False
+
+
+def test_regions_reach_a_model_that_takes_them(tmp_path: Path) -> None:
+    from diffusers import StableDiffusionGLIGENPipeline, UNet2DConditionModel
+
+    from analogen.pipelines.diffusion.layout_boxes import Box
+
+    base = build_pipeline("sd15")
+    unet = UNet2DConditionModel.from_config({**base.unet.config, "attention_type": "gated"})
+    parts = {**base.components, "unet": unet}
+    StableDiffusionGLIGENPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path)
+    sampler = load(tmp_path)
+    assert sampler.kind.boxes == "regions"
+    for parameter in (part for name, part in unet.named_parameters() if "alpha" in name):
+        assert parameter.numel() == 1
+    for name, parameter in sampler.loaded.denoiser.named_parameters():
+        if "alpha" in name:  # the gates of the regions start closed
+            parameter.data.fill_(1.0)
+    left, right = (Box("owl_1", "owl", 0.1, x, 0.9, x + 0.4) for x in (0.05, 0.55))
+    one, other = sampler.sample([ImageSpec("owls", 1, 64, 64, boxes=(box,)) for box in (left, right)], steps=8)
+    assert apart(one, other) > 0
