@@ -128,9 +128,19 @@ class Prompting:
         subjects, others = [one.subject for one in prepared], [one.request.other for one in prepared]
         if prepared[0].request.relation_scale == 0:
             return [with_article(subject) for subject in subjects]
-        if all(self.shown(*pair) == "nothing" for pair in zip(prepared, found, strict=True)):
-            return self.reader.prompts(found, subjects, others)
-        return [fill(one.found.caption, *row) for one, *row in zip(found, subjects, others, strict=True)]
+        ideas = [fill(one.found.caption, *row) for one, *row in zip(found, subjects, others, strict=True)]
+        alone = [
+            place for place, pair in enumerate(zip(prepared, found, strict=True)) if self.shown(*pair) == "nothing"
+        ]
+        if alone:
+            prompts = self.reader.prompts(
+                [found[place] for place in alone],
+                [subjects[place] for place in alone],
+                [others[place] for place in alone],
+            )
+            for place, prompt in zip(alone, prompts, strict=True):
+                ideas[place] = prompt
+        return ideas
 
     def _told(self, one: PreparedPrompt, found: Conditioning, idea: str, scene: Scene | None) -> Told:
         request, shown = one.request, self.shown(one, found)
