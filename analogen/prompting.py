@@ -128,7 +128,9 @@ class Prompting:
         subjects, others = [one.subject for one in prepared], [one.request.other for one in prepared]
         if prepared[0].request.relation_scale == 0:
             return [with_article(subject) for subject in subjects]
-        ideas = [fill(one.found.caption, *row) for one, *row in zip(found, subjects, others, strict=True)]
+        ideas = [
+            fill(one.found.caption, subject, other) for one, subject, other in zip(found, subjects, others, strict=True)
+        ]
         alone = [
             place for place, pair in enumerate(zip(prepared, found, strict=True)) if self.shown(*pair) == "nothing"
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -184,7 +185,7 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
 def _quiet_diffusers() -> Iterator[None]:
     """Keeps diffusers' own lines from coming before ours, which say the same with what to do."""
     before = diffusers_logging.get_verbosity()
-    diffusers_logging.set_verbosity(diffusers_logging.CRITICAL)
+    diffusers_logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:

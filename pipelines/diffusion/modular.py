@@ -14,7 +14,6 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers.modular_pipelines import ModularPipeline, ModularPipelineBlocks
 from huggingface_hub import hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from PIL import Image
@@ -63,12 +62,12 @@ def _all_blocks(block: Any) -> Iterator[Any]:
         yield from _all_blocks(inner)
 
 
-def arguments_of(blocks: ModularPipelineBlocks) -> dict[str, Any]:
+def arguments_of(blocks: Any) -> dict[str, Any]:
     """The inputs of a pipeline's blocks, with their defaults, as the arguments of an ordinary call."""
     return {one.name: one.default for one in blocks.inputs if one.name}
 
 
-def blocks_of(class_name: str) -> ModularPipelineBlocks:
+def blocks_of(class_name: str) -> Any:
     """The default blocks of a modular pipeline's class, without the steps that rewrite the prompt."""
     blocks = getattr(diffusers, getattr(diffusers, class_name).default_blocks_name)()
     for step in REWRITING_STEPS:
@@ -79,8 +78,9 @@ def blocks_of(class_name: str) -> ModularPipelineBlocks:
 def load_modular(folder: Path, dtype: torch.dtype) -> ModularAdapter:
     """Load the modular pipeline of a folder. Raises the library's own errors."""
     name = str(read_index(folder)["_class_name"])
-    cls: type[ModularPipeline] = getattr(diffusers, name)
-    pipeline = cls(blocks_of(name), pretrained_model_name_or_path=str(folder), local_files_only=True)
+    pipeline = getattr(diffusers, name)(
+        blocks_of(name), pretrained_model_name_or_path=str(folder), local_files_only=True
+    )
     for part in pipeline.pretrained_component_names:
         spec = pipeline.get_component_spec(part)
         if not spec.pretrained_model_name_or_path:

@@ -62,7 +62,7 @@ def load_style(loaded: LoadedPipeline, scale: float = SCALE, folder: str | Path 
     loaded.pipeline.set_ip_adapter_scale(_filled(row.blocks, scale) if row.blocks else scale)
     image_encoder = loaded.pipeline.components.get("image_encoder")
     if image_encoder is not None:
-        image_encoder.to(loaded.denoiser.dtype)  # type: ignore[attr-defined]
+        image_encoder.to(loaded.denoiser.dtype)
         loaded.placement.add("image_encoder", image_encoder)
 
 

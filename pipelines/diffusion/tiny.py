@@ -11,7 +11,7 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers.guiders import AdaptiveProjectedMixGuidance
+from diffusers.guiders.adaptive_projected_guidance_mix import AdaptiveProjectedMixGuidance
 from diffusers.modular_pipelines import ModularPipeline
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
@@ -36,8 +36,9 @@ def save_pipeline(folder: str | Path, name: str, seed: int = 0) -> Path:
     """Write a tiny random pipeline and return its folder. name: one of TINY_PIPELINES."""
     folder = Path(folder)
     with quiet_transformers():
-        pipeline = build_pipeline(name, seed)
-        if isinstance(pipeline, ModularPipeline):
+        pipeline: Any = build_pipeline(name, seed)
+        modular = isinstance(pipeline, ModularPipeline)
+        if modular:
             pipeline.save_pretrained(str(folder), overwrite_modular_index=True)
         else:
             pipeline.save_pretrained(folder)
@@ -248,7 +249,7 @@ def _chroma() -> Any:
 
 
 def _ernie() -> Any:
-    transformer = diffusers.ErnieImageTransformer2DModel(
+    transformer: Any = diffusers.ErnieImageTransformer2DModel(
         hidden_size=32, num_attention_heads=2, num_layers=2, ffn_hidden_size=64, in_channels=16, out_channels=16,
         text_in_dim=WIDTH, rope_axes_dim=(4, 6, 6),
     )  # fmt: skip

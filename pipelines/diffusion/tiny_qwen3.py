@@ -85,7 +85,7 @@ def klein(is_distilled: bool = False) -> Any:
 
 
 def z_image(shift: float = 6.0) -> Any:
-    transformer = diffusers.ZImageTransformer2DModel(
+    transformer: Any = diffusers.ZImageTransformer2DModel(
         all_patch_size=(2,), all_f_patch_size=(1,), in_channels=4, dim=32, n_layers=2, n_refiner_layers=1, n_heads=2,
         n_kv_heads=2, qk_norm=True, cap_feat_dim=WIDTH, axes_dims=[8, 4, 4], axes_lens=[512, 32, 32],
     )  # fmt: skip
