@@ -31,7 +31,8 @@ from PIL import Image
 
 from analogen.relsim.images import read_image
 from analogen.relsim.world.icon import Pixels
-from analogen.relsim.world.subject_image import Picture, read_subject_image
+from analogen.relsim.world.picture import Picture
+from analogen.relsim.world.subject_image import read_subject_image
 
 THING_PX, GROUND_PX = 256, 640
 LEAST_PX = 90  # longer side of a stamp below which it is too coarse

@@ -20,7 +20,8 @@ from PIL import Image
 
 from analogen.relsim.picture_folders import looks_like_picture
 from analogen.relsim.world.icon import Pixels
-from analogen.relsim.world.subject_image import Picture, SubjectArt, read_subject_image
+from analogen.relsim.world.picture import Picture
+from analogen.relsim.world.subject_image import SubjectArt, read_subject_image
 
 SUFFIXES = frozenset({".png", ".webp", ".svg"})
 KEPT_PX = 512  # longer side that a picture is kept at in memory

@@ -9,13 +9,9 @@ from PIL import Image, ImageDraw
 
 from analogen.relsim.world import subject_image, svg_cleaning
 from analogen.relsim.world.icon import Icon
-from analogen.relsim.world.subject_image import (
-    MAX_SVG_BYTES,
-    Picture,
-    flood_from_border,
-    read_subject_image,
-    remove_background,
-)
+from analogen.relsim.world.picture import Picture
+from analogen.relsim.world.plain_ground import flood_from_border, remove_background
+from analogen.relsim.world.subject_image import MAX_SVG_BYTES, read_subject_image
 from analogen.relsim.world.svg_cleaning import clean_svg
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 100 100">'
