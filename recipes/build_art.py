@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.world.art import STYLES
+from analogen.relsim.world.art import TRAINING_STYLES as STYLES
 from analogen.relsim.world.icon import rasterise
 
 PACKAGES = {"fluent-flat": "fluent-emoji-flat", "noto": "noto", "fluent-color": "fluent-emoji"}

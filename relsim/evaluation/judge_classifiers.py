@@ -25,7 +25,7 @@ from analogen.relsim.mini.data import PicturePool, Pool, augment, batch_rows, dr
 from analogen.relsim.mini.single_subjects import draw_single_subjects
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
-from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.art import TRAINING_STYLES, ArtLibrary
 from analogen.relsim.world.dataset import Selection, draw_sample
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -140,7 +140,7 @@ def judges_selection() -> Selection:
     """The selection of all stock subjects and all art families."""
     library = ArtLibrary.shipped()
     nouns = library.nouns(stock=True)
-    return Selection(nouns, nouns, library.styles)
+    return Selection(nouns, nouns, TRAINING_STYLES)
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:

@@ -1,7 +1,8 @@
 """The art library: drawings of concrete nouns in several styles, found by name or by meaning.
 
-A drawing is an `Icon` (icon.py), or the user's own picture (subject_image.py); the renderer needs of either only
-what `Art` lists. The data lie in the folder art/, made by recipes/build_art.py; importing this file reads nothing.
+A drawing is an `Icon` (icon.py) or a `Picture` of pixels (subject_image.py); the renderer needs of either only what
+`Art` lists. The data lie in the folder art/, made by recipes/build_art.py (the nouns that training draws) and
+recipes/build_clip_art.py (more nouns, and the pictures in 3D); importing this file reads nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from analogen.relsim.world.icon import Icon, Pixels
+from analogen.relsim.world.picture import Picture
 
-# If a style lacks a noun, the first of these that has it is used.
-STYLES = ("fluent-flat", "noto", "fluent-color")
+# If a style lacks a noun, the first of these that has it is used. Training draws the first three only.
+STYLES = ("fluent-flat", "noto", "fluent-color", "3d", "clip-art", "silhouette")
+TRAINING_STYLES = STYLES[:3]
+PICTURES = "3d"  # the style that has pictures of pixels
 SPLITS = ("train", "held_out")
 # Smallest cosine between a text and its nearest noun at which the noun is used. Measured without the listed relatives:
 # of 63 concrete words that are not names here, 51 lie above ("puppy" 0.80, "armchair" 0.73, "espresso" 0.56;
@@ -81,7 +86,8 @@ class ArtLibrary:
     @cached_property
     def _data(self) -> dict[str, dict[str, Any]]:
         data: dict[str, dict[str, Any]] = json.loads((self._folder / "nouns.json").read_text(encoding="utf-8"))
-        return data
+        more = json.loads((self._folder / "more.json").read_text(encoding="utf-8"))
+        return {**data, **more, "nouns": {**more["nouns"], **data["nouns"]}, "trained": data["nouns"]}
 
     @cached_property
     def _names(self) -> tuple[str, ...]:
@@ -95,13 +101,17 @@ class ArtLibrary:
     @cached_property
     def _meanings(self) -> NDArray[np.float32]:
         """Unit vectors of the nouns, (nouns, 384), in the order of `_names`."""
-        meanings = np.load(self._folder / "nouns.npy").astype(np.float32)
+        files = (("nouns.npy", self._data["trained"]), ("more.npy", self._data["nouns"].keys() - self._data["trained"]))
+        meanings = np.concatenate([np.load(self._folder / file) for file, _ in files]).astype(np.float32)
+        names = [name for _, part in files for name in sorted(part)]
+        meanings = meanings[np.argsort(names)]
         norms = np.linalg.norm(meanings, axis=1, keepdims=True)
         return np.asarray(meanings / norms, dtype=np.float32)
 
     def nouns(self, style: str | None = None, split: str | None = None, stock: bool = False) -> tuple[str, ...]:
         """Sorted names, synonyms included: all, or those drawn in a style, on one side of the split ("train",
-        "held_out"), or of the stock (clear silhouettes without synonyms). Raises ValueError for unknown words."""
+        "held_out"), or of the stock (clear silhouettes without synonyms). Clip art and silhouettes are on neither side
+        of the split and not in the stock: no training draws them. Raises ValueError for unknown words."""
         if style is not None:
             self._check_style(style)
         if split is not None and split not in SPLITS:
@@ -109,8 +119,8 @@ class ArtLibrary:
         return tuple(
             name
             for name in self._names
-            if (style is None or style in self._entry(name)["icons"])
-            and (split is None or (self.first_noun(name) in splits().subjects) == (split == "held_out"))
+            if (style is None or self._has(name, style))
+            and (split is None or self._split(name) == split)
             and (not stock or self._data["nouns"][name].get("stock", False))
         )
 
@@ -136,14 +146,19 @@ class ArtLibrary:
         row: NDArray[np.float32] = self._meanings[bisect.bisect_left(self._names, name)]
         return row
 
-    def icon(self, name: str, style: str = STYLES[0]) -> Icon:
-        """The drawing of a noun. If the style lacks it, the first of STYLES that has it is used (see Icon.style).
+    def icon(self, name: str, style: str = STYLES[0]) -> Icon | Picture:
+        """The drawing of a noun: a Picture in the style "3d", else an Icon. If the style lacks it, the first of STYLES
+        that has it is used (see Icon.style).
 
         Raises ValueError for an unknown style, and for an unknown name with the nearest ones; `find` understands
         more than exact names.
         """
         self._check_style(style)
         ids = self._entry(name)["icons"]
+        if style == PICTURES and self._has(name, style):
+            content = self._archive(style).read(f"{self.first_noun(name)}.webp")
+            picture = Image.open(io.BytesIO(content)).convert("RGBA")
+            return Picture(name, np.array(picture.crop(picture.getchannel("A").getbbox())))
         style = style if style in ids else next(s for s in STYLES if s in ids)
         x, y, width, height = self._data[f"boxes {style}"][ids[style]]
         return Icon(name, style, self._archive(style).read(ids[style]).decode("utf-8"), (x, y, width, height))
@@ -191,6 +206,22 @@ class ArtLibrary:
     @cached_property
     def _by_spelling(self) -> dict[str, str]:
         return {re.sub(r"[\s_-]+", " ", name): name for name in self._names}
+
+    def _has(self, name: str, style: str) -> bool:
+        if style == PICTURES:
+            return self.first_noun(name) in self._pictured
+        return style in self._entry(name)["icons"]
+
+    @cached_property
+    def _pictured(self) -> frozenset[str]:
+        """The first nouns that have a picture of pixels."""
+        return frozenset(name.removesuffix(".webp") for name in self._archive(PICTURES).namelist())
+
+    def _split(self, name: str) -> str | None:
+        """The side of the split that a name is on, None for nouns that no training draws."""
+        if name not in self._data["trained"]:
+            return None
+        return "held_out" if self.first_noun(name) in splits().subjects else "train"
 
     def _entry(self, name: str) -> dict[str, Any]:
         entry: dict[str, Any] = self._data["nouns"][self.first_noun(name)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
-from analogen.relsim.world.art import ArtLibrary, splits
+from analogen.relsim.world.art import TRAINING_STYLES, ArtLibrary, splits
 from analogen.relsim.world.grammar import parse
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.palette import PALETTES, arbitrary_background, harmonious_background
@@ -122,7 +122,7 @@ def held_out_selection(*, held_out_style: bool = False) -> Selection:
 
 
 def _styles(held_out: bool) -> tuple[str, ...]:
-    return tuple(s for s in ArtLibrary.shipped().styles if (s in splits().styles) == held_out)
+    return tuple(s for s in TRAINING_STYLES if (s in splits().styles) == held_out)
 
 
 def trained_relations() -> list[Relation]:

@@ -21,6 +21,7 @@ from analogen.relsim.world import effects
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.backgrounds import draw_background
 from analogen.relsim.world.icon import Art, Pixels
+from analogen.relsim.world.lighting import light_shapes, lighting_of
 from analogen.relsim.world.palette import resolve
 from analogen.relsim.world.props import BLEEDING, prop_shapes
 from analogen.relsim.world.scene import Element, Scene
@@ -30,7 +31,6 @@ SIDES_PX = (64, 4096)
 _CACHE_BYTES = 192 * 2**20
 _LEVELS_PX = (48, 96, 192, 384, 768, 1536, 3072)
 _SHADOW_PX = 96  # side of the image that a shadow is blurred in
-SHADOW_BLUR = 0.04  # standard deviation, in sizes
 _OVERHANG = 0.8  # how far a prop may reach beyond its box, in sizes: a lens by its handle
 _SMOOTH = skia.SamplingOptions(skia.FilterMode.kLinear, skia.MipmapMode.kLinear)
 _BLOCKS = skia.SamplingOptions(skia.FilterMode.kNearest)
@@ -115,6 +115,8 @@ def _drawn(scene: Scene, width: int, height: int, scene_art: SceneArt, *, ground
     unit = min(width, height) / 2
     canvas.translate(width / 2, height / 2)
     canvas.scale(unit, unit)
+    if ground:
+        draw_shapes(canvas, light_shapes(scene.style, width / unit / 2, height / unit / 2))
     painter = _Painter(canvas, scene, scene_art, unit, (width / unit / 2, height / unit / 2))
     for element in scene.elements:
         painter.draw(element)
@@ -182,8 +184,8 @@ def flat_color(scene: Scene, element: Element) -> str:
 
 def shadow_of(scene: Scene, element: Element) -> tuple[float, float, float]:
     """Offset down and standard deviation (half short sides), and opacity of an element's drop shadow."""
-    size = element.size * scene.frame.scale
-    return 0.04 * size, SHADOW_BLUR * size, 0.42 * min(scene.shadow, 1.0)
+    size, lighting = element.size * scene.frame.scale, lighting_of(scene.style)
+    return lighting.drop * size, lighting.blur * size, lighting.opacity * min(scene.shadow, 1.0)
 
 
 def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tuple[Shape, ...]:
@@ -263,14 +265,15 @@ class _Painter:
     def _drop_shadow(self, element: Element, matrix: NDArray[np.float64]) -> None:
         """The shadow, blurred at a small size and enlarged, because a blur at full size would take most of the time."""
         drop, _, opacity = shadow_of(self._scene, element)
-        half = max(element.aspect, 1 / element.aspect) ** 0.5 / 2 + 3 * SHADOW_BLUR
+        blur = lighting_of(self._scene.style).blur
+        half = max(element.aspect, 1 / element.aspect) ** 0.5 / 2 + 3 * blur
         # Colours do not matter, nor do ink drawings and blocks, whose outlines are about the same.
         # The size only selects the resolution of the art; a low one is enough for a blur.
         plain = Element(
             element.kind, 0, 0, 0.1, element.aspect, standing=element.standing, clip=element.clip, noun=element.noun
         )  # fmt: skip
         art = self._scene_art.art(self._scene, element)
-        image = _IMAGES.get((art, "shadow", plain), lambda: self._blurred(plain, half))
+        image = _IMAGES.get((art, "shadow", blur, plain), lambda: self._blurred(plain, half, blur))
         canvas = self._canvas
         canvas.save()
         canvas.translate(0, drop)
@@ -280,13 +283,13 @@ class _Painter:
         canvas.drawImageRect(image, skia.Rect.MakeLTRB(-half, -half, half, half), linear, alpha)
         canvas.restore()
 
-    def _blurred(self, element: Element, half: float) -> skia.Image:
+    def _blurred(self, element: Element, half: float, blur: float) -> skia.Image:
         surface = skia.Surface(_SHADOW_PX, _SHADOW_PX)
         canvas = surface.getCanvas()
         canvas.scale(_SHADOW_PX / (2 * half), _SHADOW_PX / (2 * half))
         canvas.translate(half, half)
         paint = _paint(effects.color_matrix(0, 1, 1, "#000000", 1), 1.0)
-        paint.setImageFilter(skia.ImageFilters.Blur(SHADOW_BLUR, SHADOW_BLUR))
+        paint.setImageFilter(skia.ImageFilters.Blur(blur, blur))
         canvas.saveLayer(None, paint)
         self._draw(canvas, element, np.eye(3))
         canvas.restore()

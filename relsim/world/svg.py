@@ -17,6 +17,7 @@ from PIL import Image
 from analogen.relsim.world import effects
 from analogen.relsim.world.backgrounds import TEXTURED, background_shapes, texture
 from analogen.relsim.world.icon import Pixels, prefixed_ids
+from analogen.relsim.world.lighting import light_shapes
 from analogen.relsim.world.render import (
     ArtSource,
     SceneArt,
@@ -98,11 +99,15 @@ class _Writer:
 
     def background(self) -> str:
         ground = self._scene.background
+        light = self._shapes(light_shapes(self._scene.style, *self._reach))
+        image = ""
         if ground.kind in TEXTURED:
-            return _image(texture(ground, self._width, self._height), (0, 0, self._width, self._height))
+            image = _image(texture(ground, self._width, self._height), (0, 0, self._width, self._height))
+            shapes = light
+        else:
+            shapes = self._shapes(background_shapes(ground, *self._reach)) + light
         canvas = effects.affine(self._width / 2, self._height / 2, 0, False, self._unit)
-        shapes = self._shapes(background_shapes(ground, *self._reach))
-        return f'<g transform="{effects.svg_matrix(canvas)}">{shapes}</g>'
+        return image + (f'<g transform="{effects.svg_matrix(canvas)}">{shapes}</g>' if shapes else "")
 
     def element(self, element: Element) -> str:
         scene = self._scene
