@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analogen.loading import load_generator
     from analogen.metadata import read_metadata
     from analogen.models import find_model, pick_device
+    from analogen.own_art import own_art_names
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.relsim.encoder import load_encoder, load_reader
     from analogen.relsim.images import Picture, read_image, read_reference
@@ -78,6 +79,7 @@ _HOMES = {
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
     "load_reader": "analogen.relsim.encoder",
+    "own_art_names": "analogen.own_art",
     "palette_colors": "analogen.scene_editing",
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",
@@ -132,6 +134,7 @@ __all__ = [
     "load_encoder",
     "load_generator",
     "load_reader",
+    "own_art_names",
     "palette_colors",
     "pick_device",
     "random_seed",

@@ -108,6 +108,8 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     }
     if request.subject_image is not None:
         record["subject_image"] = file_fingerprint(request.subject_image)
+    if request.art is not None:
+        record["art"] = request.art.name
     if request.style_image is not None:
         record["style_image"] = file_fingerprint(request.style_image)
     if candidate.paint_seed is not None:

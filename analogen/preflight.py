@@ -42,11 +42,22 @@ def check_subject_image(path: Path) -> tuple[str, ...]:
     return notes
 
 
+def check_own_art(path: Path) -> None:
+    """Check that a folder or library of the user's own art can be opened. Raises UserError."""
+    from analogen.own_art import open_art
+
+    with user_errors():
+        open_art(path)
+
+
 def plan_of(request: Request) -> dict[str, Any]:
     """What a run would make, as plain data: subject, other, style, size and seeds, with notes."""
     model = find_model(request.model)
     subject, notes = request.subject, []
-    if model.is_mini and subject is not None and request.subject_image is None:
+    own = {} if request.art is None else _own_names(request)
+    if own.get(subject) is not None:
+        subject = own[subject]
+    elif model.is_mini and subject is not None and request.subject_image is None:
         found = _drawn_as(subject)
         if found is None:
             notes.append(f"no drawing is called {subject!r}: the run looks for the nearest in meaning")
@@ -55,7 +66,9 @@ def plan_of(request: Request) -> dict[str, Any]:
     if request.subject_image is not None:
         subject = f"{subject} ({request.subject_image.name})" if subject else request.subject_image.name
     other, style = request.other, request.style
-    if model.is_mini and other is not None:
+    if own.get(other) is not None:
+        other = own[other]
+    elif model.is_mini and other is not None:
         other = _drawn_as(other) or other
     if not model.is_mini:
         from analogen.relsim.hub import is_cached, is_hub_id
@@ -70,6 +83,15 @@ def plan_of(request: Request) -> dict[str, Any]:
         "model": model.name, "candidates": request.candidates, "num_images": request.num_images,
         "seeds": list(request.candidate_seeds), "notes": notes,
     }  # fmt: skip
+
+
+def _own_names(request: Request) -> dict[str | None, str]:
+    """What subject and other are called in the user's own art, where it has their names."""
+    from analogen.own_art import named_own
+
+    assert request.art is not None
+    found = {text: named_own(request.art, text) for text in (request.subject, request.other) if text is not None}
+    return {text: name for text, name in found.items() if name is not None}
 
 
 def _drawn_as(text: str) -> str | None:

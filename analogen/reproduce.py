@@ -19,11 +19,15 @@ _NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images", "retries"})
 
 
 def request_fields(
-    path: Path, references: Sequence[Path], subject_image: Path | None, style_image: Path | None = None
+    path: Path,
+    references: Sequence[Path],
+    subject_image: Path | None,
+    style_image: Path | None = None,
+    art: Path | None = None,
 ) -> dict[str, Any]:
     """The fields of a Request that makes the picture `path` again.
 
-    references, subject_image, style_image: the files that it was made of, in the same order. Raises UserError or
+    references, subject_image, style_image, art: the files that it was made of, in the same order. Raises UserError or
     FileNotFoundError, with one line, for a picture without a valid record and for other files.
     """
     record = read_metadata(path)
@@ -44,7 +48,9 @@ def request_fields(
     if record.get("scene") is not None:
         # The picture itself holds the scene that it was made from.
         fields["scene"] = path
-    fields["subject_image"], fields["style_image"] = subject_image, style_image
+    if record.get("art") is not None and art is None:
+        raise UserError(f"{path} was made with --art {str(record['art'])[:80]}: give that folder too")
+    fields.update(subject_image=subject_image, style_image=style_image, art=art)
     return fields
 
 

@@ -19,6 +19,7 @@ TYPES: dict[str, type] = {
     "subject": str,
     "subject_image": Path,
     "style_image": Path,
+    "art": Path,
     "other": str,
     "style": str,
     "negative_prompt": str,

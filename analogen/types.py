@@ -52,6 +52,8 @@ class Request:
     relation           The logic in words; {subject} stands for the subject.
     subject            Name of what the picture shows, or of what is in `subject_image`.
     subject_image      The user's own picture of the subject: PNG with alpha, picture or SVG.
+    art                Folder of the user's own cut-outs, or a library of `analogen art add`: subject and other are
+                       looked for there first.
     other              The second thing, in relations that have two; None chooses one.
     style              Art family, None chooses one; for diffusion models words at the end of the prompt.
     num_images         How many of the `candidates` are kept, the best. 1 <= num_images <= candidates <= 256.
@@ -89,6 +91,7 @@ class Request:
     relation: str | None = None
     subject: str | None = None
     subject_image: Path | None = None
+    art: Path | None = None
     other: str | None = None
     style: str | None = None
     negative_prompt: str | None = None
@@ -268,6 +271,8 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
         raise UserError("--control makes a control image of a drawn layout: take --layout drawn, or leave it out")
     if request.style_image is not None:
         _check_style(request, model)
+    if request.art is not None and not request.layout and not model.sees_pictures:
+        raise UserError("--art is drawn by mini: add --layout, so that its scene guides the model, or leave it out")
     if request.control is not None and request.control not in CONTROLS:
         raise UserError(f"--control is {request.control!r}: expected one of {', '.join(CONTROLS)}")
     for name in ("control", "control_model", "strength"):

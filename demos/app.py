@@ -147,6 +147,11 @@ def _parse_auth(given: Sequence[str]) -> list[tuple[str, str]]:
     help="Gallery of `analogen gallery` to search in Explore, in place of the studio's own pictures.",
 )
 @click.option(
+    "--art",
+    metavar="DIR",
+    help="Folder of your own cut-outs, or a library of `analogen art add`: subjects are looked for there first.",
+)
+@click.option(
     "--output",
     metavar="DIR",
     default="studio",
@@ -172,6 +177,7 @@ def _parse_auth(given: Sequence[str]) -> list[tuple[str, str]]:
 def command(
     model: str,
     gallery: str | None,
+    art: str | None,
     output: str,
     auth: tuple[str, ...],
     host: str,
@@ -197,7 +203,7 @@ def command(
     if not pairs and (share or not is_local(host)):
         where = "a public address" if share else host
         click.echo(f"warning: {where} can be opened by anyone who can reach it: add --auth USER:PASSWORD", err=True)
-    studio = Studio(output, model, gallery, device)
+    studio = Studio(output, model, gallery, device, art=art)
     studio.start()
     page = None
     try:

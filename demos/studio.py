@@ -26,6 +26,7 @@ from analogen import (
     draw_reading,
     find_model,
     load_reader,
+    own_art_names,
     pick_device,
     random_seed,
     read_reference,
@@ -100,12 +101,16 @@ class Studio:
         gallery: str | Path | None = None,
         device: str = "auto",
         limits: Limits | None = None,
+        art: str | Path | None = None,
     ) -> None:
         find_model(model)
+        # Checked here, so that a wrong folder ends the start and not every run.
+        self.art = None if art is None else Path(art).resolve()
+        self.art_names = () if self.art is None else own_art_names(self.art)
         self.output = Path(output).resolve()
         self.model, self.device, self.gallery = model, device, None if gallery is None else Path(gallery)
         self.limits = limits or Limits()
-        for folder in (self.output, self.gallery):
+        for folder in (self.output, self.gallery, self.art):
             if folder is not None:
                 hide_folder(folder)
         if self.output.exists() and not self.output.is_dir():
@@ -207,6 +212,8 @@ class Studio:
             if count > most:
                 raise UserError(f"{count} {what} are too many: at most {most}.")
         shared = {"seed": random_seed(), **{k: v for k, v in settings.items() if v is not None}, "model": self.model}
+        if self.art is not None and self.model == "mini":
+            shared["art"] = str(self.art)
         for name in references:
             self.files.reference_path(name)
         shown = [f"references/{name}" for name in references]

@@ -142,7 +142,7 @@ class Manifest:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
         if "reference" in values:
             values["reference"] = [self._file_of(path) for path in reference_paths(values["reference"])]
-        for column in ("subject_image", "style_image", "scene"):
+        for column in ("subject_image", "style_image", "art", "scene"):
             if isinstance(values.get(column), str):
                 values[column] = self._file_of(values[column])
         request = request_from(values, self.path.parent)
@@ -152,6 +152,10 @@ class Manifest:
             problem = problem_of(str(path))
             if problem is not None:
                 raise UserError(problem)
+        if request.art is not None and not request.art.is_dir():
+            raise UserError(
+                f"art {request.art}: no such folder: give one of cut-outs, or a library of analogen art add"
+            )
         return Asset(line, name, values, request)
 
 

@@ -25,8 +25,8 @@ from analogen.models import nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
 _COMMANDS = (
-    "generate", "batch", "read", "similarity", "caption", "filter", "gallery", "world", "corpus", "train", "evaluate",
-    "convert", "models", "env",
+    "generate", "batch", "art", "read", "similarity", "caption", "filter", "gallery", "world", "corpus", "train",
+    "evaluate", "convert", "models", "env",
 )  # fmt: skip
 
 

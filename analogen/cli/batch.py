@@ -110,6 +110,8 @@ def command(
         raise UserError("--address is for a Ray cluster: add --engine ray, or leave it out")
     if engine == "ray" and importlib.util.find_spec("ray") is None:
         raise UserError('--engine ray needs Ray: pip install "analogen[ray]"')
+    if defaults["art"] is not None:  # of the command line, not of the manifest's folder
+        defaults["art"] = str(Path(defaults["art"]).absolute())
     reporter = _JsonReporter() if format_ == "json" else _TextReporter()
     table = Manifest(manifest, defaults)
     if device not in ("auto", "cpu"):

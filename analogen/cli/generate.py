@@ -20,7 +20,7 @@ from analogen.cli.help_sections import SectionedCommand
 from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
-from analogen.preflight import check_loadable, check_subject_image, plan_of
+from analogen.preflight import check_loadable, check_own_art, check_subject_image, plan_of
 from analogen.types import Candidate, Request, Result, random_seed
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ def command(
     generate --recall out/0000.png --reference ring_of_owls.png --width 2048 --height 2048 --output large.png
     """
     started = time.perf_counter()
+    if options["art"] is not None:
+        options["art"] = Path(options["art"])
     if recall is not None:
         from analogen.cli.recall_edited import draw_again, is_edited
 
@@ -245,7 +247,8 @@ def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:
     from analogen.reproduce import request_fields
 
     with user_errors():
-        recorded = request_fields(picture, options["references"], options["subject_image"], options["style_image"])
+        files = (options["subject_image"], options["style_image"], options["art"])
+        recorded = request_fields(picture, options["references"], *files)
     context = click.get_current_context()
     given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     subject = recorded.pop("subject", None)
@@ -271,6 +274,8 @@ def _read_inputs(request: Request) -> list[Picture]:
             from analogen.scene_reference import read_scene_file
 
             read_scene_file(request.scene)
+        if request.art is not None:
+            check_own_art(request.art)
         if request.subject_image is not None:
             for note in check_subject_image(request.subject_image):
                 _note(f"{click.format_filename(request.subject_image)}: {note}")

@@ -24,9 +24,17 @@ def _layout(context: click.Context, _: click.Parameter, value: str | None) -> bo
 
 settings_options = combined(
     click.option(
+        "--art",
+        metavar="DIR",
+        type=click.Path(),
+        help="Folder of your own cut-outs (PNG, WebP, SVG, named by their files or a table names.csv), or a library of "
+        "`analogen art add`. --subject and --other are looked for there first, then among the shipped drawings.",
+    ),
+    click.option(
         "--style",
         metavar="NAME",
-        help="Style of mini's drawings: noto, fluent-flat or fluent-color.  [default: noto or fluent-flat, by seed]  "
+        help="Style of mini's drawings: noto, fluent-flat, fluent-color, 3d, clip-art or silhouette. Things "
+        "that a style lacks are drawn in another.  [default: noto or fluent-flat, by seed]  "
         "With a diffusion model: any words, added to the prompt.",
     ),
     click.option("--svg/--no-svg", default=False, help="Also write a layered SVG beside each PNG. Only with mini."),

@@ -31,6 +31,7 @@ from analogen.demos.tabs.scene_edits import (
 )
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+SHOWN_NAMES = 40  # of the user's own art
 NO_RUN = empty_state(
     "Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example."
 )
@@ -46,6 +47,12 @@ def owner_of(request: gr.Request | None) -> str:
     if request is None:
         return ""
     return str(request.username or request.session_hash or "")
+
+
+def own_art_line(names: Sequence[str]) -> str:
+    """The names of the user's own art, in one line."""
+    more = len(names) - SHOWN_NAMES
+    return f"Your own art: {', '.join(names[:SHOWN_NAMES])}{f' and {more} more' if more > 0 else ''}."
 
 
 def build(studio: Studio, context: PageContext) -> None:
@@ -70,6 +77,8 @@ def build(studio: Studio, context: PageContext) -> None:
             subjects = gr.Textbox(
                 label="Subjects, one per line", lines=3, placeholder="bicycle\nlighthouse", elem_id="subjects"
             )
+            if studio.art_names:
+                gr.HTML(note(own_art_line(studio.art_names)), elem_id="own-art")
             with gr.Row():
                 strength = gr.Slider(0, 2, 1.0, step=0.05, label="Strength of the logic", elem_id="strength")
                 candidates = gr.Slider(
