@@ -84,9 +84,16 @@ def training(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]
     return benchmark.measure(rows=2 if quick else 8, repeats=repeats)
 
 
+def editing(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
+    import scene_edits as benchmark
+
+    return benchmark.measure(2 if quick else 9, 2 if quick else None)
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "cold-start": cold_start, "generate": generate, "encoder": encoder, "authors": authors, "batch": batch,
     "references": references, "gallery": gallery, "world": world, "training": training,
+    "editing": editing,
 }  # fmt: skip
 
 

@@ -41,7 +41,8 @@ def main() -> None:
         page.goto(address)
         page.wait_for_selector("#tabs")
         steps = (
-            ("reading", reading), ("create", create), ("card", card), ("edit", edit), ("explore", pages.search_gallery), ("space", space), ("batch", batch),
+            ("reading", reading), ("create", create), ("card", card), ("edit", edit),
+            ("explore", pages.search_gallery), ("space", space), ("batch", batch),
             ("compare", pages.compare_with_two),
         )  # fmt: skip
         for name, step in steps:

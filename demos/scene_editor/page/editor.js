@@ -21,7 +21,7 @@ export function mount(component) {
   loadStyle();
   let session = null, own = null;
   const setValue = (state) => {
-    own = JSON.stringify(state);
+    own = model.toJson(state);
     component.props.value = own;
   };
   const open = async () => {
@@ -51,17 +51,19 @@ function loadStyle() {
 class Session {
   constructor(Konva, root, state, { server, raise }, setValue) {
     Object.assign(this, { root, state, server, raise, setValue, mode: state.mode, selected: -1 });
-    this.history = new History(state.scene);
-    this.original = state.original ?? state.scene; // as the reader read it
     this.isReading = this.mode === 'reading';
+    // As the reader read it.
+    this.original = this.isReading ? model.withOrigins(state.original ?? state.scene) : state.scene;
+    this.history = new History(state.original ? state.scene : this.original);
     this.#build();
     this.stage = new BoxStage(Konva, this.host, {
       crop: this.isReading && state.reference ? state.crop : null, quiet: !this.isReading,
+      origins: this.isReading ? this.original.elements : [],
       onSelect: (index) => this.select(index), onChange: (scene, index, ended) => this.#onDrag(scene, index, ended),
     });
-    this.describe = latest((scene) => server.describe(JSON.stringify(scene)), (told) => this.#told(told));
+    this.describe = latest((scene) => server.describe(model.toJson(scene)), (told) => this.#told(told));
     this.redraw = latest((scene) => this.#preview(scene), (drawn) => this.#drawn(drawn));
-    this.tellPage = settled(() => raise('edited', { scene: JSON.stringify(this.scene), edited: this.edited }), EDITED_MS);
+    this.tellPage = settled(() => raise('edited', { scene: model.toJson(this.scene), edited: this.edited }), EDITED_MS);
     this.announce = settled((text) => { this.live.textContent = text; }, 250);
     this.stage.setPicture(state.picture).then(() => {
       this.show();
@@ -280,7 +282,7 @@ class Session {
   async #preview(scene) {
     const started = performance.now();
     const { job, rank } = this.state;
-    const drawn = await this.server.preview({ job, rank, scene: JSON.stringify(scene) });
+    const drawn = await this.server.preview({ job, rank, scene: model.toJson(scene) });
     return { ...drawn, started };
   }
 
@@ -297,6 +299,6 @@ class Session {
     this.saveButton.disabled = true;
     setTimeout(() => { this.saveButton.disabled = false; }, 3000);
     const { job, rank } = this.state;
-    this.raise('saved', { job, rank, scene: JSON.stringify(this.scene) });
+    this.raise('saved', { job, rank, scene: model.toJson(this.scene) });
   }
 }

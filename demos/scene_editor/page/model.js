@@ -1,5 +1,7 @@
 // Edits of a scene. Every function returns a new scene and leaves the old one as it was, so that history.js can keep both.
 //
+// Keys that start with "_" are notes of the page, which `toJson` leaves out: `_from` is where a thing of a reading was read.
+//
 // A scene is the JSON of analogen: `elements` with x, y (centre), size, aspect and turn, in half short sides of the
 // picture from its centre; in a reading also `group`, the number of a kind of thing, 0 for the subject, -1 for props.
 
@@ -8,6 +10,18 @@ export const KIND_COLORS = ['#e4572e', '#2b6f97', '#4f9d69', '#b6519f', '#d9a21b
 export const PROP_COLOR = '#6b7480';
 export const MAX_ELEMENTS = 64;
 const SMALLEST = 0.03, LARGEST = 4, FARTHEST = 4;
+
+export const toJson = (value) => JSON.stringify(value, (key, part) => (key.startsWith('_') ? undefined : part));
+
+// The scene with a note in each element of where it is now.
+export function withOrigins(scene) {
+  const origin = ({ x, y, size, aspect, turn }) => ({ x, y, size, aspect, turn });
+  return { ...scene, elements: scene.elements.map((element) => ({ ...element, _from: origin(element) })) };
+}
+
+// Whether an element of a reading still is where it was read.
+export const isInPlace = (element) =>
+  !element._from || ['x', 'y', 'size', 'aspect', 'turn'].every((key) => element[key] === element._from[key]);
 
 export const isThing = (element) => element.kind === 'subject' || element.kind === 'other';
 export const widthOf = (element) => element.size * Math.sqrt(element.aspect ?? 1);

@@ -1,8 +1,11 @@
 // The picture with its boxes on a Konva stage: selecting, dragging, resizing and turning them.
 
-import { boxed, colorOf, heightOf, isThing, moved, widthOf } from './model.js';
+import { boxed, colorOf, heightOf, isInPlace, isThing, moved, widthOf } from './model.js';
 
 const HALO = '#ffffff';
+const ANCHORS = ['top-left', 'top-center', 'top-right', 'middle-left', 'middle-right', 'bottom-left', 'bottom-center',
+  'bottom-right'];
+const TAG_HEIGHT = 18;
 const MOST_HEIGHT = { reading: 0.52, result: 0.72 }; // of the window
 
 // Loads Konva, which lies beside this file, once.
@@ -22,9 +25,12 @@ export function loadKonva() {
 export class BoxStage {
   // host: an element of the page. crop: [left, top, right, bottom] of the picture in its pixels that scenes refer to, or
   // null for all of it. quiet: boxes are seen only where the pointer is, or when selected.
+  // origins: the elements as they were read; those that are no longer there are covered, and moved boxes carry their
+  // piece of the picture along.
   // onSelect(index), onChange(scene, index, ended): ended is false as long as the pointer drags.
-  constructor(Konva, host, { crop, quiet, onSelect, onChange }) {
+  constructor(Konva, host, { crop, quiet, origins, onSelect, onChange }) {
     Object.assign(this, { Konva, host, crop, quiet, onSelect, onChange });
+    this.origins = origins.filter(isThing).map((element) => ({ element, cover: null }));
     this.coarse = matchMedia('(pointer: coarse)').matches;
     this.accent = getComputedStyle(host).getPropertyValue('--color-accent').trim() || '#4f6bed';
     this.scene = { elements: [] };
@@ -37,6 +43,10 @@ export class BoxStage {
     this.layer = new Konva.Layer();
     this.picture = new Konva.Image({});
     this.pictureLayer.add(this.picture);
+    for (const origin of this.origins) {
+      origin.cover = new Konva.Rect({ opacity: 0.82, cornerRadius: 4 });
+      this.pictureLayer.add(origin.cover);
+    }
     this.transformer = new Konva.Transformer({
       rotationSnaps: [0, 45, 90, 135, 180, 225, 270, 315], rotationSnapTolerance: 4, flipEnabled: false,
       anchorSize: this.coarse ? 18 : 10, anchorCornerRadius: 9, anchorStroke: this.accent, anchorStrokeWidth: 2,
@@ -117,21 +127,24 @@ export class BoxStage {
     if (!this.image) return;
     while (this.boxes.length < this.scene.elements.length) this.boxes.push(this.#box(this.boxes.length));
     while (this.boxes.length > this.scene.elements.length) {
-      const { rect, halo, tag } = this.boxes.pop();
-      [rect, halo, tag].forEach((node) => node.destroy());
+      Object.values(this.boxes.pop()).forEach((node) => node.destroy());
     }
     this.scene.elements.forEach((element, index) => this.#place(element, index));
+    this.#cover();
     // Small boxes lie over large ones, so that each can be reached.
     const order = this.boxes.map((_, index) => index)
       .sort((a, b) => this.scene.elements[b].size - this.scene.elements[a].size);
     if (!this.dragging) {
-      for (const index of order) ['halo', 'rect'].forEach((name) => this.boxes[index][name].moveToTop());
+      for (const index of order) ['patch', 'halo', 'rect'].forEach((name) => this.boxes[index][name].moveToTop());
       this.boxes[this.selected]?.rect.moveToTop();
       this.boxes.forEach(({ tag }) => tag.moveToTop());
       this.transformer.moveToTop();
     }
     const chosen = this.boxes[this.selected];
     this.transformer.nodes(chosen && this.visible ? [chosen.rect] : []);
+    // On a small box the anchors would cover each other.
+    const side = chosen ? Math.min(chosen.rect.width(), chosen.rect.height()) : 0;
+    this.transformer.enabledAnchors(side < (this.coarse ? 72 : 40) ? ['bottom-right'] : ANCHORS);
     if (chosen) this.transformer.rotateAnchorAngle(this.#reachesTop(this.scene.elements[this.selected]) ? 180 : 0);
     this.layer.batchDraw();
   }
@@ -143,6 +156,7 @@ export class BoxStage {
 
   #box(index) {
     const { Konva } = this;
+    const patch = new Konva.Image({ listening: false, visible: false });
     const halo = new Konva.Rect({ listening: false, stroke: HALO });
     const rect = new Konva.Rect({ strokeScaleEnabled: false, hitStrokeWidth: this.coarse ? 18 : 10, fill: 'rgba(0,0,0,0)' });
     const tag = new Konva.Label({ listening: false });
@@ -163,8 +177,8 @@ export class BoxStage {
       this.dragging = false;
       this.#report(index, true);
     });
-    this.layer.add(halo, rect, tag);
-    return { rect, halo, tag };
+    this.layer.add(patch, halo, rect, tag);
+    return { rect, halo, tag, patch };
   }
 
   #hover(index, over) {
@@ -185,6 +199,7 @@ export class BoxStage {
       rotation: element.turn ?? 0,
     };
     if (!(this.dragging && chosen)) rect.setAttrs(place);
+    this.#carry(element, this.boxes[index].patch, place);
     halo.setAttrs({ ...place, strokeWidth: thing ? 5 : 3, visible: !this.quiet });
     rect.setAttrs({
       stroke: this.quiet ? 'rgba(0,0,0,0)' : color, strokeWidth: thing ? 3 : 1.5, dash: thing ? [] : [6, 4],
@@ -195,6 +210,35 @@ export class BoxStage {
     tag.position(this.#corner(place));
     tag.getTag().fill(color);
     tag.getText().text(thing ? String(this.#number(index)) : element.kind);
+  }
+
+  // Shows the piece of the picture that a moved box was read in.
+  #carry(element, patch, place) {
+    const from = element._from;
+    patch.visible(Boolean(from) && !isInPlace(element));
+    if (!patch.visible()) return;
+    const { x, y, unit } = this.view, scale = 1 / this.scale;
+    const [width, height] = [unit * widthOf(from), unit * heightOf(from)];
+    patch.image(this.image);
+    patch.setAttrs({
+      ...place, rotation: (element.turn ?? 0) - (from.turn ?? 0),
+      crop: { x: (x + unit * from.x - width / 2) * scale, y: (y + unit * from.y - height / 2) * scale,
+        width: width * scale, height: height * scale },
+    });
+  }
+
+  // Covers things of the picture that were moved or deleted.
+  #cover() {
+    const { x, y, unit } = this.view;
+    const kept = new Set(this.scene.elements.filter(isInPlace).map((element) => element._from));
+    for (const { element, cover } of this.origins) {
+      const [width, height] = [unit * widthOf(element), unit * heightOf(element)];
+      cover.setAttrs({
+        visible: this.visible && !kept.has(element._from), x: x + unit * element.x, y: y + unit * element.y, width, height,
+        offsetX: width / 2, offsetY: height / 2, rotation: element.turn ?? 0, fill: this.scene.background?.color ?? HALO,
+      });
+    }
+    this.pictureLayer.batchDraw();
   }
 
   // The number of a thing, from 1, in drawing order.
@@ -209,7 +253,7 @@ export class BoxStage {
       .map(([a, b]) => [x + (c * a * width - s * b * height) / 2, y + (s * a * width + c * b * height) / 2])
       .sort((a, b) => Math.round(a[0] - b[0]) || a[1] - b[1]);
     return { x: Math.max(0, Math.min(corners[0][0], this.stage.width() - 20)),
-      y: Math.max(0, Math.min(corners[0][1], this.stage.height() - 18)) };
+      y: Math.max(0, Math.min(corners[0][1] - TAG_HEIGHT, this.stage.height() - TAG_HEIGHT)) };
   }
 
   #report(index, ended) {
