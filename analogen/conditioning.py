@@ -11,9 +11,11 @@ from PIL import Image
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.mini.encoder import EncoderOutput, MiniEncoder, Vectors
 from analogen.relsim.mini.reading import SceneReading
+from analogen.relsim.world.relation_words import Direction, RelationWords, direction_of, read_words
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
+EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
 # How far a confident embedding is pulled to the centroid of its relation's captions: embeddings of hard pictures lie
 # between relations, and the composer then makes neither of them (docs/experiments.md, 9).
 CENTROID_WEIGHT = 0.3
@@ -31,6 +33,7 @@ class Conditioning:
     looks      (references, dim) attribute vectors, None without pictures.
     patches    (P, dim) patch features of the reference, if a single picture and no words decide; else None.
     structure  (dim,) structure vector of the reference, None if there are several or none.
+    direction  The direction that the words name, which scenes have to keep; None if they name none.
     """
 
     relation: Vectors
@@ -39,10 +42,11 @@ class Conditioning:
     notes: tuple[str, ...] = ()
     patches: Vectors | None = None
     structure: Vectors | None = None
+    direction: Direction | None = None
 
 
 def encode_relations(
-    queries: Sequence[tuple[Sequence[Image.Image], str | None]],
+    queries: Sequence[tuple[Sequence[Image.Image], str | RelationWords | None]],
     encoder: MiniEncoder,
     patches: bool = False,
     weights: Sequence[Sequence[float]] | None = None,
@@ -51,7 +55,7 @@ def encode_relations(
 
     A picture that appears in several requests is embedded once.
 
-    queries: (pictures, words or None) for each request.
+    queries: (pictures, words or None) for each request; words as they are or read by `read_words`.
     patches: keep the patch features of requests with one picture and no words.
     weights: of each request's pictures, empty where all count the same.
     Raises ValueError if the weighted relations of a request cancel out.
@@ -59,22 +63,46 @@ def encode_relations(
     pictures = {id(image): image for references, _ in queries for image in references}
     places = {key: place for place, key in enumerate(pictures)}
     seen = encoder.encode_all(list(pictures.values()), patches=patches)
-    texts = [words for _, words in queries if words is not None]
-    embedded_texts = iter(encoder.embed_text(texts)) if texts else iter(())
+    read = [read_words(words) if isinstance(words, str) else words for _, words in queries]
+    embedded_words = iter(embed_words([words for words in read if words is not None], encoder))
     conditionings = []
     for number, (references, words) in enumerate(queries):
         own = [places[id(image)] for image in references]
         pictured = seen.select(own) if own else None
-        text = None if words is None else next(embedded_texts)
-        conditioning = build_conditioning(pictured, text, encoder, weights[number] if weights else ())
+        said, text = (None, None) if words is None else next(embedded_words)
+        conditioning = build_conditioning(pictured, text, encoder, weights[number] if weights else (), said)
         if patches and words is None and pictured is not None and len(own) == 1:
             conditioning = replace(conditioning, patches=pictured.patches[0])
         conditionings.append(conditioning)
     return conditionings
 
 
+def embed_words(words: Sequence[RelationWords], encoder: MiniEncoder) -> list[tuple[RelationWords, Vectors]]:
+    """Each of the words with its relation (384,): as they are, or as the catalogue says their change.
+
+    Sentence embeddings hardly tell a change from its opposite, and may put both near another logic. What is nearer to a
+    caption of the catalogue is taken; the scene is turned into the direction of the words afterwards.
+    """
+    options = [list(dict.fromkeys((one.text, one.embedded))) for one in words]
+    texts = [text for own in options for text in own]
+    vectors = iter(encoder.embed_text(texts)) if texts else iter(())
+    found = []
+    for one, own in zip(words, options, strict=True):
+        embedded = [next(vectors) for _ in own]
+        # A caption of the catalogue says its direction to the composer itself.
+        if text_confidence(embedded[0], encoder) > EXACT:
+            found.append((replace(one, direction=None), embedded[0]))
+        else:
+            found.append((one, max(embedded, key=lambda vector: text_confidence(vector, encoder))))
+    return found
+
+
 def build_conditioning(
-    pictured: EncoderOutput | None, text: Vectors | None, encoder: MiniEncoder, weights: Sequence[float] = ()
+    pictured: EncoderOutput | None,
+    text: Vectors | None,
+    encoder: MiniEncoder,
+    weights: Sequence[float] = (),
+    words: RelationWords | None = None,
 ) -> Conditioning:
     """Combine the embedded pictures and words of one request.
 
@@ -82,6 +110,7 @@ def build_conditioning(
     their weighted sum. Confident embeddings are first pulled to the centroid of their relation.
 
     pictured: what the encoder sees in the pictures, None without. text: (384,) embedded words, None without.
+    words: what was embedded, for their direction and notes.
     Raises ValueError if the weighted relations cancel out.
     """
     text_certainty = 0.0 if text is None else text_confidence(text, encoder)
@@ -98,17 +127,24 @@ def build_conditioning(
         unpulled = weighted_sum(pictured.relation, text if weights else None, weights)
         confidence = encoder.confidence(unpulled, float(pictured.known.mean()))
     nearest = encoder.nearest_captions(relation, 1)[0]
-    notes = []
+    notes = [] if words is None else list(words.notes)
     if confidence < LOW_CONFIDENCE:
         what = "the reference is" if pictured is not None else "the words are"
+        advice = "say the logic with --relation, or try a clearer picture"
+        if text is not None:
+            advice = "say it in other words, such as those of `analogen caption`, or show it with "
+            advice += "--reference" if pictured is None else "a clearer picture"
         notes.append(
             f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
-            f"{nearest.caption!r}: say the logic with --relation, or try a clearer picture"
+            f"{nearest.caption!r}: {advice}"
         )
-    found = FoundRelation(nearest.caption, confidence)
+    caption, direction = nearest.caption, None if words is None else words.direction
+    if words is not None and direction is not None and pictured is None and direction_of(caption) != direction:
+        caption = words.text  # the catalogue has the change in the other direction only
+    found = FoundRelation(caption, confidence)
     looks = None if pictured is None else pictured.attributes
     structure = pictured.structure[0] if pictured is not None and len(pictured.structure) == 1 else None
-    return Conditioning(relation, found, looks, tuple(notes), structure=structure)
+    return Conditioning(relation, found, looks, tuple(notes), structure=structure, direction=direction)
 
 
 def of_scene(conditioning: Conditioning, reading: SceneReading) -> Conditioning:

@@ -35,7 +35,7 @@ from analogen.reference_reader import ReferenceReader, load_reference_reader
 from analogen.relsim.mini.reading import SceneReading, reading_of
 from analogen.relsim.vlm.loading import pick_dtype
 from analogen.relsim.world.scene import Scene
-from analogen.scoring import ranked
+from analogen.scoring import explained
 from analogen.stages import Composed, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import MAX_SEED, Candidate, Request
 
@@ -167,13 +167,14 @@ class DiffusionGenerator(Stages):
     ) -> Iterator[Candidate]:
         with (watch or Stopwatch())("score"), user_errors():
             scores = self.reader.score(composed.pictures, composed.conditioning, composed.subject)
-        order = ranked(scores, bonus=[WEIGHT * attempt.read.agreement for attempt in composed.attempts])
-        for rank, index in enumerate(order):
+        kept = min(composed.request.num_images, len(scores))
+        bonus = [WEIGHT * attempt.read.agreement for attempt in composed.attempts]
+        for rank, (index, reason) in enumerate(explained(scores, kept, bonus=bonus)):
             made = composed.attempts[index]
             paint_seed = None if made.paint_seed == made.seed else made.paint_seed
             yield Candidate(
                 made.picture, made.seed, scores[index], rank, made.scene, read=made.read, prompt=made.told.prompt,
-                paint_seed=paint_seed,
+                paint_seed=paint_seed, reason=reason,
             )  # fmt: skip
 
     def _paint(self, drafts: Sequence[_Draft], progress: Progress | None, watch: Stopwatch) -> list[Attempt]:

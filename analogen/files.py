@@ -82,6 +82,25 @@ def check_output(paths: list[Path]) -> None:
                 parent.rmdir()
 
 
+def check_new_set(folder: Path, index: str) -> None:
+    """Check that a set of pictures with an index can be written into a folder without mixing with another one.
+
+    Raises UserError if the folder holds an index, or pictures that would be in none.
+    """
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({_reason(error)}): {_remedy(error)}") from error
+    if index in names:
+        raise UserError(f"{folder}: holds a set already ({index}): name a new folder, or delete that one")
+    pictures = [name for name in names if name.lower().endswith((".png", ".jpg", ".jpeg", ".webp"))]
+    if pictures or f"{index}.tmp" in names:
+        what = "a set that was not finished" if f"{index}.tmp" in names else f"other pictures ({pictures[0]})"
+        raise UserError(f"{folder}: holds {what}, and no row would name those: name a new folder, or delete that one")
+
+
 def write_atomic(path: Path, data: bytes | Iterable[bytes], make_folder: bool = True) -> None:
     """Write a whole file or nothing, by a temporary file in the same folder, fsync and rename.
 

@@ -30,12 +30,14 @@ from analogen.relsim.images import read_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.direction import kept_in_direction
+from analogen.relsim.world.relation_words import RelationWords, read_words
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
 from analogen.relsim.world.visibility import SEEN_BY_COLOR
 from analogen.scene_reference import draw_reading, read_scene_file
-from analogen.scoring import ScoreWeights, ranked, score
+from analogen.scoring import ScoreWeights, explained, score
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
 from analogen.types import DTYPES, Candidate, Request, Scores
 
@@ -60,13 +62,15 @@ class PreparedRequest(Prepared):
 class ComposedScenes(Composed):
     """A request with the scenes of its candidates, not drawn yet.
 
-    scenes[i] belongs to plans[i]; errors[i] is its denoising error (see `composition.scene_errors`).
+    scenes[i] belongs to plans[i]; errors[i] is its denoising error (see `composition.scene_errors`); in_direction[i]:
+    whether it keeps the direction that the words name, true where they name none.
     """
 
     selection: ArtSelection
     plans: tuple[CandidatePlan, ...]
     scenes: tuple[Scene, ...]
     errors: tuple[float, ...]
+    in_direction: tuple[bool, ...] = ()
 
 
 class Generator(Stages):
@@ -138,7 +142,7 @@ class Generator(Stages):
         check_one_pass([one.request for one in prepared])
         with watch("encode"), user_errors():
             conditionings = encode_relations(
-                [(one.references, one.request.relation) for one in prepared],
+                [(one.references, _words(one.request)) for one in prepared],
                 self.encoder, patches=self.composer.takes_patches,
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
@@ -169,13 +173,19 @@ class Generator(Stages):
             )
         results: list[ComposedScenes] = []
         start = 0
+        directions = [found.direction for found, own in zip(conditionings, planned, strict=True) for _ in own]
+        turned = [kept_in_direction(scene, way) for scene, way in zip(scenes, directions, strict=True)]
         for one, conditioning, own in zip(prepared, conditionings, planned, strict=True):
             part = slice(start, start + len(own))
             start = part.stop
+            notes = conditioning.notes + one.selection.notes
+            if not any(kept for _, kept in turned[part]):
+                notes += ("no candidate shows the direction that the words name: try more --candidates",)
             results.append(
                 ComposedScenes(
-                    one.request, conditioning, one.selection.subject, conditioning.notes + one.selection.notes,
-                    one.selection, tuple(own), tuple(scenes[part]), tuple(errors[part]),
+                    one.request, conditioning, one.selection.subject, notes, one.selection, tuple(own),
+                    tuple(scene for scene, _ in turned[part]), tuple(errors[part]),
+                    tuple(kept for _, kept in turned[part]),
                 )
             )  # fmt: skip
         return results
@@ -193,7 +203,9 @@ class Generator(Stages):
             previews = [draw_scene(scene, plan.scene_art, PREVIEW_PX, PREVIEW_PX) for scene, plan in pairs]
             scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder)
         lost = [plan.contrast < SEEN_BY_COLOR for plan in composed.plans]
-        for rank, index in enumerate(ranked(scores, composed.errors, lost)):
+        kept = min(request.num_images, len(scores))
+        order = explained(scores, kept, composed.errors, lost, in_direction=composed.in_direction)
+        for rank, (index, reason) in enumerate(order):
             scene, plan = pairs[index]
             picture, drawing = previews[index], None
             if rank < request.num_images:
@@ -203,7 +215,11 @@ class Generator(Stages):
                     picture = draw_scene(scene, plan.scene_art, request.width, request.height)
                     if request.svg:
                         drawing = to_svg(scene, request.width, request.height, art=plan.scene_art)
-            yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing)
+            yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing, reason)
+
+
+def _words(request: Request) -> RelationWords | None:
+    return None if request.relation is None else read_words(request.relation, request.subject, request.other)
 
 
 def draw_scene(scene: Scene, scene_art: SceneArt, width: int, height: int) -> Image.Image:

@@ -59,6 +59,15 @@ class Model:
         """Whether it sees a picture beside the words, as far as is known."""
         return self.route in (_EDIT, _EITHER)
 
+    @property
+    def sides_px(self) -> tuple[int, int]:
+        """The smallest and the largest width and height."""
+        if self.is_mini:
+            return MINI_SIDES_PX
+        from analogen.pipelines.diffusion.model_defaults import MAX_SIDE_PX, MIN_SIDE_PX
+
+        return MIN_SIDE_PX, MAX_SIDE_PX
+
     def weight_gb(self, bytes_each: float, together: bool = True) -> float:
         """Gigabytes (10^9 bytes) of all components, or of the largest one."""
         sizes = [millions for _, millions in self.parts] or [0.0]
@@ -253,8 +262,80 @@ def capabilities_of(model: Model) -> dict[str, Any]:
     return found
 
 
+# What other tools call our options and columns.
+_MEANT = {
+    "reference": (
+        "image",
+        "images",
+        "img",
+        "picture",
+        "pictures",
+        "photo",
+        "ref",
+        "refs",
+        "references",
+        "source",
+        "input",
+        "i",
+        "input_image",
+        "init_image",
+        "file",
+        "filename",
+        "file_name",
+        "path",
+        "url",
+        "image_path",
+    ),
+    "subject": ("prompt", "p", "object", "name", "thing", "target", "noun", "subjects", "positive", "positive_prompt"),
+    "relation": ("text", "caption", "logic", "words", "description", "idea", "concept"),
+    "num_images": (
+        "n",
+        "num",
+        "count",
+        "number",
+        "amount",
+        "samples",
+        "num_samples",
+        "n_samples",
+        "images_per_prompt",
+        "keep",
+        "num_images_per_prompt",
+        "batch_size",
+        "batch",
+    ),
+    "candidates": ("best_of", "tries", "attempts"),
+    "negative_prompt": ("negative", "neg", "neg_prompt", "avoid"),
+    "guidance_scale": ("cfg", "cfg_scale", "guidance", "scale"),
+    "relation_scale": ("ip_adapter_scale", "reference_scale", "relation_strength", "relation_weight"),
+    "reference_weight": ("weight", "weights", "reference_weights"),
+    "reference_weights": ("weight", "weights", "reference_weight"),
+    "steps": ("num_inference_steps", "inference_steps", "sampling_steps", "s"),
+    "width": ("size", "resolution", "w", "side", "dimensions"),
+    "size": ("width", "height", "resolution", "side_px"),
+    "output": ("out", "o", "outdir", "out_dir", "output_dir", "save", "dest", "destination", "to"),
+    "subject_image": ("logo", "art", "icon", "subject_picture"),
+    "other": ("second", "other_subject", "object2"),
+    "model": ("checkpoint", "ckpt", "model_name", "base", "m"),
+    "device": ("gpu", "cuda", "cpu"),
+    "seed": ("random_seed", "random_state", "r"),
+    "lora": ("loras", "lora_path"),
+    "style": ("look", "looks", "preset"),
+    "format": ("json", "output_format"),
+    "control_model": ("controlnet",),
+    "id": ("key", "asset", "asset_id", "index"),
+    "top_k": ("n", "num", "count", "k", "limit", "top", "num_images"),
+    "gallery": ("index", "db", "database"),
+    "cpu_offload": ("lowvram", "medvram", "offload"),
+    "dry_run": ("check", "plan", "validate"),
+}
+
+
 def nearest(word: str, known: list[str]) -> str:
-    """ " (did you mean ...?)" for a mistyped word, "" if no known word is similar."""
+    """ " (did you mean ...?)" for a mistyped word, or one that other tools use; "" if no known word is similar."""
+    plain = word.lower().lstrip("-").replace("-", "_")
+    for meant in known:
+        if plain in _MEANT.get(meant.lstrip("-").replace("-", "_"), ()):
+            return f" (did you mean {meant!r}?)"
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""
 

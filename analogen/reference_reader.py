@@ -19,6 +19,7 @@ from analogen.relsim.vlm.captioner import MAX_GROUP, Captioner, load_captioner
 from analogen.relsim.vlm.model import Vlm
 from analogen.relsim.vlm.prompts import PromptWriter, fill
 from analogen.relsim.vlm.subject_check import SubjectCheck
+from analogen.relsim.world.relation_words import read_words
 from analogen.scoring import score
 from analogen.types import FoundRelation, Scores
 
@@ -55,8 +56,11 @@ class ReferenceReader:
         """
         self._move_to_device()
         weights = weights or [() for _ in queries]
+        said = [None if words is None else read_words(words) for _, words in queries]
+        queries = [(pictures, words and words.text) for (pictures, _), words in zip(queries, said, strict=True)]
         if isinstance(self.encoder, MiniEncoder):
-            conditionings = encode_relations(queries, self.encoder, weights=weights)
+            both = [(pictures, words) for (pictures, _), words in zip(queries, said, strict=True)]
+            conditionings = encode_relations(both, self.encoder, weights=weights)
         else:
             conditionings = self._relations(queries, weights)
         captions: list[str | None] = [words for _, words in queries]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,28 @@ _EXPECTED = {
     tuple: "a list of texts", list: "a list of numbers",
 }  # fmt: skip
 MAX_PATH = 4096  # characters
+# How pandas and spreadsheets write a value that is not there.
+_NOT_THERE = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "none", "null", "nat"})
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def plain_name(text: str) -> str:
+    """The name of a column in the way of the options: "Num Images" and "num-images" are num_images."""
+    return re.sub(r"[\s-]+", "_", text.strip().removeprefix("--").lower())
+
+
+def check_names(names: Sequence[str], known: tuple[str, ...] = NAMES) -> None:
+    """Raises UserError with all names that no request has."""
+    unknown = [name for name in names if name not in known]
+    if len(unknown) < 2:
+        for name in unknown:
+            check_name(name, known)
+        return
+    meant = [(near.removeprefix(" (did you mean ").removesuffix("?)")) for name in unknown
+             if (near := nearest(name[:40], list(known)))]  # fmt: skip
+    hint = f" (did you mean {', '.join(meant)}?)" if meant else ""
+    shown = ", ".join(repr(name[:40]) for name in unknown[:8])
+    raise UserError(f"unknown columns {shown}{hint}: known are {', '.join(known)}")
 
 
 def check_name(name: str, known: tuple[str, ...] = NAMES) -> None:
@@ -93,10 +114,22 @@ def reference_paths(value: object) -> list[str]:
 
 
 def parse_cell(name: str, text: str) -> object:
-    """Parse a cell of a CSV file. Raises UserError if the text is not of the column's type."""
+    """Parse a cell of a CSV file; None for a number that is not there, such as NaN.
+
+    Raises UserError if the text is not of the column's type.
+    """
     kind = TYPES[name]
     if name == "layout" and text in LAYOUTS:
         return text
+    if text.lower() in _NOT_THERE:
+        if kind in (int, float, bool):
+            return None
+        raise UserError(f"{name} is {text!r}, as programs write an empty cell: leave it empty, or write what is meant")
+    if kind is int and re.fullmatch(r"[+-]?[0-9]{1,30}\.0{1,6}", text):
+        return int(text.partition(".")[0])
+    if kind in (int, float) and re.fullmatch(r"[+-]?[0-9]+,[0-9]+", text):
+        point = text.replace(",", ".")
+        raise UserError(f"{name} is {text!r}: expected {_EXPECTED[kind]}, with a point for decimals: {point}?")
     if kind is bool and text.lower() in _TRUTH:
         return _TRUTH[text.lower()]
     if kind is int and re.fullmatch(r"[+-]?[0-9]{1,30}", text):
@@ -120,6 +153,8 @@ def checked_value(name: str, value: object) -> object:
     kind = TYPES[name]
     if name == "layout" and value in LAYOUTS:
         return value
+    if kind is int and isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)  # as pandas writes whole numbers beside missing ones
     if kind is tuple:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) and one for one in value):
             raise UserError(f"{name} is {_shown(value)}: expected {_EXPECTED[kind]}")
@@ -140,6 +175,8 @@ def checked_value(name: str, value: object) -> object:
 def _checked_path(name: str, path: object) -> str:
     if not isinstance(path, str) or not path.strip():
         raise UserError(f"{name} is {_shown(path)}: expected a path or a list of paths")
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://|data:", path):
+        raise UserError(f"{name} is {path[:200]}: pictures are not fetched: download it, and give the file")
     if len(path) > MAX_PATH or any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in path):
         raise UserError(f"{name} is {_shown(path)}: no file has such a name")
     return path

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from analogen.files import write_atomic
 from analogen.metadata import make_record, png_bytes
-from analogen.relsim.mini.reading import reading_to_json
-from analogen.scene_reference import read_scene_file
 from analogen.types import Candidate, Request, Result
 
 
@@ -22,6 +20,10 @@ def save_candidate(
     """
     record = make_record(request, result, candidate) if metadata else None
     if record is not None and request.scene is not None:
+        # Imported here, because they import torch, and whoever only names this function does without.
+        from analogen.relsim.mini.reading import reading_to_json
+        from analogen.scene_reference import read_scene_file
+
         record["scene"] = json.loads(reading_to_json(read_scene_file(request.scene)))
     if candidate.svg is not None:
         write_atomic(path.with_suffix(".svg"), candidate.svg.encode("utf-8"), make_folder)

@@ -14,6 +14,7 @@ from analogen.types import Scores
 Vectors = NDArray[np.float32]
 # Denoising errors within this factor count as equal (docs/experiments.md, 11, 16 and 19).
 ERROR_BAND_FACTOR = 2.0
+LOWER_TOTAL = "its total is lower"  # the reason of most candidates that are not kept
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def ranked(
     errors: Sequence[float] | None = None,
     lost: Sequence[bool] | None = None,
     bonus: Sequence[float] | None = None,
+    in_direction: Sequence[bool] = (),
 ) -> list[int]:
     """The indices of the candidates, best first; equal ones keep their order.
 
@@ -72,14 +74,56 @@ def ranked(
     decides. Without errors the total alone decides.
     lost: whether the subject of each cannot be seen on its ground; these come last.
     bonus: added to the totals where they alone decide, for what the scores do not tell.
+    in_direction: whether each keeps the direction that the words name; those that do not come before the lost ones.
     """
-    unseen = [False] * len(scores) if lost is None else list(lost)
-    if errors is None or not len(scores):
-        extra = bonus or [0.0] * len(scores)
-        return sorted(range(len(scores)), key=lambda i: (unseen[i], -(scores[i].total + extra[i])))
-    least = min(errors)
-    bands = [int(math.log(error / least) / math.log(ERROR_BAND_FACTOR)) for error in errors]
-    return sorted(range(len(scores)), key=lambda i: (unseen[i], bands[i], -scores[i].total))
+    faults = _faults(len(scores), errors, lost, in_direction)
+    extra = bonus if bonus and errors is None else [0.0] * len(scores)
+    return sorted(range(len(scores)), key=lambda i: (faults[i], -(scores[i].total + extra[i])))
+
+
+def explained(
+    scores: Sequence[Scores],
+    kept: int,
+    errors: Sequence[float] | None = None,
+    lost: Sequence[bool] | None = None,
+    bonus: Sequence[float] | None = None,
+    in_direction: Sequence[bool] = (),
+) -> list[tuple[int, str]]:
+    """The indices as `ranked` sorts them, each with the reason for its place; the first `kept` are those to keep."""
+    order = ranked(scores, errors, lost, bonus, in_direction)
+    faults = _faults(len(scores), errors, lost, in_direction)
+    told = []
+    for rank, index in enumerate(order):
+        best = order[0] if rank < kept else order[kept - 1]
+        worse = [own > other for own, other in zip(faults[index], faults[best], strict=True)]
+        if True in worse:
+            factor = 1.0 if errors is None else errors[index] / min(errors)
+            reason = (
+                "its subject is lost on the ground",
+                "it goes against the direction of the words",
+                f"its scene is malformed: the composer's own error is {factor:.1f} x the least",
+            )[worse.index(True)]
+        elif rank >= kept:
+            reason = LOWER_TOTAL
+        elif rank > 0:
+            reason = "the next in order"
+        elif scores[index].total < max(one.total for one in scores):
+            reason = "the highest total of the candidates that are sound"
+        else:
+            reason = "the highest total"
+        told.append((index, reason))
+    return told
+
+
+def _faults(
+    count: int, errors: Sequence[float] | None, lost: Sequence[bool] | None, in_direction: Sequence[bool]
+) -> list[tuple[bool, bool, int]]:
+    """What comes before the total: whether the subject is lost, whether the direction is, and the band of the error."""
+    unseen = [False] * count if lost is None else list(lost)
+    against = [not kept for kept in in_direction] or [False] * count
+    least = min(errors) if errors and count else 1.0
+    bands = [int(math.log(error / least) / math.log(ERROR_BAND_FACTOR)) for error in errors or ()] or [0] * count
+    return list(zip(unseen, against, bands, strict=True))
 
 
 def why_not_kept(scores: Scores, kept: Sequence[Scores], weights: ScoreWeights | None = None) -> str:

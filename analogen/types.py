@@ -144,6 +144,8 @@ class Request:
         model = find_model(self.model)
         _check_range("num-images", self.num_images, 1, MAX_IMAGES)
         _check_range("candidates", self.candidates, self.num_images, MAX_IMAGES)
+        if self.seed < 0:
+            raise UserError(f"--seed is {self.seed}: expected 0 to {MAX_SEED}; leave it out for a random one")
         _check_range("seed", self.seed, 0, MAX_SEED)
         _check_range("steps", self.steps, 1, 1000)
         _check_range("guidance-scale", self.guidance_scale, 0, 100)
@@ -333,6 +335,8 @@ class Scores:
 class Candidate:
     """One generated picture. rank: 0 is the best. svg: the layered drawing, None if it was not requested.
 
+    reason: why it has its place, in a few words; "" where a stage of your own does not say.
+
     Of diffusion models only: read, what the scene reader finds in it; prompt, what it was made from; paint_seed, the
     seed of the painting where a retry took another one than for the layout.
     """
@@ -346,6 +350,7 @@ class Candidate:
     read: ReadBack | None = None
     prompt: str | None = None
     paint_seed: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ class Limits:
     references: int = 8
     subjects: int = 12
     candidates: int = 16
-    side_px: int = 2048
+    least_side_px: int = find_model("mini").sides_px[0]
+    side_px: int = find_model("mini").sides_px[1]
     steps: int = 100
     per_user: int = 4
     queue: int = 100
@@ -211,6 +212,10 @@ class Studio:
         ):  # fmt: skip
             if count > most:
                 raise UserError(f"{count} {what} are too many: at most {most}.")
+        for name in ("width", "height"):
+            side = settings.get(name)
+            if side is not None and int(side) < limits.least_side_px:
+                raise UserError(f"{int(side)} pixels of {name} are too few: at least {limits.least_side_px}.")
         shared = {"seed": random_seed(), **{k: v for k, v in settings.items() if v is not None}, "model": self.model}
         if self.art is not None and self.model == "mini":
             shared["art"] = str(self.art)

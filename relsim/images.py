@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,6 +113,10 @@ def open_checked(path: Path, max_bytes: int = MAX_BYTES) -> BinaryIO:
 
     Raises FileNotFoundError or ValueError with one line.
     """
+    address = re.match(r"(?:https?|ftp|s3|gs|file|data):", str(path))
+    if address and not path.exists():
+        whole = re.sub(r"^(\w+):/+", r"\1://", str(path))  # a Path has lost a slash
+        raise ValueError(f"{whole}: pictures are not fetched from addresses: download it, and give the file")
     try:
         if path.is_dir():
             raise ValueError(f"{path}: is a folder, expected a file: name one in it")

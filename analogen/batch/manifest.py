@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from analogen.batch.manifest_rows import Problem, open_manifest, reader_of
 from analogen.errors import UserError
-from analogen.request_schema import NAMES, check_name, reference_paths, request_from
+from analogen.request_schema import NAMES, check_names, reference_paths, request_from
 from analogen.types import Request
 
 COLUMNS = ("id", *NAMES)
@@ -118,6 +118,9 @@ class Manifest:
             raise UserError(message)
         return CheckedManifest(rows, pictures, candidates, digest.hexdigest())
 
+    def _file(self, name: str) -> str:
+        return found_name(self.path.parent, self._file_of(name))
+
     def _asset(
         self,
         number: int,
@@ -128,8 +131,7 @@ class Manifest:
     ) -> Asset:
         if isinstance(found, Problem):
             raise UserError(found.message)
-        for name in found:
-            check_name(name, self.columns)
+        check_names(list(found), self.columns)
         name = checked_id(found.pop("id", None), f"{number:06d}")
         earlier = names.add(name, line)
         if earlier is not None:
@@ -141,10 +143,10 @@ class Manifest:
         if "seed" not in found:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
         if "reference" in values:
-            values["reference"] = [self._file_of(path) for path in reference_paths(values["reference"])]
+            values["reference"] = [self._file(path) for path in reference_paths(values["reference"])]
         for column in ("subject_image", "style_image", "art", "scene"):
             if isinstance(values.get(column), str):
-                values[column] = self._file_of(values[column])
+                values[column] = self._file(values[column])
         request = request_from(values, self.path.parent)
         for path in (*request.references, request.subject_image, request.style_image, request.scene):
             if path is None:
@@ -159,6 +161,17 @@ class Manifest:
         return Asset(line, name, values, request)
 
 
+def found_name(folder: Path, name: str) -> str:
+    """The name under which a file lies in the folder: as it is, in another normal form of Unicode, or with slashes for
+    the backslashes of Windows. The name itself if there is none."""
+    forms = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+    forms += [form.replace("\\", "/") for form in forms if "\\" in form]
+    try:
+        return next((form for form in forms if (folder / form).exists()), name)
+    except (OSError, ValueError):
+        return name
+
+
 def checked_id(value: object, default: str) -> str:
     """Check the id of an asset, which becomes the name of its files. Raises UserError if it cannot be a file name."""
     if value is None:
@@ -170,8 +183,10 @@ def checked_id(value: object, default: str) -> str:
     shown = value if len(value) <= 40 else value[:40] + "..."
     if not value.strip() or value != value.strip():
         raise UserError(f"id is {shown!r}: expected a name without white space around it")
-    if re.search(r'[/\\<>:"|?*]', value) or value.startswith("."):
-        raise UserError(f'id is {shown!r}: it names files, so it cannot hold / \\ < > : " | ? * or start with a dot')
+    if re.search(r'[/\\<>:"|?*]', value) or value.startswith((".", "-")):
+        raise UserError(
+            f'id is {shown!r}: it names files, so it cannot hold / \\ < > : " | ? * or start with a dot or a dash'
+        )
     if not value.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in value):
         raise UserError(f"id is {shown!r}: it holds characters that cannot be shown")
     if len(value.encode()) > MAX_ID_BYTES:
@@ -222,7 +237,7 @@ def _picture_problem(path: str) -> str | None:
     """Why a file is no picture or drawing by its header, None if it may be one. Its pixels are not decoded."""
     from analogen.relsim.images import check_header
 
-    if path.lower().endswith(".svg"):
+    if path.lower().endswith((".svg", ".json")):
         return _file_problem(path)
     try:
         check_header(Path(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from analogen.errors import UserError
-from analogen.request_schema import check_name, parse_cell
+from analogen.request_schema import check_names, parse_cell, plain_name
 
 # No row needs a longer line: it has a name, some paths and some numbers.
 MAX_LINE_BYTES = 4 * 2**20
@@ -36,9 +37,12 @@ def open_manifest(path: Path) -> BinaryIO:
 
 def reader_of(path: Path) -> Callable[..., Iterator[tuple[int, Row | Problem]]]:
     """The function that reads a manifest, by its suffix. Raises UserError for an unknown suffix."""
-    readers = {".csv": read_csv, ".jsonl": read_jsonl, ".ndjson": read_jsonl}
+    readers = {
+        ".csv": read_csv, ".tsv": read_csv, ".tab": read_csv, ".jsonl": read_jsonl, ".ndjson": read_jsonl,
+    }  # fmt: skip
     if path.suffix.lower() not in readers:
-        raise UserError(f"{path}: a manifest ends in .csv or .jsonl: save it as one of them")
+        how = "one object per line" if path.suffix.lower() == ".json" else "a spreadsheet saves as CSV"
+        raise UserError(f"{path}: a manifest ends in .csv, .tsv or .jsonl: save it as one of them ({how})")
     return readers[path.suffix.lower()]
 
 
@@ -47,12 +51,15 @@ def read_csv(
 ) -> Iterator[tuple[int, Row | Problem]]:
     """Yield (line number, row or problem) of a CSV file. digest: called with the bytes of each line.
 
+    Columns are separated by commas, semicolons or tabs, as the header shows or a first line such as "sep=;" says. Lines
+    end in any of the three ways. Cells and columns beyond the header's last name may be there if they are empty.
     columns: the names that the header may have.
     """
-    reader = csv.reader(_lines(path, file, digest), strict=True)
+    lines, skipped, separator = _separated(_lines(path, file, digest), columns)
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     header: list[str] | None = None
     while True:
-        line = reader.line_num + 1
+        line = skipped + reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
@@ -67,11 +74,18 @@ def read_csv(
             continue
         if header is None:
             header = _header(path, line, cells, columns)
-        elif len(cells) != len(header):
-            yield line, Problem(line, f"has {len(cells)} cells, and the header has {len(header)}: check its commas")
+            continue
+        extra = [(number, cell) for number, cell in enumerate(cells[len(header) :], len(header) + 1) if cell.strip()]
+        if len(cells) < len(header) or extra:
+            more = f": cell {extra[0][0]} is {extra[0][1].strip()[:40]!r}" if extra else ""
+            name = {",": "commas", ";": "semicolons", "\t": "tabs"}[separator]
+            yield (
+                line,
+                Problem(line, f"has {len(cells)} cells, and the header has {len(header)}{more}: check its {name}"),
+            )
         else:
             try:
-                yield line, _cells(header, cells)
+                yield line, _cells(header, cells[: len(header)])
             except UserError as error:
                 yield line, Problem(line, str(error))
 
@@ -92,7 +106,7 @@ def read_jsonl(
             yield number, Problem(number, f"is not JSON ({reason[:80]}): expected one object per line")
         else:
             if isinstance(row, dict):
-                yield number, row
+                yield number, {plain_name(name): value for name, value in row.items()}
             else:
                 yield number, Problem(number, f"is {repr(row)[:40]}: expected an object, {{...}}")
 
@@ -109,15 +123,38 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number in JSON")
 
 
+def _separated(lines: Iterator[str], columns: Sequence[str]) -> tuple[Iterator[str], int, str]:
+    """The lines from the header on, the number of lines before it, and what separates the columns."""
+    skipped = 0
+    for line in lines:
+        told = re.fullmatch(r'"?sep=(.)"?[\r\n]*', line, re.IGNORECASE)
+        if told and told[1] in ",;\t":  # for Excel
+            return lines, skipped + 1, told[1]
+        if not line.strip(" ,;\t\r\n"):
+            skipped += 1
+            continue
+        names = {mark: [plain_name(cell.strip('"')) for cell in line.split(mark)] for mark in ",;\t"}
+        known = {mark: sum(name in columns for name in own) for mark, own in names.items()}
+        best = max(",;\t", key=lambda mark: (known[mark], len(names[mark])))
+        return itertools.chain([line], lines), skipped, best
+    return iter(()), skipped, ","
+
+
 def _header(path: Path, line: int, cells: list[str], columns: Sequence[str]) -> list[str]:
-    header = [cell.strip().lower() for cell in cells]
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        raise UserError(f"{path} line {line}: its columns are separated by semicolons or tabs: use commas")
+    header = [plain_name(cell) for cell in cells]
+    while header and not header[-1]:
+        header.pop()
+    for number, name in enumerate(header, 1):
+        if not name or name.startswith("unnamed:"):
+            raise UserError(
+                f"{path} line {line}: column {number} has no name: give it one, or leave it out (pandas: "
+                "to_csv(index=False))"
+            )
+    try:
+        check_names(header, tuple(columns))
+    except UserError as error:
+        raise UserError(f"{path} line {line}: {error}") from error
     for name in header:
-        try:
-            check_name(name, tuple(columns))
-        except UserError as error:
-            raise UserError(f"{path} line {line}: {error}") from error
         if header.count(name) > 1:
             raise UserError(f"{path} line {line}: column {name!r} comes twice: give it once")
     return header
@@ -133,7 +170,9 @@ def _cells(header: list[str], cells: list[str]) -> Row:
         if name == "id":
             row[name] = text
         elif name != "reference":
-            row[name] = parse_cell(name, text)
+            value = parse_cell(name, text)
+            if value is not None:
+                row[name] = value
         elif text.startswith("["):
             try:
                 row[name] = json.loads(text)
@@ -147,11 +186,11 @@ def _cells(header: list[str], cells: list[str]) -> Row:
 
 
 def _lines(path: Path, file: BinaryIO, digest: Callable[[bytes], object]) -> Iterator[str]:
-    """The decoded lines, without the byte order mark that some programs write at the start."""
-    for number in range(1, 2**62):
-        line = file.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return
+    """The decoded lines, without the byte order mark that some programs write at the start.
+
+    They end in a line feed, in a carriage return, or in both.
+    """
+    for number, line in enumerate(_raw_lines(file), 1):
         if len(line) > MAX_LINE_BYTES:
             raise UserError(f"{path} line {number}: is over {MAX_LINE_BYTES // 2**20} MiB long: expected one asset")
         digest(line)
@@ -160,7 +199,23 @@ def _lines(path: Path, file: BinaryIO, digest: Callable[[bytes], object]) -> Ite
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path} line {number}: is not UTF-8 text: save the manifest as UTF-8") from error
+            but = " but UTF-16" if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+            raise UserError(f"{path} line {number}: is not UTF-8 text{but}: save the manifest as UTF-8") from error
         if "\0" in text:
             raise UserError(f"{path} line {number}: holds a zero byte: save the manifest as UTF-8 text")
         yield text
+
+
+def _raw_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines with their ends; the last one read is longer than MAX_LINE_BYTES where a line is."""
+    rest = b""
+    while block := file.readline(MAX_LINE_BYTES + 1):
+        rest += block
+        # A line feed ends a line, and so does a carriage return without one; of a long line the end is not read yet.
+        *whole, rest = re.split(rb"(?<=\r)(?!\n)(?=.)", rest, flags=re.DOTALL)
+        yield from whole
+        if rest.endswith(b"\n") or len(rest) > MAX_LINE_BYTES:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest

@@ -138,6 +138,11 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
     except (KeyboardInterrupt, click.Abort):
         _print_error(name, "interrupted")
         return 130
+    except click.NoSuchOption as error:
+        path = error.ctx.command_path if error.ctx else name
+        flags = [flag for one in (error.ctx.command.params if error.ctx else ()) for flag in one.opts]
+        near = nearest(error.option_name, [flag for flag in flags if flag.startswith("--")])
+        return _fail(path, f"no such option: {error.option_name}{near} (see {path} --help)", 2, settings)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
         return _fail(path, f"{error.format_message().rstrip('.')} (see {path} --help)", 2, settings)

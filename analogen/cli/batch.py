@@ -24,6 +24,7 @@ from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
 from analogen.cli.help_sections import SectionedCommand
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, UserError, plain_line
 from analogen.files import check_output
 from analogen.models import pick_device
@@ -34,7 +35,7 @@ LOG_SECONDS = 60.0
 
 
 @click.command("batch", cls=SectionedCommand, context_settings=HELP)
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=LocalPath())
 @click.option(
     "--output", metavar="DIR", required=True, help="Folder for the pictures, results.jsonl and the job store."
 )

@@ -12,6 +12,7 @@ import click
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import device_option, dtype_option, format_option
 from analogen.cli.image_inputs import embed_files, find_pictures, report_unreadable, unreadable_field
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, UserError, user_errors
 from analogen.models import check_device, pick_device
 
@@ -22,7 +23,7 @@ DEFAULT_TOP_K, DEFAULT_ENCODER = 3, "mini"
 
 
 @click.command("caption", context_settings=HELP)
-@click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=LocalPath())
 @click.option("--group", is_flag=True, help="Caption the one logic that all IMGs share; 2 to 10 pictures.")
 @click.option(
     "--captioner",
@@ -55,6 +56,10 @@ def command(
     format_: str,
 ) -> int:
     """Caption the relational logic of each IMG, or with --group the logic that all of them share.
+
+    \b
+    analogen caption ring_of_owls.png
+    analogen caption --group first.png second.png
 
     Captions are anonymous: {subject} stands for whatever is shown. A DIR stands for all pictures in it and in its
     subfolders. Pictures in folders that cannot be read are skipped and listed at the end; the exit code is then 2.

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.local_path import LocalPath
 from analogen.errors import user_errors
 
 
 @click.command("convert", context_settings=HELP)
 @click.argument("source", metavar="SRC")
-@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DST", type=LocalPath())
 @click.option(
     "--layout",
     type=click.Choice(["analogen", "authors"]),

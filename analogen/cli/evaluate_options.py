@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from analogen.cli.common_options import combined, device_option, dtype_option, encoder_option
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, UserError, plain_line
 from analogen.models import pick_device
 
 if TYPE_CHECKING:
     from analogen.relsim.evaluation.judging import Judge
 
-FILE = click.Path(path_type=Path)
+FILE = LocalPath()
 KEY_VARIABLE = "ANALOGEN_JUDGE_KEY"
 
 

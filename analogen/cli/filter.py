@@ -11,13 +11,14 @@ import click
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import device_option, dtype_option, format_option
 from analogen.cli.image_inputs import report_unreadable
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, UserError, user_errors
 from analogen.files import check_output
 from analogen.models import check_device, pick_device
 
 
 @click.command("filter", context_settings=HELP)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=LocalPath())
 @click.option(
     "--filter",
     "name",
@@ -28,7 +29,7 @@ from analogen.models import check_device, pick_device
 @click.option(
     "--threshold", type=float, default=0.5, show_default=True, help="Keep pictures with at least this probability."
 )
-@click.option("--output", metavar="FILE.jsonl", type=click.Path(path_type=Path), help="Also write one line "
+@click.option("--output", metavar="FILE.jsonl", type=LocalPath(), help="Also write one line "
               "for each picture to this file. If it exists, only pictures that it lacks are judged.")  # fmt: skip
 @click.option("--batch-size", type=int, default=16, show_default=True, help="How many pictures to judge at once.")
 @device_option
@@ -46,6 +47,9 @@ def command(
     format_: str,
 ) -> int:
     """List the pictures in DIR and its subfolders that have a transferable logic, with the probability.
+
+    \b
+    analogen filter pictures --output judged.jsonl
 
     Files are not copied or moved. Pictures that cannot be read are listed at the end; the exit code is then 2.
     """

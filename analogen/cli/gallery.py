@@ -37,6 +37,9 @@ def add(
 ) -> int:  # fmt: skip
     """Add the pictures in DIR and its subfolders; files that have not changed are not read again.
 
+    \b
+    analogen gallery add pictures --gallery index
+
     After an interruption, the same command continues. Files that cannot be read are listed at the end; the exit code is
     then 2.
     """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analogen.cli import debug_option, quick_imports
 from analogen.cli.common_options import format_option
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, user_errors
 from analogen.models import pick_device
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analogen.relsim.encoder import RelationalEncoder
     from analogen.relsim.gallery.store import Gallery
 
-FILE = click.Path(path_type=Path)
+FILE = LocalPath()
 
 
 def gallery_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from analogen.cli import HELP, quick_imports
 from analogen.cli.common_options import device_option
 from analogen.cli.gallery_options import FILE, gallery_options, load_gallery_encoder, opened_gallery
 from analogen.cli.image_inputs import read_pictures
-from analogen.errors import UserError, user_errors
+from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output, write_atomic
 from analogen.models import check_device
 
@@ -64,7 +64,9 @@ if TYPE_CHECKING:
 )
 @click.option("--unlike-looks", is_flag=True, help="Find pictures with the same logic that look different.")
 @click.option("--top-k", type=int, default=10, show_default=True, help="How many pictures to find.")
-@click.option("--path", "pattern", metavar="PATTERN", help="Only paths of this pattern, with * and ? as in a shell.")
+@click.option(
+    "--path", "pattern", metavar="PATTERN", help="Only paths of this pattern, with * and ? as in a shell, in any case."
+)
 @click.option("--min-width", type=int, default=0, help="Only pictures of at least this width, in pixels.")
 @click.option("--min-height", type=int, default=0, help="Only pictures of at least this height, in pixels.")
 @click.option("--aspect", type=click.Choice(["landscape", "portrait", "square"]), help="Only pictures of this format.")
@@ -132,7 +134,7 @@ def search(
         return
     for one in found:
         looks = "" if one.attribute is None else f"  attribute {one.attribute:.3f}"
-        click.echo(f"{one.score:.3f}  relation {one.relation:.3f}{looks}  {click.format_filename(one.path)}")
+        click.echo(f"{one.score:.3f}  relation {one.relation:.3f}{looks}  {plain_line(one.path)}")
     if not found:
         click.echo("nothing found", err=True)
 
@@ -177,7 +179,7 @@ def groups(threshold: float, min_size: int, top_k: int, page: Path | None, uri: 
     for row in shown_groups:
         click.echo(f"{row['size']} pictures  {row['caption']}  (closeness {row['closeness']:.2f})")
         for path in row["paths"][:4]:
-            click.echo(f"    {click.format_filename(path)}")
+            click.echo(f"    {plain_line(path)}")
     click.echo(f"{len(found)} groups of {min_size} and more", err=True)
 
 

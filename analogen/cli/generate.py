@@ -17,6 +17,7 @@ from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import format_option
 from analogen.cli.generation_options import settings_options
 from analogen.cli.help_sections import SectionedCommand
+from analogen.cli.local_path import LocalPath
 from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output, output_paths, sheet_path, write_atomic
 from analogen.models import find_model
@@ -26,7 +27,7 @@ from analogen.types import Candidate, Request, Result, random_seed
 if TYPE_CHECKING:
     from analogen.relsim.images import Picture
 
-_FILE = click.Path(path_type=Path)
+_FILE = LocalPath()
 
 
 @click.command("generate", cls=SectionedCommand, context_settings=HELP)
@@ -345,6 +346,7 @@ def _print_result(result: Result, paths: list[Path], format_: str, left_out: lis
             "scores": candidate.scores.rounded(),
             **({"read": candidate.read.recorded()} if candidate.read is not None else {}),
             **({"prompt": candidate.prompt} if candidate.prompt is not None else {}),
+            "reason": candidate.reason,
         }
         for candidate, path in zip(result.candidates, paths, strict=True)
     ]
@@ -358,6 +360,7 @@ def _print_result(result: Result, paths: list[Path], format_: str, left_out: lis
             for candidate, reason in left_out
         ],
         "seconds": {stage: round(value, 3) for stage, value in result.seconds.items()},
+        "notes": list(result.notes),
     }
     click.echo(json.dumps(answer))
 
@@ -371,11 +374,15 @@ def _scores(candidate: Candidate) -> str:
 
 
 def _reason(candidate: Candidate, kept: Sequence[Candidate]) -> str:
-    """Why a candidate was not kept: where its reading differs, and by which score it is behind."""
-    from analogen.scoring import why_not_kept
+    """Why a candidate was not kept: what comes before its total, where its reading differs, or by which score it is
+    behind."""
+    from analogen.scoring import LOWER_TOTAL, why_not_kept
 
     read = candidate.read
-    parts = [read.words] if read is not None and read.agreement < 1 else []
+    if candidate.reason and candidate.reason != LOWER_TOTAL:
+        return candidate.reason
+    parts = [candidate.reason] if candidate.reason else []
+    parts += [read.words] if read is not None and read.agreement < 1 else []
     return ", ".join([*parts, *filter(None, [why_not_kept(candidate.scores, [one.scores for one in kept])])])
 
 

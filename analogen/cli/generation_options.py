@@ -60,7 +60,7 @@ settings_options = combined(
         help=f"Model that makes the pictures: {', '.join(model.name for model in MODELS)}; or the folder or hub id of "
         "a diffusers pipeline. `analogen models` lists them.",
     ),
-    click.option("--steps", type=int, help="How many sampling steps to take.  [default: the model's own]"),
+    click.option("--steps", type=int, help="How many sampling steps to take.  [default: the model's own, 24 for mini]"),
     click.option(
         "--guidance-scale",
         type=float,
@@ -77,7 +77,7 @@ settings_options = combined(
     click.option(
         "--negative-prompt",
         metavar="TEXT",
-        help='What the picture should not show, for example "text, frame".',
+        help='What the picture should not show, for example "text, frame". mini ignores it, with a note.',
     ),
     click.option("--width", type=int, default=NATIVE, help="Width in pixels, 64 to 4096.  [default: the model's own]"),
     click.option(

@@ -14,14 +14,14 @@ SECTIONS = {
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),
-    "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--dry-run"),
-    "Run": (
-        "--device", "--dtype", "--engine", "--workers", "--address", "--resume", "--retry-failed", "--debug", "--help",
-    ),
-    "Diffusion models": (
+    "Big models (mini does without these, and refuses all but the first)": (
         "--negative-prompt", "--encoder", "--captioner", "--adapter", "--adapter-strength", "--reference-as",
         "--layout", "--control", "--control-model", "--strength", "--retries", "--lora", "--quantize",
         "--attention-backend", "--cpu-offload", "--compile",
+    ),
+    "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--dry-run"),
+    "Run": (
+        "--device", "--dtype", "--engine", "--workers", "--address", "--resume", "--retry-failed", "--debug", "--help",
     ),
 }  # fmt: skip
 
@@ -45,7 +45,15 @@ class SectionedCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, and tell options that were given again: click takes the last one in silence."""
         given = list(args)
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption:
+            raise
+        except click.UsageError as error:
+            if self.name != "generate" or "unexpected extra" not in error.message:
+                raise
+            _, left, _ = self.make_parser(ctx).parse_args(args=list(given))
+            raise click.UsageError(_bare(left[0]), ctx) from error
         _, _, order = self.make_parser(ctx).parse_args(args=given)
         for option in dict.fromkeys(order):
             times = order.count(option)
@@ -72,3 +80,10 @@ class SectionedCommand(click.Command):
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+
+def _bare(word: str) -> str:
+    """What a bare argument of `generate` should be."""
+    if "." in word or "/" in word or "\\" in word:
+        return f"{word!r} stands alone: a picture is named with --reference {word}"
+    return f"{word!r} stands alone: the subject is named with --subject {word!r}, in quotes if it has several words"

@@ -13,6 +13,7 @@ import click
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import device_option, format_option
 from analogen.cli.image_inputs import find_pictures, report_unreadable, unreadable_field
+from analogen.cli.local_path import LocalPath
 from analogen.errors import UserError, plain_line, user_errors
 from analogen.files import check_output, write_atomic
 from analogen.models import check_device, pick_device
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 
 
 @click.command("read", context_settings=HELP)
-@click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMG|DIR ...", nargs=-1, required=True, type=LocalPath())
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write the scene as JSON to this file; for several pictures, to this folder.",
 )
-@click.option("--svg", type=click.Path(path_type=Path), help="Draw the scene as SVG to this file or folder.")
+@click.option("--svg", type=LocalPath(), help="Draw the scene as SVG to this file or folder.")
 @click.option(
     "--overlay",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Write a PNG of the picture with boxes around the things that were found, to this file or folder.",
 )
 @click.option(
@@ -54,6 +55,9 @@ def command(
     format_: str,
 ) -> int:
     """Read each IMG as a scene: its things, which are alike, and the rule that they follow, in one sentence.
+
+    \b
+    analogen read ring_of_owls.png --output scene.json
 
     You can edit the file of --output by hand. A uniform border is cut off before reading. A DIR stands for all
     pictures in it and in its subfolders. Pictures in folders that cannot be read are skipped and listed at the end;

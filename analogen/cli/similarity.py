@@ -11,12 +11,13 @@ import click
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.common_options import device_option, dtype_option, encoder_option, format_option
 from analogen.cli.image_inputs import embed_files, find_pictures, report_unreadable, unreadable_field
+from analogen.cli.local_path import LocalPath
 from analogen.errors import user_errors
 from analogen.models import check_device, pick_device
 
 
 @click.command("similarity", context_settings=HELP)
-@click.argument("images", metavar="IMG IMG|DIR ...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", metavar="IMG IMG|DIR ...", nargs=-1, required=True, type=LocalPath())
 @encoder_option
 @click.option(
     "--unresized",
@@ -29,6 +30,9 @@ from analogen.models import check_device, pick_device
 @debug_option
 def command(images: tuple[Path, ...], encoder: str, unresized: bool, device: str, dtype: str, format_: str) -> int:
     """Compare the first IMG with each of the others: by relation (logic) and by attribute (looks).
+
+    \b
+    analogen similarity ring_of_owls.png pictures
 
     Both numbers are cosines; 1 means the same. A DIR stands for all pictures in it and in its subfolders. Pictures in
     folders that cannot be read are skipped and listed at the end; the exit code is then 2.

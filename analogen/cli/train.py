@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.local_path import LocalPath
 from analogen.errors import RunError, UserError, user_errors
 from analogen.models import MODELS
 
@@ -45,7 +46,7 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
             "--config",
             metavar="FILE",
             required=True,
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             callback=_preset_path,
             help="Preset with the settings, a TOML file.",
         ),
@@ -103,7 +104,7 @@ def composer(config: Path, overrides: tuple[str, ...]) -> None:
 @click.option(
     "--config",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     callback=_preset_path,
     help="Preset with the settings, a TOML file.",
 )

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option
+from analogen.cli.local_path import LocalPath
 from analogen.errors import UserError, plain_line, user_errors
-from analogen.files import check_output
+from analogen.files import check_new_set, check_output
 from analogen.models import nearest
 from analogen.types import MAX_SEED
 
@@ -22,7 +23,7 @@ def command() -> None:
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.argument("folder", metavar="DIR", type=click.Path(path_type=Path)),
+        click.argument("folder", metavar="DIR", type=LocalPath()),
         click.option(
             "--size", type=int, default=256, show_default=True, help="Width and height in pixels, 64 to 4096."
         ),
@@ -45,14 +46,14 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--cutouts",
             metavar="DIR",
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             help="With --photographs: PNG, WebP or SVG files, one thing in each, that play the things.  "
             "[default: the shipped drawings]",
         ),
         click.option(
             "--grounds",
             metavar="DIR",
-            type=click.Path(path_type=Path),
+            type=LocalPath(),
             help="With --photographs: pictures to use as grounds.  [default: procedural surfaces]",
         ),
         debug_option,
@@ -82,7 +83,11 @@ def draw(
     grounds: Path | None,
     hard: bool,
 ) -> None:
-    """Draw pictures into DIR, and write one JSON line for each to DIR/data.jsonl."""
+    """Draw pictures into DIR, a new or empty folder, and write one JSON line for each to DIR/data.jsonl.
+
+    \b
+    analogen world draw pictures --count 20 --relation ring
+    """
     _check(folder, count, size, seed, relations)
     material = _material(photographs, cutouts, grounds)
     from analogen.relsim.world.dataset import write_samples
@@ -109,7 +114,7 @@ def groups(
     cutouts: Path | None,
     grounds: Path | None,
 ) -> None:
-    """Draw groups of pictures into DIR; the pictures of a group share one relation and nothing else."""
+    """Draw groups of pictures into DIR, a new or empty folder; those of a group share one relation, nothing else."""
     _check(folder, count, size, seed, relations)
     material = _material(photographs, cutouts, grounds)
     if not 2 <= members <= 16:
@@ -143,6 +148,7 @@ def _check(folder: Path, count: int, size: int, seed: int, relations: tuple[str,
                 f"unknown relation {name!r}{nearest(name, list(RELATIONS))}: known are {', '.join(RELATIONS)}"
             )
     check_output([folder / "data.jsonl"])
+    check_new_set(folder, "data.jsonl")
 
 
 def _material(photographs: bool, cutouts: Path | None, grounds: Path | None) -> Any:

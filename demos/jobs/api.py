@@ -11,6 +11,7 @@ from analogen.demos.components import client_endpoint
 from analogen.demos.jobs.batch_input import BatchRefused
 from analogen.demos.jobs.batches import Batches
 from analogen.demos.messages import error_message, sentence
+from analogen.demos.numbers import MAX_SEED, whole_number
 from analogen.demos.uploads import checked_files
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -30,12 +31,18 @@ _STATUS = "state (waiting, running, pausing, paused, cancelled, done, stopped), 
 
 
 def batch_settings(
-    num_images: float, candidates: float, size: float, seed: float | None, steps: float | None
+    num_images: float, candidates: float, size: float, seed: float | None, steps: float | None, batches: Batches
 ) -> dict[str, Any]:
-    """The settings of a batch from the fields of a page or a client."""
+    """The settings of a batch from the fields of a page or a client. Raises UserError, which names the field."""
+    limits = batches.limits
+    count = whole_number("num_images", num_images, 1, limits.get("num_images", 256))
+    side = whole_number("size", size, *batches.sides_px)
     return {
-        "num_images": int(num_images), "candidates": max(int(candidates), int(num_images)), "width": int(size),
-        "height": int(size), "seed": None if seed is None else int(seed), "steps": int(steps) if steps else None,
+        "num_images": count,
+        "candidates": max(whole_number("candidates", candidates, 1, limits.get("candidates", 256)), count),
+        "width": side, "height": side,
+        "seed": None if seed is None else whole_number("seed", seed, 0, MAX_SEED),
+        "steps": whole_number("steps", steps, 1, limits.get("steps", 1000)) if steps else None,
     }  # fmt: skip
 
 
@@ -65,8 +72,8 @@ class BatchEndpoints:
         self, files: list[str], subjects: str = "", num_images: int = 1, candidates: int = 4, size: int = 1024,
         seed: int = 0, steps: int | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        settings = batch_settings(num_images, candidates, size, seed, steps)
         try:
+            settings = batch_settings(num_images, candidates, size, seed, steps, self.batches)
             found = self.batches.check(checked_files(files), subjects or "", settings)
         except UserError as error:
             problems = list(error.problems) if isinstance(error, BatchRefused) else []
@@ -82,7 +89,7 @@ class BatchEndpoints:
         self, files: list[str], subjects: str = "", title: str = "", num_images: int = 1, candidates: int = 4,
         size: int = 1024, seed: int = 0, steps: int | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        settings = batch_settings(num_images, candidates, size, seed, steps)
+        settings = batch_settings(num_images, candidates, size, seed, steps, self.batches)
         try:
             return {"batch": self.batches.add(checked_files(files), subjects or "", settings, title or "")}
         except BatchRefused as error:

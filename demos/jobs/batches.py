@@ -17,7 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from analogen import BatchRun, Request, RunError, Stages, UserError, write_atomic
+from analogen import BatchRun, Request, RunError, Stages, UserError, find_model, write_atomic
 from analogen.demos.jobs.batch_input import (
     BatchUploads,
     CheckedBatch,
@@ -49,7 +49,7 @@ class Batches:
         give_way: Callable[[threading.Event], None] = lambda stop: None,
     ) -> None:
         self.folder, self._downloads = output / BATCHES_FOLDER, downloads
-        self._defaults, self._limits, self._device = defaults or {}, limits or {}, device
+        self._defaults, self.limits, self._device = defaults or {}, limits or {}, device
         self._load, self._give_way = load, give_way
         self._runs: dict[str, BatchRun] = {}
         self._broken: dict[str, str] = {}
@@ -124,6 +124,12 @@ class Batches:
         self._wake.set()
         return name
 
+    @property
+    def sides_px(self) -> tuple[int, int]:
+        """The smallest and the largest width and height, of the model and of this server."""
+        low, high = find_model(str(self._defaults.get("model", "mini"))).sides_px
+        return low, min(high, self.limits.get("width", high))
+
     def run(self, name: str) -> BatchRun:
         """The run of a batch. Raises UserError for an unknown name, and for a batch that cannot be opened."""
         with self._lock:
@@ -188,7 +194,7 @@ class Batches:
         inputs = draft / INPUT_FOLDER
         inputs.mkdir(parents=True)
         manifest_path = write_manifest(uploads, subjects, inputs)
-        return check_rows(manifest_path, uploads, self._defaults_with(settings), self._limits)
+        return check_rows(manifest_path, uploads, self._defaults_with(settings), self.limits)
 
     def _create_run(self, folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> BatchRun:
         manifest = open_manifest(folder / INPUT_FOLDER / info["manifest"], info["defaults"], pictures)

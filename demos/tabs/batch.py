@@ -99,7 +99,7 @@ class BatchTab:
                     candidates = gr.Slider(
                         1, 16, value=4, step=1, label="Candidates per row", info="The best are kept."
                     )
-                    size = gr.Slider(256, 2048, value=1024, step=64, label="Width and height (pixels)")
+                    size = gr.Slider(*self.batches.sides_px, value=1024, step=64, label="Width and height (pixels)")
                     seed = gr.Number(
                         value=0, precision=0, minimum=0, label="Seed", info="The same seed gives the same pictures."
                     )
@@ -165,7 +165,7 @@ class BatchTab:
         if not (subjects or "").strip() and not any(path.suffix.lower() in MANIFEST_SUFFIXES for path in paths):
             return note("Now write the subjects, one per line."), gr.Button(interactive=False)
         try:
-            found = self.batches.check(checked_files(files), subjects, batch_settings(*settings))
+            found = self.batches.check(checked_files(files), subjects, batch_settings(*settings, self.batches))
         except BatchRefused as error:
             return error_box(error_message(error), error.problems), gr.Button(interactive=False)
         except Exception as error:
@@ -176,7 +176,9 @@ class BatchTab:
         self, files: list[str] | None, subjects: str, title: str, metadata: bool, *settings: Any
     ) -> tuple[Any, ...]:
         try:
-            name = self.batches.add(checked_files(files), subjects, batch_settings(*settings), title, metadata)
+            name = self.batches.add(
+                checked_files(files), subjects, batch_settings(*settings, self.batches), title, metadata
+            )
         except Exception as error:
             lines = error.problems if isinstance(error, BatchRefused) else ()
             return error_box(error_message(error), lines), gr.Button(interactive=False), gr.skip()

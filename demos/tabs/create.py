@@ -14,6 +14,7 @@ from gradio.events import api
 from analogen import FoundRelation, UserError, random_seed
 from analogen.demos.components import PICK_SCRIPT, client_endpoint, empty_state, error_box, note
 from analogen.demos.messages import error_message, page_sentence
+from analogen.demos.numbers import MAX_SEED, whole_number
 from analogen.demos.scene_editor.component import edited_scene, scene_editor
 from analogen.demos.scene_editor.endpoints import add_endpoints
 from analogen.demos.scene_editor.service import SceneService, certainty_words
@@ -89,8 +90,15 @@ def build(studio: Studio, context: PageContext) -> None:
                 new_seed = gr.Button("🎲 Roll", scale=0, min_width=130)
             with gr.Accordion("More settings", open=False):
                 keep = gr.Slider(1, studio.limits.candidates, 4, step=1, label="Keep the best")
-                side = gr.Slider(256, studio.limits.side_px, 1024, step=64, label="Side in pixels", elem_id="side")
-                steps = gr.Slider(2, studio.limits.steps, 24, step=1, label="Steps", elem_id="steps")
+                side = gr.Slider(
+                    studio.limits.least_side_px,
+                    studio.limits.side_px,
+                    1024,
+                    step=64,
+                    label="Side in pixels",
+                    elem_id="side",
+                )
+                steps = gr.Slider(1, studio.limits.steps, 24, step=1, label="Steps", elem_id="steps")
                 other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
                 svg = gr.Checkbox(studio.model == "mini", label="Layered SVG beside each PNG")
                 metadata = gr.Checkbox(True, label="Write the settings into the PNG (metadata)", elem_id="metadata")
@@ -328,16 +336,25 @@ def _add_endpoints(studio: Studio) -> None:
         scene: a scene of /read_scene, edited or not, in place of what is read in the references.
         Returns {"run": number}; /status takes that number.
         """
-        names = [studio.files.save_reference(path) for path in references or ()]
+        limits = studio.limits
+        side = whole_number("side_px", side_px, studio.limits.least_side_px, limits.side_px)
         settings = {
-            "relation": (relation or "").strip() or None, "candidates": int(candidates), "num_images": int(num_images),
-            "seed": int(seed), "width": int(side_px), "height": int(side_px), "steps": int(steps),
+            "relation": (relation or "").strip() or None,
+            "candidates": whole_number("candidates", candidates, 1, limits.candidates),
+            "num_images": whole_number("num_images", num_images, 1, limits.candidates),
+            "seed": whole_number("seed", seed, 0, MAX_SEED), "width": side, "height": side,
+            "steps": whole_number("steps", steps, 1, limits.steps),
         }  # fmt: skip
+        names = [studio.files.save_reference(path) for path in references or ()]
         given = json.dumps(scene) if scene else None
         return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request), scene=given)}
 
     def status(run: int) -> dict[str, Any]:
-        """The state of a run, the runs ahead, and for each subject its state, error and images (url, seed, scores)."""
+        """The state of a run, the runs ahead, and for each subject its state, error, notes and images.
+
+        images: url, seed and scores of each; notes: what the page says too, such as a drawing that stands in, or a low
+        confidence.
+        """
         found = studio.status(int(run))
         jobs = [
             {
@@ -345,6 +362,7 @@ def _add_endpoints(studio: Studio) -> None:
                 "state": job.state,
                 "error": job.error,
                 "relation": (job.result or {}).get("relation"),
+                "notes": (job.result or {}).get("notes", []),
                 "images": picture_cards.images_for_clients(studio, job),
             }
             for job in found.jobs

@@ -147,12 +147,21 @@ def find_files(folders: Iterable[Path]) -> FolderPictures:
 
 
 def matching(known: Iterable[str], wanted: Sequence[str]) -> set[str]:
-    """The known paths that equal, lie in or match one of `wanted`."""
+    """The known paths that equal, lie in or match one of `wanted`.
+
+    Names match exactly where there is such a path, so that two files that differ in case only stay two; names that are
+    not there and patterns match whatever the case and normal form.
+    """
     chosen = set()
+    paths = list(known)
     for text in wanted:
         whole = os.path.abspath(text)
-        pattern = re.compile(path_pattern(whole if not text.startswith("*") else text))
-        chosen |= {path for path in known if path == whole or path.startswith(whole + os.sep) or pattern.match(path)}
+        exact = {path for path in paths if path == whole or path.startswith(whole + os.sep)}
+        if not exact:
+            pattern = re.compile(path_pattern(whole if not text.startswith("*") else text))
+            below = re.compile(path_pattern(os.path.join(whole, "*")))
+            exact = {path for path in paths if pattern.match(path) or below.match(path)}
+        chosen |= exact
     return chosen
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analogen.scoring import ScoreWeights, ranked, score
+from analogen.scoring import ScoreWeights, explained, ranked, score
 from analogen.types import Scores
 
 
@@ -97,3 +97,19 @@ def test_candidates_whose_subject_is_lost_come_last() -> None:
     assert ranked(scores, lost=[True, False, False]) == [2, 1, 0]
     assert ranked(scores, [1.0, 1.0, 100.0], lost=[True, False, False]) == [1, 2, 0]
     assert ranked(scores, lost=[True, True, True]) == ranked(scores)
+    assert explained(scores, 1, lost=[True, False, False])[2] == (0, "its subject is lost on the ground")
+
+
+def test_a_kept_lower_total_says_why_and_so_does_each_that_is_not_kept() -> None:
+    scores = [Scores(0, 0, 0, total) for total in (1.37, 1.35, 1.2)]
+    (first, why), (second, lower), (third, malformed) = explained(scores, 1, errors=[0.9, 0.3, 0.3])
+    assert (first, second, third) == (1, 2, 0)
+    assert why == "the highest total of the candidates that are sound"
+    assert lower == "its total is lower"
+    assert malformed == "its scene is malformed: the composer's own error is 3.0 x the least"
+    assert explained(scores, 2)[0] == (0, "the highest total")
+    assert explained(scores, 2)[1] == (1, "the next in order")
+    told = dict(explained(scores, 1, in_direction=[False, True, True]))
+    assert told[0] == "it goes against the direction of the words"
+    assert list(told) == [1, 2, 0]
+    assert [index for index, _ in explained(scores, 1)] == ranked(scores)

@@ -164,7 +164,7 @@ def test_sheet_and_svg_lie_beside_the_pictures(picture: Path, tmp_path: Path) ->
 def test_json_has_the_agreed_shape(picture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert generate(picture, "--num-images", "2", "--seed", "10", "--format", "json") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert list(answer) == ["model", "subject", "relation", "images", "seconds"]
+    assert list(answer) == ["model", "subject", "relation", "images", "seconds", "not_kept", "notes"]
     assert answer["relation"] == {"caption": "{subject} arranged in a ring", "confidence": 0.5}
     assert [image["rank"] for image in answer["images"]] == [0, 1]
     assert answer["images"][0] == {
@@ -172,6 +172,7 @@ def test_json_has_the_agreed_shape(picture: Path, capsys: pytest.CaptureFixture[
         "seed": 13,
         "rank": 0,
         "scores": {"relation": 0.9, "subject": 0.8, "copy": 0.1, "total": 0.503, "structure": 0.0},
+        "reason": "",
     }
     assert set(answer["seconds"]) == {"sample", "save", "total"}
 

@@ -179,3 +179,41 @@ def test_the_endpoints_are_tools_of_an_mcp_server(address: str) -> None:
     missing = {name for name in ENDPOINTS if not any(tool.endswith(name) for tool in found)}
     assert missing == set()
     assert all(found.values()), "every tool says what it does"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("size", 32, "64 to 4096"), ("size", 128.5, "a whole number, 64 to 4096"), ("size", "large", "a whole number"),
+        ("num_images", 0, "1 to 16"), ("candidates", 99, "1 to 16"), ("steps", -1, "1 to 100"),
+        ("seed", -1, "0 to 9223372036854775807"),
+    ],
+)  # fmt: skip
+def test_batch_check_names_the_field(client: Any, field: str, value: Any, expected: str) -> None:
+    answer = client.predict(files=files(OWLS), subjects="bicycle", **{field: value}, api_name="/batch_check")
+    assert answer["ok"] is False
+    assert answer["message"].lower().startswith(f"{field} is ")
+    assert expected in answer["message"]
+
+
+def test_a_size_of_128_is_fine_in_every_place(client: Any, tmp_path: Path) -> None:
+    assert client.predict(files=files(OWLS), subjects="bicycle", size=128, api_name="/batch_check")["ok"]
+    from analogen import Request
+    from analogen.demos.studio import Limits
+
+    Request(relation="any", subject="any", width=128, height=128)
+    assert Limits().least_side_px <= 128 <= Limits().side_px
+
+
+def test_status_carries_the_notes_that_the_page_shows(client: Any) -> None:
+    small = {"candidates": 1, "num_images": 1, "side_px": 128, "steps": FEW_STEPS}
+    run = client.predict(
+        references=[], relation="many {object} in a ring", subjects="bicycle", **small, api_name="/create"
+    )["run"]
+    end = time.monotonic() + 90
+    while (answer := client.predict(run, api_name="/status"))["state"] not in ("done", "failed"):
+        assert time.monotonic() < end, answer
+        time.sleep(0.2)
+    assert "{object} in the words is read as {subject}" in answer["jobs"][0]["notes"]
+    with pytest.raises(Exception, match=r"(?i)side_px is 32: expected 64 to 4096"):
+        client.predict(references=[], relation="any", subjects="x", side_px=32, api_name="/create")

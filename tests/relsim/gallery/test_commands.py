@@ -177,3 +177,19 @@ def test_hostile_file_names_stay_text_on_the_page(encoder: MiniEncoder, tmp_path
     assert "&lt;script&gt;alert(1)&lt;" in page
     assert gallery.remove([str(path) for path in loaded.rows["path"]]) == 4
     assert len(gallery) == 0
+
+
+def test_a_name_with_line_breaks_stays_on_its_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "odd"
+    place.mkdir()
+    shutil.copyfile(folder / "02.png", place / "two\nlines\x1b[31m.png")
+    gallery = tmp_path / "h"
+    assert run("add", place, "--gallery", gallery) == 0
+    capsys.readouterr()
+    assert run("search", "--reference", folder / "02.png", "--gallery", gallery) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("two lines\\x1b[31m.png")
+    assert run("search", "--reference", folder / "02.png", "--path", "*TWO*", "--gallery", gallery) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1
