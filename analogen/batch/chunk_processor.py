@@ -159,4 +159,5 @@ def _image(path: Path, candidate: Candidate) -> dict[str, Any]:
         "rank": candidate.rank,
         "scores": candidate.scores.rounded(),
         **({"read": candidate.read.recorded()} if candidate.read is not None else {}),
+        "reason": candidate.reason,
     }

@@ -83,6 +83,7 @@ def _image_record(path: Path, candidate: Candidate) -> dict[str, Any]:
         "rank": candidate.rank,
         "svg": candidate.svg is not None,
         "scores": candidate.scores.rounded(),
+        "reason": candidate.reason,
     }
 
 

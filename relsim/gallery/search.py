@@ -17,6 +17,7 @@ from analogen.relsim.embedding import embed_images
 from analogen.relsim.encoder import RelationalEncoder
 from analogen.relsim.gallery.path_patterns import path_pattern
 from analogen.relsim.gallery.store import Gallery, LoadedGallery, Vectors
+from analogen.relsim.world.relation_words import read_words
 
 # How many times more rows than requested are ranked again where attributes count too.
 RERANK_FACTOR = 20
@@ -127,12 +128,13 @@ def make_query(
         attributes = np.stack([one.attributes for one in embedded])
         parts.append((weight if words else 1.0) * _unit(np.mean([one.relation for one in embedded], axis=0)))
     if words:
-        parts.append((1 - weight if references else 1.0) * _unit(encoder.embed_text(words).mean(axis=0)))
+        said = encoder.embed_text([read_words(text).text for text in words])
+        parts.append((1 - weight if references else 1.0) * _unit(said.mean(axis=0)))
     away: list[Vectors] = []
     if negatives:
         away.append(encoder.embed(negatives))
     if negative_words:
-        away.append(encoder.embed_text(negative_words))
+        away.append(encoder.embed_text([read_words(text).text for text in negative_words]))
     wanted = np.sum(parts, axis=0)
     if away:
         wanted = wanted - 0.5 * _unit(np.concatenate(away).mean(axis=0))

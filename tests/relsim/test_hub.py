@@ -323,3 +323,28 @@ def test_hub_ids_are_recognised(name: str) -> None:
 @pytest.mark.parametrize("name", ["mini", "a/b/c", "../x", "./x", "/x/y", "a b/c", "", "org/"])
 def test_other_names_are_no_hub_ids(name: str) -> None:
     assert not is_hub_id(name)
+
+
+def test_a_network_that_is_not_there_is_not_told_as_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import socket
+
+    from huggingface_hub import constants
+
+    from analogen.relsim.hub import HubError, translate_hub_errors
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for error in (
+        socket.gaierror(-2, "Name or service not known"),
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+    ):
+        with pytest.raises(HubError, match=r"cannot be reached\): check the path, or your connection"):  # noqa: SIM117
+            with translate_hub_errors("org/model"):
+                raise error
+    for number, told in (
+        (errno.ENOSPC, "free some space, or set HF_HOME"),
+        (errno.EROFS, r"\): set HF_HOME to another"),
+    ):
+        with pytest.raises(HubError, match=told):  # noqa: SIM117
+            with translate_hub_errors("org/model"):
+                raise OSError(number, os.strerror(number))
