@@ -186,6 +186,7 @@ def test_results_on_stdout_and_notes_on_stderr(picture: Path, capsys: pytest.Cap
     assert "note" not in seen.out
     assert seen.err.splitlines() == [
         "note: a note",
+        "note: kept 1 of 2",
         "note: not kept: seed 10  total 0.50 = relation 0.90, structure 0.00, subject 0.80, copy 0.10",
     ]
 
