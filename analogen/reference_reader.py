@@ -57,7 +57,10 @@ class ReferenceReader:
         self._move_to_device()
         weights = weights or [() for _ in queries]
         said = [None if words is None else read_words(words) for _, words in queries]
-        queries = [(pictures, words and words.text) for (pictures, _), words in zip(queries, said, strict=True)]
+        queries = [
+            (pictures, None if words is None else words.text)
+            for (pictures, _), words in zip(queries, said, strict=True)
+        ]
         if isinstance(self.encoder, MiniEncoder):
             both = [(pictures, words) for (pictures, _), words in zip(queries, said, strict=True)]
             conditionings = encode_relations(both, self.encoder, weights=weights)
