@@ -215,7 +215,7 @@ class Generator(Stages):
                     picture = draw_scene(scene, plan.scene_art, request.width, request.height)
                     if request.svg:
                         drawing = to_svg(scene, request.width, request.height, art=plan.scene_art)
-            yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing, reason)
+            yield Candidate(picture, plan.seed, scores[index], rank, scene, drawing, reason=reason)
 
 
 def _words(request: Request) -> RelationWords | None:
