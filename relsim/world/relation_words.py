@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from analogen.relsim.english import singular
 
@@ -300,13 +301,17 @@ def _with_nouns(text: str, subject: str | None, other: str | None, notes: list[s
     """The text with {subject} and {other} for the things that it names."""
     for name, placeholder in ((subject, "{subject}"), (other, "{other}")):
         if name and placeholder not in text:
-            text = _replaced(text, placeholder, lambda word, name=name: singular(word) == singular(name.lower()), notes)
+            text = _replaced(text, placeholder, partial(_same_noun, name.lower()), notes)
     if "{subject}" not in text:
         drawn, structural = _nouns()
         text = _replaced(
             text, "{subject}", lambda word: singular(word) in drawn and not {word, singular(word)} & structural, notes
         )
     return text
+
+
+def _same_noun(name: str, word: str) -> bool:
+    return singular(word) == singular(name)
 
 
 def _replaced(text: str, placeholder: str, is_thing: Callable[[str], bool], notes: list[str]) -> str:

@@ -26,7 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--style", "watercolor"), "--style is 'watercolor': mini draws in fluent-flat, noto or fluent-color"),
+        (("--style", "watercolor"), "--style is 'watercolor': mini draws in fluent-flat, noto"),
         (("--style", "Noto"), "--style is 'Noto': mini draws in"),
         pytest.param(("--device", "cuda"), "--device is 'cuda', and torch sees 0 CUDA devices", marks=no_cuda),
         (("--subject-image", "text.svg"), "text.svg"),
