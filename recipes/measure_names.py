@@ -46,7 +46,8 @@ def misspell(word: str, rng: random.Random) -> str:
 def misspelt(library: ArtLibrary, number: int = 200, seed: int = 0) -> list[tuple[str, str]]:
     """Pairs of a misspelt noun and the noun."""
     rng = random.Random(seed)
-    nouns = [name for name in library.nouns() if name.isalpha() and name.isascii() and len(name) >= 3]
+    icons = sorted({*library.nouns(split="train"), *library.nouns(split="held_out")})  # so that more art asks the same
+    nouns = [name for name in icons if name.isalpha() and name.isascii() and len(name) >= 3]
     nouns = [name for name in nouns if vocabulary().get(name, 30_000) < 20_000]  # those that people ask for
     pairs: list[tuple[str, str]] = []
     while len(pairs) < number:

@@ -93,7 +93,7 @@ def test_famous_things_are_told_as_stand_ins(finder: SubjectFinder) -> None:
 
 
 def test_a_word_is_no_other_thing_that_shares_it(finder: SubjectFinder) -> None:
-    for text in ("tank", "fire hydrant", "washing machine"):
+    for text in ("fire hydrant", "trampoline", "sewing kit"):
         found = finder.find(text, embed)
         assert found.name is None, found
         assert len(found.nearest) == 5
@@ -123,7 +123,7 @@ def test_plain_names_need_no_note(finder: SubjectFinder, text: str) -> None:
 
 
 def test_common_words_are_not_taken_for_misspelt_ones(finder: SubjectFinder) -> None:
-    for text in ("speed", "love", "river", "table"):
+    for text in ("speed", "love", "sky", "music"):
         assert finder.find(text, embed).how in ("meaning", "nothing")
 
 
