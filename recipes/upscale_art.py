@@ -5,8 +5,8 @@
 
 pictures: the webp files of the npm package @lobehub/fluent-emoji-3d, 256 px each. The network (40,000 parameters)
 learns to give back pictures that were halved, from four in five of them; `measure` compares both ways on the others:
-PSNR where the picture is opaque or its edge, in premultiplied RGBA. Figures: docs/experiments.md. recipes/build_art.py
-uses `enlarge` when it is given weights.
+PSNR where the picture is opaque or its edge, in premultiplied RGBA. Lanczos was better, so that pictures are shipped as
+they are and enlarged by it: see docs/experiments.md, "Enlarging 3D art".
 """
 
 from __future__ import annotations

@@ -119,13 +119,14 @@ def test_a_model_cuts_out_what_the_ground_cannot_tell(tmp_path, monkeypatch):
     cutout_model._session.cache_clear()
 
 
-def test_rembg_itself_runs_a_model_of_the_form_of_u2net():
-    """With rembg installed: a network of one layer, of U2-Net's inputs and outputs (tests/data has its file)."""
+def test_rembg_itself_runs_a_model_of_the_form_of_u2net(monkeypatch):
+    """With rembg installed: a network of one layer, of U2-Net's inputs and outputs (bright_u2net.onnx)."""
     pytest.importorskip("onnxruntime")
     rembg = pytest.importorskip("rembg")
     from pathlib import Path
 
     model = Path(__file__).parent / "bright_u2net.onnx"
+    monkeypatch.setenv("U2NET_HOME", str(model.parent))  # rembg reads models from its own folder alone
     session = rembg.new_session("u2net_custom", model_path=str(model))
     picture = np.full((80, 100, 3), 40, np.uint8)
     picture[20:60, 30:70] = 240
