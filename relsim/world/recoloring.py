@@ -60,8 +60,8 @@ class Paint:
 
 def paint_for(pixels: Pixels, color: str) -> Paint:
     """The change that gives a drawing a colour. pixels: (height, width, 4) RGBA; color: "#rrggbb"."""
-    seen = pixels.reshape(-1, 4)
-    seen = seen[seen[:, 3] > 127][:, :3].astype(np.float64) / 255
+    visible = pixels[pixels[..., 3] > 127][:, :3]
+    seen = visible.astype(np.float64) / 255  # (n, 3)
     target = to_oklab(np.array([ImageColor.getrgb(color)[:3]], dtype=np.float64) / 255)[0]
     goal = (float(target[0]), float(target[1]), float(target[2]))
     if not len(seen):

@@ -7,9 +7,9 @@ between each point of the outline and the ground, and of all points the ratio th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.random import Generator
@@ -44,10 +44,14 @@ class Outline(NamedTuple):
     inside: float
 
 
-@lru_cache(maxsize=512)
 def outline_of(art: Art) -> Outline:
-    """The outline of art. Raises ValueError as `Art.pixels` does."""
-    pixels = np.asarray(art.pixels(_SEEN_PX))
+    """The outline of art, which is hashable. Raises ValueError as `Art.pixels` does."""
+    return _outline_of(cast(Hashable, art))
+
+
+@lru_cache(maxsize=512)
+def _outline_of(art: Hashable) -> Outline:
+    pixels = np.asarray(cast(Art, art).pixels(_SEEN_PX))
     colors = pixels[..., :3].astype(np.float64) / 255
     room = max(_BANDS_PX)
     inside = np.pad(pixels[..., 3] > 160, room)  # art that fills its square has an outline there too
@@ -86,8 +90,8 @@ def contrast_of(background: Background, outlines: Sequence[Outline]) -> float:
 def suited_background(background: Background, palette: str, outlines: Sequence[Outline], rng: Generator) -> Background:
     """The ground, or another in colours of the palette on which all drawings are seen.
 
-    The light, dark and middle grounds of the palette are tried in random order, in two tones and then in one. Where
-    none will do, its main colour is made as light or dark as needed.
+    The light, dark, middle and deep grounds of the palette are tried in random order, in two tones and then in one.
+    Where none will do, its main colour is made as light or dark as needed.
     """
 
     def needed(outline: Outline, light: bool, share: float) -> float:
@@ -104,7 +108,7 @@ def suited_background(background: Background, palette: str, outlines: Sequence[O
 
     if will_do(background, SHARE):
         return background
-    tones = [light_ground(palette), dark_ground(palette), middle_ground(palette)]
+    tones = [light_ground(palette), dark_ground(palette), middle_ground(palette), *deep_grounds(palette)]
     tones = [tones[number] for number in rng.permutation(len(tones))]
     tones += [(first, first) for first, _ in tones]
     grounds = [dataclasses.replace(background, color=first, color2=second) for first, second in tones]
@@ -128,6 +132,14 @@ def middle_ground(palette: str) -> tuple[str, str]:
     """Two middle tones of a palette, on which both white and black are seen."""
     colors = palette_of(palette)
     return at_lightness(colors.primary, 0.53, 0.75), at_lightness(colors.primary, 0.47, 0.75)
+
+
+def deep_grounds(palette: str) -> list[tuple[str, str]]:
+    """Two tones each of the palette's main colours, deep enough for light art and more colourful than its dark."""
+    colors = palette_of(palette)
+    return [
+        (at_lightness(color, 0.42, 0.9), at_lightness(color, 0.36, 0.9)) for color in (colors.primary, colors.secondary)
+    ]
 
 
 def at_lightness(color: str, lightness: float, saturation: float = 1.0) -> str:
