@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from analogen.relsim.english import singular
 from analogen.relsim.world.names import normalized
 
 
@@ -50,6 +51,12 @@ _MARKERS = _words(
     "flying running swimming walking sleeping dancing singing "
     "mit ohne auf im und unter über avec sans dans sur con sin com sem met zonder op med с без на в и под"
 )
+# Names of kinds that begin with a colour: a golden retriever is not painted gold.
+_KINDS = frozenset({
+    "golden retriever", "golden eagle", "red panda", "grey wolf", "gray wolf", "grey whale", "gray whale",
+    "black widow", "white shark", "red cabbage", "white wine", "red wine", "green tea", "black tea", "brown rice",
+    "white rice", "orange juice", "black hole", "silver birch",
+})  # fmt: skip
 _JOINING = frozenset({"and", "und", "et", "y", "e", "en"})
 
 
@@ -197,8 +204,11 @@ def split_cjk_color(text: str) -> tuple[Color | None, str]:
     return None, text
 
 
-def modifiers(words: tuple[str, ...]) -> Modifiers:
-    """Sort the words before a noun. The first colour counts; "light" and "dark" shade it."""
+def modifiers(words: tuple[str, ...], noun: str = "") -> Modifiers:
+    """Sort the words before a noun. The first colour counts; "light" and "dark" shade it.
+
+    noun: with it the last word may be no colour but part of a name, as in "golden retriever".
+    """
     color: Color | None = None
     number, shade, shade_word = "", 0.0, ""
     others: list[str] = []
@@ -206,6 +216,9 @@ def modifiers(words: tuple[str, ...]) -> Modifiers:
     place = 0
     while place < len(words):
         two, word = " ".join(words[place : place + 2]), words[place]
+        if place + 1 == len(words) and f"{word} {singular(noun)}" in _KINDS:
+            others.append(word)
+            break
         found = color_of(two) if place + 1 < len(words) else None
         step = 2 if found else 1
         found = found or color_of(word)

@@ -235,7 +235,7 @@ class SubjectFinder:
                 found = named(" ".join(words[start:]))
                 if found is None:
                     continue
-                said = modifiers((*words[:start], *trailing))
+                said = modifiers((*words[:start], *trailing), " ".join(words[start:]))
                 return replace(found, color=said.color, number=said.number, left_out=said.left_out)
         return None
 
