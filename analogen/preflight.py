@@ -58,7 +58,7 @@ def plan_of(request: Request) -> dict[str, Any]:
     if own.get(subject) is not None:
         subject = own[subject]
     elif model.is_mini and subject is not None and request.subject_image is None:
-        found = _drawn_as(subject)
+        found = _drawn_as(subject, "--subject", notes)
         if found is None:
             notes.append(f"no drawing is called {subject!r}: the run looks for the nearest in meaning")
         else:
@@ -69,7 +69,7 @@ def plan_of(request: Request) -> dict[str, Any]:
     if own.get(other) is not None:
         other = own[other]
     elif model.is_mini and other is not None:
-        other = _drawn_as(other) or other
+        other = _drawn_as(other, "--other", notes) or other
     if not model.is_mini:
         from analogen.relsim.hub import is_cached, is_hub_id
 
@@ -94,14 +94,15 @@ def _own_names(request: Request) -> dict[str | None, str]:
     return {text: name for text, name in found.items() if name is not None}
 
 
-def _drawn_as(text: str) -> str | None:
-    """The name of the drawing for a text, None if only its meaning could find one."""
-    from analogen.relsim.world.art import ArtLibrary
+def _drawn_as(text: str, flag: str, notes: list[str]) -> str | None:
+    """The name of the drawing for a text, None if only its meaning could find one. Adds a note on what is told of it."""
+    from analogen.relsim.world.subject_names import subject_finder
 
-    try:
-        return ArtLibrary.shipped().find(text).name
-    except ValueError:
-        return None
+    match = subject_finder().find(text)
+    note = match.note(flag, text) if match.name is not None else None
+    if note is not None:
+        notes.append(note)
+    return match.name
 
 
 def _check_diffusion(request: Request, model: Model) -> None:

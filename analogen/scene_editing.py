@@ -24,6 +24,7 @@ from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene, from_json
 from analogen.relsim.world.scene import to_json as scene_to_json
 from analogen.relsim.world.subject_image import read_subject_image
+from analogen.relsim.world.subject_names import subject_finder
 from analogen.relsim.world.svg import to_svg
 from analogen.reproduce import check_subject_image
 from analogen.scene_reference import MAX_SCENE_BYTES, check_drawable
@@ -111,10 +112,13 @@ def find_drawing(text: str, encoder: MiniEncoder) -> tuple[str, str]:
     text = " ".join(text.split())[:200]
     if not text:
         raise UserError("no name was given: say what to draw, for example: owl")
-    match = ArtLibrary.shipped().find(text, lambda texts: encoder.embed_text(texts))
-    if not match.near:
-        return match.name, f"no drawing is near {text!r}: {match.name!r} stands in"
-    return match.name, "" if match.exact else f"{text!r} is drawn as {match.name!r}"
+    match = subject_finder().find(text, lambda texts: encoder.embed_text(texts))
+    if match.name is None:
+        if not match.nearest:
+            raise UserError(f"no drawing is near {text!r}: name a thing that can be drawn, for example: owl")
+        return match.nearest[0], f"no drawing is near {text!r}: {match.nearest[0]!r} stands in"
+    # A colour is not painted here: elements have colours of their own.
+    return match.name, "" if match.how == "name" and not match.left_out else f"{text!r} is drawn as {match.name!r}"
 
 
 def read_edited(path: Path, subject_image: Path | None = None) -> EditedPicture:

@@ -66,7 +66,7 @@ _FILE = LocalPath()
     "subjects",
     metavar="TEXT",
     multiple=True,
-    help="What the new picture shows, for example: bicycle, 自転車, or red bicycle. A note tells what was taken for it. "
+    help="What the new picture shows, for example: bicycle, 自転車, or red bicycle. A note tells what was taken. "
     "May be given several times; then each gets its own pictures.",
 )
 @click.option(
