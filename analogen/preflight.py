@@ -53,7 +53,8 @@ def check_own_art(path: Path) -> None:
 def plan_of(request: Request) -> dict[str, Any]:
     """What a run would make, as plain data: subject, other, style, size and seeds, with notes."""
     model = find_model(request.model)
-    subject, notes = request.subject, []
+    subject = request.subject
+    notes: list[str] = []
     own = {} if request.art is None else _own_names(request)
     if own.get(subject) is not None:
         subject = own[subject]
@@ -95,7 +96,7 @@ def _own_names(request: Request) -> dict[str | None, str]:
 
 
 def _drawn_as(text: str, flag: str, notes: list[str]) -> str | None:
-    """The name of the drawing for a text, None if only its meaning could find one. Adds a note on what is told of it."""
+    """The name of the drawing for a text, None if only its meaning could find one; adds a note on it."""
     from analogen.relsim.world.subject_names import subject_finder
 
     match = subject_finder().find(text)

@@ -149,7 +149,7 @@ class SubjectFinder:
         # An English word may mean something else elsewhere: "tank" fuel in German, "cup" a trophy in Vietnamese.
         if is_english and not (found.tier == HAND or (found.tier == LABEL and found.language in MAJOR)):
             return None
-        if found.tier == KEYWORD and words.isascii() and len(words) > 4:
+        if found.tier == KEYWORD and words.isascii():
             meant = closest(words, self._known, vocabulary())
             if meant is not None and OSA.distance(words, meant) == 1:  # "triangel", here rather than in Dutch
                 return replace(self._named(meant) or SubjectMatch(found.noun, "language"), how="spelling", said=meant)
