@@ -143,8 +143,10 @@ class BatchTab:
         pack.click(self._pack, [chosen], [pack, download, failed_rows], **private)
         answer, trigger = gr.JSON(visible=False), gr.Button(visible=False)
         endpoints = BatchEndpoints(self.batches)
-        trigger.click(endpoints.batch_check, [files, subjects, *settings], answer, api_name="batch_check")
-        trigger.click(endpoints.batch_start, [files, subjects, title, *settings], answer, api_name="batch_start")
+        # Without limits of their own: Gradio's refusal would not name the field, `batch_settings` does.
+        numbers = [gr.Number(value, visible=False) for value in (1, 4, 1024, 0, None)]
+        trigger.click(endpoints.batch_check, [files, subjects, *numbers], answer, api_name="batch_check")
+        trigger.click(endpoints.batch_start, [files, subjects, title, *numbers], answer, api_name="batch_start")
         name, zipped = gr.Textbox(visible=False), gr.File(visible=False)
         for function in (
             endpoints.batch_status,

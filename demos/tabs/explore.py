@@ -177,7 +177,9 @@ class ExploreTab:
         if send is not None:
             send(to_create, chosen)
         answer, trigger = gr.JSON(visible=False), gr.Button(visible=False)
-        trigger.click(self.search, query, answer, api_name="search")
+        # Without limits of their own: Gradio's refusal would not name the field.
+        numbers = [gr.Number(value, visible=False) for value in (0, 0.5, 24)]
+        trigger.click(self.search, [reference, words, *numbers], answer, api_name="search")
         api(self.index_pictures, api_name="index_pictures")
 
     def _show(self, *query: Any) -> tuple[Any, ...]:
