@@ -82,8 +82,8 @@ class PipelineCall:
     def _guidance(self) -> dict[str, Any]:
         """The arguments that say how strictly the prompt is followed; none where the pipeline's own say it."""
         scale, guider = self.guidance_scale, self.pipeline.components.get("guider")
-        if guider is not None and scale is not None:
-            guider.guidance_scale = scale  # of a pipeline whose call has no such argument
+        if guider is not None:  # of a pipeline whose call has no such argument
+            guider.guidance_scale = guider.config["guidance_scale"] if scale is None else scale
         schedule = self.takes.get("guidance_schedule")
         if schedule is not None:  # one scale for each step
             if scale is not None:
