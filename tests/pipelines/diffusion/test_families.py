@@ -130,11 +130,10 @@ def test_regions_reach_a_model_that_takes_them(tmp_path: Path) -> None:
     base = build_pipeline("sd15")
     unet = UNet2DConditionModel.from_config({**base.unet.config, "attention_type": "gated"})
     parts = {**base.components, "unet": unet}
+    del parts["image_encoder"]
     StableDiffusionGLIGENPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path)
     sampler = load(tmp_path)
     assert sampler.kind.boxes == "regions"
-    for parameter in (part for name, part in unet.named_parameters() if "alpha" in name):
-        assert parameter.numel() == 1
     for name, parameter in sampler.loaded.denoiser.named_parameters():
         if "alpha" in name:  # the gates of the regions start closed
             parameter.data.fill_(1.0)
