@@ -107,6 +107,8 @@ class PipelineCall:
         if row.boxes:
             given["gligen_phrases"] = [box.words for box in row.boxes]
             given["gligen_boxes"] = [[box.left, box.top, box.right, box.bottom] for box in row.boxes]
+        elif self.kind.boxes == "regions":
+            raise ValueError(f"{self.kind.title} paints from boxes, and none were given: add --layout boxes")
         return given
 
     def _pictures(self, some: list[ImageSpec]) -> dict[str, Any]:

@@ -128,7 +128,8 @@ def test_regions_reach_a_model_that_takes_them(tmp_path: Path) -> None:
     from analogen.pipelines.diffusion.layout_boxes import Box
 
     base = build_pipeline("sd15")
-    unet = UNet2DConditionModel.from_config({**base.unet.config, "attention_type": "gated"})
+    told = {key: value for key, value in base.unet.config.items() if not key.startswith("_")}
+    unet = UNet2DConditionModel(**{**told, "attention_type": "gated"})
     parts = {**base.components, "unet": unet}
     del parts["image_encoder"]
     StableDiffusionGLIGENPipeline(**parts, requires_safety_checker=False).save_pretrained(tmp_path)
@@ -140,3 +141,5 @@ def test_regions_reach_a_model_that_takes_them(tmp_path: Path) -> None:
     left, right = (Box("owl_1", "owl", 0.1, x, 0.9, x + 0.4) for x in (0.05, 0.55))
     one, other = sampler.sample([ImageSpec("owls", 1, 64, 64, boxes=(box,)) for box in (left, right)], steps=8)
     assert apart(one, other) > 0
+    with pytest.raises(ValueError, match="add --layout boxes"):
+        sampler.sample([ImageSpec("owls", 1, 64, 64)], steps=1)
