@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analogen.art_selection import ArtSelection
     from analogen.batch.background import BatchRun, RunRow, RunStatus
     from analogen.batch.jobs import Job, JobStore
     from analogen.batch.manifest import Manifest
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
         drawing_names,
         find_drawing,
         palette_colors,
+        scene_art_of,
         scene_to_json,
+        selection_of,
     )
     from analogen.scene_reading import read_scene
     from analogen.scene_reference import checked_reading, draw_reading, read_scene_file
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
+    "ArtSelection": "analogen.art_selection",
     "BatchRun": "analogen.batch.background",
     "Candidate": "analogen.types",
     "EditedPicture": "analogen.scene_editing",
@@ -93,11 +97,14 @@ _HOMES = {
     "reading_to_json": "analogen.relsim.mini.reading",
     "request_from": "analogen.request_schema",
     "save_candidate": "analogen.saving",
+    "scene_art_of": "analogen.scene_editing",
     "scene_to_json": "analogen.scene_editing",
+    "selection_of": "analogen.scene_editing",
     "write_atomic": "analogen.files",
 }
 
 __all__ = [
+    "ArtSelection",
     "BatchRun",
     "Candidate",
     "EditedPicture",
@@ -148,7 +155,9 @@ __all__ = [
     "reading_to_json",
     "request_from",
     "save_candidate",
+    "scene_art_of",
     "scene_to_json",
+    "selection_of",
     "write_atomic",
 ]
 

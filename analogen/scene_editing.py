@@ -14,7 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from analogen.errors import UserError
+from analogen.art_selection import ArtSelection, select_art
+from analogen.errors import UserError, user_errors
 from analogen.files import write_atomic
 from analogen.metadata import png_bytes, read_metadata, scene_text
 from analogen.relsim.mini.encoder import MiniEncoder
@@ -23,11 +24,11 @@ from analogen.relsim.world.palette import palette_of
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene, from_json
 from analogen.relsim.world.scene import to_json as scene_to_json
-from analogen.relsim.world.subject_image import read_subject_image
 from analogen.relsim.world.subject_names import subject_finder
 from analogen.relsim.world.svg import to_svg
 from analogen.reproduce import check_subject_image
 from analogen.scene_reference import MAX_SCENE_BYTES, check_drawable
+from analogen.types import Request
 
 __all__ = [
     "EditedPicture",
@@ -36,40 +37,39 @@ __all__ = [
     "find_drawing",
     "palette_colors",
     "read_edited",
+    "scene_art_of",
     "scene_to_json",
+    "selection_of",
 ]
 
 
 @dataclass(frozen=True)
 class EditedPicture:
-    """A picture to draw. record: of the picture that it began as, None to write none.
+    """A picture to draw.
 
-    subject_image: the user's own drawing of the subject, None if the library's is drawn.
+    record  Of the picture that it began as, None to write none.
+    art     The drawings of its things, None for those of the library, see `scene_art_of`.
     """
 
     scene: Scene
     width: int
     height: int
     record: Mapping[str, Any] | None = None
-    subject_image: Path | None = None
+    art: SceneArt | None = None
 
     def draw(self, width: int | None = None, height: int | None = None) -> Image.Image:
         """The picture as RGB, by default at its own size. Raises ValueError for a size that cannot be drawn."""
-        return Image.fromarray(render(self.scene, width or self.width, height or self.height, self._art()))
+        return Image.fromarray(render(self.scene, width or self.width, height or self.height, self.art))
 
     def svg(self) -> str:
         """The picture as a layered SVG."""
-        return to_svg(self.scene, self.width, self.height, self._art())
+        return to_svg(self.scene, self.width, self.height, self.art)
 
     def save(self, path: Path, svg: bool = True) -> None:
         """Write the PNG and, with `svg`, the SVG beside it; each file whole or not at all. Raises RunError."""
         if svg:
             write_atomic(path.with_suffix(".svg"), self.svg().encode("utf-8"))
         write_atomic(path, png_bytes(self.draw(), self._new_record()))
-
-    def _art(self) -> SceneArt:
-        own = None if self.subject_image is None else read_subject_image(self.subject_image)
-        return SceneArt(ArtLibrary.shipped(), subject=own)
 
     def _new_record(self) -> dict[str, Any] | None:
         if self.record is None:
@@ -79,19 +79,37 @@ class EditedPicture:
         return {**self.record, "settings": settings, "scores": {}, "edited": edited}
 
 
-def checked_scene(text: str, own_subject: bool = False) -> Scene:
+def checked_scene(text: str, selection: ArtSelection | None = None) -> Scene:
     """A scene in JSON, checked so that it can be drawn. Raises UserError with one line.
 
-    own_subject: the subject is drawn by the user, so that its name need not be one of the library's.
+    selection: the drawings of its request; the names of own ones need not be the library's.
     """
     if len(text) > MAX_SCENE_BYTES:
         raise UserError(f"the scene has {len(text)} characters, at most {MAX_SCENE_BYTES} are read: give a smaller one")
     try:
         scene = from_json(text)
-        check_drawable(scene, own_subject)
+        check_drawable(scene, () if selection is None else own_names(selection))
     except ValueError as error:
         raise UserError(str(error)) from error
     return scene
+
+
+def own_names(selection: ArtSelection) -> tuple[str, ...]:
+    """The names of drawings that are the user's own, and not the library's."""
+    own = (selection.subject,) if selection.art is not None else ()
+    others = selection.others if selection.other_art is not None else ()
+    return (*own, *others, *selection.own_others)
+
+
+def selection_of(request: Request, encoder: MiniEncoder) -> ArtSelection:
+    """The drawings of a request; the encoder finds those of words. Raises UserError for art that cannot be used."""
+    with user_errors():
+        return select_art(request, ArtLibrary.shipped(), encoder)
+
+
+def scene_art_of(selection: ArtSelection, scene: Scene) -> SceneArt:
+    """The drawings of a scene that was made for a request: own ones, painted ones, and the library's."""
+    return selection.scene_art(ArtLibrary.shipped(), scene.other, scene.style)
 
 
 def palette_colors(scene: Scene) -> dict[str, str]:
@@ -121,11 +139,13 @@ def find_drawing(text: str, encoder: MiniEncoder) -> tuple[str, str]:
     return match.name, "" if match.how == "name" and not match.left_out else f"{text!r} is drawn as {match.name!r}"
 
 
-def read_edited(path: Path, subject_image: Path | None = None) -> EditedPicture:
+def read_edited(
+    path: Path, encoder: MiniEncoder, subject_image: Path | None = None, art: Path | None = None
+) -> EditedPicture:
     """The edited picture that a PNG records, to draw it again.
 
-    Records are not trusted: everything is checked. subject_image: the user's own drawing of the subject, if the record
-    names one. Raises UserError or FileNotFoundError with one line.
+    Records are not trusted: everything is checked. encoder: finds the drawings of words; subject_image, art: the user's
+    own drawings, if the record names any. Raises UserError or FileNotFoundError with one line.
     """
     record = read_metadata(path)
     text = scene_text(record)
@@ -134,13 +154,20 @@ def read_edited(path: Path, subject_image: Path | None = None) -> EditedPicture:
             f"{path}: its record says that it was edited, and has no scene: take the picture as it was saved"
         )
     check_subject_image(path, record, subject_image)
+    if record.get("art") is not None and art is None:
+        raise UserError(f"{path} was made with --art {str(record['art'])[:80]}: give that folder too")
+    names = {name: record["settings"].get(name) for name in ("subject", "other", "style")}
+    if not all(value is None or isinstance(value, str) for value in names.values()):
+        raise UserError(f"{path}: its record is not proper: take the picture as it was saved")
+    request = Request(relation="edited", subject_image=subject_image, art=art, **names)
+    selection = selection_of(request, encoder)
     sides = [record["settings"].get(name) for name in ("width", "height")]
     if not all(isinstance(side, int) and not isinstance(side, bool) and 64 <= side <= 4096 for side in sides):
         raise UserError(f"{path}: its record has the size {sides!r:.60}, expected 64 to 4096: take it as it was saved")
     try:
-        scene = checked_scene(text, subject_image is not None)
+        scene = checked_scene(text, selection)
     except UserError as error:
         raise UserError(
             f"{path}: its edited scene cannot be drawn ({error}): take the picture as it was saved"
         ) from error
-    return EditedPicture(scene, sides[0], sides[1], record, subject_image)
+    return EditedPicture(scene, sides[0], sides[1], record, scene_art_of(selection, scene))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,14 +58,14 @@ def checked_reading(text: str) -> SceneReading:
         return described(reading)
 
 
-def check_drawable(scene: Scene, own_subject: bool = False) -> None:
+def check_drawable(scene: Scene, own: Sequence[str] = ()) -> None:
     """Raises ValueError with one line for a name of a noun, style or palette that is not known.
 
-    own_subject: the user draws the subject, so that its name is not looked up.
+    own: names of the user's own drawings, which subject and other may have.
     """
     library = ArtLibrary.shipped()
-    own = {scene.other} if own_subject else {scene.subject, scene.other}
-    for noun in own | {thing.noun for thing in scene.things if thing.noun}:
+    named = {scene.subject, scene.other} - set(own)
+    for noun in named | {thing.noun for thing in scene.things if thing.noun}:
         library.first_noun(noun)
     if scene.style not in library.styles:
         raise ValueError(f"unknown style {scene.style!r:.40}: expected one of {', '.join(library.styles)}")

@@ -18,8 +18,8 @@ from analogen.types import NATIVE
 
 # What can be given beside --recall; other options would need the picture composed again, without the edits.
 _ALLOWED = {
-    "recall", "output", "format_", "metadata", "dry_run", "width", "height", "svg", "subject_image", "references",
-    "device",
+    "recall", "output", "format_", "metadata", "dry_run", "width", "height", "svg", "subject_image", "art",
+    "references", "device",
 }  # fmt: skip
 
 
@@ -44,10 +44,11 @@ def draw_again(
     (path,) = output_paths(output, 1)
     check_output([path])
     with quick_imports(), user_errors():
+        from analogen.relsim.encoder import load_mini
         from analogen.relsim.world.render import check_size
         from analogen.scene_editing import read_edited
 
-        found = read_edited(picture, options["subject_image"])
+        found = read_edited(picture, load_mini(), options["subject_image"], options["art"])
         sides = [options[name] for name in ("width", "height")]
         width, height = (
             own if side == NATIVE else side for own, side in zip((found.width, found.height), sides, strict=True)

@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from analogen import (
+    ArtSelection,
     EditedPicture,
     Job,
     SceneReading,
@@ -23,6 +24,9 @@ from analogen import (
     palette_colors,
     read_metadata,
     reading_to_json,
+    request_from,
+    scene_art_of,
+    selection_of,
 )
 from analogen.demos.components import data_url
 from analogen.demos.studio import Studio
@@ -51,6 +55,7 @@ class SceneService:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
+        self._selected: tuple[int, ArtSelection] | None = None
 
     # Readings of references.
 
@@ -155,14 +160,20 @@ class SceneService:
 
     def _edited(self, found: PictureToEdit, text: str, record: bool = False) -> EditedPicture:
         values = found.job.payload["values"]
-        own = values.get("subject_image")
-        subject_image = None if own is None else self.studio.output / own
-        scene = checked_scene(text, subject_image is not None)
+        selection = self._selection(found.job)
+        scene = checked_scene(text, selection)
         written = found.job.payload.get("metadata", True)
         return EditedPicture(
             scene, int(values.get("width") or 1024), int(values.get("height") or 1024),
-            read_metadata(found.path) if record and written else None, subject_image,
+            read_metadata(found.path) if record and written else None, scene_art_of(selection, scene),
         )  # fmt: skip
+
+    def _selection(self, job: Job) -> ArtSelection:
+        """The drawings that a job's pictures were made with; remembered for the one that is edited."""
+        if self._selected is None or self._selected[0] != job.id:
+            request = request_from(job.payload["values"], self.studio.output, self.studio.device)
+            self._selected = (job.id, selection_of(request, self.studio.reader()))
+        return self._selected[1]
 
     # Drawings.
 

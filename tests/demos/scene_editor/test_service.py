@@ -40,7 +40,7 @@ def made(service: SceneService) -> int:
     name = studio.files.save_reference(OWLS)
     scene = service.reading_of(name)["scene"]
     scene["elements"] = scene["elements"][:6]
-    run = studio.submit({**SMALL, "relation": None}, [name], ["bicycle"], scene=json.dumps(scene))
+    run = studio.submit({**SMALL, "relation": None}, [name], ["blue bicycle"], scene=json.dumps(scene))
     end = time.monotonic() + 120
     while not (status := studio.status(run)).ended:
         assert time.monotonic() < end, status
@@ -95,7 +95,7 @@ def test_an_edited_picture_is_saved_beside_its_original_and_recalled(
     # An edited picture can be edited further; the cards show all of them.
     second = service.save(made, image["rank"], text)
     cards = picture_cards.run_view(service.studio, service.studio.status(service.studio.store.get(made).group))  # type: ignore[union-attr]
-    assert cards.count("bicycle · edited") == 2
+    assert cards.count("blue bicycle · edited") == 2
     assert second["path"] != image["path"]
 
 
@@ -115,6 +115,14 @@ def test_options_that_would_undo_the_edit_are_refused(
     with Image.open(large) as picture:
         assert picture.size == (256, 192)
     assert large.with_suffix(".svg").is_file()
+
+
+def test_an_unchanged_scene_is_drawn_as_it_was_made(service: SceneService, made: int) -> None:
+    # The subject is a blue bicycle, which the library's drawing is painted for.
+    found = service.find(made, 0)
+    path = found.path.with_name(service.save(made, 0, found.scene)["path"])
+    with Image.open(found.path) as one, Image.open(path) as other:
+        assert one.tobytes() == other.tobytes()
 
 
 @pytest.mark.parametrize(
