@@ -113,7 +113,7 @@ def test_a_scene_takes_the_place_of_a_reference(scene: Path, picture: Path) -> N
     assert Request(scene=scene, subject="apple").references == ()
     with pytest.raises(UserError, match="--scene takes the place of a reference"):
         Request(scene=scene, references=(picture,), subject="apple")
-    with pytest.raises(UserError, match="a scene has no pixels to edit"):
-        Request(scene=scene, subject="apple", model="kontext")
+    with pytest.raises(UserError, match="a scene has no pixels"):
+        Request(scene=scene, subject="apple", model="kontext", reference_as="original")
     with pytest.raises(UserError, match="is a picture without a recorded scene"):
         read_scene_file(picture)
