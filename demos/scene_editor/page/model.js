@@ -133,6 +133,6 @@ export function grounded(scene, color) {
 export function placeOf(element) {
   const across = element.x < -0.25 ? 'left' : element.x > 0.25 ? 'right' : '';
   const down = element.y < -0.25 ? 'upper' : element.y > 0.25 ? 'lower' : '';
-  if (!across && !down) return 'in the middle';
-  return [down || 'middle', across].filter(Boolean).join(' ');
+  if (across && down) return `${down} ${across}`;
+  return { left: 'on the left', right: 'on the right', upper: 'at the top', lower: 'at the bottom' }[across || down] ?? 'in the middle';
 }
