@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from analogen.art_selection import ArtSelection
-from analogen.conditioning import Conditioning
+from analogen.conditioning import Conditioning, is_new, structure_scale
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline
+from analogen.pipelines.composer.readings import NOTHING_READ, ReadingBatch, collate_readings, element_tensors
+from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.palette import MADE_IN, harmonious_background
 from analogen.relsim.world.render import SceneArt
@@ -37,15 +39,19 @@ class CandidatePlan:
     relation  (384,) unit vector.
     scene     The scene with its background, palette and names, still without elements.
     contrast  Of the subject's outline with the background, see `analogen.relsim.world.visibility`.
-    patches   (P, dim) patch features of the reference, for a composer that takes them; None without.
+    reading         What was read of the reference, for a composer that takes readings; None without.
+    looseness       How loosely that is followed, [0, 1].
+    relation_scale  Strength of the relation, 0 for one that says nothing; times that of the request.
     """
 
     seed: int
     relation: Vectors
     scene: Scene
     scene_art: SceneArt
-    patches: Vectors | None = None
     contrast: float = 21.0
+    reading: SceneReading | None = None
+    looseness: float = 0.0
+    relation_scale: float = 1.0
 
 
 def plan_candidates(
@@ -79,10 +85,11 @@ def plan_candidates(
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
+        kept = structure_scale(request.structure_scale, conditioning, request.relation_scale)
         plans.append(
             CandidatePlan(
-                seed, conditioning.relation, scene, selection.scene_art(library, other, style), conditioning.patches,
-                contrast_of(background, [subject]),
+                seed, conditioning.relation, scene, selection.scene_art(library, other, style),
+                contrast_of(background, [subject]), conditioning.reading, 1.0 - kept, relation_strength(conditioning),
             )
         )  # fmt: skip
     return plans
@@ -121,11 +128,11 @@ def compose_scenes(
 
     composed = composer(
         torch.from_numpy(np.stack([plan.relation for plan in plans])),
-        _patches(plans),
+        _readings(plans, composer),
         generator=[torch.Generator().manual_seed(_torch_seed(plan.seed)) for plan in plans],
         num_inference_steps=steps,
         guidance_scale=GUIDANCE if guidance_scale is None else guidance_scale,
-        relation_scale=relation_scale,
+        relation_scale=relation_scale * torch.tensor([plan.relation_scale for plan in plans]),
         callback_on_step_end=on_step,
     )
     assert isinstance(composed, ComposerOutput), "return_dict is the default"
@@ -141,17 +148,25 @@ def scene_errors(
     `scoring.ranked` takes these as `errors`.
     """
     relation = torch.from_numpy(np.stack([plan.relation for plan in plans]))
-    errors = composer.denoising_error([s.elements for s in scenes], relation, _patches(plans), relation_scale)
+    scale = relation_scale * torch.tensor([plan.relation_scale for plan in plans])
+    errors = composer.denoising_error([s.elements for s in scenes], relation, _readings(plans, composer), scale)
     return [max(float(error), 1e-9) for error in errors]
 
 
-def _patches(plans: Sequence[CandidatePlan]) -> torch.Tensor | None:
-    """(plans, P, dim), zeros for a plan without patches; None if no plan has any."""
-    first = next((plan.patches for plan in plans if plan.patches is not None), None)
-    if first is None:
+def relation_strength(conditioning: Conditioning) -> float:
+    """0 for a relation that is new to mini where a reading says how the picture is made; else 1."""
+    return 0.0 if conditioning.reading is not None and is_new(conditioning.found) else 1.0
+
+
+def _readings(plans: Sequence[CandidatePlan], composer: ComposerPipeline) -> ReadingBatch | None:
+    """The readings of the plans; None if no plan has any, or the composer takes none."""
+    if not composer.reads or all(plan.reading is None for plan in plans):
         return None
-    none = np.zeros_like(first)
-    return torch.from_numpy(np.stack([none if plan.patches is None else plan.patches for plan in plans]))
+    tensors = [
+        NOTHING_READ if plan.reading is None else element_tensors(plan.reading.scene.elements, plan.reading.confidences)
+        for plan in plans
+    ]
+    return collate_readings(tensors, torch.tensor([plan.looseness for plan in plans]))
 
 
 def _torch_seed(seed: int) -> int:

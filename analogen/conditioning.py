@@ -10,11 +10,12 @@ from PIL import Image
 
 from analogen.pipelines.relation_arithmetic import combine_relations
 from analogen.relsim.mini.encoder import EncoderOutput, MiniEncoder, Vectors
-from analogen.relsim.mini.reading import SceneReading
+from analogen.relsim.mini.reading import SceneReading, read_scenes
 from analogen.relsim.world.relation_words import Direction, RelationWords, direction_of, read_words
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
+KNOWN_LOOSENESS = 0.5  # of the arrangement of a reference whose relation is certain
 EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
 # How far a confident embedding is pulled to the centroid of its relation's captions: embeddings of hard pictures lie
 # between relations, and the composer then makes neither of them (docs/experiments.md, 9).
@@ -31,7 +32,7 @@ class Conditioning:
     relation   (384,) unit vector.
     found      The nearest caption, and the confidence in it.
     looks      (references, dim) attribute vectors, None without pictures.
-    patches    (P, dim) patch features of the reference, if a single picture and no words decide; else None.
+    reading    What was read of the reference, if a single picture and no words decide, or of a scene; else None.
     structure  (dim,) structure vector of the reference, None if there are several or none.
     direction  The direction that the words name, which scenes have to keep; None if they name none.
     """
@@ -40,7 +41,7 @@ class Conditioning:
     found: FoundRelation
     looks: Vectors | None
     notes: tuple[str, ...] = ()
-    patches: Vectors | None = None
+    reading: SceneReading | None = None
     structure: Vectors | None = None
     direction: Direction | None = None
 
@@ -48,7 +49,7 @@ class Conditioning:
 def encode_relations(
     queries: Sequence[tuple[Sequence[Image.Image], str | RelationWords | None]],
     encoder: MiniEncoder,
-    patches: bool = False,
+    read: bool = False,
     weights: Sequence[Sequence[float]] | None = None,
 ) -> list[Conditioning]:
     """Embed several requests at once, each with pictures, words or both.
@@ -56,23 +57,27 @@ def encode_relations(
     A picture that appears in several requests is embedded once.
 
     queries: (pictures, words or None) for each request; words as they are or read by `read_words`.
-    patches: keep the patch features of requests with one picture and no words.
+    read: read the scenes of requests with one picture and no words.
     weights: of each request's pictures, empty where all count the same.
     Raises ValueError if the weighted relations of a request cancel out.
     """
     pictures = {id(image): image for references, _ in queries for image in references}
     places = {key: place for place, key in enumerate(pictures)}
-    seen = encoder.encode_all(list(pictures.values()), patches=patches)
-    read = [read_words(words) if isinstance(words, str) else words for _, words in queries]
-    embedded_words = iter(embed_words([words for words in read if words is not None], encoder))
+    seen = encoder.encode_references(list(pictures.values()))
+    alone: dict[int, Image.Image] = {}
+    if read:
+        alone = {id(own[0]): own[0] for own, words in queries if words is None and len(own) == 1}
+    readings = dict(zip(alone, read_scenes(list(alone.values()), encoder), strict=True)) if alone else {}
+    said_words = [read_words(words) if isinstance(words, str) else words for _, words in queries]
+    embedded_words = iter(embed_words([words for words in said_words if words is not None], encoder))
     conditionings = []
     for number, (references, words) in enumerate(queries):
         own = [places[id(image)] for image in references]
         pictured = seen.select(own) if own else None
         said, text = (None, None) if words is None else next(embedded_words)
         conditioning = build_conditioning(pictured, text, encoder, weights[number] if weights else (), said)
-        if patches and words is None and pictured is not None and len(own) == 1:
-            conditioning = replace(conditioning, patches=pictured.patches[0])
+        if words is None and len(references) == 1 and id(references[0]) in readings:
+            conditioning = with_reading(conditioning, readings[id(references[0])])
         conditionings.append(conditioning)
     return conditionings
 
@@ -127,29 +132,60 @@ def build_conditioning(
         unpulled = weighted_sum(pictured.relation, text if weights else None, weights)
         confidence = encoder.confidence(unpulled, float(pictured.known.mean()))
     nearest = encoder.nearest_captions(relation, 1)[0]
-    notes = [] if words is None else list(words.notes)
-    if confidence < LOW_CONFIDENCE:
-        what = "the reference is" if pictured is not None else "the words are"
-        advice = "say the logic with --relation, or try a clearer picture"
-        if text is not None:
-            advice = "say it in other words, such as those of `analogen caption`, or show it with "
-            advice += "--reference" if pictured is None else "a clearer picture"
-        notes.append(
-            f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
-            f"{nearest.caption!r}: {advice}"
-        )
+    notes = () if words is None else tuple(words.notes)
     caption, direction = nearest.caption, None if words is None else words.direction
     if words is not None and direction is not None and pictured is None and direction_of(caption) != direction:
         caption = words.text  # the catalogue has the change in the other direction only
     found = FoundRelation(caption, confidence)
+    if is_new(found):
+        advice = "say the logic with --relation, or try a clearer picture"
+        if text is not None:
+            advice = "say it in other words, such as those of `analogen caption`, or show it with "
+            advice += "--reference" if pictured is None else "a clearer picture"
+        what = "the words are" if pictured is None else "the reference is"
+        notes += (
+            f"{what} unlike what mini knows (confidence {confidence:.2f}); its nearest guess is "
+            f"{nearest.caption!r}: {advice}",
+        )
     looks = None if pictured is None else pictured.attributes
     structure = pictured.structure[0] if pictured is not None and len(pictured.structure) == 1 else None
-    return Conditioning(relation, found, looks, tuple(notes), structure=structure, direction=direction)
+    return Conditioning(relation, found, looks, notes, structure=structure, direction=direction)
+
+
+def is_new(found: FoundRelation) -> bool:
+    """Whether a relation is too uncertain to compose by it."""
+    return found.confidence < LOW_CONFIDENCE
+
+
+def with_reading(conditioning: Conditioning, reading: SceneReading) -> Conditioning:
+    """The conditioning with what was read of its reference. A logic that is new to mini is made from that alone."""
+    if not reading.count:
+        return conditioning
+    notes = conditioning.notes
+    if is_new(conditioning.found):
+        notes = (f"this logic is new to mini, so the arrangement that it sees is kept: {reading.sentence}",)
+    return replace(conditioning, reading=reading, notes=notes)
 
 
 def of_scene(conditioning: Conditioning, reading: SceneReading) -> Conditioning:
     """The conditioning by a scene in place of a reference: it has no looks that could be copied."""
-    return replace(conditioning, looks=None, notes=(f"made from a scene: {reading.sentence}", *conditioning.notes))
+    notes = () if is_new(conditioning.found) else conditioning.notes
+    return replace(conditioning, looks=None, reading=reading, notes=(f"made from a scene: {reading.sentence}", *notes))
+
+
+def structure_scale(asked: float | None, conditioning: Conditioning, relation_scale: float = 1.0) -> float:
+    """How closely the reading's arrangement is kept, in [0, 1], if that was not `asked` for.
+
+    Exactly for a scene and for a logic that is new to mini; the surer the relation is, the more it decides itself. With
+    a relation_scale of 0 the whole reference is to be ignored.
+    """
+    if asked is not None:
+        return asked
+    if relation_scale == 0:
+        return 0.0
+    if conditioning.reading is None or conditioning.looks is None or is_new(conditioning.found):
+        return 1.0
+    return 1.0 - KNOWN_LOOSENESS * conditioning.found.confidence
 
 
 def text_confidence(text: Vectors, encoder: MiniEncoder) -> float:

@@ -100,6 +100,11 @@ class Generator(Stages):
             self.composer.to(getattr(torch, dtype))
         self.library = ArtLibrary.shipped()
 
+    @property
+    def reads(self) -> bool:
+        """Whether references are read as scenes: the encoder can, and the composer takes readings."""
+        return self.composer.reads and bool(self.encoder.net.config.dense_dim)
+
     def prepare(
         self, request: Request, images: dict[Path, Image.Image] | None = None, watch: Stopwatch | None = None
     ) -> PreparedRequest:
@@ -143,7 +148,7 @@ class Generator(Stages):
         with watch("encode"), user_errors():
             conditionings = encode_relations(
                 [(one.references, _words(one.request)) for one in prepared],
-                self.encoder, patches=self.composer.takes_patches,
+                self.encoder, read=self.reads,
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
             conditionings = [
@@ -237,7 +242,7 @@ def score_pictures(
     seen = encoder.encode_all(list(pictures))
     return score(
         conditioning.relation, seen.relation, selection.subject_vector, seen.subject, conditioning.looks,
-        seen.attributes, weights, conditioning.structure, seen.structure,
+        seen.attributes, weights, conditioning.structure, seen.structure, encoder.calibration,
     )  # fmt: skip
 
 

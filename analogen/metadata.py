@@ -99,6 +99,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
             "steps": request.steps,
             "guidance_scale": request.guidance_scale,
             "relation_scale": request.relation_scale,
+            **({} if request.structure_scale is None else {"structure_scale": request.structure_scale}),
             "width": request.width,
             "height": request.height,
             "candidates": request.candidates,

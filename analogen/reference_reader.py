@@ -105,7 +105,11 @@ class ReferenceReader:
         else:
             shown = self.encoder.embed_subject(pictures)
             wanted = self.encoder.embed_text([subject])[0]
-        return score(conditioning.relation, relations, wanted, shown, conditioning.looks, looks)
+        mini = isinstance(self.encoder, MiniEncoder) and self._check is None
+        calibration = self.encoder.calibration if mini else None
+        return score(
+            conditioning.relation, relations, wanted, shown, conditioning.looks, looks, calibration=calibration
+        )
 
     def _look(self, pictures: list[Image.Image]) -> tuple[Vectors, Vectors]:
         """Relations (n, 384) and looks (n, dim)."""

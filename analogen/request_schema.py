@@ -32,6 +32,7 @@ TYPES: dict[str, type] = {
     "steps": int,
     "guidance_scale": float,
     "relation_scale": float,
+    "structure_scale": float,
     "width": int,
     "height": int,
     "dtype": str,

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analogen.relsim.mini.probabilities import Calibration
+from analogen.relsim.world.art import ArtLibrary
 from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
 # Denoising errors within this factor count as equal (docs/experiments.md, 11, 16 and 19).
 ERROR_BAND_FACTOR = 2.0
 LOWER_TOTAL = "its total is lower"  # the reason of most candidates that are not kept
+SAME_NOUN = 0.8  # cosine from which on two names mean the same thing
 
 
 @dataclass(frozen=True)
 class ScoreWeights:
     """The weights of the score's parts.
 
-    total = relation * relation cosine + structure * structure cosine + subject * subject cosine - copy * attribute
-    cosine. recipes/choose_score_weights.py measures them.
+    total = relation * relation + structure * structure cosine + subject * subject - copy * copy, each as in `Scores`.
+    recipes/choose_score_weights.py measures them.
     """
 
     relation: float = 1.0
@@ -41,8 +44,12 @@ def score(
     weights: ScoreWeights | None = None,
     structure: Vectors | None = None,
     found_structures: Vectors | None = None,
+    calibration: Calibration | None = None,
 ) -> list[Scores]:
     """Score n candidates. All vectors are unit vectors.
+
+    calibration: of the encoder whose vectors they are; then relation, subject and copy are probabilities, otherwise
+    cosines.
 
     relation, subject  (384,) vectors of the request.
     found_*            (n, dim) vectors of the candidates.
@@ -53,11 +60,21 @@ def score(
     kept = found_relations @ relation
     shown = found_subjects @ subject
     copied = np.zeros(len(kept)) if reference_looks is None else (found_looks @ reference_looks.T).max(axis=1)
+    if calibration is not None:
+        kept, copied = calibration.relation(kept), calibration.copy(copied) if reference_looks is not None else copied
+        shown = calibration.subject(calibration.subject_odds(shown, found_subjects @ other_nouns(subject).T))
     alike = np.zeros(len(kept)) if structure is None or found_structures is None else found_structures @ structure
     totals = (
         weights.relation * kept + weights.structure * alike + weights.subject * shown - weights.copy * copied
     )  # fmt: skip
     return [Scores(*(float(v) for v in row)) for row in zip(kept, shown, copied, totals, alike, strict=True)]
+
+
+def other_nouns(subject: Vectors) -> Vectors:
+    """The meanings, (n, 384), of the nouns of the library that are not nearly the subject itself."""
+    library = ArtLibrary.shipped()
+    meanings = np.stack([library.meaning(noun) for noun in library.nouns(stock=True)])
+    return np.asarray(meanings[meanings @ subject < SAME_NOUN])
 
 
 def ranked(

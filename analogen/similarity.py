@@ -40,7 +40,7 @@ def read_logic(images: Sequence[Image.Image], encoder: RelationalEncoder, top_k:
 
     For an encoder without calibration the confidence is the cosine to the nearest caption.
     """
-    seen = embed_images(encoder, images)
+    seen = embed_images(encoder, images, as_references=True)
     if isinstance(encoder, MiniEncoder):
         return [
             Reading(tuple(encoder.nearest_captions(one.relation, top_k)), encoder.confidence(one.relation, one.known))

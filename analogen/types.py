@@ -60,6 +60,8 @@ class Request:
     seed               Seed of the first candidate, [0, 2**63 - 1]; random if not given.
     steps              [1, 1000]; guidance_scale: [0, 100]. None for the defaults of the model.
     relation_scale     [0, 10]; 0 makes the picture as if no relation had been given.
+    structure_scale    How closely the arrangement of a single reference or of a scene is kept, [0, 1]: 0 only its
+                       logic, 1 the very arrangement. None: the closer, the less certain the relation is.
     width, height      Pixels, within what the model can make (64 to 4096 for mini); NATIVE for its default.
     model              A name of `analogen models`, the folder of a diffusers pipeline, or a hub id.
     device             "auto", "cpu", "cuda", "cuda:N" or "mps". dtype: one of DTYPES.
@@ -104,6 +106,7 @@ class Request:
     steps: int | None = None
     guidance_scale: float | None = None
     relation_scale: float = 1.0
+    structure_scale: float | None = None
     width: int = NATIVE
     height: int = NATIVE
     device: str = "auto"
@@ -156,6 +159,8 @@ class Request:
             raise UserError(f"--layout is {self.layout!r}: expected one of {', '.join(LAYOUTS)}")
         if self.layout == "drawn":
             object.__setattr__(self, "layout", True)
+        if self.structure_scale is not None:
+            _check_range("structure-scale", self.structure_scale, 0, 1)
         for name in ("width", "height"):
             if getattr(self, name) == NATIVE:
                 object.__setattr__(self, name, model.side_px)
@@ -248,6 +253,10 @@ def _check_for_mini(request: Request) -> None:
 
 
 def _check_for_diffusion(request: Request, model: Model) -> None:
+    if request.structure_scale is not None and not request.layout:
+        raise UserError(
+            f"--structure-scale is for scenes that mini composes: add --layout, so that its scene guides {model.name}"
+        )
     if request.svg:
         raise UserError(f"--svg needs --model mini, and {model.name} was given: leave one of them out")
     if request.subject_image is not None and not request.layout and not model.sees_pictures:
@@ -311,11 +320,13 @@ def _check_style(request: Request, model: Model) -> None:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a candidate, as cosines, and their weighted sum.
+    """The scores of a candidate and their weighted sum.
 
-    relation   How much of the relation is kept.
-    subject    How well the subject is recognised.
-    copy       How much it looks like the reference; lower is better.
+    With mini's encoder the first three are calibrated probabilities, in [0, 1]; with others they are cosines.
+
+    relation   That it has the relation.
+    subject    That it shows the subject, and no other noun of the library.
+    copy       That it has the looks of the reference; lower is better.
     total      The weighted sum, see `analogen.scoring.ScoreWeights`.
     structure  How much of counts, directions and the like is kept; 0 without a single reference.
     """

@@ -36,7 +36,7 @@ def draw(kinds: list[Relation], count: int, rng: np.random.Generator) -> tuple[N
 
 def confidences(encoder: MiniEncoder, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], list[str]]:
     """The confidence of each picture, and its predicted relation."""
-    readings = encoder.encode_all([Image.fromarray(p) for p in pictures])
+    readings = encoder.encode_references([Image.fromarray(p) for p in pictures])
     sure = [encoder.confidence(r, float(k)) for r, k in zip(readings.relation, readings.known, strict=True)]
     return np.array(sure), [encoder.nearest_captions(r, 1)[0].relation for r in readings.relation]
 

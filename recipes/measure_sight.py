@@ -92,7 +92,7 @@ def all_sets(folder: Path | None, wanted: Sequence[str]) -> Iterator[Pictures]:
 
 
 def see(encoder: MiniEncoder, pictures: Pictures) -> Seen:
-    looked = encoder.encode_all(pictures.images)
+    looked = encoder.encode_references(pictures.images)
     sure = [encoder.confidence(r, float(k)) for r, k in zip(looked.relation, looked.known, strict=True)]
     read = [encoder.nearest_captions(r, 1)[0].relation for r in looked.relation]
     return Seen(pictures, looked.relation, read, np.array(sure))

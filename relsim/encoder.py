@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from analogen.relsim.mini.encoder import READER, SHIPPED, MiniEncoder, Pictures, Vectors
+from analogen.relsim.mini.encoder import SHIPPED, MiniEncoder, Pictures, Vectors
 from analogen.relsim.old_paths import present_path
 
 
@@ -89,10 +89,9 @@ def load_mini(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
 def load_reader(name_or_path: str = "mini", device: str = "cpu") -> MiniEncoder:
     """Loads an encoder that can read scenes: one of mini's kind with a dense head.
 
-    "mini" stands for the weights in READER until the encoder of that name has a dense head itself.
     Raises ValueError for an encoder without one.
     """
-    encoder = load_mini(str(READER) if name_or_path == "mini" else name_or_path, device)
+    encoder = load_mini(name_or_path, device)
     if not encoder.net.config.dense_dim:
         raise ValueError(
             f"the encoder {name_or_path!r} has no dense head, so it cannot read scenes: take one that was trained with "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 _FOLDERS = {"relsim/weights/mini": "relsim/mini/weights", "pipelines/weights/mini": "pipelines/composer/weights"}
 _PRESETS = ("relsim/presets", "pipelines/presets")
+_RENAMED = {"composer-plus-cpu.toml": "composer-readings-cpu.toml"}
 
 
 def present_path(path: str | Path) -> Path:
@@ -20,5 +21,6 @@ def present_path(path: str | Path) -> Path:
             return found if found.is_dir() else given
     folder = given.parent.as_posix()
     if any(folder == old or folder.endswith(f"/{old}") for old in _PRESETS):
-        return next(iter(sorted(given.parents[1].glob(f"*/presets/{given.name}"))), given)
+        name = _RENAMED.get(given.name, given.name)
+        return next(iter(sorted(given.parents[1].glob(f"*/presets/{name}"))), given)
     return given

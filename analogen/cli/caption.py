@@ -121,7 +121,7 @@ def _nearest(
         from analogen.relsim.encoder import load_mini
 
         model = load_mini(encoder, pick_device(device))
-    embedded = embed_files(model, images)
+    embedded = embed_files(model, images, as_references=True)
     refused += embedded.refused
     relations, names = [seen.relation for seen in embedded.embeddings], [{"path": str(path)} for path in embedded.paths]
     known = [seen.known or 0.0 for seen in embedded.embeddings]

@@ -75,6 +75,13 @@ settings_options = combined(
         help="How strongly the relation counts. With 0 the reference is ignored.",
     ),
     click.option(
+        "--structure-scale",
+        metavar="F",
+        type=float,
+        help="How closely the arrangement of a single reference is kept: 0 keeps only its logic, 1 its very "
+        "arrangement with the new subject in it.  [default: the less certain the relation is, the closer]",
+    ),
+    click.option(
         "--negative-prompt",
         metavar="TEXT",
         help='What the picture should not show, for example "text, frame". mini ignores it, with a note.',

@@ -9,8 +9,8 @@ from analogen.errors import plain_line
 # Heading -> options in the order of the help; a command may have only some of them.
 SECTIONS = {
     "What": (
-        "--reference", "--reference-weight", "--scene", "--relation", "--relation-scale", "--subject",
-        "--subject-image", "--style-image", "--other",
+        "--reference", "--reference-weight", "--scene", "--structure-scale", "--relation", "--relation-scale",
+        "--subject", "--subject-image", "--style-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),

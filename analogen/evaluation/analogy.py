@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.composition import CandidatePlan, compose_scenes, scene_errors
-from analogen.conditioning import Conditioning, encode_relations
+from analogen.composition import CandidatePlan, compose_scenes, relation_strength, scene_errors
+from analogen.conditioning import Conditioning, encode_relations, structure_scale
 from analogen.contact_sheet import Cell, contact_sheets
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.relsim.evaluation.judge_classifiers import ClassifierJudge
@@ -95,7 +95,7 @@ def condition_on_pictures(generator: Generator) -> ConditionTasks:
 
     def condition(tasks: Sequence[Task]) -> list[Conditioning]:
         queries = [((task.reference,), None) for task in tasks]
-        return encode_relations(queries, generator.encoder, patches=generator.composer.takes_patches)
+        return encode_relations(queries, generator.encoder, read=generator.reads)
 
     return condition
 
@@ -123,7 +123,7 @@ def judge_candidates(
         plans: list[CandidatePlan] = []
         for number, (task, found) in enumerate(zip(chunk, conditionings, strict=True)):
             first = seed + (start + number) * candidates
-            plans += [candidate_plan(task, found, first + i, generator) for i in range(candidates)]
+            plans += [candidate_plan(task, found, first + i, generator, relation_scale) for i in range(candidates)]
         scenes = compose_scenes(plans, generator.composer, relation_scale=relation_scale)
         errors = scene_errors(scenes, plans, generator.composer, relation_scale)
         for number, (task, found) in enumerate(zip(chunk, conditionings, strict=True)):
@@ -147,7 +147,7 @@ def judge_scenes(
     meaning = generator.library.meaning(task.subject)
     scores = score(
         found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
-        found.structure, looked.structure,
+        found.structure, looked.structure, generator.encoder.calibration,
     )  # fmt: skip
     seen = judges["relation"].predict(drawn) if "relation" in judges else [None] * len(drawn)
     shown = judges["subject"].predict(drawn) if "subject" in judges else [None] * len(drawn)
@@ -166,7 +166,9 @@ def judge_scenes(
     ]  # fmt: skip
 
 
-def candidate_plan(task: Task, conditioning: Conditioning, seed: int, generator: Generator) -> CandidatePlan:
+def candidate_plan(
+    task: Task, conditioning: Conditioning, seed: int, generator: Generator, relation_scale: float = 1.0
+) -> CandidatePlan:
     """The plan of one candidate for a task; the seed decides palette and background."""
     rng = np.random.default_rng(seed)
     palette = list(PALETTES)[int(rng.integers(len(PALETTES)))]
@@ -174,7 +176,11 @@ def candidate_plan(task: Task, conditioning: Conditioning, seed: int, generator:
         (), background=harmonious_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
         palette=palette, shadow=0.4,
     )  # fmt: skip
-    return CandidatePlan(seed, conditioning.relation, scene, SceneArt(generator.library), conditioning.patches)
+    return CandidatePlan(
+        seed, conditioning.relation, scene, SceneArt(generator.library), reading=conditioning.reading,
+        looseness=1.0 - structure_scale(None, conditioning, relation_scale),
+        relation_scale=relation_strength(conditioning),
+    )  # fmt: skip
 
 
 def run_analogy(

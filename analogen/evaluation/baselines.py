@@ -17,6 +17,7 @@ from analogen.evaluation.analogy import (
     Judges,
     Task,
     best,
+    candidate_plan,
     condition_on_pictures,
     draw_tasks,
     judge_candidates,
@@ -27,6 +28,7 @@ from analogen.evaluation.analogy import (
     write_sheets,
 )
 from analogen.generator import Generator
+from analogen.pipelines.composer.settle import settle
 from analogen.relsim.mini.encoder import EncoderOutput
 from analogen.relsim.world.dataset import (
     draw_sample,
@@ -115,6 +117,17 @@ class NearestSceneBaseline:
         return results
 
 
+def judge_copied_readings(tasks: Sequence[Task], generator: Generator, judges: Judges) -> list[list[JudgedCandidate]]:
+    """Copies what was read of the reference, with the new subject: nothing is composed."""
+    results = []
+    for task, conditioning in zip(tasks, condition_on_pictures(generator)(tasks), strict=True):
+        read = () if conditioning.reading is None else conditioning.reading.scene.elements
+        plan = candidate_plan(task, conditioning, 0, generator)
+        copied = dataclasses.replace(plan.scene, elements=tuple(settle(read)))
+        results.append(judge_scenes(task, conditioning, [copied], generator, judges))
+    return results
+
+
 def run_baselines(
     rows: int = 114,
     candidates: int = 4,
@@ -156,13 +169,16 @@ def _baselines(
     tried = judge_candidates(tasks, generator, candidates, seed, 1.0, judges, condition_on_vector(generator))
     yield "(c) relation vector, one sample", [tries[0] for tries in tried]
     yield f"(c) relation vector, {of_n}", [best(tries) for tries in tried]
-    if generator.composer.takes_patches:
+    if generator.reads:
         tried = judge_candidates(tasks, generator, candidates, seed, 1.0, judges)
-        yield "(d) with plus tokens, one sample", [tries[0] for tries in tried]
-        yield f"(e) with plus tokens, {of_n}", [best(tries) for tries in tried]
+        yield "(d) with its reading, one sample", [tries[0] for tries in tried]
+        yield f"(e) with its reading, {of_n}", [best(tries) for tries in tried]
     true_captions = judge_candidates(
         tasks, generator, candidates, seed, 1.0, judges, condition_on_true_caption(generator)
     )
     yield f"(f) true caption, {of_n}", [best(tries) for tries in true_captions]
+    if generator.reads:
+        copied = judge_copied_readings(tasks, generator, judges)
+        yield "(h) the reading itself, one copy", [tries[0] for tries in copied]
     copied = nearest_scenes.judge_candidates(tasks, candidates, judges)
     yield f"(g) nearest training scenes, {of_n}", [best(tries) for tries in copied]

@@ -64,7 +64,7 @@ def run_external_references(
         subject, other = (str(noun) for noun in rng.choice(nouns, 2, replace=False))
         style = str(rng.choice(held_out_selection().styles))
         tasks.append(Task(row.relation, row.image, row.manner, subject, other, style))
-    embedded = generator.encoder.encode_all([row.image for row in images])
+    embedded = generator.encoder.encode_references([row.image for row in images])
     read = [generator.encoder.nearest_captions(r, 1)[0].relation for r in embedded.relation]
     sure = [generator.encoder.confidence(r, float(k)) for r, k in zip(embedded.relation, embedded.known, strict=True)]
     tried = judge_candidates(tasks, generator, candidates, seed, 1.0, loaded)

@@ -115,7 +115,7 @@ def _subtracted(first: Sequence[Task], generator: Generator) -> list[Mixture]:
     mixtures = []
     for a, text, found, embedded in zip(first, words, pictured, generator.encoder.embed_text(words), strict=True):
         rest: Vectors = combine_relations(np.stack([found.relation, embedded]), [1.0, -1.0])
-        left = replace(found, relation=rest, patches=None)
+        left = replace(found, relation=rest, reading=None)
         mixtures.append(Mixture(a, a.relation, "", left, (a.reference, text_card(f"less: {text}"))))
     return mixtures
 

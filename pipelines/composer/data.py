@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from analogen.pipelines.composer.features import Batch, SceneTensors, collate, encode
-from analogen.relsim.mini.augmentation import render_reference
+from analogen.pipelines.composer.readings import NOTHING_READ, ElementTensors, element_tensors
 from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.reading import read_scenes
+from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks
 from analogen.relsim.world.dataset import (
     Selection,
     draw_sample,
@@ -24,28 +29,46 @@ from analogen.relsim.world.dataset import (
     trained_relations,
     training_selection,
 )
-from analogen.relsim.world.relations import RELATIONS
+from analogen.relsim.world.grammar import Composition, draw_composition
+from analogen.relsim.world.material import Material
+from analogen.relsim.world.relations import Draft, Relation
+from analogen.relsim.world.scene import Element
+from analogen.relsim.world.unruled import unruled_elements
 
-CHUNK = 2000  # scenes drawn from one seed
+CHUNK = 1000  # scenes drawn from one seed
+REFERENCE_PX = 208
+COMPOSITIONS = 8000  # draws; several may be the same
+UNRULED = ""  # logic of scenes without any
+
+
+class Shares(NamedTuple):
+    """How many of the scenes show relations of the catalogue, compositions of the grammar, and no rule."""
+
+    relations: float = 0.5
+    compositions: float = 0.35
+    unruled: float = 0.15
+
+
+ALL_KINDS = Shares()
 
 
 @dataclass(frozen=True)
 class SceneSet:
     """Scenes as flat arrays. offsets: (n + 1,) into tokens (sum, fields) and features (sum, NUM_FEATURES);
-    relation: (n,) index into relations; reference: (n, 384) relation embeddings of hard drawings of the same
-    structure (zero rows where not drawn); patches: (how many were drawn, P, dim), what the encoder saw of them. Scenes
-    name no subject, so any subject of the drawing is another one."""
+    logic: (n,) index into logics, the ids of relations and compositions, UNRULED for scenes without a rule; reference:
+    (n, 384) relation embeddings of hard pictures of the same structure (zero rows where none was drawn); readings: what
+    was read of these pictures. Scenes name no subject, so any subject of a picture is another one."""
 
-    relations: list[str]
+    logics: list[str]
     offsets: NDArray[np.int64]
     tokens: NDArray[np.int64]
     features: NDArray[np.float32]
-    relation: NDArray[np.int64]
+    logic: NDArray[np.int64]
     reference: NDArray[np.float32]
-    patches: NDArray[np.float16] | None = None
+    readings: Readings
 
     def __len__(self) -> int:
-        return len(self.relation)
+        return len(self.logic)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -60,124 +83,163 @@ class SceneSet:
         """(n,): whether a scene has a drawn reference."""
         return np.asarray(self.reference.any(axis=1))
 
-    def restricted_to(self, vocabulary: NDArray[np.int64]) -> SceneSet:
-        """The scenes whose tokens are all rows of `vocabulary` (V, fields)."""
-        known = {tuple(row) for row in vocabulary.tolist()}
-        unknown = np.array([tuple(row) not in known for row in self.tokens.tolist()])
-        keep = np.add.reduceat(unknown, self.offsets[:-1]) == 0
-        elements = np.repeat(keep, self.lengths)
-        offsets = np.concatenate([[0], np.cumsum(self.lengths[keep])])
-        patches = None if self.patches is None else self.patches[keep[self.drawn]]
-        return SceneSet(
-            self.relations, offsets, self.tokens[elements], self.features[elements], self.relation[keep],
-            self.reference[keep], patches,
-        )  # fmt: skip
+
+@dataclass(frozen=True)
+class Readings:
+    """Readings of n references as flat arrays, empty for scenes without a reference. offsets: (n + 1,)."""
+
+    offsets: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+    features: NDArray[np.float32]
+    sure: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, each: list[ElementTensors]) -> Readings:
+        offsets = np.concatenate([[0], np.cumsum([len(one.sure) for one in each])])
+        return cls(offsets, *(np.concatenate(part) for part in zip(NOTHING_READ, *each, strict=True)))
+
+    def __getitem__(self, row: int) -> ElementTensors:
+        part = slice(self.offsets[row], self.offsets[row + 1])
+        return ElementTensors(self.tokens[part], self.features[part], self.sure[part])
+
+
+@dataclass(frozen=True)
+class ReferenceMaking:
+    """What hard references of scenes are drawn with and read by. encoder: folder of a relsim-mini with a dense head;
+    cutouts, grounds: folders, or "" for drawings alone."""
+
+    encoder: Path
+    selection: Selection
+    cutouts: str = ""
+    grounds: str = ""
+    bf16: bool = False
 
 
 def draw_scenes(
     count: int,
     seed: int,
     workers: int = 1,
-    encoder: Path | None = None,
-    selection: Selection | None = None,
-    bf16: bool = False,
+    making: ReferenceMaking | None = None,
     referenced: int | None = None,
-    patches: bool = False,
+    shares: Shares = ALL_KINDS,
 ) -> SceneSet:
-    """`count` training scenes, all trained relations alike often; with an encoder's folder, the relation of a hard
-    reference drawing of each (subjects from `selection`) is kept beside it, embedded in `bf16` if asked.
+    """`count` training scenes, all trained relations alike often and all atoms of compositions.
 
-    referenced: how many scenes get such a reference, in whole chunks from the first; None = all. patches: keep what
-    the encoder saw of each patch too (31 KB a reference at 112 px).
+    making: what hard references of scenes are drawn and read with; referenced: how many scenes get one, in whole chunks
+    from the first; None = all.
     """
-    relations = [r.id for r in trained_relations()]
     referenced = count if referenced is None else referenced
-    jobs = []
-    for start in range(0, count, CHUNK):
-        chunk_encoder = encoder if start < referenced else None
-        jobs.append(
-            (relations, seed, start // CHUNK, min(CHUNK, count - start), chunk_encoder, selection, bf16, patches)
-        )
+    jobs = [
+        (seed, start // CHUNK, min(CHUNK, count - start), making if start < referenced else None, shares)
+        for start in range(0, count, CHUNK)
+    ]
     if workers == 1:
         parts = [_draw_chunk(job) for job in jobs]
     else:
         with multiprocessing.get_context("spawn").Pool(workers) as processes:
             parts = processes.map(_draw_chunk, jobs, chunksize=1)
-    lengths = np.concatenate([p[0] for p in parts])
+    scenes = [scene for part in parts for scene in part.scenes]
+    names = [name for part in parts for name in part.logics]
+    logics = sorted(set(names))
+    number = {name: i for i, name in enumerate(logics)}
     return SceneSet(
-        relations,
-        np.concatenate([[0], np.cumsum(lengths)]),
-        np.concatenate([p[1] for p in parts]),
-        np.concatenate([p[2] for p in parts]),
-        np.concatenate([p[3] for p in parts]),
-        np.concatenate([p[4] for p in parts]),
-        patches=np.concatenate([p[5] for p in parts if len(p[5])]) if patches and encoder else None,
+        logics,
+        np.concatenate([[0], np.cumsum([len(scene.tokens) for scene in scenes])]),
+        np.concatenate([scene.tokens for scene in scenes]),
+        np.concatenate([scene.features for scene in scenes]),
+        np.array([number[name] for name in names], np.int64),
+        np.concatenate([part.reference for part in parts]),
+        Readings.of([one for part in parts for one in part.readings]),
     )
 
 
-Part = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32],
-    NDArray[np.float16],
-]  # fmt: skip
+class Chunk(NamedTuple):
+    scenes: list[SceneTensors]
+    logics: list[str]
+    reference: NDArray[np.float32]  # (n, 384)
+    readings: list[ElementTensors]
 
 
-def _draw_chunk(job: tuple[list[str], int, int, int, Path | None, Selection | None, bool, bool]) -> Part:
-    relations, seed, chunk, count, encoder, selection, bf16, patches = job
+def _draw_chunk(job: tuple[int, int, int, ReferenceMaking | None, Shares]) -> Chunk:
+    seed, chunk, count, making, shares = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([seed, chunk])
-    selection = selection or training_selection()
-    mini = MiniEncoder(encoder) if encoder else None
-    lengths, tokens, features, relation = [], [], [], []
-    pictures: list[Image.Image] = []
-    seen: list[tuple[NDArray[np.float32], NDArray[np.float16]]] = []
-    for _ in range(count):
-        index = int(rng.integers(len(relations)))
-        sample = draw_sample(RELATIONS[relations[index]], selection, rng, hard=False)
-        scene = encode(sample.scene.elements)
-        lengths.append(len(scene.tokens))
-        tokens.append(scene.tokens)
-        features.append(scene.features)
-        relation.append(index)
-        if mini is not None:
+    selection = making.selection if making else training_selection()
+    drawn = [_draw_scene(rng, selection, shares) for _ in range(count)]
+    reference, readings = np.zeros((count, 384), np.float32), [NOTHING_READ] * count
+    if making is not None:
+        reference, readings = _referenced(drawn, making, rng)
+    return Chunk([encode(one.scene.elements) for one in drawn], [one.logic for one in drawn], reference, readings)
+
+
+def _draw_scene(rng: Generator, selection: Selection, shares: Shares) -> DrawnScene:
+    """A well-composed scene and its logic."""
+    group = str(rng.choice(["relation", "composition", "aimless"], p=shares))
+    logic = _draw_logic(rng, shares, "relation" if group == "relation" else "composition")
+    sample = draw_sample(logic, selection, rng, hard=False)
+    if group == "aimless":
+        elements = unruled_elements(rng, lambda rng: _ruled_elements(rng, shares))
+        return DrawnScene(dataclasses.replace(sample.scene, elements=elements), group, UNRULED, "")
+    return DrawnScene(sample.scene, group, logic.id, sample.caption)
+
+
+def _draw_logic(rng: Generator, shares: Shares, group: str) -> Relation:
+    if group == "composition" and shares.compositions:
+        known = _compositions()
+        return known[int(rng.integers(len(known)))].relation()
+    relations = trained_relations()
+    return relations[int(rng.integers(len(relations)))]
+
+
+@functools.lru_cache(maxsize=1)
+def _compositions() -> tuple[Composition, ...]:
+    """Those that the composer learns from: enough of them that every pair of parts occurs."""
+    rng = np.random.default_rng(0)
+    return tuple(sorted({draw_composition(rng, "train") for _ in range(COMPOSITIONS)}, key=str))
+
+
+def _ruled_elements(rng: Generator, shares: Shares) -> tuple[Element, ...]:
+    draft = Draft(rng)
+    _draw_logic(rng, shares, str(rng.choice(["relation", "composition"]))).draw(draft)
+    return tuple(draft.elements)
+
+
+def _referenced(
+    drawn: list[DrawnScene], making: ReferenceMaking, rng: Generator
+) -> tuple[NDArray[np.float32], list[ElementTensors]]:
+    """The relations (n, 384) of hard pictures of these scenes, and what is read of them."""
+    mini, material = MiniEncoder(making.encoder), Material(making.cutouts, making.grounds)
+    relations, readings = [], []
+    for start in range(0, len(drawn), 64):
+        pictures = []
+        for one in drawn[start : start + 64]:
             # Not mirrored: the reference's direction is to be kept.
-            hard = make_hard_reference(sample.scene, rng, mirror=False)
-            pictures.append(Image.fromarray(render_reference(hard, relations[index], rng)))
-            if len(pictures) == 128:
-                seen.append(_embed_references(mini, pictures, bf16, patches))
-                pictures = []
-    if mini is not None and pictures:
-        seen.append(_embed_references(mini, pictures, bf16, patches))
-    return (
-        np.array(lengths, np.int64),
-        np.concatenate(tokens),
-        np.concatenate(features),
-        np.array(relation),
-        np.concatenate([found for found, _ in seen]) if seen else np.zeros((count, 384), np.float32),
-        np.concatenate([found for _, found in seen]) if seen else np.zeros((0, 0, 0), np.float16),
-    )
-
-
-def _embed_references(
-    encoder: MiniEncoder, pictures: list[Image.Image], bf16: bool, patches: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float16]]:
-    """Relations (n, 384), and patches (n, P, dim) or nothing of them."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        found = encoder.encode_all(pictures, len(pictures), patches=patches)
-    return found.relation, found.patches[: len(pictures) if patches else 0].astype(np.float16)
+            hard = dataclasses.replace(one, scene=make_hard_reference(one.scene, rng, mirror=False))
+            looks = Looks.draw(material, rng, photograph_ok=bool(making.grounds) and one.logic not in NO_PHOTOGRAPH)
+            pictures.append(Image.fromarray(looks.picture(hard, material, REFERENCE_PX).pixels))
+        with torch.autocast("cpu", torch.bfloat16, enabled=making.bf16):
+            relations.append(mini.encode_references(pictures, len(pictures)).relation)
+            read = read_scenes(pictures, mini)
+        readings += [element_tensors(one.scene.elements, one.confidences) for one in read]
+    return np.concatenate(relations), readings
 
 
 def save_scenes(scenes: SceneSet, path: Path) -> None:
-    arrays = {f.name: getattr(scenes, f.name) for f in dataclasses.fields(scenes) if f.name != "relations"}
-    if scenes.patches is None:
-        del arrays["patches"]
+    names = [f.name for f in dataclasses.fields(scenes) if f.name not in ("logics", "readings")]
+    arrays = {name: getattr(scenes, name) for name in names}
+    arrays |= {f"read_{f.name}": getattr(scenes.readings, f.name) for f in dataclasses.fields(scenes.readings)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, relations=np.array(json.dumps(scenes.relations)), **arrays)
+    np.savez(path, logics=np.array(json.dumps(scenes.logics)), **arrays)
 
 
 def load_scenes(path: Path) -> SceneSet:
+    """Raises ValueError for a file of another version."""
     with np.load(path) as arrays:
-        values = {name: arrays[name] for name in arrays.files if name != "relations"}
-        return SceneSet(json.loads(str(arrays["relations"])), **values)
+        if "logics" not in arrays.files:
+            raise ValueError(f"{path} was drawn by an earlier version: name another file, and scenes are drawn anew")
+        values = {name: arrays[name] for name in arrays.files if name != "logics" and not name.startswith("read_")}
+        read = {name[5:]: arrays[name] for name in arrays.files if name.startswith("read_")}
+        return SceneSet(json.loads(str(arrays["logics"])), **values, readings=Readings(**read))
 
 
 def batch_of(scenes: SceneSet, batch_size: int, seed: int, step: int, pooled: int = 16) -> tuple[Batch, Tensor]:

@@ -8,7 +8,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES, WEIGHT, places
-from analogen.pipelines.composer.layers import Layer, PlusTokens, RelationTokens, padding_bias, row_scale, sinusoidal
+from analogen.pipelines.composer.layers import Layer, ReadingTokens, RelationTokens, padding_bias, row_scale, sinusoidal
+from analogen.pipelines.composer.readings import ReadingBatch
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
@@ -16,8 +17,8 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Predicts the clean features of every element from noisy ones, given the skeleton and the relation.
 
     Rectified flow, arXiv:2209.03003: noisy = (1 - time) * clean + time * noise, time in [0, 1]. With
-    self-conditioning, arXiv:2208.04202: the last estimate is one more input. num_plus_tokens: 0 for a model that
-    knows no patches of references.
+    self-conditioning, arXiv:2208.04202: the last estimate is one more input. reads: whether it takes readings
+    of references.
     """
 
     @register_to_config
@@ -28,8 +29,7 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 8,
         heads: int = 8,
         num_relation_tokens: int = 8,
-        num_plus_tokens: int = 0,
-        patch_dim: int = 320,
+        reads: bool = False,
     ) -> None:
         super().__init__()
         self.embed_features = nn.Linear(2 * NUM_FEATURES, dim)
@@ -38,8 +38,8 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_time = nn.Sequential(nn.Linear(128, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.modulation = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens) if num_plus_tokens else None
-        self.layers = nn.ModuleList(Layer(dim, heads, modulated=True, plus=num_plus_tokens > 0) for _ in range(depth))
+        self.reading_tokens = ReadingTokens(dim) if reads else None
+        self.layers = nn.ModuleList(Layer(dim, heads, modulated=True, reads=reads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, NUM_FEATURES)
         for embedding in (*self.embed_fields, *self.embed_places):
@@ -56,13 +56,13 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         relation: Tensor,
         scale: float | Tensor = 1.0,
         estimate: Tensor | None = None,
-        patches: Tensor | None = None,
+        readings: ReadingBatch | None = None,
     ) -> Tensor:
         """The clean features, (B, n, NUM_FEATURES).
 
         noisy, estimate: (B, n, NUM_FEATURES), the estimate zero or absent at first; time: (B,) in [0, 1];
-        tokens: (B, n, fields); mask: (B, n); relation: (B, relation_dim); scale: of the cross-attention; patches:
-        (B, P, patch_dim) of the references, zero rows where there is none.
+        tokens: (B, n, fields); mask: (B, n); relation: (B, relation_dim); scale: of the cross-attention to the
+        relation; readings: what was read of the references.
         """
         estimate = torch.zeros_like(noisy) if estimate is None else estimate
         x = self.embed_features(torch.cat([noisy, estimate], -1))
@@ -74,9 +74,9 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         moment = self.embed_time(sinusoidal(time, 128).to(x.dtype))
         modulation = self.modulation(moment).view(len(x), 6, -1)
         bias, relation_tokens, weight = padding_bias(mask), self.relation_tokens(relation), row_scale(scale, len(x), x)
-        plus = None if patches is None or self.plus_tokens is None else self.plus_tokens(patches, weight)
+        read = None if readings is None or self.reading_tokens is None else self.reading_tokens(readings)
         for layer in self.layers:
-            x = layer(x, bias, relation_tokens, weight, modulation, plus)
+            x = layer(x, bias, relation_tokens, weight, modulation, read)
         # What is asked for is a small correction of the noisy input once the time is short.
         keep = (1 - time).view(-1, 1, 1).to(x.dtype)
         return keep * noisy + self.head(self.norm(x))
@@ -90,7 +90,7 @@ def flow_loss(
     relation: Tensor,
     scale: Tensor,
     generator: torch.Generator | None = None,
-    patches: Tensor | None = None,
+    readings: ReadingBatch | None = None,
 ) -> Tensor:
     """Velocity error of rectified flow, more often at low noise, where exact places are decided; scalar.
 
@@ -105,8 +105,8 @@ def flow_loss(
     estimate = None
     if torch.rand((), generator=generator) < 0.5:
         with torch.no_grad():
-            estimate = model(noisy, time, tokens, mask, relation, scale, None, patches).detach()
-    predicted = model(noisy, time, tokens, mask, relation, scale, estimate, patches).float()
+            estimate = model(noisy, time, tokens, mask, relation, scale, None, readings).detach()
+    predicted = model(noisy, time, tokens, mask, relation, scale, estimate, readings).float()
     weight = torch.from_numpy(WEIGHT).to(clean.device) * mask[..., None]
     # The velocity's error is the clean estimate's over the time left.
     error = (predicted - clean).square() / moment.clamp_min(0.03).square()

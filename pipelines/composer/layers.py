@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from analogen.relsim.mini.model import Head
+from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES
+from analogen.pipelines.composer.readings import SEEN_FIELDS, ReadingBatch
 
 
 class RelationTokens(nn.Module):
@@ -32,73 +33,68 @@ class RelationTokens(nn.Module):
         return self.norm(tokens.view(len(relation), self.num_tokens, -1))
 
 
-class Plus(NamedTuple):
-    """What the reference's patches add to a relation. tokens: (B, K, dim); scale: (B, 1, 1), 0 where a row has none."""
+class ReadTokens(NamedTuple):
+    """The elements of readings as tokens. tokens: (B, n, dim); bias: (B, 1, 1, n), added to the attention's logits;
+    scale: (B, 1, 1), 0 for rows that have none."""
 
     tokens: Tensor
+    bias: Tensor
     scale: Tensor
 
 
-class PlusTokens(nn.Module):
-    """The reference's patches as a few tokens, for what no caption says: counts, directions, shapes.
+class ReadingTokens(nn.Module):
+    """The elements read from a reference as tokens for cross-attention, one each.
 
-    Attention pooling as in the encoder's own heads, so that it can start as one of them: the place of the resampler of
-    IP-Adapter Plus, arXiv:2308.06721.
+    They say what no caption does: counts, places, directions, shapes. Their order says nothing.
     """
 
-    QUERIES = 8
-
-    def __init__(self, patch_dim: int, dim: int, num_tokens: int) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.num_tokens = num_tokens
-        self.pool = Head(patch_dim, num_tokens * dim, self.QUERIES)
+        self.embed_features = nn.Linear(NUM_FEATURES + 2, dim)
+        self.embed_fields = nn.ModuleDict({name: nn.Embedding(FIELDS[name], dim) for name in SEEN_FIELDS})
+        self.mlp = nn.Sequential(nn.GELU(), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
         self.norm = nn.LayerNorm(dim)
 
-    @torch.no_grad()
-    def start_from(self, head: Head) -> None:
-        """Look at the patches as a trained head of the encoder does: its queries are the first of these."""
-        known, queries = self.pool, len(head.query)
-        known.norm.load_state_dict(head.norm.state_dict())
-        known.key.load_state_dict(head.key.state_dict())
-        known.query[:queries] = head.query
-        for own, given in zip(known.mlp[0].parameters(), head.mlp[0].parameters(), strict=True):
-            own[..., : given.shape[-1]] = given
-
-    def forward(self, patches: Tensor, scale: Tensor) -> Plus:
-        """patches: (B, P, patch_dim), all zero in rows that have none; scale: (B, 1, 1) of the relation."""
-        tokens = self.pool(patches).to(patches.dtype).view(len(patches), self.num_tokens, -1)
-        there = patches.ne(0).flatten(1).any(1).view(-1, 1, 1)
-        return Plus(self.norm(tokens), scale * there)
+    def forward(self, readings: ReadingBatch) -> ReadTokens:
+        loose = readings.looseness[:, None].expand_as(readings.sure)
+        # Shares in [0, 1], brought to about unit spread as the features are.
+        shares = torch.stack([4 * readings.sure - 3, 2 * loose - 1], -1)
+        x = self.embed_features(torch.cat([readings.features, shares], -1))
+        for column, name in enumerate(FIELDS):
+            if name in SEEN_FIELDS:
+                x = x + self.embed_fields[name](readings.tokens[..., column])
+        there = readings.mask.any(1).to(x.dtype).view(-1, 1, 1)
+        return ReadTokens(self.norm(self.mlp(x)), padding_bias(readings.mask), there)
 
 
 class DecoupledAttention(nn.Module):
     """Self-attention plus `scale` times cross-attention to the relation tokens, one query for both.
 
-    Scale 0 is self-attention alone. Source: IP-Adapter, arXiv:2308.06721, eq. 5. plus: a third term of the same kind
-    for the tokens of the reference's patches, which changes nothing before it is trained.
+    Scale 0 is self-attention alone. Source: IP-Adapter, arXiv:2308.06721, eq. 5. reads: a third term of the same kind
+    for the elements of readings, which changes nothing before it is trained.
     """
 
-    def __init__(self, dim: int, heads: int, plus: bool = False) -> None:
+    def __init__(self, dim: int, heads: int, reads: bool = False) -> None:
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.to_kv_relation = nn.Linear(dim, 2 * dim, bias=False)
-        self.to_kv_plus = nn.Linear(dim, 2 * dim, bias=False) if plus else None
-        if self.to_kv_plus is not None:
-            nn.init.zeros_(self.to_kv_plus.weight[dim:])  # the values
+        self.to_kv_reading = nn.Linear(dim, 2 * dim, bias=False) if reads else None
+        if self.to_kv_reading is not None:
+            nn.init.zeros_(self.to_kv_reading.weight[dim:])  # the values
         self.out = nn.Linear(dim, dim)
 
     def forward(
-        self, x: Tensor, bias: Tensor, relation_tokens: Tensor, scale: Tensor, plus: Plus | None = None
+        self, x: Tensor, bias: Tensor, relation_tokens: Tensor, scale: Tensor, read: ReadTokens | None = None
     ) -> Tensor:
         """x: (B, n, dim); bias: (B, 1, n or 1, n) added to the logits; scale: (B, 1, 1)."""
         query, key, value = _heads(self.qkv(x), 3, self.heads)
         mixed = attend(query, key, value, bias)
         key, value = _heads(self.to_kv_relation(relation_tokens), 2, self.heads)
         mixed = mixed + scale[:, None] * attend(query, key, value, None)
-        if plus is not None and self.to_kv_plus is not None:
-            key, value = _heads(self.to_kv_plus(plus.tokens), 2, self.heads)
-            mixed = mixed + plus.scale[:, None] * attend(query, key, value, None)
+        if read is not None and self.to_kv_reading is not None:
+            key, value = _heads(self.to_kv_reading(read.tokens), 2, self.heads)
+            mixed = mixed + read.scale[:, None] * attend(query, key, value, read.bias)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -123,9 +119,9 @@ def padding_bias(mask: Tensor) -> Tensor:
 class Layer(nn.Module):
     """Pre-norm layer: decoupled attention and a feed-forward, optionally modulated (adaLN-single)."""
 
-    def __init__(self, dim: int, heads: int, modulated: bool, plus: bool = False) -> None:
+    def __init__(self, dim: int, heads: int, modulated: bool, reads: bool = False) -> None:
         super().__init__()
-        self.attention = DecoupledAttention(dim, heads, plus)
+        self.attention = DecoupledAttention(dim, heads, reads)
         self.norm1, self.norm2 = (nn.LayerNorm(dim, elementwise_affine=not modulated) for _ in range(2))
         self.mlp = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
         # PixArt-alpha, arXiv:2310.00426, sec. 2.3: one shared modulation plus a table per layer.
@@ -138,14 +134,14 @@ class Layer(nn.Module):
         relation_tokens: Tensor,
         scale: Tensor,
         modulation: Tensor | None = None,
-        plus: Plus | None = None,
+        read: ReadTokens | None = None,
     ) -> Tensor:
         """modulation: (B, 6, dim), from the timestep."""
         if self.table is None or modulation is None:
-            x = x + self.attention(self.norm1(x), bias, relation_tokens, scale, plus)
+            x = x + self.attention(self.norm1(x), bias, relation_tokens, scale, read)
             return x + self.mlp(self.norm2(x))
         shift1, scale1, gate1, shift2, scale2, gate2 = (modulation + self.table)[:, :, None].unbind(1)  # (B, 1, dim)
-        x = x + gate1 * self.attention(self.norm1(x) * (1 + scale1) + shift1, bias, relation_tokens, scale, plus)
+        x = x + gate1 * self.attention(self.norm1(x) * (1 + scale1) + shift1, bias, relation_tokens, scale, read)
         return x + gate2 * self.mlp(self.norm2(x) * (1 + scale2) + shift2)
 
 

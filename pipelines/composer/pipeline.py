@@ -19,6 +19,7 @@ from analogen.pipelines.composer.denoiser import SceneDenoiser
 from analogen.pipelines.composer.features import NUM_FEATURES, WEIGHT, collate, decode, encode
 from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.prior import SkeletonPrior
+from analogen.pipelines.composer.readings import ReadingBatch, loosened
 from analogen.pipelines.composer.settle import settle
 from analogen.relsim.loading_lock import loading_lock
 from analogen.relsim.old_paths import present_path
@@ -70,44 +71,43 @@ class ComposerPipeline(DiffusionPipeline):
         return config
 
     @property
-    def takes_patches(self) -> bool:
-        """Whether it was trained with plus tokens."""
-        return bool(self.prior.config["num_plus_tokens"] and self.denoiser.config["num_plus_tokens"])
+    def reads(self) -> bool:
+        """Whether it was trained with readings of references."""
+        return bool(self.prior.config["reads"] and self.denoiser.config["reads"])
 
     @torch.no_grad()
     def __call__(
         self,
         relation: Tensor,
-        patches: Tensor | None = None,
+        readings: ReadingBatch | None = None,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
         num_inference_steps: int = 24,
         guidance_scale: float = 1.0,
-        relation_scale: float = 1.0,
+        relation_scale: float | Tensor = 1.0,
         settled: bool = True,
         callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None = None,
         return_dict: bool = True,
     ) -> ComposerOutput | tuple[list[list[Element]]]:
         """Sample one scene per row.
 
-        relation: (B, 384), normalised here; patches: (B, P, patch_dim) of each row's reference as the encoder sees
-        them, zero rows where there is none; generator: one per row, or one from which each row's is seeded.
-        relation_scale: strength of the relation tokens, 0 = unconditional; guidance_scale: classifier-free
+        relation: (B, 384), normalised here; readings: what was read of each row's reference, and how loosely that is to
+        be followed; generator: one per row, or one from which each row's is seeded.
+        relation_scale: strength of the relation tokens, one or (B,), 0 = unconditional; guidance_scale: classifier-free
         guidance, 1 = off; settled: snap what is nearly equal or nearly aligned (`settle`).
         callback_on_step_end(pipeline, step, timestep, values): values holds "rows", the numbers of the rows under way,
         and theirs of "latents", "clean" (what the step takes them to become), "tokens" and "mask"; a dict with
         "latents" that it returns goes on in their place.
-        Raises ValueError for a relation or patches of another shape, patches for a composer without plus tokens, a
-        wrong number of generators, or no steps.
+        Raises ValueError for a relation of another shape, readings of another number of rows or for a composer that
+        does not read, a wrong number of generators, or no steps.
         """
         # 1. Check and seed the rows.
         wanted = self.prior.config["relation_dim"]
         if relation.ndim != 2 or relation.shape[1] != wanted:
             raise ValueError(f"relation {tuple(relation.shape)} must be (rows, {wanted})")
-        if patches is not None and not self.takes_patches:
-            raise ValueError("patches came, and this composer was trained without plus tokens: leave them out")
-        width = self.prior.config["patch_dim"]
-        if patches is not None and (patches.ndim != 3 or (len(patches), patches.shape[2]) != (len(relation), width)):
-            raise ValueError(f"patches {tuple(patches.shape)} must be ({len(relation)}, patches, {width})")
+        if readings is not None and not self.reads:
+            raise ValueError("readings came, and this composer was trained without any: leave them out")
+        if readings is not None and len(readings) != len(relation):
+            raise ValueError(f"{len(readings)} readings for {len(relation)} rows: one per row is expected")
         if num_inference_steps < 1:
             raise ValueError(f"num_inference_steps is {num_inference_steps}, expected 1 or more")
         generators = self._row_generators(generator, len(relation))
@@ -115,10 +115,12 @@ class ComposerPipeline(DiffusionPipeline):
             return ComposerOutput(scenes=[]) if return_dict else ([],)
         device = self._execution_device
         relation = unit(relation).to(device, self.denoiser.dtype)
-        patches = None if patches is None else patches.to(device, self.denoiser.dtype)
+        scale = torch.as_tensor(relation_scale, device=device, dtype=self.denoiser.dtype).expand(len(relation))
+        if readings is not None:
+            readings = loosened(readings, generators).to(device, self.denoiser.dtype)
 
         # 2. Skeletons: kinds and counts.
-        tokens, mask = self.prior.sample(relation, generators, relation_scale, guidance_scale, patches=patches)
+        tokens, mask = self.prior.sample(relation, generators, scale, guidance_scale, readings=readings)
 
         # 3. Noise, row by row, so that a row does not depend on the longest of its batch.
         counts = mask.sum(1).tolist()
@@ -130,10 +132,10 @@ class ComposerPipeline(DiffusionPipeline):
         # 4. Denoise, rows of like length together: all of a group are computed as long as its longest.
         for group in groups_of_like_length(counts):
             longest = max(counts[row] for row in group)
-            seen = None if patches is None else patches[group]
+            seen = None if readings is None else readings.select(group)
             part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group], seen)
             latents[group, :longest] = self._denoise(
-                *part, num_inference_steps, guidance_scale, relation_scale, _of_rows(group, callback_on_step_end)
+                *part, num_inference_steps, guidance_scale, scale[group], _of_rows(group, callback_on_step_end)
             )
 
         # 5. Elements.
@@ -149,26 +151,27 @@ class ComposerPipeline(DiffusionPipeline):
         self,
         scenes: Sequence[Sequence[Element]],
         relation: Tensor,
-        patches: Tensor | None = None,
-        relation_scale: float = 1.0,
+        readings: ReadingBatch | None = None,
+        relation_scale: float | Tensor = 1.0,
         time: float = 0.3,
         draws: int = 2,
     ) -> Tensor:
         """The denoiser's error in predicting each scene from a noisy copy of it, (B,): large for malformed scenes.
 
-        relation, patches: as for sampling; time: share of noise, in (0, 1); draws: noisy copies whose errors are
-        averaged, the same ones for every row, so that equal scenes have equal errors.
+        relation, readings: as for sampling, the readings as they are; time: share of noise, in (0, 1); draws: noisy
+        copies whose errors are averaged, the same ones for every row, so that equal scenes have equal errors.
         """
         encoded = [encode(scene) for scene in scenes]
         counts = [len(scene.tokens) for scene in encoded]
         device, dtype = self._execution_device, self.denoiser.dtype
         relation = unit(relation).to(device, dtype)
-        patches = None if patches is None else patches.to(device, dtype)
+        scale = torch.as_tensor(relation_scale, device=device, dtype=dtype).expand(len(relation))
+        readings = None if readings is None else readings.to(device, dtype)
         weight = torch.from_numpy(WEIGHT).to(device)
         errors = torch.zeros(len(scenes))
         for group in groups_of_like_length(counts):
             tokens, clean, mask = (part.to(device) for part in collate([encoded[row] for row in group]))
-            seen = None if patches is None else patches[group]
+            seen = None if readings is None else readings.select(group)
             moment = torch.full((len(group),), time, device=device, dtype=dtype)
             share = weight * mask[..., None]
             for draw in range(draws):
@@ -177,7 +180,7 @@ class ComposerPipeline(DiffusionPipeline):
                     own = torch.Generator().manual_seed(draw)
                     noise[place, : counts[row]] = torch.randn(counts[row], NUM_FEATURES, generator=own)
                 noisy = ((1 - time) * clean + time * noise).to(dtype)
-                found = self.denoiser(noisy, moment, tokens, mask, relation[group], relation_scale, None, seen)
+                found = self.denoiser(noisy, moment, tokens, mask, relation[group], scale[group], None, seen)
                 error = (found.float() - clean).square() * share
                 errors[group] += (error.sum((1, 2)) / share.sum((1, 2)).clamp_min(1)).cpu() / draws
         return errors
@@ -188,10 +191,10 @@ class ComposerPipeline(DiffusionPipeline):
         tokens: Tensor,
         mask: Tensor,
         relation: Tensor,
-        patches: Tensor | None,
+        readings: ReadingBatch | None,
         steps: int,
         guidance_scale: float,
-        relation_scale: float,
+        relation_scale: Tensor,
         callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None,
     ) -> Tensor:
         """(B, n, NUM_FEATURES) of noise -> the same of clean features."""
@@ -202,7 +205,7 @@ class ComposerPipeline(DiffusionPipeline):
         for step, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
             time = (timestep / scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
             clean = self._guided(
-                latents, time, tokens, mask, relation, patches, relation_scale, guidance_scale, estimate
+                latents, time, tokens, mask, relation, readings, relation_scale, guidance_scale, estimate
             )
             estimate = clean
             velocity = (latents - clean) / time.view(-1, 1, 1)
@@ -220,18 +223,17 @@ class ComposerPipeline(DiffusionPipeline):
         tokens: Tensor,
         mask: Tensor,
         relation: Tensor,
-        patches: Tensor | None,
-        relation_scale: float,
+        readings: ReadingBatch | None,
+        relation_scale: Tensor,
         guidance_scale: float,
         estimate: Tensor | None,
     ) -> Tensor:
-        if guidance_scale == 1.0 or relation_scale == 0.0:
-            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate, patches)
-        two = [
-            None if t is None else torch.cat([t, t]) for t in (latents, time, tokens, mask, relation, estimate, patches)
-        ]
-        scale = torch.tensor([relation_scale, 0.0]).repeat_interleave(len(latents)).to(latents)
-        conditional, free = self.denoiser(*two[:5], scale, *two[5:]).chunk(2)
+        if guidance_scale == 1.0 or not relation_scale.any():
+            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate, readings)
+        two = [torch.cat([t, t]) for t in (latents, time, tokens, mask, relation)]
+        scale = torch.cat([relation_scale, torch.zeros_like(relation_scale)])
+        again = None if estimate is None else torch.cat([estimate, estimate])
+        conditional, free = self.denoiser(*two, scale, again, None if readings is None else readings.twice()).chunk(2)
         return free + guidance_scale * (conditional - free)
 
     @staticmethod

@@ -11,7 +11,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.composer.features import FIELDS, places
-from analogen.pipelines.composer.layers import Layer, PlusTokens, RelationTokens, row_scale
+from analogen.pipelines.composer.layers import Layer, ReadingTokens, RelationTokens, row_scale
+from analogen.pipelines.composer.readings import ReadingBatch
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
@@ -19,7 +20,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Autoregressive transformer over composite tokens (one token = all discrete fields of an element).
 
     vocabulary: the field values of every token, a list of lists of len(FIELDS) integers; id `len(vocabulary)`
-    ends the scene. num_plus_tokens: 0 for a model that knows no patches of references.
+    ends the scene. reads: whether it takes readings of references.
     """
 
     @register_to_config
@@ -31,8 +32,7 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         depth: int = 4,
         heads: int = 6,
         num_relation_tokens: int = 8,
-        num_plus_tokens: int = 0,
-        patch_dim: int = 320,
+        reads: bool = False,
     ) -> None:
         super().__init__()
         self.register_buffer("table", torch.tensor(vocabulary), persistent=False)  # (V, fields)
@@ -42,8 +42,8 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.embed_fields = nn.ModuleList(nn.Embedding(size, dim) for size in FIELDS.values())
         self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(4))
         self.relation_tokens = RelationTokens(relation_dim, dim, num_relation_tokens)
-        self.plus_tokens = PlusTokens(patch_dim, dim, num_plus_tokens) if num_plus_tokens else None
-        self.layers = nn.ModuleList(Layer(dim, heads, modulated=False, plus=num_plus_tokens > 0) for _ in range(depth))
+        self.reading_tokens = ReadingTokens(dim) if reads else None
+        self.layers = nn.ModuleList(Layer(dim, heads, modulated=False, reads=reads) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, len(vocabulary) + 1)
         for embedding in (self.embed, *self.embed_fields, *self.embed_places):
@@ -55,12 +55,12 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         mask: Tensor,
         relation: Tensor,
         scale: float | Tensor = 1.0,
-        patches: Tensor | None = None,
+        readings: ReadingBatch | None = None,
     ) -> Tensor:
         """Logits of the next token after every prefix.
 
-        ids: (B, n) vocabulary ids (anything where mask is False); relation: (B, relation_dim); patches: (B, P,
-        patch_dim) of the references, zero rows where there is none.
+        ids: (B, n) vocabulary ids (anything where mask is False); relation: (B, relation_dim); readings: what
+        was read of the references.
         Returns (B, n + 1, V + 1); position i predicts element i from those before it.
         """
         ids = ids.masked_fill(~mask, 0)
@@ -75,9 +75,9 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         length = x.shape[1]
         causal = torch.full((length, length), -1e4, device=x.device).triu(1)[None, None]
         tokens, weight = self.relation_tokens(relation), row_scale(scale, len(x), x)
-        plus = None if patches is None or self.plus_tokens is None else self.plus_tokens(patches, weight)
+        read = None if readings is None or self.reading_tokens is None else self.reading_tokens(readings)
         for layer in self.layers:
-            x = layer(x, causal, tokens, weight, None, plus)
+            x = layer(x, causal, tokens, weight, None, read)
         return self.head(self.norm(x))
 
     def loss(
@@ -86,10 +86,10 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         mask: Tensor,
         relation: Tensor,
         scale: float | Tensor = 1.0,
-        patches: Tensor | None = None,
+        readings: ReadingBatch | None = None,
     ) -> Tensor:
         """Mean negative log likelihood per token, the end included, in nats."""
-        logits = self(ids, mask, relation, scale, patches)
+        logits = self(ids, mask, relation, scale, readings)
         counts = mask.sum(1, keepdim=True)
         target = torch.cat([ids, ids[:, :1]], 1).scatter(1, counts, self.end)
         target = target.masked_fill(torch.arange(target.shape[1], device=ids.device) > counts, -100)
@@ -100,30 +100,32 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         relation: Tensor,
         generators: list[torch.Generator],
-        scale: float = 1.0,
+        scale: float | Tensor = 1.0,
         guidance_scale: float = 1.0,
         temperature: float = 0.9,
         top_p: float = 0.95,
-        patches: Tensor | None = None,
+        readings: ReadingBatch | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Skeletons for each row, every row drawing from its own generator.
 
-        relation: (B, relation_dim). Returns fields (B, n, len(FIELDS)) and mask (B, n), n the longest row.
+        relation: (B, relation_dim); scale: one or (B,). Returns fields (B, n, len(FIELDS)) and mask (B, n), n the
+        longest row.
         """
         batch = len(relation)
         ids = torch.zeros(batch, 0, dtype=torch.long, device=relation.device)
         counts = torch.zeros(batch, dtype=torch.long, device=relation.device)
         going = torch.ones(batch, dtype=torch.bool, device=relation.device)
-        guided = guidance_scale != 1.0 and scale != 0.0
+        scales = torch.as_tensor(scale, device=relation.device, dtype=relation.dtype).expand(batch)
+        guided = guidance_scale != 1.0 and bool(scales.any())
         for step in range(MAX_ELEMENTS):
             # Rows that have ended are left out: most are far shorter than the longest. Nor may they draw again, or
             # their generators would go on by its length.
             rows = going.nonzero().flatten()
-            prefix, asked, seen = ids[rows], relation[rows], None if patches is None else patches[rows]
+            prefix, asked, seen = ids[rows], relation[rows], None if readings is None else readings.select(rows)
             full = torch.ones_like(prefix, dtype=torch.bool)
-            logits = self(prefix, full, asked, scale, seen)[:, -1].float()
+            logits = self(prefix, full, asked, scales[rows], seen)[:, -1].float()
             if guided:
-                free = self(prefix, full, asked, 0.0)[:, -1].float()
+                free = self(prefix, full, asked, 0.0, seen)[:, -1].float()
                 logits = free + guidance_scale * (logits - free)
             if step == 0:
                 logits[:, self.end] = -torch.inf  # a scene has at least one element

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,28 +16,44 @@ import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from torch import Tensor, nn
 
-from analogen.pipelines.composer.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.composer.data import (
+    UNRULED,
+    ReferenceMaking,
+    SceneSet,
+    batch_of,
+    draw_scenes,
+    load_scenes,
+    save_scenes,
+)
 from analogen.pipelines.composer.denoiser import SceneDenoiser, flow_loss
 from analogen.pipelines.composer.features import FIELDS
 from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.pipeline import ComposerPipeline
 from analogen.pipelines.composer.prior import SkeletonPrior, vocabulary_of
+from analogen.pipelines.composer.readings import NOTHING_READ, ReadingBatch, collate_readings, loosened
+from analogen.pipelines.composer.simulated_readings import simulate_reading
 from analogen.relsim.config import read_settings
-from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.dataset import training_selection
+from analogen.relsim.world.grammar import parse
 from analogen.relsim.world.relations import RELATIONS
+
+NEVER = -20.0  # logit of tokens that were not trained yet
+COMPOSITION_CAPTIONS = 2  # wordings of each composition that are learned: there are thousands of them
 
 
 @dataclass(frozen=True)
 class ComposerSettings(LoopSettings):
-    """Settings of `analogen train composer`. `encoder`: folder of the relsim-mini whose embeddings of hard
-    references condition a share of the rows; empty = captions alone."""
+    """Settings of `analogen train composer`. encoder: folder of the relsim-mini whose embeddings and readings of hard
+    references condition a share of the rows; empty = captions and simulated readings alone. cutouts, grounds: folders
+    of material for photographed references; empty = drawn ones alone."""
 
     output: str = "runs/composer"
     scenes: str = "runs/scenes.npz"
     encoder: str = ""
+    cutouts: str = ""
+    grounds: str = ""
     init: str = ""  # folder of a composer to start from
     count: int = 200_000
     referenced: int = 40_000  # how many of the scenes have a drawn reference, where an encoder is given
@@ -52,8 +69,10 @@ class ComposerSettings(LoopSettings):
     prior_heads: int = 6
     num_relation_tokens: int = 8
     reference_share: float = 0.5  # how often a scene that has a drawn reference is conditioned on it, not on words
-    num_plus_tokens: int = 0  # from the encoder's patches of a drawn reference; 0 = from the vector alone
-    plus_drop: float = 0.2  # how often a drawn reference comes without its patches
+    reads: bool = True  # whether it takes readings of references
+    reading_drop: float = 0.2  # how often a row has no reading
+    exact: float = 0.45  # how often a reading is to be followed exactly; else the looseness is uniform in [0, 1]
+    real_share: float = 0.5  # how often a scene's reading is that of its drawn reference, if it has one
     drop: float = 0.1
     noise: float = 0.35
     save_every: int = 500
@@ -62,28 +81,23 @@ class ComposerSettings(LoopSettings):
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     """Train (or resume) the composer; returns the folder in `DiffusionPipeline.from_pretrained`'s layout."""
     settings = read_settings(ComposerSettings, path, overrides)
-    if settings.num_plus_tokens and not settings.encoder:
-        raise ValueError("num_plus_tokens needs the encoder that sees the patches: set encoder to its folder")
     torch.set_num_threads(settings.threads)
     stored, output = Path(settings.scenes), Path(settings.output)
     if not stored.is_file():
-        encoder = Path(settings.encoder) if settings.encoder else None
-        selection = training_selection() if encoder else None
-        drawn = draw_scenes(
-            settings.count, settings.seed, settings.draw_workers, encoder, selection, settings.bf16,
-            settings.referenced, patches=settings.num_plus_tokens > 0,
-        )  # fmt: skip
-        save_scenes(drawn, stored)
+        making = None
+        if settings.encoder:
+            making = ReferenceMaking(
+                Path(settings.encoder), training_selection(), settings.cutouts, settings.grounds, settings.bf16
+            )
+        save_scenes(
+            draw_scenes(settings.count, settings.seed, settings.draw_workers, making, settings.referenced), stored
+        )
     scenes = load_scenes(stored)
     if settings.init:
         start = ComposerPipeline.from_pretrained(settings.init, use_safetensors=True)
-        models = Models(start.prior, start.denoiser).train()
-        scenes = scenes.restricted_to(start.prior.table.numpy())  # what the prior has no token for, it cannot learn
+        models = widened(Models(start.prior, start.denoiser), vocabulary_of([scenes.tokens]), settings.reads).train()
     else:
         models = new_models(scenes, settings)
-    if settings.num_plus_tokens:
-        head = MiniNet.from_pretrained(settings.encoder).structure_head
-        models = with_plus(models, settings.num_plus_tokens, head).train()
     averaged = train_composer(models, scenes, settings, output / "state")
     save_composer(averaged, output)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
@@ -98,35 +112,49 @@ class Models(nn.Module):
         self.prior, self.denoiser = prior, denoiser
 
 
-def with_plus(models: Models, num_plus_tokens: int, head: Head) -> Models:
-    """The models with new plus tokens, which attend to patches as the encoder's `head` does and change nothing before
-    they are trained. Models that have plus tokens are returned as they are."""
-    if models.prior.plus_tokens is not None:
-        return models
-    new = {"num_plus_tokens": num_plus_tokens, "patch_dim": head.query.shape[1]}
-    wider = Models(SkeletonPrior(**_config_of(models.prior) | new), SceneDenoiser(**_config_of(models.denoiser) | new))
-    missing, unexpected = wider.load_state_dict(models.state_dict(), strict=False)
+@torch.no_grad()
+def widened(models: Models, vocabulary: list[list[int]], reads: bool) -> Models:
+    """The models with new tokens for what their vocabulary lacks of this one, and with attention to readings if they
+    lack it and are to have it. It changes nothing before it is trained; new tokens are at first never chosen."""
+    prior, denoiser = models.prior, models.denoiser
+    known = {tuple(row): i for i, row in enumerate(prior.table.tolist())}
+    whole = sorted({*known, *map(tuple, vocabulary)})
+    config = {"vocabulary": [list(row) for row in whole], "reads": reads or prior.config["reads"]}
+    wider = Models(
+        SkeletonPrior(**_config_of(prior) | config), SceneDenoiser(**_config_of(denoiser) | {"reads": config["reads"]})
+    )
+    state = models.state_dict()
+    by_token = {name: state.pop(f"prior.{name}") for name in ("embed.weight", "head.weight", "head.bias")}
+    missing, unexpected = wider.load_state_dict(state, strict=False)
     assert not unexpected, unexpected
-    assert all("plus" in name for name in missing), missing
-    for model in (wider.prior, wider.denoiser):
-        assert model.plus_tokens is not None
-        model.plus_tokens.start_from(head)
+    assert all("reading" in name or name.removeprefix("prior.") in by_token for name in missing), missing
+    of_old = torch.tensor([i for i, row in enumerate(whole) if row in known])
+    old = torch.tensor([known[row] for row in whole if row in known])
+    wider.prior.head.bias.fill_(NEVER)
+    for name, value in by_token.items():
+        parameter = wider.prior.get_parameter(name)
+        parameter[of_old] = value[old].to(parameter.dtype)
+        if name.startswith("head"):
+            parameter[wider.prior.end] = value[prior.end].to(parameter.dtype)
     return wider
 
 
 def _config_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
-    return {name: value for name, value in model.config.items() if not name.startswith("_")}
+    """What the model is made with. Composers of 0.2 have more in their configuration."""
+    names = inspect.signature(type(model).__init__).parameters
+    return {name: value for name, value in model.config.items() if name in names}
 
 
 def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
-    """Untrained models for the tokens of these scenes, still without plus tokens."""
+    """Untrained models for the tokens of these scenes."""
     torch.manual_seed(settings.seed)
     prior = SkeletonPrior(
         vocabulary_of([scenes.tokens]), dim=settings.prior_dim, depth=settings.prior_depth,
-        heads=settings.prior_heads, num_relation_tokens=settings.num_relation_tokens,
+        heads=settings.prior_heads, num_relation_tokens=settings.num_relation_tokens, reads=settings.reads,
     )  # fmt: skip
     denoiser = SceneDenoiser(
         dim=settings.dim, depth=settings.depth, heads=settings.heads, num_relation_tokens=settings.num_relation_tokens,
+        reads=settings.reads,
     )  # fmt: skip
     return Models(prior, denoiser)
 
@@ -151,14 +179,14 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         batch, rows = batch_of(scenes, settings.batch_size, settings.seed, step)
-        relation, patches = conditions.sample(rows, generator)
-        relation, patches = relation.to(device), None if patches is None else patches.to(device)
-        scale = (torch.rand(len(rows), generator=generator) >= settings.drop).float().to(device)
+        relation, scale, readings = conditions.sample(rows, generator)
+        relation, scale = relation.to(device), scale.to(device)
+        readings = None if readings is None else readings.to(device, torch.float32)
         ids = order[torch.searchsorted(keys, (batch.tokens * radix).sum(-1)).clamp(max=len(keys) - 1)].to(device)
         tokens, clean, mask = (t.to(device) for t in batch)
         with autocast(device, settings.bf16):
-            prior_loss = models.prior.loss(ids, mask, relation, scale, patches)
-            denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator, patches)
+            prior_loss = models.prior.loss(ids, mask, relation, scale, readings)
+            denoiser_loss = flow_loss(models.denoiser, clean, tokens, mask, relation, scale, generator, readings)
         return prior_loss + denoiser_loss, {"prior": prior_loss, "denoiser": denoiser_loss}
 
     def save(averaged: Models) -> None:
@@ -169,34 +197,57 @@ def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings,
 
 
 class Conditions:
-    """Relations to condition on: captions with noise, or hard references of the same structure where there are some."""
+    """What scenes are conditioned on: a relation, from captions with noise or from a hard reference of the same
+    structure; and a reading, of that reference or simulated."""
 
     def __init__(self, scenes: SceneSet, settings: ComposerSettings) -> None:
-        captions = [caption for name in scenes.relations for caption in RELATIONS[name].captions]
-        self.captions = torch.from_numpy(load_text_tower().embed(captions))
-        counts = torch.tensor([len(RELATIONS[name].captions) for name in scenes.relations])
-        self.counts, self.starts = counts, counts.cumsum(0) - counts
-        self.relation = torch.from_numpy(scenes.relation)
+        captions = [_captions_of(name) for name in scenes.logics]
+        vectors = load_text_tower().embed([caption for each in captions for caption in each])
+        self.captions = torch.cat([torch.from_numpy(vectors), torch.zeros(1, vectors.shape[1])])
+        self.counts = torch.tensor([len(each) for each in captions])
+        self.starts = self.counts.cumsum(0) - self.counts
+        self.logic = torch.from_numpy(scenes.logic)
         self.reference = torch.from_numpy(scenes.reference)
-        self.patches = scenes.patches if settings.num_plus_tokens else None
-        self.patch_row = torch.from_numpy(scenes.drawn).cumsum(0) - 1
-        self.noise, self.plus_drop, self.share = settings.noise, settings.plus_drop, settings.reference_share
+        self.scenes, self.settings = scenes, settings
 
-    def sample(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Relations, (len(rows), 384) unit vectors, and patches (len(rows), P, dim), zero in rows without them."""
-        index = self.relation[rows]
-        pick = (torch.rand(len(rows), generator=generator) * self.counts[index]).long()
-        words = self.captions[self.starts[index] + pick]
+    def sample(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, ReadingBatch | None]:
+        """Relations, (len(rows), 384) unit vectors; their scales, (len(rows),) of 0 or 1; and readings."""
+        settings, count = self.settings, len(rows)
+
+        def coin(probability: float) -> Tensor:
+            return torch.rand(count, generator=generator) < probability
+
+        logic = self.logic[rows]
+        counts = self.counts[logic]
+        pick = (torch.rand(count, generator=generator) * counts).long()
+        words = self.captions[torch.where(counts > 0, self.starts[logic] + pick, len(self.captions) - 1)]
         # Noise of relative length up to `noise`: words that nobody wrote lie around the captions.
         noise = torch.randn(words.shape, generator=generator) / words.shape[-1] ** 0.5
-        words = words + self.noise * torch.rand(len(rows), 1, generator=generator) * noise
+        words = words + settings.noise * torch.rand(count, 1, generator=generator) * noise
         reference = self.reference[rows]
-        chosen = torch.rand(len(rows), 1, generator=generator) < self.share
-        drawn = (reference.square().sum(-1, keepdim=True) > 0) & chosen
-        relation = unit(torch.where(drawn, reference, words))
-        if self.patches is None:
-            return relation, None
-        shown = drawn[:, 0] & (torch.rand(len(rows), generator=generator) >= self.plus_drop)
-        patches = torch.zeros(len(rows), *self.patches.shape[1:])
-        patches[shown] = torch.from_numpy(self.patches[self.patch_row[rows[shown]].numpy()]).float()
-        return relation, patches
+        has_reference = reference.square().sum(-1) > 0
+        shown = has_reference & coin(settings.reference_share)
+        relation = unit(torch.where(shown[:, None], reference, words))
+        # A scene without a rule has no words; what the encoder makes of its picture says little.
+        scale = ((counts > 0) | (shown & coin(0.5))).float() * ~coin(settings.drop)
+        if not settings.reads:
+            return relation, scale, None
+        real, absent = has_reference & coin(settings.real_share), coin(settings.reading_drop)
+        loose = torch.where(coin(settings.exact), torch.zeros(count), torch.rand(count, generator=generator))
+        seeds = torch.randint(2**62, (count,), generator=generator).tolist()
+        made = []
+        for row, seed, is_real, is_absent in zip(rows.tolist(), seeds, real.tolist(), absent.tolist(), strict=True):
+            if is_absent:
+                made.append(NOTHING_READ)
+            elif is_real:
+                made.append(self.scenes.readings[row])
+            else:
+                made.append(simulate_reading(self.scenes[row], np.random.default_rng(seed)))
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return relation, scale, loosened(collate_readings(made, loose), generators)
+
+
+def _captions_of(logic: str) -> tuple[str, ...]:
+    if logic == UNRULED:
+        return ()
+    return RELATIONS[logic].captions if logic in RELATIONS else parse(logic).captions[:COMPOSITION_CAPTIONS]

@@ -2,8 +2,9 @@
 
 A detector of centres (CenterNet, arXiv:1904.07850). For each cell of the picture it predicts how likely a thing or a
 prop has its centre there, the exact place, size, turn, opacity and cut, which prop it is, and an embedding that is
-similar for things that are the same thing. `targets` makes the training targets from a table of placed elements;
-`dense_loss` is the training loss.
+similar for things that are the same thing. Things of different sizes have layers of their own, as in a feature pyramid
+(FCOS, arXiv:1904.01355), so that a small thing in the middle of a large one is found too. `targets` makes the training
+targets from a table of placed elements; `dense_loss` is the training loss.
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ from analogen.relsim.world.scene import CLIPS, MAX_ELEMENTS, PROPS, THINGS, Scen
 
 STRIDE = 8  # pixels of a cell's side
 ALIKE_DIM = 16
-CHANNELS_OF: dict[str, int] = {
-    "heat": 2,  # logits: a thing, a prop
-    "offset": 2,  # of the centre from the cell's middle, in cells, x and y
-    "size": 1,  # log of the box's side, sqrt(width * height), as a share of the picture's
-    "aspect": 1,  # log of width / height
-    "turn": 2,  # sine and cosine
-    "levels": 6,  # opacity, silhouette, sketch, pixel, saturation / 2, brightness / 2
-    "clip": len(CLIPS),  # logits
-    "cut": 3,  # u, v, amount of the clip
-    "prop": len(PROPS),  # logits
-    "alike": ALIKE_DIM,
+LAYER_SIZES = (0.16, 0.3, 0.55)  # sizes, as shares of the picture's side, that part the layers of things
+THING_LAYERS = len(LAYER_SIZES) + 1
+PROP_LAYER = THING_LAYERS  # the last layer has the props of all sizes
+LAYERS = THING_LAYERS + 1
+# By name: in how many layers, and how many channels in each.
+CHANNELS_OF: dict[str, tuple[int, int]] = {
+    "heat": (LAYERS, 1),  # logit of a centre
+    "offset": (LAYERS, 2),  # of the centre from the cell's middle, in cells, x and y
+    "size": (LAYERS, 1),  # log of the box's side, sqrt(width * height), as a share of the picture's
+    "aspect": (LAYERS, 1),  # log of width / height
+    "turn": (LAYERS, 2),  # sine and cosine
+    "levels": (THING_LAYERS, 6),  # opacity, silhouette, sketch, pixel, saturation / 2, brightness / 2
+    "clip": (THING_LAYERS, len(CLIPS)),  # logits
+    "cut": (THING_LAYERS, 3),  # u, v, amount of the clip
+    "alike": (THING_LAYERS, ALIKE_DIM),
+    "prop": (1, len(PROPS)),  # logits
 }
-CHANNELS = sum(CHANNELS_OF.values())
+CHANNELS = sum(layers * each for layers, each in CHANNELS_OF.values())
 # Columns of a table of placed elements. x, y: centre, in [0, 1] of the picture; size: of the box, as a share of the
 # picture's side.
 COLUMNS = (
@@ -63,7 +69,7 @@ class DenseHead(nn.Module):
         self.out = nn.Conv2d(width, CHANNELS, 1)
         with torch.no_grad():
             assert self.out.bias is not None
-            self.out.bias[:2] = -3.0  # few cells hold a centre
+            self.out.bias[:LAYERS] = -3.0  # few cells hold a centre
 
     def forward(self, fine: Tensor, patches: Tensor) -> Tensor:
         """fine: (B, fine, h, w); patches: (B, h / 2 * w / 2, dim). Returns (B, CHANNELS, h, w)."""
@@ -76,8 +82,14 @@ class DenseHead(nn.Module):
 
 
 def split_channels(cells: Tensor) -> dict[str, Tensor]:
-    """The parts of (B, CHANNELS, h, w) by name, each (B, n, h, w)."""
-    return dict(zip(CHANNELS_OF, cells.split(list(CHANNELS_OF.values()), dim=1), strict=True))
+    """The parts of (B, CHANNELS, h, w) by name, each (B, layers, n, h, w)."""
+    parts = cells.split([layers * each for layers, each in CHANNELS_OF.values()], dim=1)
+    return {name: part.unflatten(1, shape) for (name, shape), part in zip(CHANNELS_OF.items(), parts, strict=True)}
+
+
+def layer_of(size: Tensor) -> Tensor:
+    """The layer of things of these sizes, shares of the picture's side."""
+    return torch.bucketize(size, torch.tensor(LAYER_SIZES, dtype=size.dtype, device=size.device))
 
 
 def placed(scene: Scene) -> NDArray[np.float32]:
@@ -119,15 +131,17 @@ def moved(table: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np
 
 
 class Targets(NamedTuple):
-    """heat: (B, 2, h, w) in [0, 1], 1 at the cells that hold a centre; and for each of the N elements of all pictures
-    its picture, cell and what is asked of it."""
+    """heat: (B, LAYERS, h, w) in [0, 1], 1 at the cells that hold a centre; and for each of the N elements of all
+    pictures its picture, layer, cell and what is asked of it."""
 
     heat: Tensor
     picture: Tensor  # (N,) int64
+    layer: Tensor  # (N,) int64
     row: Tensor  # (N,) int64
     column: Tensor  # (N,) int64
     kind: Tensor  # (N,) int64
-    values: Tensor  # (N, 15): offset, size, aspect, turn, levels, cut, as in CHANNELS_OF
+    box: Tensor  # (N, 6): offset, size, aspect, turn, as in CHANNELS_OF
+    state: Tensor  # (N, 9): levels, cut
     clip: Tensor  # (N,) int64
 
 
@@ -143,53 +157,61 @@ def targets(tables: Tensor, cells: int) -> Targets:
     got = {name: values[picture, index].float() for name, values in column.items()}
     x, y = got["x"] * cells, got["y"] * cells
     i, j = x.long().clamp(0, cells - 1), y.long().clamp(0, cells - 1)
-    is_prop = (kind[picture, index] >= len(THINGS)).long()
+    kind = kind[picture, index]
+    layer = torch.where(kind < len(THINGS), layer_of(got["size"]), PROP_LAYER)
     # Heat: a bump about each centre whose width goes with the size, the largest where several overlap.
     spread = (got["size"] * cells * 0.15).clamp(0.6, 3.0)
     axis = torch.arange(cells, device=tables.device) + 0.5
     across = torch.exp(-((axis[None] - x[:, None]) ** 2) / (2 * spread[:, None] ** 2))  # (N, cells)
     down = torch.exp(-((axis[None] - y[:, None]) ** 2) / (2 * spread[:, None] ** 2))
     bumps = down[:, :, None] * across[:, None, :]
-    heat = torch.zeros(batch * 2, cells * cells, device=tables.device)
-    heat.scatter_reduce_(0, (picture * 2 + is_prop)[:, None].expand(-1, cells * cells), bumps.flatten(1), "amax")
-    heat = heat.view(batch, 2, cells, cells)
-    heat[picture, is_prop, j, i] = 1
+    heat = torch.zeros(batch * LAYERS, cells * cells, device=tables.device)
+    heat.scatter_reduce_(0, (picture * LAYERS + layer)[:, None].expand(-1, cells * cells), bumps.flatten(1), "amax")
+    heat = heat.view(batch, LAYERS, cells, cells)
+    heat[picture, layer, j, i] = 1
     turn = torch.deg2rad(got["turn"])
+    size, aspect = got["size"].clamp(0.01, 4).log(), got["aspect"].clamp(0.05, 20).log()
     levels = [got[name] / 2 if name in ("saturation", "brightness") else got[name] for name in LEVELS]
-    values = torch.stack(
-        [x - i - 0.5, y - j - 0.5, got["size"].clamp(0.01, 4).log(), got["aspect"].clamp(0.05, 20).log(), turn.sin(),
-         turn.cos(), *levels, got["u"].clamp(-2, 2), got["v"].clamp(-2, 2), got["amount"].clamp(0, 2)], 1,
+    cut = [got["u"].clamp(-2, 2), got["v"].clamp(-2, 2), got["amount"].clamp(0, 2)]
+    return Targets(
+        heat, picture, layer, j, i, kind,
+        torch.stack([x - i - 0.5, y - j - 0.5, size, aspect, turn.sin(), turn.cos()], 1),
+        torch.stack([*levels, *cut], 1),
+        got["clip"].long(),
     )  # fmt: skip
-    return Targets(heat, picture, j, i, kind[picture, index], values, got["clip"].long())
 
 
 def dense_loss(cells: Tensor, wanted: Targets) -> dict[str, Tensor]:
     """Parts of the loss by name, scalars: heat (focal loss of CenterNet, eq. 1), places, kinds, alike."""
     parts = split_channels(cells.float())
-    heat = parts["heat"].sigmoid().clamp(1e-4, 1 - 1e-4)
+    heat = parts["heat"][:, :, 0].sigmoid().clamp(1e-4, 1 - 1e-4)
     centre = wanted.heat == 1
     count = centre.sum().clamp_min(1)
     focal = torch.where(
         centre, -((1 - heat) ** 2) * heat.log(), -((1 - wanted.heat) ** 4) * heat**2 * (1 - heat).log()
     ).sum()
-    where = (wanted.picture, slice(None), wanted.row, wanted.column)
-    at = {name: part[where] for name, part in parts.items()}  # each (N, n)
     number = max(1, len(wanted.picture))
     thing = wanted.kind < len(THINGS)
-    told = torch.cat([at[n] for n in ("offset", "size", "aspect", "turn", "levels", "cut")], 1)
-    weight = told.new_ones(15)
-    weight[4:6] = 0.5  # the turn of a round thing cannot be told
-    weight[12:] = 0.3
-    error = F.smooth_l1_loss(told, wanted.values, reduction="none", beta=0.1) * weight
-    cut = (wanted.clip > 0) & thing
-    error = torch.cat([error[:, :6].sum(1), (error[:, 6:12].sum(1) * thing), error[:, 12:].sum(1) * cut])
-    kinds = F.cross_entropy(at["prop"][~thing], wanted.kind[~thing] - len(THINGS), reduction="sum")
-    clips = F.cross_entropy(at["clip"][thing], wanted.clip[thing], reduction="sum")
+
+    def at(name: str, chosen: Tensor) -> Tensor:
+        """What the head says of the chosen elements, (n, channels)."""
+        layer = wanted.layer[chosen] if parts[name].shape[1] > 1 else 0
+        return parts[name][wanted.picture[chosen], layer, :, wanted.row[chosen], wanted.column[chosen]]
+
+    everything = torch.ones_like(thing)
+    box = torch.cat([at(name, everything) for name in ("offset", "size", "aspect", "turn")], 1)
+    weight = box.new_tensor([1, 1, 1, 1, 0.5, 0.5])  # the turn of a round thing cannot be told
+    places = (F.smooth_l1_loss(box, wanted.box, reduction="none", beta=0.1) * weight).sum()
+    levels = F.smooth_l1_loss(at("levels", thing), wanted.state[thing, :6], reduction="sum", beta=0.1)
+    is_cut = (wanted.clip > 0) & thing
+    cut = F.smooth_l1_loss(at("cut", is_cut), wanted.state[is_cut, 6:], reduction="sum", beta=0.1)
+    kinds = F.cross_entropy(at("prop", ~thing), wanted.kind[~thing] - len(THINGS), reduction="sum")
+    clips = F.cross_entropy(at("clip", thing), wanted.clip[thing], reduction="sum")
     return {
         "heat": focal / count,
-        "places": error.sum() / number,
+        "places": (places + levels + 0.3 * cut) / number,
         "kinds": (kinds + clips) / number,
-        "alike": alike_loss(F.normalize(at["alike"][thing], dim=-1), wanted.picture[thing], wanted.kind[thing]),
+        "alike": alike_loss(F.normalize(at("alike", thing), dim=-1), wanted.picture[thing], wanted.kind[thing]),
     }
 
 

@@ -15,12 +15,12 @@ from PIL import Image
 
 from analogen.relsim.images import as_rgb
 from analogen.relsim.mini.model import MiniNet
+from analogen.relsim.mini.probabilities import Calibration, log_odds
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
 
 SHIPPED = Path(__file__).parent / "weights"
-# The weights that read scenes, until the shipped encoder itself has a dense head.
-READER = SHIPPED / "reader"
+MARGIN = 0.06  # of a side, on each side, of the second view of a reference
 Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]
 
@@ -88,8 +88,25 @@ class MiniEncoder:
         return 3 * self.net.config.image_size
 
     def preprocess(self, image: Image.Image) -> Image.Image:
-        """The small picture that the network sees. Its outputs are the same as those of the whole picture."""
-        return Image.fromarray(square_pixels(as_rgb(image), self.net.config.image_size))
+        """A small square picture whose outputs are those of the whole one; what is read in pictures needs it twice as
+        large as the network sees it."""
+        factor = 2 if self.net.config.dense_dim else 1
+        return Image.fromarray(square_pixels(as_rgb(image), factor * self.net.config.image_size))
+
+    def encode_references(self, images: Pictures, batch_size: int = 32) -> EncoderOutput:
+        """All outputs for pictures by others, from two views of each: as it is, and with a margin around it.
+
+        The vectors are the means of both. `known` is their mean too, times the share in which the views agree on the
+        relation: a reading that changes when a picture is framed is not sure.
+        """
+        whole = self.encode_all(images, batch_size)
+        size = self.net.config.image_size
+        framed = self.encode_all([with_margin(as_rgb(image), size) for image in images], batch_size)
+        pairs = zip(whole[:4], framed[:4], strict=True)
+        means = [(a + b) / np.maximum(np.linalg.norm(a + b, axis=1, keepdims=True), 1e-9) for a, b in pairs]
+        shares = zip(self._shares(whole.relation), self._shares(framed.relation), strict=True)
+        agreement = np.array([np.minimum(a, b).sum() for a, b in shares], np.float32)
+        return EncoderOutput(*means, (whole.known + framed.known) / 2 * agreement, whole.patches)
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
         return self.encode_all(images, batch_size).relation
@@ -117,16 +134,24 @@ class MiniEncoder:
     def confidence(self, relation: Vectors, known: float) -> float:
         """The probability that the nearest caption is the picture's logic, [0, 1].
 
-        relation: (384,); known: `EncoderOutput.known` of the picture. The result is `known` times the softmax share of
-        the nearest relation in the catalogue; `calibrate` fits the temperature on pictures of held-out subjects.
+        relation: (384,); known: `EncoderOutput.known` of the picture, best of `encode_references`. It is `known` times
+        the softmax share of the nearest relation in the catalogue, calibrated (see `relsim.mini.calibration`).
         """
+        share = float(known) * float(self._shares(relation[None]).max())
+        return share if self.calibration is None else float(self.calibration.confidence(log_odds(share)))
+
+    def _shares(self, relation: Vectors) -> NDArray[np.float64]:
+        """The softmax shares of the relations of the catalogue, (n, relations), for (n, 384)."""
         bank = self._bank
-        logits = (bank.vectors @ relation) / bank.temperature
-        weights = np.exp(logits - logits.max())
-        shares: dict[str, float] = {}
-        for name, weight in zip(bank.relations, weights, strict=True):
-            shares[name] = shares.get(name, 0.0) + float(weight)
-        return float(known) * max(shares.values()) / sum(shares.values())
+        logits = (relation @ bank.vectors.T).astype(np.float64) / bank.temperature
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        sums = np.add.reduceat(weights[:, bank.order], bank.starts, axis=1)
+        return np.asarray(sums / sums.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """What turns its outputs into probabilities; None for encoders of 0.2."""
+        return Calibration.load(self.folder)
 
     @cached_property
     def _bank(self) -> CaptionBank:
@@ -166,12 +191,31 @@ class CaptionBank(NamedTuple):
         mean = self.vectors[[name == relation for name in self.relations]].mean(axis=0)
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """The captions, those of one relation together."""
+        return np.argsort(self.relations, kind="stable")
+
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Where each relation's captions begin in `order`."""
+        names = np.array(self.relations)[self.order]
+        return np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
+
     def save(self, folder: Path) -> None:
         from safetensors.numpy import save_file
 
         data = {k: getattr(self, k) for k in ("captions", "relations", "temperature")}
         (folder / "captions.json").write_text(json.dumps(data, indent=0) + "\n")
         save_file({"vectors": self.vectors.astype(np.float16)}, str(folder / "captions.safetensors"))
+
+
+def with_margin(image: Image.Image, size: int) -> Image.Image:
+    """The picture of (size, size) pixels with a margin in its mean colour."""
+    inner = size - 2 * round(MARGIN * size)
+    canvas = Image.new("RGB", (size, size), image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0)))
+    canvas.paste(Image.fromarray(square_pixels(image, inner)), ((size - inner) // 2, (size - inner) // 2))
+    return canvas
 
 
 def square_pixels(image: Image.Image, size: int) -> NDArray[np.uint8]:

@@ -12,27 +12,31 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
 from analogen.relsim.mini.calibration import calibrate
 from analogen.relsim.mini.confusions import pair_odds
 from analogen.relsim.mini.data import attributes_projection, attributes_target, batch_rows
-from analogen.relsim.mini.dense_head import dense_loss, split_channels, summed, targets
+from analogen.relsim.mini.dense_head import dense_loss, summed, targets
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.out_of_distribution import destroy_relation
 from analogen.relsim.mini.scene_pool import ScenePool, count_pool_confusions, draw_scene_pool
+from analogen.relsim.mini.structure_head import train_structure_head
 from analogen.relsim.mini.trunk import load_imagenet
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
+from analogen.relsim.world.dataset import trained_relations, training_selection
+from analogen.relsim.world.grammar import ATOMS, PARTS
 from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
+PARTS_SCALE = 12.0  # of unit vectors, before the classifiers of parts
 CONFUSED_PAIRS = 3000  # pairs of pictures that tell what an encoder confuses
 
 
@@ -65,8 +69,11 @@ class TrunkTrainingSettings(LoopSettings):
     subject_weight: float = 0.3
     attributes_weight: float = 0.3
     known_weight: float = 0.2
-    dense_weight: float = 0.12
+    parts_weight: float = 0.25
+    dense_weight: float = 0.3
     colour: float = 0.6
+    structure_pairs: int = 8192  # pairs for the structure head, which is trained last, by its own loop; 0: not trained
+    structure_steps: int = 1200
 
 
 def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> TrunkTrainingSettings:
@@ -105,9 +112,17 @@ def run(settings: TrunkTrainingSettings) -> Path:
             )
         )  # fmt: skip
         model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
-    model = train_encoder(model, ScenePool(folder, settings.shards + settings.hard_shards), settings, output / "state")
-    model.save_pretrained(output)
-    calibrate(output)
+    pool = ScenePool(folder, settings.shards + settings.hard_shards)
+    train_encoder(model, pool, settings, output / "state").save_pretrained(output)
+    if settings.structure_pairs:
+        train_structure_head(
+            output, output / "structure", training_selection(), trained_relations(), settings.structure_pairs,
+            LoopSettings(
+                steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads,
+                seed=settings.seed, save_every=settings.save_every,
+            ),
+        )  # fmt: skip
+    calibrate(output, cutouts=settings.cutouts, grounds=settings.grounds)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output
 
@@ -138,6 +153,39 @@ class TextBank:
         self.class_of = self.owner[self.text_of]
 
 
+class EncoderInTraining(nn.Module):
+    """The encoder and what only training needs: classifiers that tell the parts of a composition from its relation.
+
+    Captions of neighbouring compositions are near each other in the text tower's space, while a classifier of each
+    part (arrangement, progression, casting, setting) asks that every part can be told.
+    """
+
+    def __init__(self, encoder: MiniNet) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.parts = nn.ModuleList(nn.Linear(encoder.config.relation_dim, len(ATOMS[part])) for part in PARTS)
+
+    def parts_loss(self, relation: Tensor, parts: Tensor) -> Tensor:
+        """Mean cross-entropy over the parts. relation: (n, 384), unit; parts: (n, 4), numbers in ATOMS, or -1."""
+        scaled = relation * PARTS_SCALE
+        losses = [
+            F.cross_entropy(classifier(scaled), parts[:, i], ignore_index=-1, reduction="sum")
+            for i, classifier in enumerate(self.parts)
+        ]
+        return torch.stack(losses).sum() / (parts >= 0).sum().clamp_min(1)
+
+
+def parts_of(logic: NDArray[np.str_]) -> NDArray[np.int64]:
+    """(n, 4): numbers in ATOMS of the parts of each logic that is a composition or named as one, -1 for the others."""
+    place = [{atom: i for i, atom in enumerate(ATOMS[part])} for part in PARTS]
+
+    def numbers(one: str) -> list[int]:
+        parts = NAMED.get(one, one).split("/")
+        return [place[i][atom] for i, atom in enumerate(parts)] if len(parts) == len(PARTS) else [-1] * len(PARTS)
+
+    return np.array([numbers(one) for one in logic.tolist()], np.int64)
+
+
 def train_encoder(
     model: MiniNet, pool: ScenePool, settings: TrunkTrainingSettings, state: Path | None = None
 ) -> MiniNet:
@@ -160,8 +208,10 @@ def train_encoder(
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
     names, name_owner = subjects.vectors.to(device), subjects.owner.to(device)
     projection = attributes_projection().to(device)
+    composed = torch.from_numpy(parts_of(pool.logic))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.trunk.train_from(settings.train_from)
+    training = EncoderInTraining(model).to(device)
     cells = settings.image_size // 8
     known_of = torch.from_numpy(has_logic.astype(np.float32))
     shows = torch.from_numpy(np.isin(pool.group, ("relation", "composition", "portrait")))
@@ -200,6 +250,7 @@ def train_encoder(
             "subject": bank_loss(subject, names, SUBJECT_TEMPERATURE, name_label, name_owner),
             "attributes": cosine_loss(out.attributes[:count], looks),
             "known": F.binary_cross_entropy_with_logits(known[counts], truth[counts]),
+            "parts": training.parts_loss(relation, composed[at][logic].to(device)),
             "dense": summed(dense),
         }
         loss = parts["relation"]
@@ -213,11 +264,8 @@ def train_encoder(
         shown |= {"right": right[catalogued].mean(), "composed": right[~catalogued].mean(), "hit": hit.float().mean()}
         return loss, shown
 
-    def save(averaged: MiniNet) -> None:
+    def save(averaged: EncoderInTraining) -> None:
         if state:
-            averaged.save_pretrained(state.parent)
+            averaged.encoder.save_pretrained(state.parent)
 
-    return train_loop(model, settings, loss_of, state, save, {"trunk.": settings.trunk_lr})
-
-
-__all__ = ["TrunkTrainingSettings", "run", "split_channels", "train_encoder"]
+    return train_loop(training, settings, loss_of, state, save, {"encoder.trunk.": settings.trunk_lr}).encoder

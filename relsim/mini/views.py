@@ -10,6 +10,9 @@ from analogen.relsim.mini.dense_head import ABSENT, COLUMNS
 
 X, Y, SIZE, TURN, MIRROR = (COLUMNS.index(name) for name in ("x", "y", "size", "turn", "mirror"))
 FRAMED = 0.12  # share of the views that show the picture small on a plain ground
+GREY = 0.2  # share that is grey, at full `colour`
+SMALL = 0.12  # share that is shown as a thumbnail of SMALL_PX, enlarged
+SMALL_PX = (40, 96)
 
 
 def random_views(
@@ -88,12 +91,16 @@ def repainted(x: Tensor, generator: torch.Generator, colour: float) -> Tensor:
 
     weights = torch.tensor([0.2126, 0.7152, 0.0722])
     grey = weights.expand(3, 3)
-    saturation = torch.where(coin(0.12 * colour), torch.zeros(batch, 1, 1, 1), 1 + colour * uniform(-0.5, 0.4))
+    saturation = torch.where(coin(GREY * colour), torch.zeros(batch, 1, 1, 1), 1 + colour * uniform(-0.5, 0.4))
     mixing = torch.eye(3) + 0.1 * colour * torch.randn(batch, 3, 3, generator=generator)
     x = torch.einsum("bij,bjhw->bihw", grey + saturation.view(-1, 1, 1) * (mixing - grey), x)
     mean = x.mean((1, 2, 3), keepdim=True)
     x = (x - mean) * (1 + colour * uniform(-0.4, 0.3)) + mean + colour * uniform(-0.15, 0.15)
     x = torch.where(coin(0.03 * colour), 1 - x, x)
+    for row in coin(SMALL).flatten().nonzero()[:, 0].tolist():
+        side = int(torch.randint(*SMALL_PX, (1,), generator=generator))
+        thumbnail = F.interpolate(x[row : row + 1], size=(side, side), mode="area")
+        x[row : row + 1] = F.interpolate(thumbnail, size=x.shape[2:], mode="bilinear", align_corners=False)
     soft = coin(0.2).flatten()
     x[soft] = F.avg_pool2d(F.pad(x[soft], (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     noise = torch.where(coin(0.3), uniform(0.0, 0.08), torch.zeros(batch, 1, 1, 1))

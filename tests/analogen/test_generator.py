@@ -23,7 +23,7 @@ from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.composer import pipeline as composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
-from analogen.relsim.world.scene import Element
+from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.visibility import SEEN
 from analogen.relsim.world.word_disc import WordDisc
 from analogen.scoring import ERROR_BAND_FACTOR
@@ -286,13 +286,13 @@ def test_row_is_the_same_alone_or_among_others(generator: Generator, tmp_path: P
 
 def test_picture_of_several_requests_is_encoded_once(generator: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    encode_all = generator.encoder.encode_all
+    encode_references = generator.encoder.encode_references
 
     def counted(images: Any, **options: Any) -> Any:
         seen.append(len(images))
-        return encode_all(images, **options)
+        return encode_references(images, **options)
 
-    monkeypatch.setattr(generator.encoder, "encode_all", counted)
+    monkeypatch.setattr(generator.encoder, "encode_references", counted)
     image, other = Image.new("RGB", (40, 40), "red"), Image.new("RGB", (40, 40), "navy")
     first, second, third = encode_relations([([image], None), ([other], None), ([image], None)], generator.encoder)
     assert seen == [2]
@@ -357,40 +357,63 @@ def test_what_cannot_be_had_is_refused(options: dict[str, str], message: str) ->
         Generator(**options)
 
 
-def test_patches_of_the_only_reference_reach_the_composer(
+def test_the_reading_of_the_only_reference_reaches_the_composer(
     generator: Generator, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it takes them; several references or words beside the picture decide by their vector alone."""
-    from analogen.pipelines.composer.train import Models, with_plus
+    """Where it takes one; several references or words beside the picture decide by their vector alone."""
+    from analogen import conditioning
+    from analogen.pipelines.composer.train import Models, widened
+    from analogen.relsim.mini.reading.scene_reading import reading_of
 
-    head = generator.encoder.net.structure_head
-    models = with_plus(Models(generator.composer.prior, generator.composer.denoiser), 2, head).eval()
+    read = reading_of(Scene((Element("subject", -0.4, 0.1, 0.3), Element("subject", 0.4, 0.1, 0.3))))
+    vocabulary = generator.composer.prior.table.tolist()
+    models = widened(Models(generator.composer.prior, generator.composer.denoiser), vocabulary, True).eval()
     own = composer.ComposerPipeline(models.prior, models.denoiser, generator.composer.scheduler)
+    own.set_progress_bar_config(disable=True)
     seen: list[Any] = []
-    seen_again: list[Any] = []
 
     class Watched:
-        takes_patches = True
+        reads = True
 
-        def __call__(self, relation: Any, patches: Any, **options: Any) -> Any:
-            seen.append(patches)
-            return own(relation, None, **options)
+        def __call__(self, relation: Any, readings: Any, **options: Any) -> Any:
+            seen.append((readings, options["relation_scale"]))
+            return own(relation, readings, **options)
 
-        def denoising_error(self, scenes: Any, relation: Any, patches: Any, scale: float) -> Any:
-            seen_again.append(patches)
-            return own.denoising_error(scenes, relation, None, scale)
+        def denoising_error(self, scenes: Any, relation: Any, readings: Any, scale: Any) -> Any:
+            return own.denoising_error(scenes, relation, readings, scale)
 
     monkeypatch.setattr(generator, "composer", Watched())
+    monkeypatch.setattr(Generator, "reads", True)
+    monkeypatch.setattr(conditioning, "read_scenes", lambda images, encoder: [read for _ in images])
+    monkeypatch.setattr(conditioning, "is_new", lambda found: found.confidence < 0)
     other = tmp_path / "other.png"
     Image.new("RGB", (40, 40), "teal").save(other)
-    generator.run(request(references=(picture,), relation=None))
+    generator.run(request(references=(picture,), relation=None, structure_scale=0.75))
     generator.run(request(references=(picture, other), relation=None))
     generator.run(request(references=(picture,)))
-    expected = generator.encoder.encode_all([Image.open(picture)], patches=True).patches
-    assert seen[0].shape == (2, *expected.shape[1:])
-    np.testing.assert_allclose(seen[0][1].numpy(), expected[0], atol=1e-5)
-    assert seen[1:] == [None, None]
-    assert [p is None for p in seen_again] == [False, True, True]
+    (readings, _), *rest = seen
+    assert readings.mask.sum(1).tolist() == [2, 2]
+    assert readings.looseness.tolist() == [0.25, 0.25]
+    assert [given for given, _ in rest] == [None, None]
+
+
+def test_a_logic_that_is_new_to_mini_is_made_from_its_reading_and_a_note_says_so(
+    generator: Generator, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from analogen import conditioning
+    from analogen.composition import plan_candidates
+    from analogen.relsim.mini.reading.scene_reading import reading_of
+
+    read = reading_of(Scene((Element("subject", -0.4, 0.1, 0.3), Element("subject", 0.4, 0.1, 0.3))))
+    monkeypatch.setattr(conditioning, "read_scenes", lambda images, encoder: [read for _ in images])
+    monkeypatch.setattr(conditioning, "LOW_CONFIDENCE", 1.1)
+    (found,) = conditioning.encode_relations([((Image.open(picture),), None)], generator.encoder, read=True)
+    assert found.notes == (f"this logic is new to mini, so the arrangement that it sees is kept: {read.sentence}",)
+    prepared = generator.prepare(request(references=(picture,), relation=None))
+    for asked, looseness in ((None, 0.0), (0.25, 0.75)):
+        wanted = dataclasses.replace(prepared.request, structure_scale=asked)
+        plans = plan_candidates(wanted, found, prepared.selection, generator.library)
+        assert {(plan.looseness, plan.relation_scale) for plan in plans} == {(looseness, 0.0)}
 
 
 def test_a_clear_reading_leans_to_its_captions(generator: Generator) -> None:

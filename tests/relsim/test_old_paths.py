@@ -23,6 +23,7 @@ TREE = Path(__file__).resolve().parents[2]
         ("pipelines/weights/mini", "pipelines/composer/weights"),
         ("relsim/presets/encoder-cpu.toml", "relsim/mini/presets/encoder-cpu.toml"),
         ("relsim/presets/judge-cpu.toml", "relsim/evaluation/presets/judge-cpu.toml"),
+        ("pipelines/presets/composer-plus-cpu.toml", "pipelines/composer/presets/composer-readings-cpu.toml"),
         ("pipelines/presets/adapter-sdxl.toml", "pipelines/adapter_training/presets/adapter-sdxl.toml"),
     ],
 )
@@ -44,7 +45,7 @@ def test_other_paths_stay_as_they_are(tmp_path: Path) -> None:
 
 def test_weights_load_by_their_old_paths() -> None:
     assert load_mini(str(TREE / "relsim" / "weights" / "mini")).net.config.dim > 0
-    assert load_composer(TREE / "pipelines" / "weights" / "mini").takes_patches
+    assert load_composer(TREE / "pipelines" / "weights" / "mini").reads
 
 
 def test_settings_hold_old_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

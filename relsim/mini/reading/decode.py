@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analogen.relsim.mini.dense_head import CHANNELS_OF, LEVELS
+from analogen.relsim.mini.dense_head import CHANNELS_OF, LAYERS, LEVELS, PROP_LAYER
 from analogen.relsim.world.scene import CLIPS, NO_CLIP, PROPS, Clip
 
 # Chosen by recipes/measure_reading_scenes.py.
@@ -56,13 +56,16 @@ class Detection:
 
 def decode(cells: NDArray[np.float32], thing_heat: float = THING_HEAT, prop_heat: float = PROP_HEAT) -> list[Detection]:
     """cells: (CHANNELS, h, w) of `MiniNet`. Returns the elements, the surest first, things and props mixed."""
-    bounds = np.cumsum([0, *CHANNELS_OF.values()])
-    part = {name: cells[a:b] for name, a, b in zip(CHANNELS_OF, bounds, bounds[1:], strict=False)}
-    heat = 1 / (1 + np.exp(-np.clip(part["heat"].astype(np.float64), -30, 30)))
+    parts, start = {}, 0
+    for name, (layers, each) in CHANNELS_OF.items():
+        parts[name] = cells[start : start + layers * each].reshape(layers, each, *cells.shape[1:])
+        start += layers * each
+    heat = 1 / (1 + np.exp(-np.clip(parts["heat"][:, 0].astype(np.float64), -30, 30)))
     found = []
-    for layer, least in enumerate((thing_heat, prop_heat)):
-        for row, column in _peaks(heat[layer], least):
-            at = {name: values[:, row, column].astype(float) for name, values in part.items()}
+    for layer in range(LAYERS):
+        for row, column in _peaks(heat[layer], prop_heat if layer == PROP_LAYER else thing_heat):
+            # The layer of the props is alone in saying which prop it is, and says nothing of a thing's state.
+            at = {n: p[min(layer, len(p) - 1), :, row, column].astype(float) for n, p in parts.items()}
             found.append(_detection(at, layer, row, column, heat[layer].shape, float(heat[layer, row, column])))
     return distinct(found)[:LONGEST]
 
@@ -85,10 +88,10 @@ def _detection(
     clips /= clips.sum()
     kept = CLIPS[int(clips.argmax())]
     u, v, amount = at["cut"].tolist()
-    cut = kept != "none" and clips.max() >= CLIPPED and layer == 0
+    cut = kept != "none" and clips.max() >= CLIPPED and layer != PROP_LAYER
     length = float(np.linalg.norm(at["alike"]))
     return Detection(
-        kind="thing" if layer == 0 else PROPS[int(at["prop"].argmax())],
+        kind="thing" if layer != PROP_LAYER else PROPS[int(at["prop"].argmax())],
         x=float((column + 0.5 + at["offset"][0]) / shape[1]),
         y=float((row + 0.5 + at["offset"][1]) / shape[0]),
         size=float(np.exp(np.clip(at["size"][0], -5, 1.5))),

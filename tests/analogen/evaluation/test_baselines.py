@@ -10,16 +10,20 @@ import pytest
 from click.testing import CliRunner
 from torch import Tensor
 
+from analogen import conditioning
 from analogen.cli.evaluate import command
 from analogen.evaluation.analogy import draw_tasks
 from analogen.evaluation.baselines import NearestSceneBaseline, condition_on_nearest_caption, run_baselines
 from analogen.generator import Generator
 from analogen.pipelines.composer import pipeline as composer
 from analogen.pipelines.composer.pipeline import ComposerPipeline
-from analogen.pipelines.composer.train import Models, save_composer, with_plus
+from analogen.pipelines.composer.train import Models, save_composer, widened
+from analogen.relsim.mini.reading.scene_reading import reading_of
 from analogen.relsim.world.dataset import held_out_selection
 from analogen.relsim.world.relations import RELATIONS
+from analogen.relsim.world.scene import Element, Scene
 
+SEEN = reading_of(Scene((Element("subject", -0.4, 0.1, 0.3), Element("subject", 0.4, 0.1, 0.3))))
 TWO = [RELATIONS["ring"], RELATIONS["caged"]]
 
 
@@ -37,10 +41,10 @@ def test_the_bridge_passes_on_nothing_but_words(tiny_shipped: None) -> None:
     tasks = draw_tasks(TWO, held_out_selection(), 4, seed=4)
     found = condition_on_nearest_caption(generator)(tasks)
     by_caption: dict[str, list[np.ndarray]] = {}
-    for conditioning in found:
-        assert conditioning.looks is None
-        assert conditioning.patches is None
-        by_caption.setdefault(conditioning.found.caption, []).append(conditioning.relation)
+    for one in found:
+        assert one.looks is None
+        assert one.reading is None
+        by_caption.setdefault(one.found.caption, []).append(one.relation)
     assert all(np.array_equal(one, same[0]) for same in by_caption.values() for one in same)
 
 
@@ -51,24 +55,25 @@ def test_every_way_is_tried_on_the_same_rows(tiny_shipped: None, tmp_path: Path)
     assert {path.name[:8] for path in tmp_path.iterdir()} == {f"chosen-{way}" for way in "abcfg"}
 
 
-def test_plus_tokens_are_a_way_of_their_own_beside_the_vector_alone(
+def test_readings_are_a_way_of_their_own_beside_the_vector_alone(
     tiny_shipped: None, tiny_composer: ComposerPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = Generator(device="cpu").encoder.net.structure_head
-    models = with_plus(Models(tiny_composer.prior, tiny_composer.denoiser), 2, head)
-    save_composer(models, tmp_path / "plus")
-    monkeypatch.setattr(composer, "SHIPPED", tmp_path / "plus")
+    vocabulary = tiny_composer.prior.table.tolist()
+    save_composer(widened(Models(tiny_composer.prior, tiny_composer.denoiser), vocabulary, True), tmp_path / "reads")
+    monkeypatch.setattr(composer, "SHIPPED", tmp_path / "reads")
+    monkeypatch.setattr(Generator, "reads", True)
+    monkeypatch.setattr(conditioning, "read_scenes", lambda images, encoder: [SEEN for _ in images])
     passed: list[bool] = []
     call = ComposerPipeline.__call__
 
-    def watched(self: ComposerPipeline, relation: Tensor, patches: Tensor | None, *more: Any, **options: Any) -> Any:
-        passed.append(patches is not None)
-        return call(self, relation, patches, *more, **options)
+    def watched(self: ComposerPipeline, relation: Tensor, readings: object, *more: Any, **options: Any) -> Any:
+        passed.append(readings is not None)
+        return call(self, relation, readings, *more, **options)
 
     monkeypatch.setattr(ComposerPipeline, "__call__", watched)
     rows = list(run_baselines(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path / "out", relations=TWO))
-    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "d", "e", "f", "g"]
-    # Without relation, bridge, vector, plus, true caption: one pass each.
+    assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "d", "e", "f", "h", "g"]
+    # Without relation, bridge, vector, reading, true caption: one pass each.
     assert passed[1:] == [False, False, True, False]
 
 

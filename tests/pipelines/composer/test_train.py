@@ -12,13 +12,21 @@ import torch
 from torch import Tensor
 
 from analogen.pipelines.composer import data, train
-from analogen.pipelines.composer.data import SceneSet, batch_of, draw_scenes, load_scenes, save_scenes
+from analogen.pipelines.composer.data import (
+    UNRULED,
+    Readings,
+    SceneSet,
+    batch_of,
+    draw_scenes,
+    load_scenes,
+    save_scenes,
+)
 from analogen.pipelines.composer.denoiser import flow_loss
 from analogen.pipelines.composer.features import Batch, collate, decode, encode
 from analogen.pipelines.composer.pipeline import load_composer
+from analogen.pipelines.composer.readings import NOTHING_READ
 from analogen.pipelines.composer.train import ComposerSettings, Conditions, Models, new_models, train_composer
-from analogen.relsim.mini.model import MiniConfig, MiniNet
-from analogen.relsim.world.dataset import Selection, trained_relations
+from analogen.relsim.world.grammar import parse
 from analogen.relsim.world.relations import RELATIONS, Draft
 from analogen.relsim.world.scene import Scene
 
@@ -41,7 +49,9 @@ def few_scenes() -> SceneSet:
         drawn.append(encode(draft.elements))
     offsets = np.cumsum([0, *(len(scene.tokens) for scene in drawn)])
     tokens, features = (np.concatenate(column) for column in zip(*drawn, strict=True))
-    return SceneSet(names, offsets, tokens, features, relation, np.zeros((24, 384), np.float32))
+    return SceneSet(
+        names, offsets, tokens, features, relation, np.zeros((24, 384), np.float32), Readings.of([NOTHING_READ] * 24)
+    )  # fmt: skip
 
 
 def assert_equal(first: Models, second: Models) -> None:
@@ -51,12 +61,19 @@ def assert_equal(first: Models, second: Models) -> None:
 
 def test_scenes_keep_their_logic_as_tensors(tiny_scenes: SceneSet) -> None:
     assert len(tiny_scenes) == 96
-    assert tiny_scenes.relations == [r.id for r in trained_relations()]
     assert tiny_scenes.lengths.sum() == len(tiny_scenes.tokens) == len(tiny_scenes.features)
     assert not tiny_scenes.reference.any()
+    seen: dict[str, int] = {"relation": 0, "composition": 0, "unruled": 0}
     for row in range(len(tiny_scenes)):
-        relation = RELATIONS[tiny_scenes.relations[tiny_scenes.relation[row]]]
-        assert relation.why_broken(Scene(tuple(decode(*tiny_scenes[row])))) is None
+        logic = tiny_scenes.logics[tiny_scenes.logic[row]]
+        if logic == UNRULED:
+            seen["unruled"] += 1
+            continue
+        seen["relation" if logic in RELATIONS else "composition"] += 1
+        relation = RELATIONS[logic] if logic in RELATIONS else parse(logic).relation()
+        assert not relation.held_out
+        assert relation.why_broken(Scene(tuple(decode(*tiny_scenes[row])))) is None, logic
+    assert seen["relation"] > seen["composition"] > seen["unruled"] > 3
 
 
 def test_scenes_depend_on_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,42 +84,11 @@ def test_scenes_depend_on_seed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(draw_scenes(5, 0)) == 5  # whole chunks and the rest
 
 
-def test_scenes_with_an_encoder_keep_relations_of_references(tmp_path: Path, few_selection: Selection) -> None:
-    tiny = MiniConfig(image_size=64, widths=(16, 16, 16), blocks=(1, 1, 1), dim=16, depth=1, heads=2)
-    MiniNet(tiny).save_pretrained(tmp_path)
-    scenes = draw_scenes(4, 0, encoder=tmp_path, selection=few_selection)
-    np.testing.assert_allclose(np.linalg.norm(scenes.reference, axis=1), 1, atol=1e-4)
-
-
-def test_only_as_many_scenes_as_asked_have_references(
-    tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny = MiniConfig(image_size=64, widths=(16, 16, 16), blocks=(1, 1, 1), dim=16, depth=1, heads=2)
-    MiniNet(tiny).save_pretrained(tmp_path)
-    monkeypatch.setattr(data, "CHUNK", 2)
-    scenes = draw_scenes(6, 0, encoder=tmp_path, selection=few_selection, referenced=3)
-    assert scenes.reference.any(axis=1).tolist() == [True] * 4 + [False] * 2
-
-
-def test_scenes_with_unknown_tokens_are_left_out(tiny_scenes: SceneSet) -> None:
-    vocabulary = np.unique(tiny_scenes.tokens, axis=0)
-    whole = tiny_scenes.restricted_to(vocabulary)
-    np.testing.assert_array_equal(whole.features, tiny_scenes.features)
-    odd = tiny_scenes[5].tokens[0]
-    kept = tiny_scenes.restricted_to(vocabulary[(vocabulary != odd).any(axis=1)])
-    with_odd = [i for i in range(96) if (tiny_scenes[i].tokens == odd).all(axis=1).any()]
-    assert 5 in with_odd
-    rest = [i for i in range(96) if i not in with_odd]
-    np.testing.assert_array_equal(kept.relation, tiny_scenes.relation[rest])
-    for new, old in enumerate(rest):
-        np.testing.assert_array_equal(kept[new].features, tiny_scenes[old].features)
-
-
 def test_scenes_round_trip(tiny_scenes: SceneSet, tmp_path: Path) -> None:
     save_scenes(tiny_scenes, tmp_path / "deep" / "scenes.npz")
     loaded = load_scenes(tmp_path / "deep" / "scenes.npz")
-    assert loaded.relations == tiny_scenes.relations
-    for field in ("offsets", "tokens", "features", "relation", "reference"):
+    assert loaded.logics == tiny_scenes.logics
+    for field in ("offsets", "tokens", "features", "logic", "reference"):
         np.testing.assert_array_equal(getattr(loaded, field), getattr(tiny_scenes, field))
 
 
@@ -156,7 +142,7 @@ def test_training_learns_a_few_scenes(few_scenes: SceneSet) -> None:
 
     def losses(models: Models) -> tuple[float, float]:
         generator = torch.Generator().manual_seed(0)
-        relation, _ = conditions.sample(rows, generator)
+        relation, _, _ = conditions.sample(rows, generator)
         ids = torch.zeros(batch.mask.shape, dtype=torch.long)
         ids[batch.mask] = models.prior.ids_of(batch.tokens[batch.mask])
         with torch.no_grad():
@@ -182,11 +168,11 @@ def test_new_models_depend_on_their_seed(few_scenes: SceneSet) -> None:
 
 def test_conditions_lie_near_captions_of_the_right_relation(few_scenes: SceneSet) -> None:
     conditions, rows = Conditions(few_scenes, SETTINGS), torch.arange(24)
-    sampled, _ = conditions.sample(rows, torch.Generator().manual_seed(0))
+    sampled, _, _ = conditions.sample(rows, torch.Generator().manual_seed(0))
     torch.testing.assert_close(sampled.norm(dim=-1), torch.ones(24))
-    nearest = (sampled @ conditions.captions.T).argmax(-1)
+    nearest = (sampled @ conditions.captions[:-1].T).argmax(-1)
     owner = torch.repeat_interleave(torch.arange(len(conditions.counts)), conditions.counts)
-    right = owner[nearest] == conditions.relation[rows]
+    right = owner[nearest] == conditions.logic[rows]
     assert right.float().mean() > 0.95
     assert torch.equal(sampled, conditions.sample(rows, torch.Generator().manual_seed(0))[0])
 
@@ -195,7 +181,7 @@ def test_references_condition_about_half_of_the_rows(few_scenes: SceneSet) -> No
     reference = np.zeros((24, 384), np.float32)
     reference[:, 7] = 1
     conditions = Conditions(dataclasses.replace(few_scenes, reference=reference), SETTINGS)
-    sampled, _ = conditions.sample(torch.arange(24), torch.Generator().manual_seed(0))
+    sampled, _, _ = conditions.sample(torch.arange(24), torch.Generator().manual_seed(0))
     assert 0.3 < (sampled[:, 7] == 1).float().mean() < 0.7
 
 
@@ -203,7 +189,7 @@ def test_run_writes_a_pipeline_and_can_start_from_one(tmp_path: Path, few_scenes
     save_scenes(few_scenes, tmp_path / "scenes.npz")
     small = {
         key: str(value) for key, value in dataclasses.asdict(SETTINGS).items()
-        if key not in ("output", "scenes", "encoder", "init")
+        if key not in ("output", "scenes", "encoder", "init", "cutouts", "grounds")
     }  # fmt: skip
     overrides = small | {"scenes": str(tmp_path / "scenes.npz"), "steps": "1"}
     first = train.run(None, overrides | {"output": str(tmp_path / "first")})

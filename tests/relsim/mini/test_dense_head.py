@@ -15,6 +15,8 @@ from analogen.relsim.mini.dense_head import (
     CHANNELS,
     COLUMNS,
     KIND_NUMBERS,
+    LAYERS,
+    PROP_LAYER,
     DenseHead,
     dense_loss,
     moved,
@@ -57,14 +59,14 @@ def test_the_frame_of_a_scene_moves_its_elements() -> None:
 def test_targets_put_a_centre_in_its_cell() -> None:
     tables = torch.from_numpy(table_of(Element("subject", 0.1, -0.3, 0.4), Element("sun", -0.6, 0.6, 0.3)))[None]
     wanted = targets(tables, CELLS)
-    assert wanted.heat.shape == (1, 2, CELLS, CELLS)
+    assert wanted.heat.shape == (1, LAYERS, CELLS, CELLS)
     assert (wanted.heat == 1).sum() == 2
     assert wanted.kind.tolist() == [0, KIND_NUMBERS["sun"]]
-    x = (wanted.column + 0.5 + wanted.values[:, 0]) / CELLS
-    y = (wanted.row + 0.5 + wanted.values[:, 1]) / CELLS
+    x = (wanted.column + 0.5 + wanted.box[:, 0]) / CELLS
+    y = (wanted.row + 0.5 + wanted.box[:, 1]) / CELLS
     torch.testing.assert_close(x, torch.tensor([0.55, 0.2]))
     torch.testing.assert_close(y, torch.tensor([0.35, 0.8]))
-    torch.testing.assert_close(wanted.values[:, 2].exp(), torch.tensor([0.2, 0.15]))
+    torch.testing.assert_close(wanted.box[:, 2].exp(), torch.tensor([0.2, 0.15]))
 
 
 @pytest.mark.parametrize(
@@ -120,13 +122,12 @@ def test_a_head_learns_one_picture() -> None:
         optimizer.step()
     parts = split_channels(head(fine, patches).detach())
     assert head(fine, patches).shape == (1, CHANNELS, CELLS, CELLS)
-    things = (parts["heat"][0, 0].sigmoid() > 0.5).nonzero().tolist()
+    things = (parts["heat"][0, :PROP_LAYER, 0].sigmoid() > 0.5).nonzero().tolist()
+    places = [part.tolist() for part in (wanted.layer, wanted.row, wanted.column)]
     assert sorted(things) == sorted(
-        [r, c]
-        for r, c, k in zip(wanted.row.tolist(), wanted.column.tolist(), wanted.kind.tolist(), strict=True)
-        if k < 2
+        [layer, row, column] for layer, row, column, kind in zip(*places, wanted.kind.tolist(), strict=True) if kind < 2
     )
-    alike = [parts["alike"][0, :, r, c] for r, c in zip(wanted.row, wanted.column, strict=True)]
+    alike = [parts["alike"][0, min(layer, 3), :, r, c] for layer, r, c in zip(*places, strict=True)]
     cosine = torch.nn.functional.cosine_similarity
     assert cosine(alike[0], alike[1], dim=0) > 0.5 > cosine(alike[0], alike[2], dim=0)
 
@@ -141,3 +142,10 @@ def test_the_loss_is_finite_without_any_element() -> None:
 def test_a_full_scene_has_room() -> None:
     many = tuple(dataclasses.replace(Element("subject", 0, 0, 0.1), x=i / 40 - 0.8) for i in range(64))
     assert (column(table_of(*many), "kind") == 0).sum() == 64
+
+
+def test_things_of_different_sizes_may_share_a_centre() -> None:
+    nested = [Element("subject", 0.02, 0.02, size) for size in (1.6, 0.9, 0.5, 0.25)]
+    wanted = targets(torch.from_numpy(table_of(*nested, Element("ring", 0.02, 0.02, 0.3)))[None], CELLS)
+    assert len(set(zip(wanted.layer.tolist(), wanted.row.tolist(), wanted.column.tolist(), strict=True))) == 5
+    assert (wanted.heat == 1).sum() == 5

@@ -21,10 +21,16 @@ from analogen.relsim.mini.dense_head import ABSENT, COLUMNS
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.scene_pool import GROUPS, ScenePool, count_pool_confusions, draw_pair, draw_scene_pool
-from analogen.relsim.mini.trunk_training import TrunkTrainingSettings, prepare, train_encoder
+from analogen.relsim.mini.trunk_training import (
+    EncoderInTraining,
+    TrunkTrainingSettings,
+    parts_of,
+    prepare,
+    train_encoder,
+)
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.world.dataset import trained_relations
-from analogen.relsim.world.grammar import held_out_compositions
+from analogen.relsim.world.grammar import ATOMS, PARTS, held_out_compositions
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
@@ -119,6 +125,30 @@ def test_training_lowers_its_loss_and_resumes_exactly(pool: ScenePool, tmp_path:
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
+def test_parts_of_compositions_are_told_and_others_do_not_count() -> None:
+    parts = parts_of(np.array(["ring/shrinking/one_odd/none", "caged", "ring", ""]))
+    told = [{part: ATOMS[part][n] for part, n in zip(PARTS, row, strict=True) if n >= 0} for row in parts.tolist()]
+    assert told[0] == {"arrangement": "ring", "progression": "shrinking", "casting": "one_odd", "setting": "none"}
+    assert told[2]["arrangement"] == "ring"  # a relation that is a composition
+    assert told[1] == told[3] == {}
+    training = EncoderInTraining(tiny_net())
+    relation = torch.nn.functional.normalize(torch.randn(4, 384, generator=torch.Generator().manual_seed(0)), dim=-1)
+    wanted = torch.from_numpy(parts)
+    loss = training.parts_loss(relation, wanted)
+    torch.testing.assert_close(loss, training.parts_loss(relation[[0, 2]], wanted[[0, 2]]))
+    assert training.parts_loss(relation[[1, 3]], wanted[[1, 3]]) == 0
+
+
+def test_thumbnails_are_enlarged_and_keep_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views_module, "SMALL", 1.0)
+    pictures = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)).round()
+    monkeypatch.setattr(views_module, "SMALL_PX", (16, 17))
+    views = views_module.repainted(pictures.clone(), torch.Generator().manual_seed(2), 0.0)
+    fine = views - torch.nn.functional.avg_pool2d(views, 3, 1, 1)
+    assert fine.abs().mean() < 0.4 * (pictures - torch.nn.functional.avg_pool2d(pictures, 3, 1, 1)).abs().mean()
+    assert (views.mean((1, 2, 3)) - pictures.mean((1, 2, 3))).abs().max() < 0.02
+
+
 def test_a_network_with_a_trunk_is_saved_and_loaded(tmp_path: Path) -> None:
     net = tiny_net().eval()
     net.save_pretrained(tmp_path)
@@ -182,7 +212,8 @@ def test_a_run_from_an_encoder_makes_one_that_reads(tmp_path: Path, monkeypatch:
     more = {
         "init": str(tmp_path / "start"), "output": str(tmp_path / "out"), "pool": str(tmp_path / "pool"), "shards": "1",
         "hard_shards": "1", "draw_workers": "1", "pool_px": "96", "steps": "2", "batch_size": "8", "image_size": "64",
-        "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1",
+        "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1", "structure_pairs": "144",
+        "structure_steps": "1",
     }  # fmt: skip
     folder = trunk_training.run(prepare(None, more))
     encoder = MiniEncoder(folder)
