@@ -414,7 +414,7 @@ def _arranged(arrangement: str, count: int, rng: np.random.Generator) -> list[El
 
 
 def _slotted(things: Sequence[Element], slots: Sequence[Element], keeps_sizes: bool) -> list[Element]:
-    """The things where the slots are, turned and mirrored as these are. keeps_sizes: their own turns and proportions."""
+    """The things in the slots, turned and mirrored as these. keeps_sizes: with their own turns and proportions."""
     if not slots:
         return list(things)
     things = _repeated(things, len(slots))
