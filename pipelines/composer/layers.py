@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES
+from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES, places
 from analogen.pipelines.composer.readings import SEEN_FIELDS, ReadingBatch
+from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
 class RelationTokens(nn.Module):
@@ -45,13 +46,17 @@ class ReadTokens(NamedTuple):
 class ReadingTokens(nn.Module):
     """The elements read from a reference as tokens for cross-attention, one each.
 
-    They say what no caption does: counts, places, directions, shapes. Their order says nothing.
+    They say what no caption does: counts, places, directions, shapes. Attention takes means, in which counts are lost:
+    so each token also says the how-manyth of its kind it is, of how many, in which row and column (see `places`).
     """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.embed_features = nn.Linear(NUM_FEATURES + 2, dim)
         self.embed_fields = nn.ModuleDict({name: nn.Embedding(FIELDS[name], dim) for name in SEEN_FIELDS})
+        self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(5))
+        for embedding in self.embed_places:
+            nn.init.normal_(embedding.weight, std=0.1)
         self.mlp = nn.Sequential(nn.GELU(), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
         self.norm = nn.LayerNorm(dim)
 
@@ -63,6 +68,9 @@ class ReadingTokens(nn.Module):
         for column, name in enumerate(FIELDS):
             if name in SEEN_FIELDS:
                 x = x + self.embed_fields[name](readings.tokens[..., column])
+        place = places(readings.tokens, readings.mask)
+        for column, embedding in enumerate(self.embed_places):
+            x = x + embedding(place[..., column])
         there = readings.mask.any(1).to(x.dtype).view(-1, 1, 1)
         return ReadTokens(self.norm(self.mlp(x)), padding_bias(readings.mask), there)
 

@@ -15,7 +15,7 @@ from analogen.pipelines.composer.readings import UNSEEN_KINDS, ElementTensors
 from analogen.relsim.world.scene import CLIPS, KINDS, MAX_ELEMENTS, THINGS
 
 COLUMN = {name: i for i, name in enumerate(FEATURES)}
-KIND, MIRROR, CLIP = (list(FIELDS).index(name) for name in ("kind", "mirror", "clip"))
+KIND, MIRROR, CLIP, NEWLINE = (list(FIELDS).index(name) for name in ("kind", "mirror", "clip", "newline"))
 LEAST_SIZE = 0.07  # of a box, in scene units, below which nothing is read
 LOOKS = ("opacity", "saturation", "brightness", "silhouette", "sketch", "pixel")
 # Spreads of the reader's errors at its worst: of centres as a share of the thing's size, of logs of sizes and aspects,
@@ -39,12 +39,11 @@ def simulate_reading(scene: SceneTensors, rng: Generator) -> ElementTensors:
     tokens = tokens[seen]
     size = np.exp(values[:, COLUMN["log_size"]])
     kept = (rng.random(len(tokens)) >= MISSED * worst * np.clip(0.35 / size, 0.2, 2)) & (size > LEAST_SIZE)
-    rows = [np.flatnonzero(kept)]
-    rows.append(rng.permutation(rows[0])[: rng.binomial(len(rows[0]), DOUBLED * worst)])
-    chosen = np.concatenate(rows)
+    found = np.flatnonzero(kept)
+    doubled = rng.random(len(found)) < DOUBLED * worst
+    chosen = np.repeat(found, 1 + doubled)
     values, tokens = values[chosen], tokens[chosen]
     sure = np.clip(rng.normal(0.92 - 0.3 * worst, 0.08 + 0.1 * worst, len(chosen)), 0.35, 1)
-    sure[len(rows[0]) :] *= 0.8
     values = _jittered(values, worst, rng)
     _misnamed(tokens, worst, rng)
     false = _false_elements(worst, rng)
@@ -52,9 +51,36 @@ def simulate_reading(scene: SceneTensors, rng: Generator) -> ElementTensors:
         values = np.concatenate([values, false[0]])
         tokens = np.concatenate([tokens, false[1]])
         sure = np.concatenate([sure, rng.uniform(0.35, 0.6, len(false[1]))])
-    order = rng.permutation(len(tokens))[:MAX_ELEMENTS]
-    features = ((values[order] - OFFSET) / SCALE).astype(np.float32)
-    return ElementTensors(tokens[order], features, sure[order].astype(np.float32))
+    order = _reading_order(values, tokens, rng)[:MAX_ELEMENTS]
+    values, tokens = values[order], tokens[order]
+    tokens[:, NEWLINE] = _newlines(values, tokens)
+    features = ((values - OFFSET) / SCALE).astype(np.float32)
+    return ElementTensors(tokens, features, sure[order].astype(np.float32))
+
+
+def _reading_order(values: np.ndarray, tokens: np.ndarray, rng: Generator) -> np.ndarray:  # type: ignore[type-arg]
+    """Elements in the order of a reading: things along their rule, from either end, or row by row without one."""
+    thing = tokens[:, KIND] < len(THINGS)
+    things, props = np.flatnonzero(thing), np.flatnonzero(~thing)
+    way = rng.random()
+    if way < 0.3:
+        x, y = values[things, COLUMN["x"]], values[things, COLUMN["y"]]
+        things = things[np.lexsort((x, np.round(2 * y)))]
+    elif way < 0.45:
+        things = things[::-1]
+    elif way < 0.55 and len(things):  # a closed shape begins anywhere
+        things = np.roll(things, int(rng.integers(len(things))))
+    behind = rng.random(len(props)) < 0.5
+    return np.concatenate([props[behind], things, props[~behind]])
+
+
+def _newlines(values: np.ndarray, tokens: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """Which things lie left of the thing before them, as `encode` says."""
+    thing = np.flatnonzero(tokens[:, KIND] < len(THINGS))
+    made = np.zeros(len(tokens), np.int64)
+    x = values[thing, COLUMN["x"]]
+    made[thing[1:]] = x[1:] < x[:-1] - 1e-6
+    return made
 
 
 def _moved(values: np.ndarray, rng: Generator) -> np.ndarray:  # type: ignore[type-arg]
