@@ -10,7 +10,7 @@ from analogen.errors import plain_line
 SECTIONS = {
     "What": (
         "--reference", "--reference-weight", "--scene", "--structure-scale", "--relation", "--relation-scale",
-        "--subject", "--subject-image", "--style-image", "--other",
+        "--subject", "--subject-image", "--art", "--style-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),

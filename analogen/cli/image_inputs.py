@@ -41,15 +41,15 @@ def find_pictures(names: Sequence[Path], folders: bool = True) -> FolderPictures
     return found
 
 
-def embed_files(model: RelationalEncoder, paths: Sequence[Path]) -> FileEmbeddings:
+def embed_files(model: RelationalEncoder, paths: Sequence[Path], as_references: bool = False) -> FileEmbeddings:
     """Embed all pictures that can be read, with a progress bar on a terminal.
 
-    Raises UserError if none can be read, RunError if memory runs out.
+    as_references: see `analogen.relsim.embedding.embed_images`. Raises UserError if none can be read, RunError if memory runs out.
     """
     from analogen.relsim import embedding
 
     try:
-        looked = embedding.embed_files(model, paths, progress=True)
+        looked = embedding.embed_files(model, paths, progress=True, as_references=as_references)
     except MemoryError as error:
         raise RunError(str(error)) from error
     if not looked.embeddings:

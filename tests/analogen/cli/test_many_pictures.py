@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,9 +75,9 @@ def test_pictures_of_a_folder_are_not_held_in_memory_together(
     seen: list[set[tuple[int, int]]] = []
     embed_images = embedding.embed_images
 
-    def watched(encoder: embedding.RelationalEncoder, images: list[Image.Image]) -> list[embedding.Seen]:
+    def watched(encoder: embedding.RelationalEncoder, images: list[Image.Image], *more: bool) -> list[Any]:
         seen.append({image.size for image in images})
-        return embed_images(encoder, images)
+        return embed_images(encoder, images, *more)
 
     monkeypatch.setattr(embedding, "embed_images", watched)
     command = ["similarity", str(picture), str(folder), "--encoder", str(tiny_encoder_folder), "--device", "cpu"]
