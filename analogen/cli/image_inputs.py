@@ -44,7 +44,8 @@ def find_pictures(names: Sequence[Path], folders: bool = True) -> FolderPictures
 def embed_files(model: RelationalEncoder, paths: Sequence[Path], as_references: bool = False) -> FileEmbeddings:
     """Embed all pictures that can be read, with a progress bar on a terminal.
 
-    as_references: see `analogen.relsim.embedding.embed_images`. Raises UserError if none can be read, RunError if memory runs out.
+    as_references: see `analogen.relsim.embedding.embed_images`. Raises UserError if none can be read, RunError if
+    memory runs out.
     """
     from analogen.relsim import embedding
 
