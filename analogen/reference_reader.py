@@ -105,8 +105,9 @@ class ReferenceReader:
         else:
             shown = self.encoder.embed_subject(pictures)
             wanted = self.encoder.embed_text([subject])[0]
-        mini = isinstance(self.encoder, MiniEncoder) and self._check is None
-        calibration = self.encoder.calibration if mini else None
+        calibration = None
+        if isinstance(self.encoder, MiniEncoder) and self._check is None:
+            calibration = self.encoder.calibration
         return score(
             conditioning.relation, relations, wanted, shown, conditioning.looks, looks, calibration=calibration
         )

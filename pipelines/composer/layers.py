@@ -54,9 +54,10 @@ class ReadingTokens(nn.Module):
         super().__init__()
         self.embed_features = nn.Linear(NUM_FEATURES + 2, dim)
         self.embed_fields = nn.ModuleDict({name: nn.Embedding(FIELDS[name], dim) for name in SEEN_FIELDS})
-        self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(5))
-        for embedding in self.embed_places:
+        places_of = [nn.Embedding(MAX_ELEMENTS, dim) for _ in range(5)]
+        for embedding in places_of:
             nn.init.normal_(embedding.weight, std=0.1)
+        self.embed_places = nn.ModuleList(places_of)
         self.mlp = nn.Sequential(nn.GELU(), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
         self.norm = nn.LayerNorm(dim)
 

@@ -58,7 +58,7 @@ def simulate_reading(scene: SceneTensors, rng: Generator) -> ElementTensors:
     return ElementTensors(tokens, features, sure[order].astype(np.float32))
 
 
-def _reading_order(values: np.ndarray, tokens: np.ndarray, rng: Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _reading_order(values: np.ndarray, tokens: np.ndarray, rng: Generator) -> np.ndarray:
     """Elements in the order of a reading: things along their rule, from either end, or row by row without one."""
     thing = tokens[:, KIND] < len(THINGS)
     things, props = np.flatnonzero(thing), np.flatnonzero(~thing)
@@ -74,7 +74,7 @@ def _reading_order(values: np.ndarray, tokens: np.ndarray, rng: Generator) -> np
     return np.concatenate([props[behind], things, props[~behind]])
 
 
-def _newlines(values: np.ndarray, tokens: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _newlines(values: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """Which things lie left of the thing before them, as `encode` says."""
     thing = np.flatnonzero(tokens[:, KIND] < len(THINGS))
     made = np.zeros(len(tokens), np.int64)
@@ -83,7 +83,7 @@ def _newlines(values: np.ndarray, tokens: np.ndarray) -> np.ndarray:  # type: ig
     return made
 
 
-def _moved(values: np.ndarray, rng: Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _moved(values: np.ndarray, rng: Generator) -> np.ndarray:
     """The whole scene moved a little, as references are not framed as the world frames its pictures."""
     angle, scale = math.radians(float(rng.normal(0, 3))), math.exp(float(np.clip(rng.normal(-0.05, 0.15), -0.5, 0.25)))
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -95,12 +95,12 @@ def _moved(values: np.ndarray, rng: Generator) -> np.ndarray:  # type: ignore[ty
     return values
 
 
-def _jittered(values: np.ndarray, worst: float, rng: Generator) -> np.ndarray:  # type: ignore[type-arg]
+def _jittered(values: np.ndarray, worst: float, rng: Generator) -> np.ndarray:
     count = len(values)
     values = values.copy()
     size = np.exp(values[:, COLUMN["log_size"]])
 
-    def noise(spread: float) -> np.ndarray:  # type: ignore[type-arg]
+    def noise(spread: float) -> np.ndarray:
         return rng.normal(0, 1, count) * spread * (0.15 + 0.85 * worst)
 
     for name in ("x", "y"):
@@ -121,7 +121,7 @@ def _jittered(values: np.ndarray, worst: float, rng: Generator) -> np.ndarray:  
     return values
 
 
-def _misnamed(tokens: np.ndarray, worst: float, rng: Generator) -> None:  # type: ignore[type-arg]
+def _misnamed(tokens: np.ndarray, worst: float, rng: Generator) -> None:
     """Some elements are taken for another kind, and cuts are overlooked."""
     thing = tokens[:, KIND] < len(THINGS)
     swapped = thing & (rng.random(len(tokens)) < OTHER_KIND * worst)
@@ -134,7 +134,7 @@ def _misnamed(tokens: np.ndarray, worst: float, rng: Generator) -> None:  # type
         tokens[:, MIRROR] = 0
 
 
-def _false_elements(worst: float, rng: Generator) -> tuple[np.ndarray, np.ndarray] | None:  # type: ignore[type-arg]
+def _false_elements(worst: float, rng: Generator) -> tuple[np.ndarray, np.ndarray] | None:
     """Elements that are none: patterns of the ground that look like some."""
     things, props = rng.poisson(FALSE_THINGS * worst**2), rng.poisson(FALSE_PROPS * worst**2)
     count = things + props

@@ -102,11 +102,14 @@ class MiniEncoder:
         whole = self.encode_all(images, batch_size)
         size = self.net.config.image_size
         framed = self.encode_all([with_margin(as_rgb(image), size) for image in images], batch_size)
-        pairs = zip(whole[:4], framed[:4], strict=True)
-        means = [(a + b) / np.maximum(np.linalg.norm(a + b, axis=1, keepdims=True), 1e-9) for a, b in pairs]
+        relation, subject, attributes, structure = (
+            (a + b) / np.maximum(np.linalg.norm(a + b, axis=1, keepdims=True), 1e-9)
+            for a, b in zip(whole[:4], framed[:4], strict=True)
+        )
         shares = zip(self._shares(whole.relation), self._shares(framed.relation), strict=True)
         agreement = np.array([np.minimum(a, b).sum() for a, b in shares], np.float32)
-        return EncoderOutput(*means, (whole.known + framed.known) / 2 * agreement, whole.patches)
+        known = (whole.known + framed.known) / 2 * agreement
+        return EncoderOutput(relation, subject, attributes, structure, known, whole.patches)
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:
         return self.encode_all(images, batch_size).relation

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,7 +192,7 @@ def spread(changes: Sequence[ThingChange], count: int) -> list[ThingChange]:
     made = []
     for place in at:
         nearest = changes[round(float(place))]
-        numbers = {
+        numbers: dict[str, Any] = {
             name: float(np.interp(place, steps, [getattr(one, name) for one in changes]))
             for name in ("size", "opacity", "saturation", "brightness", "silhouette", "sketch", "pixel")
         }
@@ -359,7 +359,7 @@ def _in_frame(prop: Element, old: Box, new: Box) -> Element:
     even = math.hypot(new.width, new.height) / math.hypot(old.width, old.height)
     width = prop.width * (across if wide else even)
     height = prop.height * (down if high else even)
-    place = {"x": new.x + (prop.x - old.x) * across, "y": new.y + (prop.y - old.y) * down}
+    place: dict[str, Any] = {"x": new.x + (prop.x - old.x) * across, "y": new.y + (prop.y - old.y) * down}
     return dataclasses.replace(prop, **place, size=math.sqrt(width * height), aspect=width / height)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -63,12 +64,13 @@ def _changed(thing: Element, what: str, rng: Generator) -> Element:
         angle = float(rng.uniform(0, 2 * math.pi))
         amount = float(rng.uniform(0.2, 0.6))
         return dataclasses.replace(thing, clip=Clip(str(rng.choice(CUTS)), math.cos(angle), math.sin(angle), amount))
-    if what in ("silhouette", "sketch"):
-        rest = {"palette": "ink"} if what == "silhouette" else {}
-        return dataclasses.replace(thing, **{what: 1.0}, **rest)
-    if what == "hue":
-        return dataclasses.replace(thing, hue=float(rng.uniform(-180, 180)))
-    return dataclasses.replace(thing, **{what: float(rng.uniform(0.2, 0.8))})
+    level = float(rng.uniform(0.2, 0.8))
+    changed: dict[str, Any] = {
+        "silhouette": {"silhouette": 1.0, "palette": "ink"},
+        "sketch": {"sketch": 1.0},
+        "hue": {"hue": 900 * (level - 0.5) / 1.5},
+    }.get(what, {what: level})
+    return dataclasses.replace(thing, **changed)
 
 
 def _disturbed(elements: list[Element], rng: Generator) -> list[Element]:

@@ -120,7 +120,8 @@ def test_gallery_takes_what_can_be_read_and_names_the_rest(
     assert all("\n" not in row["reason"] for row in answer["refused"])
     assert main(command) == 2
     said = capsys.readouterr().err.splitlines()
-    assert sum(line.startswith("not added: ") for line in said) == len(answer["refused"]) == len(said)
+    # One line for each, after their number.
+    assert sum(line.startswith("not added: ") for line in said) == len(answer["refused"]) == len(said) - 1
 
 
 # The checks of a file's structure, against slow and obvious ones.

@@ -100,6 +100,6 @@ def test_readings_are_those_of_the_encoder() -> None:
     assert isinstance(mini, MiniEncoder)
     images = [picture(1), picture(2)]
     readings = read_logic(images, mini, top_k=3)
-    for reading, relation in zip(readings, mini.embed(images), strict=True):
+    for reading, relation in zip(readings, mini.encode_references(images).relation, strict=True):
         assert list(reading.captions) == mini.nearest_captions(relation, 3)
         assert 0 <= reading.confidence <= 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,11 +63,13 @@ def decode(cells: NDArray[np.float32], thing_heat: float = THING_HEAT, prop_heat
     heat = 1 / (1 + np.exp(-np.clip(parts["heat"][:, 0].astype(np.float64), -30, 30)))
     found = []
     for layer in range(LAYERS):
-        for row, column in _peaks(heat[layer], prop_heat if layer == PROP_LAYER else thing_heat):
+        # A thing whose size lies between two layers shows in both, half as hot.
+        for row, column in _peaks(heat[layer], prop_heat if layer == PROP_LAYER else thing_heat / 2):
             # The layer of the props is alone in saying which prop it is, and says nothing of a thing's state.
             at = {n: p[min(layer, len(p) - 1), :, row, column].astype(float) for n, p in parts.items()}
             found.append(_detection(at, layer, row, column, heat[layer].shape, float(heat[layer, row, column])))
-    return distinct(found)[:LONGEST]
+    kept = [d for d in distinct(found) if d.score >= (thing_heat if d.is_thing else prop_heat)]
+    return sorted(kept, key=lambda d: -d.score)[:LONGEST]
 
 
 def _peaks(heat: NDArray[np.float64], least: float) -> list[tuple[int, int]]:
@@ -107,12 +109,22 @@ def _detection(
 
 def distinct(found: Sequence[Detection]) -> list[Detection]:
     """The elements without those that are a surer one once more: boxes that are nearly the same, or centres that are,
-    of about the same size. A small thing on a large one stays."""
+    of about the same size. A small thing on a large one stays. What was found more than once is surer for it."""
     kept: list[Detection] = []
     for one in sorted(found, key=lambda d: -d.score):
-        if not any(_same(one, other) for other in kept):
+        same = next((i for i, other in enumerate(kept) if _same(one, other)), None)
+        if same is None:
             kept.append(one)
+        else:
+            kept[same] = _united(kept[same], one)
     return kept
+
+
+def _united(surer: Detection, again: Detection) -> Detection:
+    """One element that was found twice: surer for it, and of the mean size, weighted by how sure each was."""
+    share = again.score / (surer.score + again.score)
+    size = surer.size ** (1 - share) * again.size**share
+    return replace(surer, size=size, score=1 - (1 - surer.score) * (1 - again.score))
 
 
 def _same(first: Detection, second: Detection) -> bool:

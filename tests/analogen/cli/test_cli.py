@@ -117,7 +117,8 @@ HEAVY = {
     "Generator", "load_encoder", "load_generator", "PictureGallery", "FoundPicture", "Indexed", "Likeness", "Reading",
     "compare_images", "read_logic", "Stages", "OneAtATime", "SceneReading", "read_scene", "reading_from_json",
     "reading_to_json",
-    "ArtSelection", "scene_art_of", "selection_of", "EditedPicture", "checked_reading", "checked_scene", "draw_reading", "drawing_names", "find_drawing",
+    "ArtSelection", "scene_art_of", "selection_of",
+    "EditedPicture", "checked_reading", "checked_scene", "draw_reading", "drawing_names", "find_drawing",
     "load_reader", "palette_colors", "read_scene_file", "scene_to_json",
 }
 assert all(getattr(analogen, name) for name in analogen.__all__ if name not in HEAVY)
