@@ -167,7 +167,7 @@ class BatchTab:
         if not (subjects or "").strip() and not any(path.suffix.lower() in MANIFEST_SUFFIXES for path in paths):
             return note("Now write the subjects, one per line."), gr.Button(interactive=False)
         try:
-            found = self.batches.check(checked_files(files), subjects, batch_settings(*settings, batches=self.batches))
+            found = self.batches.check(checked_files(files), subjects, batch_settings(*(*settings, self.batches)))
         except BatchRefused as error:
             return error_box(error_message(error), error.problems), gr.Button(interactive=False)
         except Exception as error:
@@ -179,7 +179,7 @@ class BatchTab:
     ) -> tuple[Any, ...]:
         try:
             name = self.batches.add(
-                checked_files(files), subjects, batch_settings(*settings, batches=self.batches), title, metadata
+                checked_files(files), subjects, batch_settings(*(*settings, self.batches)), title, metadata
             )
         except Exception as error:
             lines = error.problems if isinstance(error, BatchRefused) else ()

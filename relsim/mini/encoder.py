@@ -108,7 +108,7 @@ class MiniEncoder:
         )
         shares = zip(self._shares(whole.relation), self._shares(framed.relation), strict=True)
         agreement = np.array([np.minimum(a, b).sum() for a, b in shares], np.float32)
-        known = (whole.known + framed.known) / 2 * agreement
+        known = ((whole.known + framed.known) / 2 * agreement).astype(np.float32)
         return EncoderOutput(relation, subject, attributes, structure, known, whole.patches)
 
     def embed(self, images: Pictures, batch_size: int = 32) -> Vectors:

@@ -65,12 +65,12 @@ def _changed(thing: Element, what: str, rng: Generator) -> Element:
         amount = float(rng.uniform(0.2, 0.6))
         return dataclasses.replace(thing, clip=Clip(str(rng.choice(CUTS)), math.cos(angle), math.sin(angle), amount))
     level = float(rng.uniform(0.2, 0.8))
-    changed: dict[str, Any] = {
+    named: dict[str, dict[str, Any]] = {
         "silhouette": {"silhouette": 1.0, "palette": "ink"},
         "sketch": {"sketch": 1.0},
-        "hue": {"hue": 900 * (level - 0.5) / 1.5},
-    }.get(what, {what: level})
-    return dataclasses.replace(thing, **changed)
+        "hue": {"hue": 600 * (level - 0.5)},
+    }
+    return dataclasses.replace(thing, **named.get(what, {what: level}))
 
 
 def _disturbed(elements: list[Element], rng: Generator) -> list[Element]:
