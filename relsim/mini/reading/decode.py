@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -110,14 +111,14 @@ def _detection(
 def distinct(found: Sequence[Detection]) -> list[Detection]:
     """The elements without those that are a surer one once more: boxes that are nearly the same, or centres that are,
     of about the same size. A small thing on a large one stays. What was found more than once is surer for it."""
-    kept: list[Detection] = []
+    groups: list[list[Detection]] = []
     for one in sorted(found, key=lambda d: -d.score):
-        same = next((i for i, other in enumerate(kept) if _same(one, other)), None)
-        if same is None:
-            kept.append(one)
+        group = next((group for group in groups if _same(one, group[0])), None)
+        if group is None:
+            groups.append([one])
         else:
-            kept[same] = _united(kept[same], one)
-    return kept
+            group.append(one)
+    return [functools.reduce(_united, group) for group in groups]
 
 
 def _united(surer: Detection, again: Detection) -> Detection:
