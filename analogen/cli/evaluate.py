@@ -20,6 +20,7 @@ from analogen.cli.evaluate_options import (
     report_unreadable_rows,
     run_errors,
 )
+from analogen.cli.evaluate_changes import changes
 from analogen.cli.evaluate_space import space
 from analogen.cli.evaluate_study import study, tally
 from analogen.errors import UserError, user_errors
@@ -273,5 +274,5 @@ def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, de
     return report_unreadable_rows(refused)
 
 
-for _other in (space, study, tally):
+for _other in (changes, space, study, tally):
     command.add_command(_other)
