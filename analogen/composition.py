@@ -93,8 +93,8 @@ def plan_candidates(
         plans.append(
             CandidatePlan(
                 seed, conditioning.relation, scene, selection.scene_art(library, other, style),
-                contrast_of(background, [subject]), conditioning.reading, 1.0 - closeness, relation_strength(conditioning),
-                is_given and request.structure_scale == 1,
+                contrast_of(background, [subject]), conditioning.reading, 1.0 - closeness,
+                relation_strength(conditioning), is_given and request.structure_scale == 1,
             )
         )  # fmt: skip
     return plans

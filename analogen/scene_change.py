@@ -106,6 +106,8 @@ def _surely_seen(reading: SceneReading) -> Scene:
 
 def _within(scene: Scene, size: tuple[int, int]) -> Scene:
     """The scene made smaller and moved where its things would leave the picture. size: of that, in any unit."""
+    if not scene.things:
+        return scene
     half = np.array(size) / min(size)
     low = np.array([(e.x - e.width / 2, e.y - e.height / 2) for e in scene.things]).min(0)
     high = np.array([(e.x + e.width / 2, e.y + e.height / 2) for e in scene.things]).max(0)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.evaluate_changes import changes
 from analogen.cli.evaluate_options import (
     BY,
     FILE,
@@ -20,7 +21,6 @@ from analogen.cli.evaluate_options import (
     report_unreadable_rows,
     run_errors,
 )
-from analogen.cli.evaluate_changes import changes
 from analogen.cli.evaluate_space import space
 from analogen.cli.evaluate_study import study, tally
 from analogen.errors import UserError, user_errors

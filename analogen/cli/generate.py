@@ -53,8 +53,8 @@ _FILE = LocalPath()
     metavar="IMG",
     type=_FILE,
     help="What the one --reference becomes. The change that is seen between the two is made to your own picture, for "
-    "example: --reference upright.png --becomes turned.png --subject-image logo.svg. With --subject alone it is made to "
-    "the reference with the subject in it.",
+    "example: --reference upright.png --becomes turned.png --subject-image logo.svg. With --subject alone it is made "
+    "to the reference with the subject in it.",
 )
 @click.option(
     "--scene",

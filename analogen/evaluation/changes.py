@@ -6,7 +6,6 @@ another arrangement. The answer is right if it keeps B's composition with the sa
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,44 +83,69 @@ def _drawn(composition: Composition, rng: Generator) -> Scene:
     return Scene(tuple(draft.elements))
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Three answers to a row, and whether the number of things was read rightly in all of its pictures.
+
+    changed: the change that was found, made to B; copied: A' with B's subject; unchanged: B as it is.
+    """
+
+    changed: Scene
+    copied: Scene
+    unchanged: Scene
+    counted: bool = True
+
+
 def run_changes(rows: int = 200, seed: int = 0, encoder: str = "mini", device: str = "cpu") -> Iterator[dict[str, Any]]:
     """One result for each part that changes and one for all, first on exact scenes, then on readings of pictures.
 
-    right: shares of rows that are right by checker. changed: the change that was found, made to B; copied: A' with B's
-    subject; unchanged: B as it is.
+    right: shares of rows that are right by checker, for each of `Answers`. On readings also counted, the share of rows
+    whose things are counted rightly in all three pictures, and right_if_counted, the share of these that are right.
     """
     reader = load_reader(encoder, device)
     drawn = draw_rows(rows, seed)
     for way in WAYS:
         rng = np.random.default_rng(seed)
-        right: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
-        for row in drawn:
-            answers = _exact(row, rng) if way == WAYS[0] else _read(row, reader, rng)
-            right[row.part].append((row.is_right(answers[0]), row.is_right(answers[1]), row.is_right(answers[2])))
+        answers = [_exact(row, rng) if way == WAYS[0] else _read(row, reader, rng) for row in drawn]
         for part in (*PARTS, "all"):
-            own = right[part] if part != "all" else [one for each in right.values() for one in each]
+            own = [pair for pair in zip(drawn, answers, strict=True) if part in (pair[0].part, "all")]
             if own:
-                shares = np.mean(own, axis=0)
-                names = ("changed", "copied", "unchanged")
-                found = {name: round(float(share), 3) for name, share in zip(names, shares, strict=True)}
-                yield {"on": way, "part": part, "rows": len(own), "right": found}
+                yield {"on": way, "part": part, "rows": len(own), **_shares(own, way == WAYS[1])}
 
 
-def _exact(row: Row, rng: Generator) -> Sequence[Scene]:
+def _shares(answered: Sequence[tuple[Row, Answers]], read: bool) -> dict[str, Any]:
+    right = {
+        name: [row.is_right(getattr(answers, name)) for row, answers in answered]
+        for name in ("changed", "copied", "unchanged")
+    }
+    found: dict[str, Any] = {"right": {name: round(float(np.mean(each)), 3) for name, each in right.items()}}
+    if read:
+        counted = [answers.counted for _, answers in answered]
+        well = [one for one, sure in zip(right["changed"], counted, strict=True) if sure]
+        found["counted"] = round(float(np.mean(counted)), 3)
+        found["right_if_counted"] = round(float(np.mean(well)), 3) if well else None
+    return found
+
+
+def _exact(row: Row, rng: Generator) -> Answers:
     before, after, own = row.arrangements
     change = change_between(row.before, row.after, before, after)
-    return apply_change(change, row.own, own, rng), row.after, row.own
+    return Answers(apply_change(change, row.own, own, rng), row.after, row.own)
 
 
-def _read(row: Row, reader: MiniEncoder, rng: Generator) -> Sequence[Scene]:
-    """The answers by what is read in the three pictures, each of one subject and its second thing."""
+def _read(row: Row, reader: MiniEncoder, rng: Generator) -> Answers:
+    """The answers by what is read in the three pictures; A and A' show other things than B."""
     library = ArtLibrary.shipped()
     stock = library.nouns(stock=True)
     names = [stock[int(n)] for n in rng.choice(len(stock), size=4, replace=False)]
-    pairs = zip((row.before, row.after, row.own), (names[:2], names[:2], names[2:]), strict=True)
-    shown = [replace(scene, subject=subject, other=other) for scene, (subject, other) in pairs]
-    pictures = [Image.fromarray(render(scene, PICTURE_PX)) for scene in shown]
-    before, after, own = read_scenes(pictures, reader)
-    if not (before.count and after.count and own.count):
-        return own.scene, after.scene, own.scene
-    return changed_scene(before, after, own, rng)[1], after.scene, own.scene
+    scenes = (row.before, row.after, row.own)
+    pairs = zip(scenes, (names[:2], names[:2], names[2:]), strict=True)
+    pictures = [
+        Image.fromarray(render(replace(scene, subject=subject, other=other), PICTURE_PX))
+        for scene, (subject, other) in pairs
+    ]
+    read = before, after, own = read_scenes(pictures, reader)
+    counted = all(found.count == len(scene.things) for found, scene in zip(read, scenes, strict=True))
+    if not all(found.count for found in read):
+        return Answers(own.scene, after.scene, own.scene, counted)
+    return Answers(changed_scene(before, after, own, rng)[1], after.scene, own.scene, counted)

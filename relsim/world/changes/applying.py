@@ -230,7 +230,7 @@ def _arranged(arrangement: str, count: int, rng: np.random.Generator) -> list[El
 
 
 def _slotted(things: Sequence[Element], slots: Sequence[Element], keeps_sizes: bool) -> list[Element]:
-    """The things where the slots are, turned and mirrored as these are. keeps_sizes: their own turns and proportions."""
+    """The things where the slots are, turned and mirrored as these. keeps_sizes: their own turns and proportions."""
     if not slots:
         return list(things)
     things = _repeated(things, len(slots))

@@ -188,8 +188,8 @@ def test_a_scene_without_things_stays_as_it_is() -> None:
 
 things = st.builds(
     lambda kind, size, turn, mirror, opacity: Element(kind, 0.0, 0.0, size, turn=turn, mirror=mirror, opacity=opacity),
-    st.sampled_from(["subject", "other"]), st.floats(0.2, 0.4), st.sampled_from([0.0, 45.0, 90.0, 180.0]), st.booleans(),
-    st.sampled_from([1.0, 0.6]),
+    st.sampled_from(["subject", "other"]), st.floats(0.2, 0.4), st.sampled_from([0.0, 45.0, 90.0, 180.0]),
+    st.booleans(), st.sampled_from([1.0, 0.6]),
 )  # fmt: skip
 rows = st.lists(things, min_size=1, max_size=7).map(
     lambda row: [replace(e, x=float(x)) for e, x in zip(row, np.linspace(-1, 1, len(row)), strict=True)]
