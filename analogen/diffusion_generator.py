@@ -136,7 +136,7 @@ class DiffusionGenerator(Stages):
                     [one.request.reference_weights for one in prepared],
                 )
                 conditionings = [
-                    found if one.reading is None else of_scene(found, one.reading, one.made and one.made.note)
+                    found if one.reading is None else of_scene(found, one.reading, one.made.note if one.made else None)
                     for one, found in zip(prepared, conditionings, strict=True)
                 ]
             with watch("layout"):

@@ -158,7 +158,7 @@ class Generator(Stages):
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
             conditionings = [
-                found if one.reading is None else of_scene(found, one.reading, one.made and one.made.note)
+                found if one.reading is None else of_scene(found, one.reading, one.made.note if one.made else None)
                 for one, found in zip(prepared, conditionings, strict=True)
             ]
         planned = [

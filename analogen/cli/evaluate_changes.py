@@ -21,9 +21,9 @@ from analogen.models import check_device, pick_device
 def changes(rows: int, encoder: str, seed: int, device: str, dtype: str) -> None:
     """Measure how often the change between two scenes is made rightly to a third; one JSON line per kind of change.
 
-    Rows are drawn with changes whose right answer is held out, and judged by its checker: first on exact scenes, then on
-    what mini reads in drawn pictures. Beside the answer, two ways that need no change are measured: copying the second
-    scene, and leaving the third as it is.
+    Rows are drawn whose right answer is held out, and judged by its checker: first on exact scenes, then on what mini
+    reads in drawn pictures. Two ways that need no change are measured too: copying the second scene with the subject of
+    the third, and leaving the third as it is.
     """
     check_positive("rows", rows)
     check_device(device)

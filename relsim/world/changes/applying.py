@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def _between(changes: Sequence[ThingChange], steps: NDArray[np.float64], place: 
 
     nearest = changes[int(np.abs(steps - place).argmin())]
     names = ("size", "opacity", "saturation", "brightness", "silhouette", "sketch", "pixel")
-    numbers = {name: at([getattr(one, name) for one in changes]) for name in names}
+    numbers: dict[str, Any] = {name: at([getattr(one, name) for one in changes]) for name in names}
     order = np.argsort(steps, kind="stable")
     for name in ("turn", "hue"):
         turns = np.empty(len(changes))

@@ -115,8 +115,8 @@ def in_frame(prop: Element, old: Box, new: Box) -> Element:
     even = math.hypot(new.width, new.height) / math.hypot(old.width, old.height)
     width = prop.width * (across if wide else even)
     height = prop.height * (down if high else even)
-    place = {"x": new.x + (prop.x - old.x) * across, "y": new.y + (prop.y - old.y) * down}
-    return dataclasses.replace(prop, **place, size=math.sqrt(width * height), aspect=width / height)
+    x, y = new.x + (prop.x - old.x) * across, new.y + (prop.y - old.y) * down
+    return dataclasses.replace(prop, x=x, y=y, size=math.sqrt(width * height), aspect=width / height)
 
 
 def progress_of(things: Sequence[Element], arrangement: str) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ for one, for every second or half of them, or goes on from one to the next.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,8 @@ def simplest(changes: Sequence[ThingChange], progress: Sequence[float]) -> list[
             values = np.degrees(np.unwrap(np.radians(values)))
         for explained in _explanations(values, np.asarray(progress, float), CLEAR * noise):
             if np.abs(values - explained).max(initial=0.0) <= noise:
-                made = [one._replace(**{name: float(v + nothing)}) for one, v in zip(made, explained, strict=True)]
+                told: list[dict[str, Any]] = [{name: float(value + nothing)} for value in explained]
+                made = [one._replace(**value) for one, value in zip(made, told, strict=True)]
                 break
     return made
 
