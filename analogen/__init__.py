@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from analogen.scene_reference import checked_reading, draw_reading, read_scene_file
     from analogen.similarity import Likeness, Reading, compare_images, read_logic
     from analogen.stages import Stages
-    from analogen.types import Candidate, FoundRelation, Request, Result, Scores, random_seed
+    from analogen.types import Candidate, FoundRelation, MadeScene, Request, Result, Scores, random_seed
 
     __version__: str
 
@@ -58,6 +58,7 @@ _HOMES = {
     "Job": "analogen.batch.jobs",
     "JobStore": "analogen.batch.jobs",
     "Likeness": "analogen.similarity",
+    "MadeScene": "analogen.types",
     "Manifest": "analogen.batch.manifest",
     "OneAtATime": "analogen.device_lock",
     "Picture": "analogen.relsim.images",
@@ -115,6 +116,7 @@ __all__ = [
     "Job",
     "JobStore",
     "Likeness",
+    "MadeScene",
     "Manifest",
     "OneAtATime",
     "Picture",

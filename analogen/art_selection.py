@@ -94,7 +94,7 @@ def select_art(request: Request, library: ArtLibrary, encoder: MiniEncoder) -> A
     color: Color | None = None
     is_drawn = request.subject_image is not None
     if request.subject_image is not None:
-        art = own = read_subject_image(request.subject_image)
+        art = own = read_subject_image(request.subject_image, request.subject_part)
         notes += own.notes
         subject = request.subject or own.name
         # The picture itself is embedded, since its name may say little.

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class CandidatePlan:
     reading         What was read of the reference, for a composer that takes readings; None without.
     looseness       How loosely that is followed, [0, 1].
     relation_scale  Strength of the relation, 0 for one that says nothing; times that of the request.
+    kept            Whether the reading is the very scene: nothing is composed.
     """
 
     seed: int
@@ -52,6 +54,7 @@ class CandidatePlan:
     reading: SceneReading | None = None
     looseness: float = 0.0
     relation_scale: float = 1.0
+    kept: bool = False
 
 
 def plan_candidates(
@@ -85,11 +88,13 @@ def plan_candidates(
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        kept = structure_scale(request.structure_scale, conditioning, request.relation_scale)
+        closeness = structure_scale(request.structure_scale, conditioning, request.relation_scale)
+        is_given = request.scene is not None or request.becomes is not None
         plans.append(
             CandidatePlan(
                 seed, conditioning.relation, scene, selection.scene_art(library, other, style),
-                contrast_of(background, [subject]), conditioning.reading, 1.0 - kept, relation_strength(conditioning),
+                contrast_of(background, [subject]), conditioning.reading, 1.0 - closeness,
+                relation_strength(conditioning), is_given and request.structure_scale == 1,
             )
         )  # fmt: skip
     return plans
@@ -104,11 +109,19 @@ def compose_scenes(
     report: Progress | None = None,
     preview: Callable[[int, Scene], None] | None = None,
 ) -> list[Scene]:
-    """Compose the scenes of all plans in one sampling pass; each plan may have a relation of its own.
+    """Compose the scenes of all plans in one sampling pass; each plan may have a relation of its own. Scenes that are
+    to be kept are taken as they are.
 
     report: called after each step. preview: called from time to time with each plan's index and the scene that it is
     becoming.
     """
+    rows = [row for row, plan in enumerate(plans) if not plan.kept]
+    if len(rows) < len(plans):
+        show = None if preview is None else partial(_preview_row, preview, rows)
+        own = [plans[row] for row in rows]
+        made = compose_scenes(own, composer, steps, guidance_scale, relation_scale, report, show) if own else []
+        composed = dict(zip(rows, made, strict=True))
+        return [composed[row] if row in composed else _kept_scene(plan) for row, plan in enumerate(plans)]
     steps = steps or STEPS
     steps_done = 0  # plans times steps: the composer takes plans of different length one group after the other
     previewed_at = 0.0
@@ -126,7 +139,7 @@ def compose_scenes(
             previewed_at = time.monotonic()
         return {}
 
-    composed = composer(
+    sampled = composer(
         torch.from_numpy(np.stack([plan.relation for plan in plans])),
         _readings(plans, composer),
         generator=[torch.Generator().manual_seed(_torch_seed(plan.seed)) for plan in plans],
@@ -135,9 +148,19 @@ def compose_scenes(
         relation_scale=relation_scale * torch.tensor([plan.relation_scale for plan in plans]),
         callback_on_step_end=on_step,
     )
-    assert isinstance(composed, ComposerOutput), "return_dict is the default"
-    pairs = zip(plans, composed.scenes, strict=True)
+    assert isinstance(sampled, ComposerOutput), "return_dict is the default"
+    pairs = zip(plans, sampled.scenes, strict=True)
     return [dataclasses.replace(plan.scene, elements=tuple(elements)) for plan, elements in pairs]
+
+
+def _preview_row(preview: Callable[[int, Scene], None], rows: Sequence[int], index: int, scene: Scene) -> None:
+    preview(rows[index], scene)
+
+
+def _kept_scene(plan: CandidatePlan) -> Scene:
+    assert plan.reading is not None, "only readings are kept"
+    scene = plan.reading.scene
+    return dataclasses.replace(plan.scene, elements=scene.elements, frame=scene.frame)
 
 
 def scene_errors(

@@ -167,10 +167,14 @@ def with_reading(conditioning: Conditioning, reading: SceneReading) -> Condition
     return replace(conditioning, reading=reading, notes=notes)
 
 
-def of_scene(conditioning: Conditioning, reading: SceneReading) -> Conditioning:
-    """The conditioning by a scene in place of a reference: it has no looks that could be copied."""
+def of_scene(conditioning: Conditioning, reading: SceneReading, note: str | None = None) -> Conditioning:
+    """The conditioning by a scene in place of a reference: it has no looks that could be copied.
+
+    note: where the scene comes from, by default what it shows.
+    """
     notes = () if is_new(conditioning.found) else conditioning.notes
-    return replace(conditioning, looks=None, reading=reading, notes=(f"made from a scene: {reading.sentence}", *notes))
+    first = note or f"made from a scene: {reading.sentence}"
+    return replace(conditioning, looks=None, reading=reading, notes=(first, *notes))
 
 
 def structure_scale(asked: float | None, conditioning: Conditioning, relation_scale: float = 1.0) -> float:

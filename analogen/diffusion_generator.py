@@ -136,7 +136,7 @@ class DiffusionGenerator(Stages):
                     [one.request.reference_weights for one in prepared],
                 )
                 conditionings = [
-                    found if one.reading is None else of_scene(found, one.reading)
+                    found if one.reading is None else of_scene(found, one.reading, one.made.note if one.made else None)
                     for one, found in zip(prepared, conditionings, strict=True)
                 ]
             with watch("layout"):
@@ -157,7 +157,7 @@ class DiffusionGenerator(Stages):
         return [
             GeneratedPictures(
                 one.request, found, one.subject, self._notes(one, found),
-                tuple(next(made) for _ in one.request.candidate_seeds),
+                tuple(next(made) for _ in one.request.candidate_seeds), made=one.made,
             )
             for one, found in zip(prepared, conditionings, strict=True)
         ]  # fmt: skip

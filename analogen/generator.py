@@ -2,7 +2,8 @@
 
 A request goes through these stages:
 
-    prepare  read the references or the scene (scene_reference.py), choose the art (art_selection.py)
+    prepare  read the references or the scene (scene_reference.py), or make it (scene_change.py); choose the art
+             (art_selection.py)
     compose  embed the references (conditioning.py), compose a scene for each candidate (composition.py)
     finish   draw small previews, score and rank them (scoring.py), draw the best at full size
 
@@ -13,7 +14,7 @@ Callers save what comes back (saving.py). diffusion_generator.py has the same st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import Scene
 from analogen.relsim.world.svg import to_svg
 from analogen.relsim.world.visibility import SEEN_BY_COLOR
+from analogen.scene_change import make_changed_scene
 from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.scoring import ScoreWeights, explained, score
 from analogen.stages import Composed, Prepared, Preview, Progress, Stages, Stopwatch, check_one_pass
@@ -51,7 +53,7 @@ SKETCH_PX = 144
 class PreparedRequest(Prepared):
     """A request whose references have been read and whose art has been chosen.
 
-    reading: of its scene; None for a request without one.
+    reading: of its scene, given or made; None for a request without one.
     """
 
     selection: ArtSelection
@@ -120,9 +122,13 @@ class Generator(Stages):
                     images[path] = self.encoder.preprocess(read_reference(path).image)
             references = tuple(images[path] for path in request.references)
             reading = None if request.scene is None else read_scene_file(request.scene)
+            made = None if request.becomes is None else make_changed_scene(request, self.encoder)
+            if made is not None:
+                reading, request = made.reading, replace(request, subject_part=made.subject_part)
             if reading is not None:
                 references = (self.encoder.preprocess(draw_reading(reading)),)
-            return PreparedRequest(request, references, select_art(request, self.library, self.encoder), reading)
+            selection = select_art(request, self.library, self.encoder)
+            return PreparedRequest(request, references, selection, reading, made=made)
 
     def understand(self, references: Sequence[Image.Image], words: str | None = None) -> Conditioning:
         """Embed pictures, words or both as the relation that a request with them would keep."""
@@ -152,7 +158,7 @@ class Generator(Stages):
                 weights=[one.request.reference_weights for one in prepared],
             )  # fmt: skip
             conditionings = [
-                found if one.reading is None else of_scene(found, one.reading)
+                found if one.reading is None else of_scene(found, one.reading, one.made.note if one.made else None)
                 for one, found in zip(prepared, conditionings, strict=True)
             ]
         planned = [
@@ -190,7 +196,7 @@ class Generator(Stages):
                 ComposedScenes(
                     one.request, conditioning, one.selection.subject, notes, one.selection, tuple(own),
                     tuple(scene for scene, _ in turned[part]), tuple(errors[part]),
-                    tuple(kept for _, kept in turned[part]),
+                    tuple(kept for _, kept in turned[part]), made=one.made,
                 )
             )  # fmt: skip
         return results

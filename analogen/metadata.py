@@ -69,7 +69,7 @@ def _portable_name(name: str) -> str:
     return path.name if path.is_absolute() or path.exists() else name
 
 
-def file_fingerprint(path: Path) -> dict[str, str]:
+def file_fingerprint(path: Path) -> dict[str, Any]:
     """The name and sha256 of a file, without its folder."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -109,6 +109,11 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
     }
     if request.subject_image is not None:
         record["subject_image"] = file_fingerprint(request.subject_image)
+        part = request.subject_part if result.made is None else result.made.subject_part
+        if part is not None:
+            record["subject_image"] |= {"part": list(part)}
+    if request.becomes is not None:
+        record["becomes"] = file_fingerprint(request.becomes)
     if request.art is not None:
         record["art"] = request.art.name
     if request.style_image is not None:

@@ -41,7 +41,7 @@ def preview_prompts(request: Request) -> tuple[list[str], str]:
         prompting = Prompting(kind, reader, layouts)
         one = prepare_prompt(request, kind, layouts, {})
         (found,) = reader.read([(one.references, request.relation)], [request.reference_weights])
-        found = found if one.reading is None else of_scene(found, one.reading)
+        found = found if one.reading is None else of_scene(found, one.reading, one.made.note if one.made else None)
         (told,) = prompting.told([one], [found], [prompting.scenes(one, found)])
         return [each.prompt for each in told], prompting.shown(one, found)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +21,13 @@ from analogen.pipelines.diffusion.flattened import flattened
 from analogen.pipelines.diffusion.layout_boxes import Box, boxes_of, layout_words, written
 from analogen.pipelines.diffusion.model_defaults import PipelineKind
 from analogen.reference_reader import ReferenceReader
+from analogen.relsim.encoder import load_reader
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image, read_reference
 from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.scene import Scene
+from analogen.scene_change import make_changed_scene
 from analogen.scene_reference import draw_reading, read_scene_file
 from analogen.stages import Prepared
 from analogen.types import Request
@@ -223,6 +225,9 @@ def prepare_prompt(
             images[path] = _reduced(read_reference(path).image)
     references = tuple(images[path] for path in request.references)
     reading = None if request.scene is None else read_scene_file(request.scene)
+    made = None if request.becomes is None else make_changed_scene(request, load_reader("mini", "cpu"))
+    if made is not None:
+        reading, request = made.reading, replace(request, subject_part=made.subject_part)
     if reading is not None:
         references = (draw_reading(reading),)
     selection = None if layouts is None else layouts.select_art(request)
@@ -237,7 +242,7 @@ def prepare_prompt(
             "--subject-image out, or take another of `analogen models`"
         )
     subject = request.subject or (selection.subject if selection else "")
-    return PreparedPrompt(request, references, subject, selection, reading, style, thing)
+    return PreparedPrompt(request, references, subject, selection, reading, style, thing, made=made)
 
 
 def _reduced(image: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ checked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from analogen.errors import UserError
 from analogen.metadata import file_fingerprint, read_metadata
 from analogen.request_schema import TYPES, checked_value
 
+PART_NUMBERS = 5  # of `MadeScene.subject_part`
 # Settings of the whole run, not of the one picture.
 _NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images", "retries"})
 
@@ -31,8 +33,11 @@ def request_fields(
     FileNotFoundError, with one line, for a picture without a valid record and for other files.
     """
     record = read_metadata(path)
-    marks = [_checked_mark(path, mark) for mark in record["references"]]
-    _check_same_files(path, "reference", references, marks)
+    if record.get("becomes") is None:
+        marks = [_checked_mark(path, mark) for mark in record["references"]]
+        _check_same_files(path, "reference", references, marks)
+    elif references:
+        raise UserError(f"{path}: was made with --becomes, and holds the scene that this gave: leave --reference out")
     check_subject_image(path, record, subject_image)
     _check_own_file(path, record, "style-image", style_image)
     fields: dict[str, Any] = {"seed": record["seed"], "model": record["model"], "num_images": 1, "candidates": 1}
@@ -51,7 +56,19 @@ def request_fields(
     if record.get("art") is not None and art is None:
         raise UserError(f"{path} was made with --art {str(record['art'])[:80]}: give that folder too")
     fields.update(subject_image=subject_image, style_image=style_image, art=art)
+    if subject_image is not None:
+        fields["subject_part"] = _subject_part(path, record["subject_image"])
     return fields
+
+
+def _subject_part(path: Path, mark: Mapping[str, Any]) -> tuple[float, ...] | None:
+    part = mark.get("part")
+    if part is None:
+        return None
+    numbers = isinstance(part, list) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in part)
+    if not numbers or len(part) != PART_NUMBERS or not all(math.isfinite(v) for v in part):
+        raise UserError(f"{path}: its record names no proper part of its subject: take the picture as it was saved")
+    return tuple(float(value) for value in part)
 
 
 def check_subject_image(path: Path, record: Mapping[str, Any], given: Path | None) -> None:
@@ -66,13 +83,13 @@ def _check_own_file(path: Path, record: Mapping[str, Any], flag: str, given: Pat
     )  # fmt: skip
 
 
-def _checked_mark(path: Path, mark: object) -> Mapping[str, str]:
+def _checked_mark(path: Path, mark: object) -> Mapping[str, Any]:
     if isinstance(mark, dict) and all(isinstance(mark.get(key), str) for key in ("name", "sha256")):
         return mark
     raise UserError(f"{path}: its record names a file without its name and hash: take the picture as it was saved")
 
 
-def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Sequence[Mapping[str, str]]) -> None:
+def _check_same_files(path: Path, flag: str, given: Sequence[Path], marks: Sequence[Mapping[str, Any]]) -> None:
     """Raises UserError if the files are not those of the record."""
     names = ", ".join(mark["name"][:80] for mark in marks) or "none"
     if len(given) != len(marks):

@@ -16,6 +16,7 @@ TYPES: dict[str, type] = {
     "relation": str,
     "reference_weights": list,
     "scene": Path,
+    "becomes": Path,
     "subject": str,
     "subject_image": Path,
     "style_image": Path,

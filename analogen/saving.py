@@ -19,12 +19,17 @@ def save_candidate(
     written.
     """
     record = make_record(request, result, candidate) if metadata else None
-    if record is not None and request.scene is not None:
+    if record is not None and (result.made is not None or request.scene is not None):
         # Imported here, because they import torch, and whoever only names this function does without.
         from analogen.relsim.mini.reading import reading_to_json
         from analogen.scene_reference import read_scene_file
 
-        record["scene"] = json.loads(reading_to_json(read_scene_file(request.scene)))
+        if result.made is not None:
+            reading = result.made.reading
+        else:
+            assert request.scene is not None, "a scene was made or given"
+            reading = read_scene_file(request.scene)
+        record["scene"] = json.loads(reading_to_json(reading))
     if candidate.svg is not None:
         write_atomic(path.with_suffix(".svg"), candidate.svg.encode("utf-8"), make_folder)
     write_atomic(path, png_bytes(candidate.image, record), make_folder)

@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 
 from analogen.conditioning import Conditioning
-from analogen.types import Candidate, Request, Result
+from analogen.types import Candidate, MadeScene, Request, Result
 
 # Called with the name of a stage, the steps done and all its steps.
 Progress = Callable[[str, int, int], None]
@@ -42,20 +42,26 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request whose references have been read. references: reduced to the size that is needed."""
+    """A request whose references have been read.
+
+    references: reduced to the size that is needed. made: the scene of a request with `becomes`.
+    """
 
     request: Request
     references: tuple[Image.Image, ...]
+    made: MadeScene | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A request whose candidates have been composed. subject: the name of what is shown. notes: lines for the user."""
+    """A request whose candidates have been composed. subject: the name of what is shown. notes: lines for the user.
+    made: the scene of a request with `becomes`."""
 
     request: Request
     conditioning: Conditioning
     subject: str
     notes: tuple[str, ...]
+    made: MadeScene | None = field(default=None, kw_only=True)
 
 
 class Stages(ABC):
@@ -113,8 +119,9 @@ class Stages(ABC):
     def result(self, composed: Composed, candidates: Sequence[Candidate], seconds: dict[str, float]) -> Result:
         """The result of a request, from the candidates that `finish` has yielded."""
         return Result(
-            self.model, composed.subject, composed.conditioning.found, tuple(candidates), composed.notes, seconds
-        )
+            self.model, composed.subject, composed.conditioning.found, tuple(candidates), composed.notes, seconds,
+            composed.made,
+        )  # fmt: skip
 
 
 def check_one_pass(requests: Sequence[Request]) -> None:

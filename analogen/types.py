@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from analogen.read_back import ReadBack
+    from analogen.relsim.mini.reading import SceneReading
     from analogen.relsim.world.scene import Scene
 
 MAX_SEED = 2**63 - 1
@@ -49,6 +50,9 @@ class Request:
     references         Pictures whose relational logic is kept. A reference, a `scene` or a `relation` is needed.
     reference_weights  One for each reference, [-10, 10]; negative weights steer away. Empty: all count the same.
     scene              File of `analogen read`, edited or not, in place of a reference; or a picture made from one.
+    becomes            Picture that the one reference becomes: what changed between them is made to the subject's own
+                       picture, or without one to the reference with the subject in it.
+    subject_part       Which thing of `subject_image` is the subject, as `MadeScene.subject_part`; None for all of it.
     relation           The logic in words; {subject} stands for the subject.
     subject            Name of what the picture shows, or of what is in `subject_image`.
     subject_image      The user's own picture of the subject: PNG with alpha, picture or SVG.
@@ -61,7 +65,8 @@ class Request:
     steps              [1, 1000]; guidance_scale: [0, 100]. None for the defaults of the model.
     relation_scale     [0, 10]; 0 makes the picture as if no relation had been given.
     structure_scale    How closely the arrangement of a single reference or of a scene is kept, [0, 1]: 0 only its
-                       logic, 1 the very arrangement. None: the closer, the less certain the relation is.
+                       logic, 1 the very arrangement, of a scene without composing it anew. None: the closer, the
+                       less certain the relation is; with `becomes` 1.
     width, height      Pixels, within what the model can make (64 to 4096 for mini); NATIVE for its default.
     model              A name of `analogen models`, the folder of a diffusers pipeline, or a hub id.
     device             "auto", "cpu", "cuda", "cuda:N" or "mps". dtype: one of DTYPES.
@@ -128,10 +133,14 @@ class Request:
     style_image: Path | None = None
     retries: int = 0
     paint_seed: int | None = None
+    becomes: Path | None = None
+    subject_part: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
             object.__setattr__(self, name, _checked_text(name, getattr(self, name)))
+        if self.becomes is not None:
+            _check_becomes(self)
         if not self.references and self.scene is None and self.relation is None:
             raise UserError("no relation was given: name a picture with --reference, or words with --relation")
         if self.references and self.scene is not None:
@@ -161,6 +170,8 @@ class Request:
             object.__setattr__(self, "layout", True)
         if self.structure_scale is not None:
             _check_range("structure-scale", self.structure_scale, 0, 1)
+        elif self.becomes is not None and model.is_mini:
+            object.__setattr__(self, "structure_scale", 1.0)
         for name in ("width", "height"):
             if getattr(self, name) == NATIVE:
                 object.__setattr__(self, name, model.side_px)
@@ -233,6 +244,24 @@ def _check_weights(request: Request) -> None:
         _check_range("reference-weight", weight, -10, 10)
     if max(weights) <= 0 and request.relation is None:
         raise UserError("--reference-weight: all weights steer away, and no relation is left to keep: give one above 0")
+
+
+def _check_becomes(request: Request) -> None:
+    for name in ("scene", "relation"):
+        if getattr(request, name) is not None:
+            raise UserError(
+                f"--becomes says what to do by two pictures, and --{name} was given too: leave one of them out"
+            )
+    if len(request.references) != 1:
+        raise UserError(
+            f"--becomes shows what one reference becomes, and {len(request.references) or 'none'} "
+            f"{'were' if len(request.references) > 1 else 'was'} given: name the picture before it with --reference"
+        )
+    if request.reference_as in ("flattened", "original"):
+        raise UserError(
+            f"--reference-as {request.reference_as} shows a reference, and --becomes makes a scene of its own: leave "
+            "one of them out"
+        )
 
 
 def _check_for_mini(request: Request) -> None:
@@ -373,12 +402,27 @@ class FoundRelation:
 
 
 @dataclass(frozen=True)
+class MadeScene:
+    """The scene that a request with `becomes` is made of.
+
+    note          What changed, and what it was made to.
+    subject_part  The thing of `subject_image` that is the subject: left, top, right and bottom of its box as shares of
+                  the picture, and its turn in degrees; None for the whole picture, or without one.
+    """
+
+    reading: SceneReading
+    note: str
+    subject_part: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Result:
     """The result of a request. `candidates` are in order of rank; the first `num_images` are those to keep.
 
     subject  The name of what was drawn; another than the request's, if the library does not have that.
     notes    Lines for the user, such as a low confidence.
     seconds  Of each stage, and "total".
+    made     The scene that was made, of a request with `becomes`; else None.
     """
 
     model: str
@@ -387,3 +431,4 @@ class Result:
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    made: MadeScene | None = None

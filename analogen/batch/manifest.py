@@ -144,11 +144,12 @@ class Manifest:
             values["seed"] = seed_of(name, int(self.defaults.get("seed", 0)))
         if "reference" in values:
             values["reference"] = [self._file(path) for path in reference_paths(values["reference"])]
-        for column in ("subject_image", "style_image", "art", "scene"):
+        for column in ("subject_image", "style_image", "art", "scene", "becomes"):
             if isinstance(values.get(column), str):
                 values[column] = self._file(values[column])
         request = request_from(values, self.path.parent)
-        for path in (*request.references, request.subject_image, request.style_image, request.scene):
+        own = (request.becomes, request.subject_image, request.style_image, request.scene)
+        for path in (*request.references, *own):
             if path is None:
                 continue
             problem = problem_of(str(path))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from analogen.cli import HELP, debug_option, quick_imports
+from analogen.cli.evaluate_changes import changes
 from analogen.cli.evaluate_options import (
     BY,
     FILE,
@@ -273,5 +274,5 @@ def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, de
     return report_unreadable_rows(refused)
 
 
-for _other in (space, study, tally):
+for _other in (changes, space, study, tally):
     command.add_command(_other)

@@ -49,6 +49,14 @@ _FILE = LocalPath()
     "the picture, for example: --reference-weight 1 --reference-weight -0.5.",
 )
 @click.option(
+    "--becomes",
+    metavar="IMG",
+    type=_FILE,
+    help="What the one --reference becomes. The change that is seen between the two is made to your own picture, for "
+    "example: --reference upright.png --becomes turned.png --subject-image logo.svg. With --subject alone it is made "
+    "to the reference with the subject in it.",
+)
+@click.option(
     "--scene",
     metavar="FILE",
     type=_FILE,
@@ -141,6 +149,7 @@ def command(
 
     \b
     generate --reference ring_of_owls.png --subject bicycle --output out
+    generate --reference before.png --becomes after.png --subject-image logo.svg
     generate --relation "{subject} getting smaller and smaller" --subject-image logo.svg --svg
     generate --recall out/0000.png --reference ring_of_owls.png --width 2048 --height 2048 --output large.png
     """
@@ -267,7 +276,7 @@ def _read_inputs(request: Request) -> list[Picture]:
 
     pictures = []
     with user_errors():
-        for path in request.references:
+        for path in (*request.references, *((request.becomes,) if request.becomes else ())):
             pictures.append(read_reference(path))
             for note in pictures[-1].notes:
                 _note(f"{click.format_filename(path)}: {note}")

@@ -9,8 +9,8 @@ from analogen.errors import plain_line
 # Heading -> options in the order of the help; a command may have only some of them.
 SECTIONS = {
     "What": (
-        "--reference", "--reference-weight", "--scene", "--structure-scale", "--relation", "--relation-scale",
-        "--subject", "--subject-image", "--art", "--style-image", "--other",
+        "--reference", "--reference-weight", "--becomes", "--scene", "--structure-scale", "--relation",
+        "--relation-scale", "--subject", "--subject-image", "--art", "--style-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
     "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),
@@ -31,6 +31,7 @@ _ONE_MEANT = {
     "--relation": "say the logic in one text, or run once for each",
     "--other": "name one second thing, or run once for each",
     "--subject-image": "give one picture, or run once for each",
+    "--becomes": "give one picture, or run once for each",
     "--scene": "give one scene, or run once for each",
     "--style-image": "give one picture, or run once for each",
 }

@@ -151,7 +151,7 @@ def _parts(mask: Mask, least: float) -> list[Mask]:
         column = int(np.flatnonzero(left[row])[0])
         seed = np.zeros_like(mask)
         seed[row, column] = True
-        part = _flood(left, seed)
+        part = flood_from(left, seed)
         left &= ~part
         if part.sum() >= least:
             parts.append(part)
@@ -193,10 +193,10 @@ def flood_from_border(free: Mask) -> Mask:
     """The part of `free`, (height, width), that is connected with the border (4-connectivity)."""
     seed = np.zeros_like(free)
     seed[[0, -1]], seed[:, 0], seed[:, -1] = free[[0, -1]], free[:, 0], free[:, -1]
-    return _flood(free, seed)
+    return flood_from(free, seed)
 
 
-def _flood(free: Mask, seed: Mask) -> Mask:
+def flood_from(free: Mask, seed: Mask) -> Mask:
     """The part of `free` that is connected with the seed, which lies in it."""
     reached = seed.copy()
     starts = free & ~np.pad(free, ((0, 0), (1, 0)))[:, :-1]

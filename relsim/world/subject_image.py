@@ -8,6 +8,7 @@ counted first. What cannot be read is refused with a ValueError of one line.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,35 +21,75 @@ from analogen.relsim.image_containers import why_too_costly
 from analogen.relsim.image_formats import is_raw, readable_formats, why_not_by_content, why_not_by_name
 from analogen.relsim.world.icon import Icon, Pixels, rasterise
 from analogen.relsim.world.picture import Picture
-from analogen.relsim.world.plain_ground import GroundError, remove_background
+from analogen.relsim.world.plain_ground import GroundError, flood_from, remove_background
 
 MAX_SVG_BYTES = 2 * 2**20
 MAX_PICTURE_BYTES = 256 * 2**20
 MAX_PICTURE_PIXELS = 64_000_000
 KEPT_SIDE = 2048  # pixels; larger pictures are reduced to this when read
+SVG_SIDE = 1024  # pixels in which an SVG is drawn to look at it
+PART_MARGIN = 0.12  # of half a thing's box, within which its outline lies
 VISIBLE = 8  # alpha above which a pixel counts as content
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")  # none that starts another program, as EPS does
 
 SubjectArt: TypeAlias = Icon | Picture
 
 
-def read_subject_image(path: str | Path) -> SubjectArt:
+def read_subject_image(path: str | Path, part: Sequence[float] | None = None) -> SubjectArt:
     """Reads the subject from a file: an Icon from an SVG, a Picture from PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF.
 
     A picture with transparency is taken as it is. From one without, the background is removed, which has to be
     plain along the border. Of animations the first frame counts; the camera's rotation is respected.
+    part: one thing of several, as `cut_part` takes it; it becomes a Picture of an SVG too.
     Raises FileNotFoundError, and ValueError for what cannot be read, is too large, or shows nothing.
     """
     path = Path(path)
+    if part is not None:
+        rgba = cut_part(read_subject_pixels(path), part)
+    elif _is_svg(path):
+        return _read_svg(path)
+    else:
+        rgba = _read_picture(path)
+    left, top, right, bottom = visible_box(path.name, rgba[..., 3])
+    return Picture(path.stem, np.ascontiguousarray(rgba[top:bottom, left:right]))
+
+
+def read_subject_pixels(path: str | Path) -> Pixels:
+    """The whole file without its background: (height, width, 4). Raises what `read_subject_image` raises."""
+    path = Path(path)
+    return _read_svg(path).pixels(SVG_SIDE) if _is_svg(path) else _read_picture(path)
+
+
+def _is_svg(path: Path) -> bool:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: give a PNG with transparency, a picture or an SVG")
     with path.open("rb") as file:
         head = file.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"<") or path.suffix.lower() == ".svg":
-        return _read_svg(path)
-    rgba = _read_picture(path)
-    left, top, right, bottom = _visible_box(path.name, rgba[..., 3])
-    return Picture(path.stem, np.ascontiguousarray(rgba[top:bottom, left:right]))
+    return head.startswith(b"<") or path.suffix.lower() == ".svg"
+
+
+def cut_part(rgba: Pixels, part: Sequence[float]) -> Pixels:
+    """One thing of a cut-out that shows several, upright, with what hangs together with it near its box.
+
+    rgba: (height, width, 4). part: left, top, right and bottom of its box as shares of the sides, and its turn in
+    degrees clockwise.
+    """
+    height, width = rgba.shape[:2]
+    left, top, right, bottom, turn = part
+    across, down = (right - left) * width, (bottom - top) * height
+    middle = ((left + right) / 2 * width, (top + bottom) / 2 * height)
+    y, x = np.mgrid[:height, :width]
+    reach = 2 * np.maximum(abs(x - middle[0]) / max(across, 1), abs(y - middle[1]) / max(down, 1))
+    visible = rgba[..., 3] > VISIBLE
+    own = flood_from(visible & (reach < 1 + PART_MARGIN), visible & (reach < 1 - PART_MARGIN))
+    pixels = rgba.copy()
+    pixels[~own] = 0
+    if abs(turn) < 1:
+        return pixels
+    side = round(1.5 * max(across, down))
+    corner = (round(middle[0]) - side // 2, round(middle[1]) - side // 2)
+    around = Image.fromarray(pixels).crop((*corner, corner[0] + side, corner[1] + side))
+    return np.array(around.rotate(turn, Image.Resampling.BICUBIC))  # anticlockwise
 
 
 def _read_picture(path: Path) -> Pixels:
@@ -107,7 +148,7 @@ def _as_rgba(image: Image.Image) -> Image.Image:
     return image.convert("RGBA")
 
 
-def _visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+def visible_box(name: str, alpha: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of the visible part."""
     visible = alpha > VISIBLE
     rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
@@ -135,7 +176,7 @@ def read_svg(data: bytes, name: str, file_name: str = "") -> Icon:
         measured = rasterise(body, (0, 0, *size), KEPT_SIDE // 4)
     except ValueError as error:
         raise ValueError(f"{file_name}: {_one_line(error)}") from error
-    box = _visible_box(file_name, measured[..., 3])
+    box = visible_box(file_name, measured[..., 3])
     unit = max(size) / (KEPT_SIDE // 4)
     # rasterise centres the shorter side.
     x, y = box[0] * unit - (max(size) - size[0]) / 2, box[1] * unit - (max(size) - size[1]) / 2

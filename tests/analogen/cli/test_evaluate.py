@@ -174,6 +174,28 @@ def test_space_is_a_picture(folder: Path, tiny_encoder_folder: Path, capsys: pyt
         assert (plot.format, plot.size) == ("PNG", (400, 400))
 
 
+def test_changes_are_measured_on_exact_scenes_and_on_readings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    from analogen.relsim.mini.model import MiniConfig, MiniNet
+
+    torch.manual_seed(0)
+    net = MiniNet(MiniConfig(image_size=64, trunk="efficientnet-lite0", dense_dim=8, dim=32, depth=1, heads=2))
+    net.save_pretrained(tmp_path / "encoder")
+    assert main(["evaluate", "changes", "--rows", "3", "--encoder", str(tmp_path / "encoder")]) == 0
+    rows = lines(capsys)
+    exact, read = ([row for row in rows if row["on"] == way] for way in ("exact scenes", "readings of pictures"))
+    assert [row["part"] for row in exact] == [row["part"] for row in read]
+    assert exact[-1]["part"] == "all"
+    assert exact[-1]["rows"] == 3
+    assert set(exact[-1]["right"]) == {"changed", "copied", "unchanged"}
+    assert exact[-1]["right"]["unchanged"] == 0
+    assert 0 <= read[-1]["counted"] <= 1
+    assert main(["evaluate", "changes", "--rows", "0"]) == 2
+
+
 def test_study_and_tally_fit_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "study", "pairs.csv", "--output", "page.html"]) == 0
     (told,) = lines(capsys)
