@@ -15,7 +15,7 @@ from analogen.relsim.world.relation_words import Direction, RelationWords, direc
 from analogen.types import FoundRelation
 
 LOW_CONFIDENCE = 0.35
-KNOWN_LOOSENESS = 0.5  # of the arrangement of a reference whose relation is certain
+KNOWN_LOOSENESS = 0.1  # of the arrangement of a reference whose relation is certain (docs/experiments.md, 26)
 EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
 # How far a confident embedding is pulled to the centroid of its relation's captions: embeddings of hard pictures lie
 # between relations, and the composer then makes neither of them (docs/experiments.md, 9).
