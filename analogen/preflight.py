@@ -13,6 +13,8 @@ from analogen.errors import UserError, user_errors
 from analogen.models import Model, find_model, pick_device
 from analogen.types import Request
 
+PACKAGE = "analogen"  # as pip knows it
+
 
 def check_loadable(request: Request) -> None:
     """Check the device, and for a diffusion model all that it is loaded with.
@@ -121,7 +123,7 @@ def _check_diffusion(request: Request, model: Model) -> None:
     for flag, package in (("quantize", "bitsandbytes"), ("attention_backend", "xformers")):
         if getattr(request, flag) in ("8bit", "4bit", "xformers") and importlib.util.find_spec(package) is None:
             extra = "quantize" if package == "bitsandbytes" else package
-            raise UserError(f'--{flag.replace("_", "-")} needs {package}: pip install "analogen[{extra}]"')
+            raise UserError(f'--{flag.replace("_", "-")} needs {package}: pip install "{PACKAGE}[{extra}]"')
     if request.cpu_offload == "sequential" and device.type == "cpu":
         raise UserError("--cpu-offload sequential came with --device cpu: leave one of them out")
     if request.adapter is not None:

@@ -6,6 +6,7 @@ that is left, the journal the results. After a crash at any point, the same call
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from analogen.batch.manifest import Asset, Manifest
 from analogen.batch.manifest_rows import Problem
 from analogen.errors import UserError
 from analogen.files import check_output, remove_leftovers
+from analogen.types import Request
 
 STORE = "jobs.sqlite"
 KIND = "asset"
@@ -99,8 +101,10 @@ def _check_same(store: JobStore, manifest: Manifest, settings: dict[str, Any], f
         )
     before = json.loads(store.note("settings") or "{}")
     now = json.loads(json.dumps(settings))
+    # A run of an earlier version does not name the options that it did not have.
+    usual = {field.name: field.default for field in dataclasses.fields(Request)}
     for name in sorted({*before["defaults"], *now["defaults"]}):
-        was, is_now = before["defaults"].get(name), now["defaults"].get(name)
+        was, is_now = (side["defaults"].get(name, usual.get(name)) for side in (before, now))
         if (was or None) != (is_now or None):  # an empty value, such as an empty list, counts as not given
             flag = "--" + name.replace("_", "-")
             raise UserError(f"--output {folder}: was started with {flag} {was}, not {is_now}: name another folder")

@@ -151,7 +151,8 @@ def test_folder_of_another_run_is_refused(
         tmp_path / "out",
     ).store.close()
     assert run_batch(manifest, tmp_path / "out", *changed) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    *notes, line = capsys.readouterr().err.splitlines()  # that an option was given again
+    assert all("again" in note or "twice" in note or "times" in note for note in notes)
     assert message in line
 
 
