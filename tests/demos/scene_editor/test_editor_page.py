@@ -21,7 +21,6 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt install chromium, or set CHROMIUM")
 
 SECONDS = 60_000
-EDITOR = Path(__file__).parents[3] / "demos" / "scene_editor" / "page"
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +202,8 @@ def test_the_editor_loads_nothing_from_other_servers(page: Any) -> None:
 
 
 def test_quick_repetitions_of_an_edit_are_one_step_of_undo(page: Any) -> None:
+    from analogen.demos.scene_editor.component import PAGE as editor_page  # of the package that serves the page
+
     steps = page.evaluate(
         """async (folder) => {
           const { History } = await import(new URL(`gradio_api/file=${folder}/history.js`, document.baseURI));
@@ -218,7 +219,7 @@ def test_quick_repetitions_of_an_edit_are_one_step_of_undo(page: Any) -> None:
           history.add(9, null, 6000);
           return [undone, redone, history.canRedo];
         }""",
-        str(EDITOR.resolve()),
+        str(editor_page),
     )
     assert steps == [[4, 3, 2, 0], 2, False]
 
