@@ -110,7 +110,6 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             r"(?:the )?(?:largest|biggest) (?:first|to (?:the )?smallest)",
             r"(?:decreasing|falling|shrinking) (?:in )?sizes?", r"size decreas\w+", r"decreas\w+ in size",
             r"less and less (?:large|big)",
-            
             r"(?:shrink(?:s|ing)?|shrunk|diminish(?:es|ing)?|dwindl(?:es|ing)|reduc(?:es|ing))"
             r"(?: away| down| in size)?",
         ),
