@@ -1,13 +1,14 @@
 """Add to the art library what emoji do not draw: clip art, silhouettes, and the style "3d".
 
     apt-get install openclipart-svg
-    npm install @iconify-json/game-icons @iconify-json/fluent-emoji @iconify-json/fluent-emoji-flat \\
-        @iconify-json/noto @lobehub/fluent-emoji-3d
+    npm install @iconify-json/{game-icons,mdi,temaki,maki,icon-park,ph,tabler} @phosphor-icons/core @tabler/icons \\
+        @iconify-json/{fluent-emoji,fluent-emoji-flat,noto} @lobehub/fluent-emoji-3d
     python recipes/build_clip_art.py --packages node_modules --output relsim/world/art
 
 Run after recipes/build_art.py. Reads clip_art.txt and silhouettes.txt in the output folder, where the names are
 written by hand; writes clip-art.zip, silhouette.zip, more.json and more.npy there (nouns of their own, which no
-training draws), 3d.zip with a picture of 256 px for each noun of the first library that has one, and NOTICE-more.
+training draws), 3d.zip with a picture of 256 px for each noun of the first library that has one, NOTICE-more and
+LICENSE-icons.txt.
 Prints which drawings are left out, and why. The same input gives the same bytes, apart from the last digits of the
 embeddings.
 """
@@ -35,11 +36,26 @@ from analogen.relsim.world.subject_image import read_svg
 MOST_BYTES = 60_000  # of a drawing, compressed
 # Silhouettes come without a colour; these are seen on light and on dark grounds.
 INKS = ("#c8553d", "#3d6fa5", "#2f8f83", "#8e5ea2", "#c98426", "#5b7f3a", "#b0436e", "#57708f")
+# Sets of two colours and black: the ink, a dark shade of it for the lines.
+TWO_TONE = {"#2F88FF": 1.0, "#43CCF8": 1.0, "#000": 0.45, "#000000": 0.45}
 LISTS = {"clip-art": "clip_art.txt", "silhouette": "silhouettes.txt"}
+GAME_ICONS = "game-icons"
+# Other sets of icons that silhouettes.txt may name, and what NOTICE-more says of them.
+SETS = {
+    "mdi": "Material Design Icons, Pictogrammers; Apache-2.0, see LICENSE-noto.txt",
+    "icon-park": "IconPark, ByteDance; Apache-2.0, see LICENSE-noto.txt",
+    "ph": "Phosphor Icons; MIT, see LICENSE-icons.txt",
+    "tabler": "Tabler Icons, Paweł Kuna; MIT, see LICENSE-icons.txt",
+    "temaki": "Temaki, Bryan Housel; CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)",
+    "maki": "Maki, Mapbox; CC0-1.0 (https://creativecommons.org/publicdomain/zero/1.0/)",
+}
+LICENSES = {"Phosphor Icons": "@phosphor-icons/core", "Tabler Icons": "@tabler/icons"}  # packages with the MIT's texts
 NOTICE = """\
 clip-art.zip    Open Clip Art Library, Debian package openclipart-svg; public domain
 silhouette.zip  Game-icons.net, by Lorc, Delapouite and others (https://game-icons.net/about.html#authors),
                 coloured here; @iconify-json/game-icons {icons}; CC BY 3.0 (https://creativecommons.org/licenses/by/3.0/)
+                Those that silhouettes.txt names with a set, also coloured here, are of
+{sets}
 3d.zip          Fluent Emoji, 3D style, Microsoft Corporation; @lobehub/fluent-emoji-3d {emoji}, unchanged; MIT, see
                 LICENSE-fluent.txt
 """
@@ -105,13 +121,22 @@ def clip_art(lines: list[Line]) -> dict[str, Icon]:
     return found
 
 
-def silhouettes(lines: list[Line], package: Path) -> dict[str, Icon]:
-    drawings, _ = read_package(package)
+def shaded(ink: str, share: float) -> str:
+    """The ink "#rrggbb" with its brightness multiplied by `share`."""
+    return "#" + "".join(f"{round(int(ink[i : i + 2], 16) * share):02x}" for i in (1, 3, 5))
+
+
+def silhouettes(lines: list[Line], sets: Path) -> dict[str, Icon]:
+    """The icons of the sets by noun, each in one of INKS. sets: folder of the @iconify-json packages."""
+    drawings = {name: read_package(sets / name)[0] for name in (GAME_ICONS, *SETS)}
     found = {}
     for line in lines:
         ink = INKS[int(hashlib.sha256(line.name.encode()).hexdigest(), 16) % len(INKS)]
-        drawing = drawings[line.source]
+        name, _, id = line.source.rpartition(":")
+        drawing = drawings[name or GAME_ICONS][id]
         body = drawing.body.replace("currentColor", ink)
+        for color, share in TWO_TONE.items():
+            body = body.replace(f'"{color}"', f'"{shaded(ink, share)}"')
         x, y, width, height = trimmed_box(body, drawing)
         found[line.name] = Icon(line.name, "silhouette", body, (x, y, width, height))
     return found
@@ -146,6 +171,24 @@ def write_pictures(path: Path, pictures: dict[str, bytes]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{name}.webp", date_time=(1980, 1, 1, 0, 0, 0)), content)
 
 
+def version_of(package: Path) -> str:
+    return str(json.loads((package / "package.json").read_text(encoding="utf-8"))["version"])
+
+
+def write_notice(packages: Path, output: Path) -> None:
+    """Says whose the drawings are: NOTICE-more, and LICENSE-icons.txt with the texts that have to go with them."""
+    sets = packages / "@iconify-json"
+    lines = [f"{'':18}{text}; @iconify-json/{name} {version_of(sets / name)}" for name, text in SETS.items()]
+    notice = NOTICE.format(
+        icons=version_of(sets / GAME_ICONS),
+        emoji=version_of(packages / "@lobehub/fluent-emoji-3d"),
+        sets="\n".join(lines),
+    )
+    (output / "NOTICE-more").write_text(notice, encoding="utf-8")
+    texts = [f"{name}\n\n{(packages / package / 'LICENSE').read_text()}" for name, package in LICENSES.items()]
+    (output / "LICENSE-icons.txt").write_text("\n\n".join(text.strip() for text in texts) + "\n", encoding="utf-8")
+
+
 def build(packages: Path, output: Path) -> None:
     library = json.loads((output / "nouns.json").read_text(encoding="utf-8"))["nouns"]
     lists = {style: list(read_list(output / file)) for style, file in LISTS.items()}
@@ -155,7 +198,7 @@ def build(packages: Path, output: Path) -> None:
         raise ValueError(f"there already: {', '.join(twice)}")
     drawn = {
         "clip-art": clip_art(lists["clip-art"]),
-        "silhouette": silhouettes(lists["silhouette"], packages / "@iconify-json/game-icons"),
+        "silhouette": silhouettes(lists["silhouette"], packages / "@iconify-json"),
     }
     nouns: dict[str, dict[str, Any]] = {}
     boxes: dict[str, dict[str, View]] = {}
@@ -174,11 +217,7 @@ def build(packages: Path, output: Path) -> None:
     (output / "more.npy").write_bytes(array.getvalue())
     pictures = three_d(library, packages)
     write_pictures(output / "3d.zip", pictures)
-    versions = {
-        key: json.loads((packages / name / "package.json").read_text(encoding="utf-8"))["version"]
-        for key, name in (("icons", "@iconify-json/game-icons"), ("emoji", "@lobehub/fluent-emoji-3d"))
-    }
-    (output / "NOTICE-more").write_text(NOTICE.format(**versions), encoding="utf-8")
+    write_notice(packages, output)
     counts = ", ".join(f"{len(icons)} {style}" for style, icons in drawn.items())
     print(f"{counts}; {len(nouns)} names; {len(pictures)} in 3d")
     for name in ("clip-art.zip", "silhouette.zip", "3d.zip", "more.json", "more.npy"):

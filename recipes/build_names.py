@@ -3,8 +3,8 @@
     npm install cldr-annotations-full @iconify-json/noto @iconify-json/fluent-emoji-flat
     python recipes/build_names.py --packages node_modules --output relsim/world/art
 
-Reads catalogue.txt and common_nouns.csv (the most used nouns, translated by hand) in the output folder; writes
-names.xz, NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same bytes. It takes about ten seconds.
+Reads catalogue.txt, the lists of clip art and silhouettes, and common_nouns.csv (the most used nouns, translated by
+hand) in the output folder; writes names.xz, NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same bytes. It takes about ten seconds.
 
 CLDR gives every emoji a label and keywords in each language. A label ("bicicletta") is a name. A keyword ("犬", with
 the poodle as well as with the dog) is a name where its emoji are about those that an English name of the noun stands
@@ -23,6 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from build_art import Entry, read_catalogue
+from build_clip_art import LISTS, read_list
 
 from analogen.relsim.world.names import HAND, KEYWORD, LABEL, normalized, plain_emoji
 
@@ -122,9 +123,18 @@ def choose(entries: list[Entry], packages: Path, common: Path | None) -> dict[st
     return chosen
 
 
+def read_entries(output: Path) -> list[Entry]:
+    """The catalogue, and after it the clip art and silhouettes; of the latter an emoji of the same name has names."""
+    lines = (line for file in LISTS.values() for line in read_list(output / file))
+    return read_catalogue(output / "catalogue.txt") + [
+        Entry(line.name, line.category, False, (line.name.replace(" ", "-"),), line.name, line.synonyms, ())
+        for line in lines
+    ]
+
+
 def build(packages: Path, output: Path) -> None:
     """Write names.xz and what it has to state about its source."""
-    entries = read_catalogue(output / "catalogue.txt")
+    entries = read_entries(output)
     chosen = choose(entries, packages, output / "common_nouns.csv")
     lines: dict[tuple[str, int, str], list[str]] = defaultdict(list)
     for name, (noun, language, tier) in chosen.items():

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -50,8 +51,8 @@ def test_importing_reads_nothing():
 
 def test_the_library_is_large_and_every_noun_is_drawn(library):
     firsts = first_nouns(library)
-    assert len(firsts) >= 2000
-    assert len(library.nouns()) >= 3200
+    assert len(firsts) >= 2500
+    assert len(library.nouns()) >= 4000
     for name in library.nouns():
         icon = library.icon(name)
         assert icon.body
@@ -125,6 +126,22 @@ def test_folder_stays_small_and_states_its_licences():
     assert "Copyright (c) Microsoft Corporation" in (FOLDER / "LICENSE-fluent.txt").read_text()
     notice = (FOLDER / "NOTICE").read_text() + (FOLDER / "NOTICE-more").read_text()
     assert all(f"{style}.zip" in notice for style in STYLES)
+    silhouettes = (FOLDER / "silhouettes.txt").read_text()
+    sets = set(re.findall(r"= ([a-z-]+):", silhouettes))
+    assert len(sets) == 6
+    assert all(f"@iconify-json/{name} " in notice for name in sets)
+    for owner in ("Phosphor Icons", "Paweł Kuna"):  # the MIT's text has to go with their icons
+        assert re.search(rf"Copyright \(c\) .*{owner}", (FOLDER / "LICENSE-icons.txt").read_text())
+
+
+def test_silhouettes_of_two_tones_are_inked(library):
+    """Sets that come in black and blue are drawn in a shade of one ink, as the others are."""
+    pixels = library.icon("rocking horse", "silhouette").pixels(96)
+    opaque = pixels[pixels[..., 3] == 255][:, :3].astype(int)
+    assert len(opaque) > 500
+    assert opaque.max(axis=1).min() > 20  # no black
+    bodies = [library.icon(name, "silhouette").body for name in library.nouns(style="silhouette")]
+    assert not [body for body in bodies if "#2F88FF" in body or "currentColor" in body]
 
 
 @pytest.mark.parametrize("style", STYLES[:4])
