@@ -16,8 +16,8 @@ import torch
 from analogen.art_selection import ArtSelection
 from analogen.conditioning import Conditioning, is_new, structure_scale
 from analogen.pipelines.composer.features import decode
-from analogen.pipelines.composer.pipeline import ComposerOutput, ComposerPipeline
 from analogen.pipelines.composer.readings import NOTHING_READ, ReadingBatch, collate_readings, element_tensors
+from analogen.pipelines.composer.scene_composer import SceneComposer
 from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.palette import MADE_IN, harmonious_background
@@ -102,7 +102,7 @@ def plan_candidates(
 
 def compose_scenes(
     plans: Sequence[CandidatePlan],
-    composer: ComposerPipeline,
+    composer: SceneComposer,
     steps: int | None = None,
     guidance_scale: float | None = None,
     relation_scale: float = 1.0,
@@ -126,7 +126,7 @@ def compose_scenes(
     steps_done = 0  # plans times steps: the composer takes plans of different length one group after the other
     previewed_at = 0.0
 
-    def on_step(pipeline: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
+    def on_step(composer: object, step: int, timestep: int, values: dict[str, Any]) -> dict[str, object]:
         nonlocal steps_done, previewed_at
         steps_done += len(values["latents"])
         if report is not None:
@@ -139,7 +139,7 @@ def compose_scenes(
             previewed_at = time.monotonic()
         return {}
 
-    sampled = composer(
+    sampled = composer.sample(
         torch.from_numpy(np.stack([plan.relation for plan in plans])),
         _readings(plans, composer),
         generator=[torch.Generator().manual_seed(_torch_seed(plan.seed)) for plan in plans],
@@ -148,8 +148,7 @@ def compose_scenes(
         relation_scale=relation_scale * torch.tensor([plan.relation_scale for plan in plans]),
         callback_on_step_end=on_step,
     )
-    assert isinstance(sampled, ComposerOutput), "return_dict is the default"
-    pairs = zip(plans, sampled.scenes, strict=True)
+    pairs = zip(plans, sampled, strict=True)
     return [dataclasses.replace(plan.scene, elements=tuple(elements)) for plan, elements in pairs]
 
 
@@ -164,7 +163,7 @@ def _kept_scene(plan: CandidatePlan) -> Scene:
 
 
 def scene_errors(
-    scenes: Sequence[Scene], plans: Sequence[CandidatePlan], composer: ComposerPipeline, relation_scale: float = 1.0
+    scenes: Sequence[Scene], plans: Sequence[CandidatePlan], composer: SceneComposer, relation_scale: float = 1.0
 ) -> list[float]:
     """The composer's denoising error of each scene under its plan's relation, above 0: large for malformed scenes.
 
@@ -181,7 +180,7 @@ def relation_strength(conditioning: Conditioning) -> float:
     return 0.0 if conditioning.reading is not None and is_new(conditioning.found) else 1.0
 
 
-def _readings(plans: Sequence[CandidatePlan], composer: ComposerPipeline) -> ReadingBatch | None:
+def _readings(plans: Sequence[CandidatePlan], composer: SceneComposer) -> ReadingBatch | None:
     """The readings of the plans; None if no plan has any, or the composer takes none."""
     if not composer.reads or all(plan.reading is None for plan in plans):
         return None

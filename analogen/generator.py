@@ -25,7 +25,7 @@ from analogen.composition import CandidatePlan, compose_scenes, plan_candidates,
 from analogen.conditioning import Conditioning, encode_relations, of_scene
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
-from analogen.pipelines.composer.pipeline import ComposerPipeline, load_composer
+from analogen.pipelines.composer.scene_composer import SceneComposer
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.images import read_reference
 from analogen.relsim.mini.encoder import MiniEncoder
@@ -97,7 +97,7 @@ class Generator(Stages):
         if dtype not in DTYPES:
             raise UserError(f"dtype is {dtype!r}: expected one of {', '.join(DTYPES)}")
         self.encoder: MiniEncoder = load_mini(model, self.device)
-        self.composer: ComposerPipeline = load_composer(device=self.device)
+        self.composer = SceneComposer.load(device=self.device)
         if dtype not in ("auto", "float32"):
             self.composer.to(getattr(torch, dtype))
         self.library = ArtLibrary.shipped()

@@ -10,7 +10,7 @@ from PIL import Image
 from analogen.art_selection import ArtSelection, select_art
 from analogen.composition import compose_scenes, plan_candidates
 from analogen.conditioning import Conditioning
-from analogen.pipelines.composer.pipeline import load_composer
+from analogen.pipelines.composer.scene_composer import SceneComposer
 from analogen.pipelines.diffusion.layout import control_picture, start_picture, with_placeholder_discs
 from analogen.relsim.encoder import load_mini
 from analogen.relsim.mini.reading import SceneReading
@@ -23,7 +23,7 @@ class LayoutComposer:
     """mini as the composer of layouts."""
 
     def __init__(self) -> None:
-        self.encoder, self.composer, self.library = load_mini(), load_composer(), ArtLibrary.shipped()
+        self.encoder, self.composer, self.library = load_mini(), SceneComposer.load(), ArtLibrary.shipped()
 
     def select_art(self, request: Request) -> ArtSelection:
         """The art for a layout; the request's style is a text for the prompt here, not an art family."""

@@ -86,7 +86,7 @@ def ranked(
 ) -> list[int]:
     """The indices of the candidates, best first; equal ones keep their order.
 
-    errors: the denoising error of each scene (`ComposerPipeline.denoising_error`), above 0. The errors are sorted into
+    errors: the denoising error of each scene (`SceneComposer.denoising_error`), above 0. The errors are sorted into
     bands, each ERROR_BAND_FACTOR wide, from the lowest error on; a lower band comes first, and within a band the total
     decides. Without errors the total alone decides.
     lost: whether the subject of each cannot be seen on its ground; these come last.

@@ -17,7 +17,6 @@ from analogen import Generator, Request
 from analogen.composition import GUIDANCE, STEPS, plan_candidates
 from analogen.generator import draw_scene
 from analogen.pipelines.composer.features import decode
-from analogen.pipelines.composer.pipeline import ComposerOutput
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE, GAP, FOOT = 240, 14, 34
@@ -66,12 +65,11 @@ def denoising(generator: Generator) -> Image.Image:
             seen[step] = draw_scene(replace(row.scene, elements=tuple(noisy)), row.scene_art, 2 * SIDE, 2 * SIDE)
         return {}
 
-    out = generator.composer(
+    (elements,) = generator.composer.sample(
         torch.from_numpy(row.relation[None]), generator=[torch.Generator().manual_seed(3)], num_inference_steps=STEPS,
         guidance_scale=GUIDANCE, callback_on_step_end=watch,
     )  # fmt: skip
-    assert isinstance(out, ComposerOutput)
-    final = draw_scene(replace(row.scene, elements=tuple(out.scenes[0])), row.scene_art, 2 * SIDE, 2 * SIDE)
+    final = draw_scene(replace(row.scene, elements=tuple(elements)), row.scene_art, 2 * SIDE, 2 * SIDE)
     labels = ["reference", *(f"step {step + 1} of {STEPS}" for step in sorted(seen)), "settled"]
     return strip([Image.open(reference), *(seen[step] for step in sorted(seen)), final], labels)
 

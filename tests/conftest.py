@@ -179,7 +179,7 @@ def world_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tiny_shipped(tiny_encoder_folder: Path, tiny_composer_folder: Path) -> Iterator[None]:
     """The tiny models in the place of those that are shipped, for the whole module."""
-    from analogen.pipelines.composer import pipeline as composer
+    from analogen.pipelines.composer import scene_composer as composer
     from analogen.relsim import encoder
 
     with pytest.MonkeyPatch.context() as patch:

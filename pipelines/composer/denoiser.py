@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.composer.features import FIELDS, NUM_FEATURES, WEIGHT, places
 from analogen.pipelines.composer.layers import Layer, ReadingTokens, RelationTokens, padding_bias, row_scale, sinusoidal
 from analogen.pipelines.composer.readings import ReadingBatch
+from analogen.pipelines.composer.stored_module import StoredModule
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
-class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class SceneDenoiser(StoredModule):
     """Predicts the clean features of every element from noisy ones, given the skeleton and the relation.
 
     Rectified flow, arXiv:2209.03003: noisy = (1 - time) * clean + time * noise, time in [0, 1]. With
@@ -21,7 +20,6 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     of references.
     """
 
-    @register_to_config
     def __init__(
         self,
         relation_dim: int = 384,
@@ -32,6 +30,10 @@ class SceneDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         reads: bool = False,
     ) -> None:
         super().__init__()
+        self.config = {
+            "relation_dim": relation_dim, "dim": dim, "depth": depth, "heads": heads,
+            "num_relation_tokens": num_relation_tokens, "reads": reads,
+        }  # fmt: skip
         self.embed_features = nn.Linear(2 * NUM_FEATURES, dim)
         self.embed_fields = nn.ModuleList(nn.Embedding(size, dim) for size in FIELDS.values())
         self.embed_places = nn.ModuleList(nn.Embedding(MAX_ELEMENTS, dim) for _ in range(5))

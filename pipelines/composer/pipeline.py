@@ -1,38 +1,37 @@
-"""The pipeline that samples scenes for a relation: a prior picks the elements, a denoiser their places and looks."""
+"""The composer as a pipeline of diffusers, for whoever loads it there; mini itself takes `SceneComposer`."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.pipelines import pipeline_loading_utils
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.utils.outputs import BaseOutput
-from safetensors import SafetensorError
 from torch import Tensor
 
+from analogen.pipelines.composer import scene_composer
 from analogen.pipelines.composer.denoiser import SceneDenoiser
-from analogen.pipelines.composer.features import NUM_FEATURES, WEIGHT, collate, decode, encode
-from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.prior import SkeletonPrior
-from analogen.pipelines.composer.readings import ReadingBatch, loosened
-from analogen.pipelines.composer.settle import settle
-from analogen.relsim.loading_lock import loading_lock
+from analogen.pipelines.composer.readings import ReadingBatch
+from analogen.pipelines.composer.scene_composer import SceneComposer, StepCallback, load_networks
+from analogen.pipelines.composer.stored_module import StoredModule
 from analogen.relsim.old_paths import present_path
 from analogen.relsim.world.scene import Element
 
-SHIPPED = Path(__file__).parent / "weights"
+# How diffusers saves and loads the parts, as it does its own models by `ModelMixin`.
+_METHODS = {StoredModule.__name__: ["save_pretrained", "from_pretrained"]}
+pipeline_loading_utils.LOADABLE_CLASSES[StoredModule.__module__] = _METHODS
+pipeline_loading_utils.ALL_IMPORTABLE_CLASSES.update(_METHODS)
 # Modules of the parts in composers that 0.2.0 saved, and where their classes are now.
 _OLD_MODULES = {
     "analogen.pipelines.denoiser": SceneDenoiser.__module__,
     "analogen.pipelines.skeleton": SkeletonPrior.__module__,
 }
-# Rows that are denoised together. Fewer would leave the processor's vector units idle, more gain nothing on two cores.
-MIN_GROUP, MAX_GROUP = 8, 32
 
 
 @dataclass
@@ -43,11 +42,7 @@ class ComposerOutput(BaseOutput):
 
 
 class ComposerPipeline(DiffusionPipeline):
-    """Relation -> skeleton (which elements) -> features (where, how) -> elements.
-
-    Every row has a relation and a generator of its own, so many different relations are sampled in one pass,
-    and a row gives the same scene alone or in a batch. Threads may call one pipeline at the same time.
-    """
+    """`SceneComposer` with diffusers' ways to load, save, move and offload, and with any of its schedulers."""
 
     model_cpu_offload_seq = "prior->denoiser"  # type: ignore[assignment]
     prior: SkeletonPrior
@@ -71,9 +66,14 @@ class ComposerPipeline(DiffusionPipeline):
         return config
 
     @property
+    def composer(self) -> SceneComposer:
+        """The same networks and scheduler, without diffusers."""
+        return SceneComposer(self.prior, self.denoiser, self.scheduler, self._execution_device, self.progress_bar)
+
+    @property
     def reads(self) -> bool:
         """Whether it was trained with readings of references."""
-        return bool(self.prior.config["reads"] and self.denoiser.config["reads"])
+        return self.composer.reads
 
     @torch.no_grad()
     def __call__(
@@ -85,7 +85,7 @@ class ComposerPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         relation_scale: float | Tensor = 1.0,
         settled: bool = True,
-        callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None = None,
+        callback_on_step_end: StepCallback | None = None,
         return_dict: bool = True,
     ) -> ComposerOutput | tuple[list[list[Element]]]:
         """Sample one scene per row.
@@ -100,53 +100,14 @@ class ComposerPipeline(DiffusionPipeline):
         Raises ValueError for a relation of another shape, readings of another number of rows or for a composer that
         does not read, a wrong number of generators, or no steps.
         """
-        # 1. Check and seed the rows.
-        wanted = self.prior.config["relation_dim"]
-        if relation.ndim != 2 or relation.shape[1] != wanted:
-            raise ValueError(f"relation {tuple(relation.shape)} must be (rows, {wanted})")
-        if readings is not None and not self.reads:
-            raise ValueError("readings came, and this composer was trained without any: leave them out")
-        if readings is not None and len(readings) != len(relation):
-            raise ValueError(f"{len(readings)} readings for {len(relation)} rows: one per row is expected")
-        if num_inference_steps < 1:
-            raise ValueError(f"num_inference_steps is {num_inference_steps}, expected 1 or more")
-        generators = self._row_generators(generator, len(relation))
-        if not generators:
-            return ComposerOutput(scenes=[]) if return_dict else ([],)
-        device = self._execution_device
-        relation = unit(relation).to(device, self.denoiser.dtype)
-        scale = torch.as_tensor(relation_scale, device=device, dtype=self.denoiser.dtype).expand(len(relation))
-        if readings is not None:
-            readings = loosened(readings, generators).to(device, self.denoiser.dtype)
-
-        # 2. Skeletons: kinds and counts.
-        tokens, mask = self.prior.sample(relation, generators, scale, guidance_scale, readings=readings)
-
-        # 3. Noise, row by row, so that a row does not depend on the longest of its batch.
-        counts = mask.sum(1).tolist()
-        latents = torch.zeros(*mask.shape, NUM_FEATURES)
-        for row, (count, row_generator) in enumerate(zip(counts, generators, strict=True)):
-            latents[row, :count] = torch.randn(count, NUM_FEATURES, generator=row_generator)
-        latents = latents.to(device, self.denoiser.dtype)
-
-        # 4. Denoise, rows of like length together: all of a group are computed as long as its longest.
-        for group in groups_of_like_length(counts):
-            longest = max(counts[row] for row in group)
-            seen = None if readings is None else readings.select(group)
-            part = (latents[group, :longest], tokens[group, :longest], mask[group, :longest], relation[group], seen)
-            latents[group, :longest] = self._denoise(
-                *part, num_inference_steps, guidance_scale, scale[group], _of_rows(group, callback_on_step_end)
-            )
-
-        # 5. Elements.
-        scenes = []
-        for row_tokens, row_features, row_mask in zip(tokens.cpu(), latents.float().cpu(), mask.cpu(), strict=True):
-            elements = decode(row_tokens[row_mask], row_features[row_mask])
-            scenes.append(settle(elements) if settled else elements)
+        on_step = callback_on_step_end
+        scenes = self.composer.sample(
+            relation, readings, generator, num_inference_steps, guidance_scale, relation_scale, settled,
+            None if on_step is None else lambda _, step, timestep, values: on_step(self, step, timestep, values),
+        )  # fmt: skip
         self.maybe_free_model_hooks()
         return ComposerOutput(scenes=scenes) if return_dict else (scenes,)
 
-    @torch.no_grad()
     def denoising_error(
         self,
         scenes: Sequence[Sequence[Element]],
@@ -156,137 +117,19 @@ class ComposerPipeline(DiffusionPipeline):
         time: float = 0.3,
         draws: int = 2,
     ) -> Tensor:
-        """The denoiser's error in predicting each scene from a noisy copy of it, (B,): large for malformed scenes.
-
-        relation, readings: as for sampling, the readings as they are; time: share of noise, in (0, 1); draws: noisy
-        copies whose errors are averaged, the same ones for every row, so that equal scenes have equal errors.
-        """
-        encoded = [encode(scene) for scene in scenes]
-        counts = [len(scene.tokens) for scene in encoded]
-        device, dtype = self._execution_device, self.denoiser.dtype
-        relation = unit(relation).to(device, dtype)
-        scale = torch.as_tensor(relation_scale, device=device, dtype=dtype).expand(len(relation))
-        readings = None if readings is None else readings.to(device, dtype)
-        weight = torch.from_numpy(WEIGHT).to(device)
-        errors = torch.zeros(len(scenes))
-        for group in groups_of_like_length(counts):
-            tokens, clean, mask = (part.to(device) for part in collate([encoded[row] for row in group]))
-            seen = None if readings is None else readings.select(group)
-            moment = torch.full((len(group),), time, device=device, dtype=dtype)
-            share = weight * mask[..., None]
-            for draw in range(draws):
-                noise = torch.zeros_like(clean)
-                for place, row in enumerate(group):
-                    own = torch.Generator().manual_seed(draw)
-                    noise[place, : counts[row]] = torch.randn(counts[row], NUM_FEATURES, generator=own)
-                noisy = ((1 - time) * clean + time * noise).to(dtype)
-                found = self.denoiser(noisy, moment, tokens, mask, relation[group], scale[group], None, seen)
-                error = (found.float() - clean).square() * share
-                errors[group] += (error.sum((1, 2)) / share.sum((1, 2)).clamp_min(1)).cpu() / draws
-        return errors
-
-    def _denoise(
-        self,
-        latents: Tensor,
-        tokens: Tensor,
-        mask: Tensor,
-        relation: Tensor,
-        readings: ReadingBatch | None,
-        steps: int,
-        guidance_scale: float,
-        relation_scale: Tensor,
-        callback_on_step_end: Callable[[Any, int, int, dict[str, Any]], Any] | None,
-    ) -> Tensor:
-        """(B, n, NUM_FEATURES) of noise -> the same of clean features."""
-        # A scheduler counts its steps: with one of its own, calls may run side by side in threads.
-        scheduler = copy.deepcopy(self.scheduler)
-        scheduler.set_timesteps(steps, device=latents.device)
-        estimate: Tensor | None = None
-        for step, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
-            time = (timestep / scheduler.config["num_train_timesteps"]).to(latents.dtype).expand(len(latents))
-            clean = self._guided(
-                latents, time, tokens, mask, relation, readings, relation_scale, guidance_scale, estimate
-            )
-            estimate = clean
-            velocity = (latents - clean) / time.view(-1, 1, 1)
-            latents = scheduler.step(velocity, timestep, latents, return_dict=False)[0]  # type: ignore[arg-type]
-            if callback_on_step_end is not None:
-                values = {"latents": latents, "clean": clean, "tokens": tokens, "mask": mask}
-                changed = callback_on_step_end(self, step, int(timestep), values) or {}
-                latents = changed.get("latents", latents)
-        return latents
-
-    def _guided(
-        self,
-        latents: Tensor,
-        time: Tensor,
-        tokens: Tensor,
-        mask: Tensor,
-        relation: Tensor,
-        readings: ReadingBatch | None,
-        relation_scale: Tensor,
-        guidance_scale: float,
-        estimate: Tensor | None,
-    ) -> Tensor:
-        if guidance_scale == 1.0 or not relation_scale.any():
-            return self.denoiser(latents, time, tokens, mask, relation, relation_scale, estimate, readings)
-        two = [torch.cat([t, t]) for t in (latents, time, tokens, mask, relation)]
-        scale = torch.cat([relation_scale, torch.zeros_like(relation_scale)])
-        again = None if estimate is None else torch.cat([estimate, estimate])
-        conditional, free = self.denoiser(*two, scale, again, None if readings is None else readings.twice()).chunk(2)
-        return free + guidance_scale * (conditional - free)
-
-    @staticmethod
-    def _row_generators(
-        generator: torch.Generator | Sequence[torch.Generator] | None, rows: int
-    ) -> list[torch.Generator]:
-        if generator is None:
-            generator = torch.Generator().manual_seed(torch.seed())
-        if isinstance(generator, torch.Generator):
-            seeds = torch.randint(2**62, (rows,), generator=generator)
-            return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
-        if len(generator) != rows:
-            raise ValueError(f"{len(generator)} generators for {rows} rows: one per row is expected")
-        return list(generator)
-
-
-def _of_rows(
-    rows: list[int], callback: Callable[[Any, int, int, dict[str, Any]], Any] | None
-) -> Callable[[Any, int, int, dict[str, Any]], Any] | None:
-    """The callback, with the numbers of the rows among its values."""
-    if callback is None:
-        return None
-    return lambda pipeline, step, timestep, values: callback(pipeline, step, timestep, {**values, "rows": rows})
-
-
-def groups_of_like_length(counts: Sequence[int]) -> list[list[int]]:
-    """Row numbers in groups of at most MAX_GROUP, of at least MIN_GROUP where there are as many; shortest rows first.
-
-    counts: elements per row. A group ends once it is large enough and the next row is longer than its last.
-    """
-    groups: list[list[int]] = []
-    for row in sorted(range(len(counts)), key=lambda row: counts[row]):
-        last = groups[-1] if groups else None
-        if last is None or len(last) >= MAX_GROUP or (len(last) >= MIN_GROUP and counts[row] > counts[last[-1]]):
-            groups.append([row])
-        else:
-            last.append(row)
-    return groups
+        """See `SceneComposer.denoising_error`."""
+        return self.composer.denoising_error(scenes, relation, readings, relation_scale, time, draws)
 
 
 def load_composer(folder: str | Path | None = None, device: str = "cpu") -> ComposerPipeline:
     """The shipped composer, or the one in a folder saved by `save_pretrained`. Raises ValueError with one line."""
     # Part by part: DiffusionPipeline.from_pretrained does the same behind a progress bar of its own.
-    source = str(present_path(folder or SHIPPED))
+    source = present_path(folder or scene_composer.SHIPPED)
+    networks = load_networks(source)
     try:
-        with loading_lock:
-            pipeline = ComposerPipeline(
-                SkeletonPrior.from_pretrained(source, subfolder="prior", use_safetensors=True),
-                SceneDenoiser.from_pretrained(source, subfolder="denoiser", use_safetensors=True),
-                FlowMatchEulerDiscreteScheduler.from_pretrained(source, subfolder="scheduler"),
-            )
-    except (OSError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{source}: is not a complete composer with weights in safetensors ({reason})") from error
+        scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(str(source), subfolder="scheduler")
+    except OSError as error:
+        raise ValueError(f"{source}: has no scheduler ({' '.join(str(error).split())[:200]})") from error
+    pipeline = ComposerPipeline(*networks, scheduler)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(device)

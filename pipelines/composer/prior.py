@@ -6,24 +6,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from analogen.pipelines.composer.features import FIELDS, places
 from analogen.pipelines.composer.layers import Layer, ReadingTokens, RelationTokens, row_scale
 from analogen.pipelines.composer.readings import ReadingBatch
+from analogen.pipelines.composer.stored_module import StoredModule
 from analogen.relsim.world.scene import MAX_ELEMENTS
 
 
-class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class SkeletonPrior(StoredModule):
     """Autoregressive transformer over composite tokens (one token = all discrete fields of an element).
 
     vocabulary: the field values of every token, a list of lists of len(FIELDS) integers; id `len(vocabulary)`
     ends the scene. reads: whether it takes readings of references.
     """
 
-    @register_to_config
     def __init__(
         self,
         vocabulary: list[list[int]],
@@ -35,6 +33,10 @@ class SkeletonPrior(ModelMixin, ConfigMixin):  # type: ignore[misc]
         reads: bool = False,
     ) -> None:
         super().__init__()
+        self.config = {
+            "vocabulary": vocabulary, "relation_dim": relation_dim, "dim": dim, "depth": depth, "heads": heads,
+            "num_relation_tokens": num_relation_tokens, "reads": reads,
+        }  # fmt: skip
         self.register_buffer("table", torch.tensor(vocabulary), persistent=False)  # (V, fields)
         self.end = len(vocabulary)
         self.start = nn.Parameter(torch.randn(dim) * 0.02)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +29,7 @@ from analogen.pipelines.composer.layers import unit
 from analogen.pipelines.composer.pipeline import ComposerPipeline
 from analogen.pipelines.composer.prior import SkeletonPrior, vocabulary_of
 from analogen.pipelines.composer.readings import NOTHING_READ, ReadingBatch, collate_readings, loosened
+from analogen.pipelines.composer.scene_composer import SceneComposer
 from analogen.pipelines.composer.simulated_readings import simulate_reading
 from analogen.relsim.config import read_settings
 from analogen.relsim.text import load_text_tower
@@ -94,7 +93,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         )
     scenes = load_scenes(stored)
     if settings.init:
-        start = ComposerPipeline.from_pretrained(settings.init, use_safetensors=True)
+        start = SceneComposer.load(settings.init)
         models = widened(Models(start.prior, start.denoiser), vocabulary_of([scenes.tokens]), settings.reads).train()
     else:
         models = new_models(scenes, settings)
@@ -121,7 +120,7 @@ def widened(models: Models, vocabulary: list[list[int]], reads: bool) -> Models:
     whole = sorted({*known, *map(tuple, vocabulary)})
     config = {"vocabulary": [list(row) for row in whole], "reads": reads or prior.config["reads"]}
     wider = Models(
-        SkeletonPrior(**_config_of(prior) | config), SceneDenoiser(**_config_of(denoiser) | {"reads": config["reads"]})
+        SkeletonPrior(**prior.config | config), SceneDenoiser(**denoiser.config | {"reads": config["reads"]})
     )
     state = models.state_dict()
     by_token = {name: state.pop(f"prior.{name}") for name in ("embed.weight", "head.weight", "head.bias")}
@@ -137,12 +136,6 @@ def widened(models: Models, vocabulary: list[list[int]], reads: bool) -> Models:
         if name.startswith("head"):
             parameter[wider.prior.end] = value[prior.end].to(parameter.dtype)
     return wider
-
-
-def _config_of(model: SkeletonPrior | SceneDenoiser) -> dict[str, Any]:
-    """What the model is made with. Composers of 0.2 have more in their configuration."""
-    names = inspect.signature(type(model).__init__).parameters
-    return {name: value for name, value in model.config.items() if name in names}
 
 
 def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
@@ -162,10 +155,7 @@ def new_models(scenes: SceneSet, settings: ComposerSettings) -> Models:
 def save_composer(models: Models, output: Path) -> None:
     """Write the pipeline's folder, weights as fp16."""
     pipeline = ComposerPipeline(models.prior.eval(), models.denoiser.eval(), FlowMatchEulerDiscreteScheduler(shift=1.0))
-    saved = copy.deepcopy(pipeline).to(torch.float16)
-    for model in (saved.prior, saved.denoiser):
-        model.register_to_config(_name_or_path="")  # or the folder that training started from is published
-    saved.save_pretrained(str(output))
+    copy.deepcopy(pipeline).to(torch.float16).save_pretrained(str(output))
 
 
 def train_composer(models: Models, scenes: SceneSet, settings: ComposerSettings, state: Path | None = None) -> Models:

@@ -20,7 +20,7 @@ from analogen.composition import plan_candidates
 from analogen.conditioning import LOW_CONFIDENCE, encode_relations
 from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
-from analogen.pipelines.composer import pipeline as composer
+from analogen.pipelines.composer import scene_composer as composer
 from analogen.relsim import encoder
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element, Scene
@@ -366,16 +366,15 @@ def test_the_reading_of_the_only_reference_reaches_the_composer(
     read = reading_of(Scene((Element("subject", -0.4, 0.1, 0.3), Element("subject", 0.4, 0.1, 0.3))))
     vocabulary = generator.composer.prior.table.tolist()
     models = widened(Models(generator.composer.prior, generator.composer.denoiser), vocabulary, True).eval()
-    own = composer.ComposerPipeline(models.prior, models.denoiser, generator.composer.scheduler)
-    own.set_progress_bar_config(disable=True)
+    own = composer.SceneComposer(models.prior, models.denoiser, generator.composer.scheduler)
     seen: list[Any] = []
 
     class Watched:
         reads = True
 
-        def __call__(self, relation: Any, readings: Any, **options: Any) -> Any:
+        def sample(self, relation: Any, readings: Any, **options: Any) -> Any:
             seen.append((readings, options["relation_scale"]))
-            return own(relation, readings, **options)
+            return own.sample(relation, readings, **options)
 
         def denoising_error(self, scenes: Any, relation: Any, readings: Any, scale: Any) -> Any:
             return own.denoising_error(scenes, relation, readings, scale)

@@ -85,7 +85,7 @@ def refused(error: Exception) -> str:
 def api(models: str, encoder: str) -> Callable[[Path], str]:
     """Read by the public classes, with tiny models."""
     from analogen import Generator, Request
-    from analogen.pipelines.composer import pipeline as composer
+    from analogen.pipelines.composer import scene_composer as composer
     from analogen.relsim import encoder as encoders
 
     composer.SHIPPED, encoders.SHIPPED = Path(models), Path(encoder)

@@ -15,8 +15,9 @@ from analogen.cli.evaluate import command
 from analogen.evaluation.analogy import draw_tasks
 from analogen.evaluation.baselines import NearestSceneBaseline, condition_on_nearest_caption, run_baselines
 from analogen.generator import Generator
-from analogen.pipelines.composer import pipeline as composer
+from analogen.pipelines.composer import scene_composer as composer
 from analogen.pipelines.composer.pipeline import ComposerPipeline
+from analogen.pipelines.composer.scene_composer import SceneComposer
 from analogen.pipelines.composer.train import Models, save_composer, widened
 from analogen.relsim.mini.reading.scene_reading import reading_of
 from analogen.relsim.world.dataset import held_out_selection
@@ -64,13 +65,13 @@ def test_readings_are_a_way_of_their_own_beside_the_vector_alone(
     monkeypatch.setattr(Generator, "reads", True)
     monkeypatch.setattr(conditioning, "read_scenes", lambda images, encoder: [SEEN for _ in images])
     passed: list[bool] = []
-    call = ComposerPipeline.__call__
+    sample = SceneComposer.sample
 
-    def watched(self: ComposerPipeline, relation: Tensor, readings: object, *more: Any, **options: Any) -> Any:
+    def watched(self: SceneComposer, relation: Tensor, readings: object, *more: Any, **options: Any) -> Any:
         passed.append(readings is not None)
-        return call(self, relation, readings, *more, **options)
+        return sample(self, relation, readings, *more, **options)
 
-    monkeypatch.setattr(ComposerPipeline, "__call__", watched)
+    monkeypatch.setattr(SceneComposer, "sample", watched)
     rows = list(run_baselines(rows=2, candidates=2, seed=3, device="cpu", output=tmp_path / "out", relations=TWO))
     assert [str(row["way"])[1] for row in rows] == ["a", "b", "c", "c", "d", "e", "f", "h", "g"]
     # Without relation, bridge, vector, reading, true caption: one pass each.

@@ -15,14 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from analogen.pipelines.composer import pipeline as composer
-from analogen.pipelines.composer.pipeline import (
-    MAX_GROUP,
-    MIN_GROUP,
-    ComposerPipeline,
-    groups_of_like_length,
-    load_composer,
-)
+from analogen.pipelines.composer import scene_composer as composer
+from analogen.pipelines.composer.pipeline import ComposerPipeline, load_composer
+from analogen.pipelines.composer.scene_composer import MAX_GROUP, MIN_GROUP, SceneComposer, groups_of_like_length
 from analogen.relsim.world.scene import Element, Scene
 
 STEPS = 3
@@ -175,6 +170,27 @@ def test_round_trip_composes_the_same(tiny_composer: ComposerPipeline, tiny_comp
         assert compose(loaded, relations(3), 0, 1, 2) == compose(tiny_composer, relations(3), 0, 1, 2)
 
 
+def test_mini_without_diffusers_composes_the_same_to_the_bit(
+    tiny_composer: ComposerPipeline, tiny_composer_folder: Path
+) -> None:
+    own = SceneComposer.load(tiny_composer_folder)
+    relation = relations(3)
+    for options in ({}, {"guidance_scale": 2.0, "settled": False}, {"num_inference_steps": 7}):
+        given = {"num_inference_steps": STEPS, **options}
+        made = own.sample(relation, generator=generators(0, 1, 2), **given)
+        assert made == compose(tiny_composer, relation, 0, 1, 2, **options)
+    assert torch.equal(own.denoising_error(made, relation), tiny_composer.denoising_error(made, relation))
+
+
+@pytest.mark.parametrize("part", ["prior", "denoiser"])
+def test_saving_what_was_loaded_writes_the_same_bytes(part: str, tmp_path: Path) -> None:
+    pipeline = load_composer()
+    getattr(pipeline, part).to(torch.float16)  # as trainings save
+    pipeline.save_pretrained(str(tmp_path))
+    for name in ("config.json", "diffusion_pytorch_model.safetensors"):
+        assert (tmp_path / part / name).read_bytes() == (composer.SHIPPED / part / name).read_bytes()
+
+
 def test_composer_saved_by_0_2_0_loads(
     tiny_composer: ComposerPipeline, tiny_composer_folder: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +200,12 @@ def test_composer_saved_by_0_2_0_loads(
     (folder / "model_index.json").write_text(json.dumps(parts))
     loaded = ComposerPipeline.from_pretrained(str(folder))
     assert compose(loaded, relations(2), 0, 1) == compose(tiny_composer, relations(2), 0, 1)
+
+
+def test_pipeline_takes_the_precision_that_it_is_asked_for(tiny_composer_folder: Path) -> None:
+    pipeline = ComposerPipeline.from_pretrained(str(tiny_composer_folder), torch_dtype=torch.bfloat16)
+    assert (pipeline.prior.dtype, pipeline.denoiser.dtype) == (torch.bfloat16, torch.bfloat16)
+    assert pipeline.device == torch.device("cpu")
 
 
 @pytest.mark.filterwarnings("ignore")
