@@ -160,7 +160,10 @@ def is_new(found: FoundRelation) -> bool:
 def with_reading(conditioning: Conditioning, reading: SceneReading) -> Conditioning:
     """The conditioning with what was read of its reference. A logic that is new to mini is made from that alone."""
     if not reading.count:
-        return conditioning
+        if not is_new(conditioning.found):
+            return conditioning
+        guess = f"{reading.sentence}, in the reference; the nearest guess is {conditioning.found.caption!r}"
+        return replace(conditioning, notes=(f"{guess}: say the logic with --relation, or try another picture",))
     notes = conditioning.notes
     if is_new(conditioning.found):
         notes = (f"this logic is new to mini, so the arrangement that it sees is kept: {reading.sentence}",)

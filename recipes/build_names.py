@@ -4,7 +4,8 @@
     python recipes/build_names.py --packages node_modules --output relsim/world/art
 
 Reads catalogue.txt, the lists of clip art and silhouettes, and common_nouns.csv (the most used nouns, translated by
-hand) in the output folder; writes names.xz, NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same bytes. It takes about ten seconds.
+hand) in the output folder; writes names.xz, NOTICE-names and LICENSE-unicode.txt to it. The same input gives the same
+bytes. It takes about ten seconds.
 
 CLDR gives every emoji a label and keywords in each language. A label ("bicicletta") is a name. A keyword ("犬", with
 the poodle as well as with the dog) is a name where its emoji are about those that an English name of the noun stands

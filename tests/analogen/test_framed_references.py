@@ -13,7 +13,7 @@ from analogen.relsim.images import read_reference
 from analogen.relsim.world.robustness import FRAMINGS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-NAMES = ("mirrored_swan", "growing_cactus", "tower_of_books")
+NAMES = ("mirrored_swan", "growing_cactus", "tower_of_books", "pedestal_teapot")
 
 
 def framed(name: str, framing: str, folder: Path) -> Path:
