@@ -31,10 +31,10 @@ else
     analogen train composer --config "$presets/composer-gpu.toml" "${material[@]}" \
         --set output="$runs/composer" --set scenes="$runs/scenes.npz" --set encoder="$encoder"
 fi
-analogen train judge --config "$top/relsim/evaluation/presets/judge-cpu.toml" --set output="$runs/judges/relation" \
-    --set pool="$runs/judge-pool"
-analogen train judge --config "$top/relsim/evaluation/presets/judge-subject-cpu.toml" --set output="$runs/judges/subject" \
-    --set init="$runs/judges/relation" --set pool="$runs/judge-pool-fine"
+analogen train judge --config "$top/relsim/evaluation/presets/judge-cpu.toml" "${material[@]}" \
+    --set output="$runs/judges/relation" --set pool="$runs/judge-pool"
+analogen train judge --config "$top/relsim/evaluation/presets/judge-subject-cpu.toml" "${material[@]}" \
+    --set output="$runs/judges/subject" --set init="$runs/judges/relation" --set pool="$runs/judge-pool"
 
 if [ "${INSTALL:-}" = 1 ]; then
     cp "$encoder"/{config.json,model.safetensors,captions.json,captions.safetensors,calibration.json} \

@@ -1,7 +1,7 @@
 """Classifiers of relation and subject for evaluation, independent of the encoder that ranks candidates.
 
-Another architecture, other seeds and other pictures than relsim-mini's: all relations, all subjects of the stock
-and all art families, on drawings as finished pictures are. They never condition, rank or train anything.
+Another trunk and other layers than relsim-mini's, other seeds and other pictures: all relations, all subjects of the
+stock and all art families, drawn and photographed (see `judge_pictures`). They never condition, rank or train anything.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from analogen.relsim.config import read_settings
-from analogen.relsim.mini.data import PicturePool, Pool, augment, batch_rows, draw_pool
-from analogen.relsim.mini.single_subjects import draw_single_subjects
+from analogen.relsim.evaluation.judge_pictures import (
+    JudgePool,
+    draw_judge_pair,
+    draw_judge_pool,
+    judges_selection,
+)
+from analogen.relsim.mini.data import augment, batch_rows
+from analogen.relsim.mini.trunk import EfficientNetLite, load_imagenet
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
-from analogen.relsim.world.art import TRAINING_STYLES, ArtLibrary
-from analogen.relsim.world.dataset import Selection, draw_sample
+from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
-from analogen.relsim.world.render import render
 
 log = logging.getLogger(__name__)
-JUDGED_PX = 224  # at least what a judge's network sees
+TRUNK = "efficientnet-lite0"  # relsim-mini has another one
 COLOUR = 0.3  # how much training changes colours: judges see finished pictures, whose colours are true
 
 
@@ -51,22 +55,26 @@ class PreactivationBlock(nn.Module):
 
 
 class JudgeNet(nn.Module):
-    """Convolutional classifier: (B, 3, size, size) in [0, 1] -> logits (B, classes). No attention and no text."""
+    """Convolutional classifier: (B, 3, size, size) in [0, 1] -> logits (B, classes). No attention and no text.
 
-    def __init__(self, classes: int, width: int = 48) -> None:
+    width: channels of the layers on the trunk, whose features of three strides they see at stride 16.
+    """
+
+    def __init__(self, classes: int, width: int = 192) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, width, 3, padding=1, bias=False))
-        block = PreactivationBlock
+        self.trunk = EfficientNetLite(TRUNK)
+        fine, middle, coarse = self.trunk.widths
+        self.project = nn.Conv2d(4 * fine + middle + coarse, width, 1, bias=False)
         self.blocks = nn.Sequential(
-            block(width, width), nn.MaxPool2d(2),
-            block(width, 2 * width), block(2 * width, 2 * width), nn.MaxPool2d(2),
-            block(2 * width, 4 * width), block(4 * width, 4 * width), nn.MaxPool2d(2),
-            block(4 * width, 6 * width), nn.BatchNorm2d(6 * width), nn.ReLU(),
-        )  # fmt: skip
-        self.head = nn.Sequential(nn.Linear(12 * width, 512), nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, classes))
+            PreactivationBlock(width, width), PreactivationBlock(width, width), nn.BatchNorm2d(width), nn.ReLU()
+        )
+        self.head = nn.Sequential(nn.Linear(2 * width, 512), nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, classes))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.blocks(self.stem((images - 0.5) / 0.25)).flatten(2)
+        fine, middle, coarse = self.trunk(images)
+        coarse = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        x = self.project(torch.cat([F.pixel_unshuffle(fine, 2), middle, coarse], 1))
+        x = self.blocks(x).flatten(2)
         return self.head(torch.cat([x.mean(-1), x.amax(-1)], -1))
 
 
@@ -74,22 +82,24 @@ class JudgeNet(nn.Module):
 class JudgeSettings(LoopSettings):
     """Settings of `analogen train judge`. what: "relation" or "subject".
 
-    init: folder of a judge of whatever classes whose convolutions this one starts from; portrait_steps: the first
-    steps of the subject judge, on pictures of single subjects alone (`portrait_shards`).
+    init: folder of a judge of whatever classes whose layers this one starts from; else the trunk has its ImageNet
+    weights. cutouts, grounds: folders of material for photographs. image_size: a multiple of 32.
     """
 
     what: str = "relation"
     output: str = "runs/judge"
     init: str = ""
-    portrait_steps: int = 0
     pool: str = "runs/judge-pool"
-    shards: int = 24
-    portrait_shards: int = 12
+    cutouts: str = ""
+    grounds: str = ""
+    shards: int = 60
     draw_workers: int = 2
-    pool_px: int = 160  # sides of the drawings
-    width: int = 48
-    image_size: int = 112
-    tested: int = 1300  # fresh drawings on which its accuracy is measured at the end
+    pool_px: int = 176  # sides of the pictures
+    train_from: int = 3  # block of the trunk from which on it learns
+    trunk_lr: float = 0.3  # its learning rate, as a share of the rest's
+    width: int = 192
+    image_size: int = 160
+    tested: int = 1300  # fresh pairs of pictures, of drawings and of photographs, on which its accuracy is measured
     seed: int = 77
 
 
@@ -109,7 +119,7 @@ class ClassifierJudge:
                 for i in images[start : start + batch_size]
             ]
             batch = torch.from_numpy(np.stack([np.asarray(i) for i in small])).permute(0, 3, 1, 2).float() / 255
-            rows.append(self.net(batch).softmax(-1))
+            rows.append(self.net(batch.contiguous(memory_format=torch.channels_last)).softmax(-1))
         return torch.cat(rows)
 
     def predict(self, images: Sequence[Image.Image]) -> list[str]:
@@ -118,29 +128,23 @@ class ClassifierJudge:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        width = self.net.stem[1].out_channels
-        config = {"classes": self.classes, "size": self.size, "width": width}
+        config = {"classes": self.classes, "size": self.size, "width": self.net.project.out_channels, "trunk": TRUNK}
         (folder / "config.json").write_text(json.dumps(config) + "\n")
         state = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
         save_file({k: v.contiguous() for k, v in state.items()}, str(folder / "model.safetensors"))
 
     @classmethod
     def load(cls, folder: Path) -> ClassifierJudge:
-        """Loads a judge. Raises FileNotFoundError if the folder holds none."""
+        """Loads a judge. Raises FileNotFoundError if the folder holds none, ValueError for a judge of 0.2."""
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"{folder} holds no judge: train one with `analogen train judge`, or give --judges")
         config = json.loads((folder / "config.json").read_text())
+        if config.get("trunk") != TRUNK:
+            raise ValueError(f"{folder} holds a judge of version 0.2, without {TRUNK}: train it anew")
         net = JudgeNet(len(config["classes"]), config["width"])
         state = read_tensors(folder / "model.safetensors")
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
-        return cls(net, config["classes"], config["size"])
-
-
-def judges_selection() -> Selection:
-    """The selection of all stock subjects and all art families."""
-    library = ArtLibrary.shipped()
-    nouns = library.nouns(stock=True)
-    return Selection(nouns, nouns, TRAINING_STYLES)
+        return cls(net.to(memory_format=torch.channels_last), config["classes"], config["size"])  # type: ignore[call-overload]
 
 
 def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
@@ -150,77 +154,75 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
         raise ValueError(f"what is {settings.what!r}: expected relation or subject")
     torch.set_num_threads(settings.threads)
     folder = Path(settings.pool)
-    draw_pool(
-        folder, judges_selection(), list(RELATIONS), range(settings.shards), settings.seed, settings.draw_workers,
-        settings.pool_px, finished=True,
+    draw_judge_pool(
+        folder, settings.shards, settings.seed, settings.pool_px, settings.cutouts, settings.grounds,
+        settings.draw_workers,
     )  # fmt: skip
-    pool, single_subjects = Pool(folder), None
-    classes = pool.relations if settings.what == "relation" else pool.subjects
-    if settings.what == "subject":
-        single_subjects = draw_single_subjects(
-            folder / "portraits", judges_selection(), settings.portrait_shards, settings.seed, settings.pool_px
-        )
+    classes = list(RELATIONS) if settings.what == "relation" else list(judges_selection().subjects)
     torch.manual_seed(settings.seed)
     net = JudgeNet(len(classes), settings.width)
     if settings.init:
         weights = ClassifierJudge.load(Path(settings.init)).net.state_dict()
         start = {k: v for k, v in weights.items() if not k.startswith("head.")}
         net.load_state_dict(start, strict=False)
-    net = train_judge(net, pool, settings, Path(settings.output) / "state", single_subjects)
+    else:
+        net.trunk.load_state_dict(load_imagenet(TRUNK).state_dict())
     output = Path(settings.output)
+    net = train_judge(net, JudgePool(folder, settings.shards), classes, settings, output / "state")
     judge = ClassifierJudge(net, classes, settings.image_size)
     judge.save(output)
-    right = accuracy(judge, settings.what, settings.tested, settings.seed)
-    log.info("%.1f %% of %d fresh drawings named right", 100 * right, settings.tested)
-    report = {**dataclasses.asdict(settings), "accuracy": round(right, 4)}
+    material = Material(settings.cutouts, settings.grounds)
+    report: dict[str, object] = dataclasses.asdict(settings)
+    for kind in ("finished", "drawing", "photograph"):
+        right = accuracy(judge, settings.what, kind, settings.tested, settings.seed, material)
+        log.info("%.1f %% of %d fresh pairs of pictures (%s) named right", 100 * right, settings.tested, kind)
+        report[f"accuracy_{kind}"] = round(right, 4)
     (output / "settings.json").write_text(json.dumps(report, indent=1) + "\n")
     return output
 
 
 def train_judge(
-    net: JudgeNet,
-    pool: Pool,
-    settings: JudgeSettings,
-    state: Path | None = None,
-    single_subjects: PicturePool | None = None,
+    net: JudgeNet, pool: JudgePool, classes: Sequence[str], settings: JudgeSettings, state: Path | None = None
 ) -> JudgeNet:
-    """Trains with cross entropy and mild label smoothing on augmented drawings; saves its state in `state` and resumes.
+    """Trains with cross entropy and mild label smoothing on augmented pictures; saves its state in `state` and resumes.
 
-    single_subjects: pictures of the classes; they fill the first `portrait_steps` batches, then half of every batch,
-    because subjects are learned slowly from scenes alone.
+    Pictures of other classes than `classes` do not count.
     """
     device = torch.device(settings.device)
     net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    labels = pool.labels.relation if settings.what == "relation" else pool.labels.subject
+    net.trunk.train_from(settings.train_from)
+    names = pool.relations if settings.what == "relation" else pool.subjects
+    place = {name: i for i, name in enumerate(classes)}
+    labels = np.array([place.get(name, -1) for name in names.tolist()])
+    pairs = np.flatnonzero((labels >= 0).reshape(-1, 2).any(axis=1))
+    mirrored = np.array([not name or RELATIONS[name].mirror_ok for name in pool.relations.tolist()])
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        alone = 0 if single_subjects is None else settings.batch_size // (1 if step < settings.portrait_steps else 2)
-        scenes = settings.batch_size - alone
-        rows = batch_rows(len(pool), scenes, settings.seed, step) if scenes else np.zeros(0, np.int64)
-        raw, target = pool.images(rows), torch.from_numpy(labels[rows])
-        mirror = torch.from_numpy(pool.mirror_ok[pool.labels.relation[rows]])
-        if single_subjects is not None:
-            faces, named = single_subjects.sample(alone, generator)
-            raw, target = torch.cat([raw, faces]), torch.cat([target, named])
-            mirror = torch.cat([mirror, torch.ones(len(faces), dtype=torch.bool)])
-        images = augment(raw, settings.image_size, mirror, generator, COLOUR)
-        target = target.long().to(device)
+        chosen = batch_rows(2 * len(pairs), settings.batch_size, settings.seed, step)
+        rows = 2 * pairs[chosen // 2] + chosen % 2
+        target = torch.from_numpy(labels[rows]).to(device)
+        mirror = torch.from_numpy(mirrored[rows])
+        images = augment(pool.images(rows), settings.image_size, mirror, generator, COLOUR)
         with autocast(device, settings.bf16):
             logits = net(images.to(device, memory_format=torch.channels_last))
-        loss = F.cross_entropy(logits.float(), target, label_smoothing=0.05)
+        loss = F.cross_entropy(logits.float(), target, ignore_index=-1, label_smoothing=0.05)
         right = (logits.argmax(-1) == target).float()
-        shown = {"right": right[:scenes], "faces": right[scenes:]}
-        return loss, {name: part.mean() for name, part in shown.items() if len(part)}
+        return loss, {"right": right[target >= 0].mean()}
 
-    return train_loop(net, settings, loss_of, state)
+    return train_loop(net, settings, loss_of, state, lr_shares={"trunk.": settings.trunk_lr})
 
 
-def accuracy(judge: ClassifierJudge, what: str, count: int, seed: int, selection: Selection | None = None) -> float:
-    """The judge's accuracy on new well-composed drawings, from seeds that no training used."""
-    selection = selection or judges_selection()
-    kinds = list(RELATIONS.values())
-    rng = np.random.default_rng([seed, 10**6])
-    samples = [draw_sample(kinds[i % len(kinds)], selection, rng, hard=False) for i in range(count)]
-    names = judge.predict([Image.fromarray(render(s.scene, JUDGED_PX)) for s in samples])
-    truth = [s.relation if what == "relation" else s.subject for s in samples]
-    return float(np.mean([a == b for a, b in zip(names, truth, strict=True)]))
+def accuracy(
+    judge: ClassifierJudge, what: str, kind: str, pairs: int, seed: int, material: Material | None = None
+) -> float:
+    """The judge's accuracy on new pairs of pictures of a kind of `judge_pictures.SHARES`, from seeds that no training
+    used."""
+    rng, selection = np.random.default_rng([seed, 10**6]), judges_selection()
+    material = material or Material("", "")
+    right: list[bool] = []
+    for _ in range(pairs):
+        pair = draw_judge_pair(kind, material, rng, judge.size, list(RELATIONS), selection)
+        truth = [one.relation if what == "relation" else one.subject for one in pair]
+        named = judge.predict([Image.fromarray(one.pixels) for one in pair])
+        right += [a == b for a, b in zip(named, truth, strict=True) if b]
+    return float(np.mean(right)) if right else 0.0

@@ -20,8 +20,14 @@ from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.mini.probabilities import Calibration, Logistic, fit_logistic, log_odds
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, Picture
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.dataset import draw_sample, hard_negative_of, held_out_selection, trained_relations
+from analogen.relsim.world.art import ArtLibrary, splits
+from analogen.relsim.world.dataset import (
+    Selection,
+    draw_sample,
+    hard_negative_of,
+    held_out_selection,
+    trained_relations,
+)
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -68,7 +74,7 @@ def calibrate(folder: Path, per_relation: int = 12, seed: int = 5, cutouts: str 
     right = read == np.concatenate([truth, np.full(len(unruled), "")])
     sure = [encoder.confidence(r, float(k)) for r, k in zip(seen.relation, seen.known, strict=True)]
     clean, clean_logic = _clean_results(encoder, rng)
-    subject_temperature, subject = _fit_subject(encoder, [pair.picture for pair in pairs], rng)
+    subject_temperature, subject = _fit_subject(encoder, draw_named_again(Material(grounds=grounds), rng), rng)
     Calibration(
         confidence=fit_logistic(log_odds(sure), right),
         relation=_fit_relation(seen.relation[: len(pairs)], truth, read[: len(pairs)], clean, clean_logic, rng),
@@ -138,15 +144,31 @@ def _fit_relation(
     return fit_logistic(values, same)
 
 
+def draw_named_again(material: Material, rng: Generator) -> list[Picture]:
+    """Pictures of each noun of the stock in the held-out art family, which no head has seen: half of them hard, drawn
+    and photographed, and half clean, as results are."""
+    nouns, kinds = ArtLibrary.shipped().nouns(stock=True), trained_relations()
+    selection, pictures = Selection(nouns, nouns, splits().styles), []
+    for number, noun in enumerate(nouns):
+        relation = kinds[int(rng.integers(len(kinds)))]
+        hard = number % 2 == 0
+        sample = draw_sample(relation, selection, rng, hard=hard, subject=noun)
+        drawn = DrawnScene(sample.scene, "relation", sample.relation, sample.caption)
+        looks = Looks.draw(material, rng, photograph_ok=relation.id not in NO_PHOTOGRAPH)
+        if not hard:
+            looks = dataclasses.replace(looks, medium="drawing", manner=-1, presented=False)
+        pictures.append(looks.picture(drawn, material, PICTURE_PX))
+    return pictures
+
+
 def _fit_subject(encoder: MiniEncoder, pictures: Sequence[Picture], rng: Generator) -> tuple[float, Logistic]:
     """The temperature over the nouns of the library, and the logistic for the right noun and a random other."""
     library = ArtLibrary.shipped()
     nouns = library.nouns(stock=True)
-    kept = [picture for picture in pictures if picture.subject in nouns]
-    vectors = encoder.embed_subject(_images(kept))
+    vectors = encoder.embed_subject(_images(pictures))
     meanings = np.stack([library.meaning(noun) for noun in nouns])
     cosines = vectors @ meanings.T
-    alike = np.array([[library.group(n) == library.group(p.subject) for n in nouns] for p in kept])
+    alike = np.array([[library.group(n) == library.group(p.subject) for n in nouns] for p in pictures])
     temperature = best_temperature(cosines, alike)
     calibration = Calibration(subject_temperature=temperature)
     odds, shows = [], []

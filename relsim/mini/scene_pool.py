@@ -290,6 +290,11 @@ class Looks:
     @classmethod
     def draw(cls, material: Material, rng: Generator, photograph_ok: bool = True) -> Looks:
         medium = "photograph" if photograph_ok and rng.random() < PHOTOGRAPHED else "drawing"
+        return cls.draw_in(medium, material, rng)
+
+    @classmethod
+    def draw_in(cls, medium: str, material: Material, rng: Generator) -> Looks:
+        """Looks of a medium, "photograph" or "drawing"."""
         subject = other = None
         if len(material.cutouts) > 1 and rng.random() < CUT_OUTS[medium]:
             first, second = rng.choice(len(material.cutouts), 2, replace=False)

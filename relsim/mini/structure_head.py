@@ -27,7 +27,7 @@ from analogen.relsim.mini.augmentation import PICTURE_PX, render_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.tensors import read_tensors
-from analogen.relsim.training.loop import LoopSettings, train_loop
+from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.dataset import PALETTE_NAMES, Selection, draw_sample
 from analogen.relsim.world.palette import harmonious_background
 from analogen.relsim.world.relations import Relation
@@ -66,15 +66,16 @@ def train_structure_head(
     batch_size is not used: a batch holds PER_BATCH pairs of PER_BATCH relations.
     """
     torch.set_num_threads(settings.threads)
-    pairs = draw_pairs(MiniEncoder(folder), pairs_folder, selection, relations, count, settings.seed)
+    pairs = draw_pairs(MiniEncoder(folder), pairs_folder, selection, relations, count, settings.seed, settings.bf16)
     net = MiniNet.from_pretrained(folder)
     net.structure_head = train_head(net.structure_head, pairs, settings, pairs_folder / "state")
     net.save_pretrained(folder)
 
 
 def draw_pairs(
-    encoder: MiniEncoder, folder: Path, selection: Selection, relations: Sequence[Relation], count: int, seed: int
-) -> Pairs:
+    encoder: MiniEncoder, folder: Path, selection: Selection, relations: Sequence[Relation], count: int, seed: int,
+    bf16: bool = False,
+) -> Pairs:  # fmt: skip
     """Reads `count` pairs, relations in turn, from shards in `folder`; missing shards are drawn first."""
     folder.mkdir(parents=True, exist_ok=True)
     hard, clean, values = [], [], []
@@ -82,7 +83,8 @@ def draw_pairs(
         path = folder / f"pairs-{start:06d}.safetensors"
         if not path.is_file():
             numbers = range(start, min(start + SHARD, count))
-            _write_shard(path, encoder, [draw_pair(relations[n % len(relations)], selection, seed, n) for n in numbers])
+            drawn = [draw_pair(relations[n % len(relations)], selection, seed, n) for n in numbers]
+            _write_shard(path, encoder, drawn, bf16)
             log.info("pairs: %d of %d", numbers.stop, count)
         seen = read_tensors(path)
         hard.append(seen["hard"])
@@ -114,11 +116,12 @@ def draw_pair(relation: Relation, selection: Selection, seed: int, number: int) 
     return Pair(hard, render(scene, PICTURE_PX), [fact.value for fact in facts_of(relation.id, drawn.scene)])
 
 
-def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair]) -> None:
+def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair], bf16: bool) -> None:
     tensors = {}
     for side in ("hard", "clean"):
         pictures = [Image.fromarray(getattr(pair, side)) for pair in pairs]
-        tensors[side] = torch.from_numpy(encoder.encode_all(pictures, patches=True).patches).half()
+        with autocast(encoder.device, bf16):
+            tensors[side] = torch.from_numpy(encoder.encode_all(pictures, patches=True).patches).half()
     temporary = path.with_suffix(".tmp")
     save_file(tensors, str(temporary), metadata={"values": json.dumps([pair.values for pair in pairs])})
     temporary.rename(path)

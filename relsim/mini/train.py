@@ -106,7 +106,7 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     if settings.structure_pairs:
         structure_settings = LoopSettings(
             steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads,
-            seed=settings.seed, save_every=settings.save_every,
+            bf16=settings.bf16, seed=settings.seed, save_every=settings.save_every,
         )  # fmt: skip
         pairs = output / "structure"
         train_structure_head(

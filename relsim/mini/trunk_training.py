@@ -25,6 +25,7 @@ from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.out_of_distribution import destroy_relation
 from analogen.relsim.mini.scene_pool import ScenePool, count_pool_confusions, draw_scene_pool
 from analogen.relsim.mini.structure_head import train_structure_head
+from analogen.relsim.mini.subject_head import train_subject_head
 from analogen.relsim.mini.trunk import load_imagenet
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.text import load_text_tower
@@ -72,8 +73,10 @@ class TrunkTrainingSettings(LoopSettings):
     parts_weight: float = 0.25
     dense_weight: float = 0.3
     colour: float = 0.6
-    structure_pairs: int = 8192  # pairs for the structure head, which is trained last, by its own loop; 0: not trained
-    structure_steps: int = 1200
+    subject_pictures: int = 40960  # for the subject head, which is trained next, by its own loop; 0: not trained so
+    subject_steps: int = 2000
+    structure_pairs: int = 24576  # for the structure head, which is trained last, by its own loop; 0: not trained
+    structure_steps: int = 2400
 
 
 def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> TrunkTrainingSettings:
@@ -114,13 +117,19 @@ def run(settings: TrunkTrainingSettings) -> Path:
         model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
     pool = ScenePool(folder, settings.shards + settings.hard_shards)
     train_encoder(model, pool, settings, output / "state").save_pretrained(output)
+    heads = LoopSettings(
+        batch_size=192, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads, bf16=settings.bf16, seed=settings.seed,
+        save_every=settings.save_every,
+    )  # fmt: skip
+    if settings.subject_pictures:
+        train_subject_head(
+            output, output / "named", settings.subject_pictures,
+            dataclasses.replace(heads, steps=settings.subject_steps), settings.cutouts, settings.grounds,
+        )  # fmt: skip
     if settings.structure_pairs:
         train_structure_head(
             output, output / "structure", training_selection(), trained_relations(), settings.structure_pairs,
-            LoopSettings(
-                steps=settings.structure_steps, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads,
-                seed=settings.seed, save_every=settings.save_every,
-            ),
+            dataclasses.replace(heads, steps=settings.structure_steps),
         )  # fmt: skip
     calibrate(output, cutouts=settings.cutouts, grounds=settings.grounds)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")

@@ -220,7 +220,9 @@ def test_state_of_a_training(payload: bytes, tmp_path: Path, no_trap: None) -> N
 def test_judge(payload: bytes, tmp_path: Path, no_trap: None) -> None:
     from analogen.relsim.evaluation.judge_classifiers import ClassifierJudge
 
-    (tmp_path / "config.json").write_text('{"classes": ["a", "b"], "size": 32, "width": 8}')
+    (tmp_path / "config.json").write_text(
+        '{"classes": ["a", "b"], "size": 32, "width": 8, "trunk": "efficientnet-lite0"}'
+    )
     (tmp_path / "model.safetensors").write_bytes(payload)
     refused(lambda: ClassifierJudge.load(tmp_path))
 

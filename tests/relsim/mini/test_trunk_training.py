@@ -212,8 +212,8 @@ def test_a_run_from_an_encoder_makes_one_that_reads(tmp_path: Path, monkeypatch:
     more = {
         "init": str(tmp_path / "start"), "output": str(tmp_path / "out"), "pool": str(tmp_path / "pool"), "shards": "1",
         "hard_shards": "1", "draw_workers": "1", "pool_px": "96", "steps": "2", "batch_size": "8", "image_size": "64",
-        "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1", "structure_pairs": "144",
-        "structure_steps": "1",
+        "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1", "subject_pictures": "8",
+        "subject_steps": "1", "structure_pairs": "144", "structure_steps": "1",
     }  # fmt: skip
     folder = trunk_training.run(prepare(None, more))
     encoder = MiniEncoder(folder)
