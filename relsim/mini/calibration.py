@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder, Vectors
-from analogen.relsim.mini.probabilities import Calibration, Logistic, fit_logistic, log_odds
+from analogen.relsim.mini.probabilities import UNCHANGED, Calibration, Logistic, fit_logistic, log_odds
+from analogen.relsim.mini.reading.read import EDGE, read_scenes
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, Picture
 from analogen.relsim.text import load_text_tower
 from analogen.relsim.world.art import ArtLibrary, splits
@@ -28,6 +29,7 @@ from analogen.relsim.world.dataset import (
     held_out_selection,
     trained_relations,
 )
+from analogen.relsim.world.grammar import draw_composition
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
@@ -36,6 +38,8 @@ from analogen.relsim.world.unruled import unruled_elements
 PICTURE_PX = 208
 TEMPERATURES = np.geomspace(0.005, 0.5, 60)
 UNRULED = 0.2  # pictures without a rule, for each picture with one
+READINGS = 20  # pictures of compositions, and
+NAMED = 36  # of nouns, for each hard picture of a relation
 CLEAN = 4  # clean drawings of each relation that stand for results
 
 
@@ -74,13 +78,18 @@ def calibrate(folder: Path, per_relation: int = 12, seed: int = 5, cutouts: str 
     right = read == np.concatenate([truth, np.full(len(unruled), "")])
     sure = [encoder.confidence(r, float(k)) for r, k in zip(seen.relation, seen.known, strict=True)]
     clean, clean_logic = _clean_results(encoder, rng)
-    subject_temperature, subject = _fit_subject(encoder, draw_named_again(Material(grounds=grounds), rng), rng)
+    subject_temperature, subject = _fit_subject(
+        encoder, draw_named_again(NAMED * per_relation, Material(grounds=grounds), rng), rng
+    )
     Calibration(
         confidence=fit_logistic(log_odds(sure), right),
         relation=_fit_relation(seen.relation[: len(pairs)], truth, read[: len(pairs)], clean, clean_logic, rng),
         subject_temperature=subject_temperature,
         subject=subject,
         copy=_fit_copy(encoder, pairs, rng),
+        reading=_fit_reading(encoder, READINGS * per_relation, material, rng)
+        if encoder.net.config.dense_dim
+        else UNCHANGED,
     ).save(folder)
     return bank
 
@@ -144,15 +153,15 @@ def _fit_relation(
     return fit_logistic(values, same)
 
 
-def draw_named_again(material: Material, rng: Generator) -> list[Picture]:
-    """Pictures of each noun of the stock in the held-out art family, which no head has seen: half of them hard, drawn
+def draw_named_again(count: int, material: Material, rng: Generator) -> list[Picture]:
+    """Pictures of nouns of the stock in the held-out art family, which no head has seen: half of them hard, drawn
     and photographed, and half clean, as results are."""
     nouns, kinds = ArtLibrary.shipped().nouns(stock=True), trained_relations()
     selection, pictures = Selection(nouns, nouns, splits().styles), []
-    for number, noun in enumerate(nouns):
+    for number, noun in enumerate(rng.permutation(nouns).tolist()[:count]):
         relation = kinds[int(rng.integers(len(kinds)))]
         hard = number % 2 == 0
-        sample = draw_sample(relation, selection, rng, hard=hard, subject=noun)
+        sample = draw_sample(relation, selection, rng, hard=hard, subject=str(noun))
         drawn = DrawnScene(sample.scene, "relation", sample.relation, sample.caption)
         looks = Looks.draw(material, rng, photograph_ok=relation.id not in NO_PHOTOGRAPH)
         if not hard:
@@ -188,6 +197,22 @@ def _fit_copy(encoder: MiniEncoder, pairs: Sequence[Pair], rng: Generator) -> Lo
     alike = (first * second).sum(1)
     unlike = (first * second[np.roll(rng.permutation(len(pairs)), 1)]).sum(1)
     return fit_logistic([*alike, *unlike], [True] * len(alike) + [False] * len(unlike))
+
+
+def _fit_reading(encoder: MiniEncoder, count: int, material: Material, rng: Generator) -> Logistic:
+    """Of `count` pictures of compositions with held-out subjects: whether the arrangement that is read is theirs."""
+    pictures = []
+    for number in range(count):
+        relation = draw_composition(rng, "train").relation()
+        sample = draw_sample(relation, held_out_selection(), rng, hard=number % 3 > 0)
+        drawn = DrawnScene(sample.scene, "composition", relation.id, sample.caption)
+        pictures.append(Looks.draw(material, rng).picture(drawn, material, PICTURE_PX))
+    readings = read_scenes(_images(pictures), encoder.net)
+    told = [(r, p.logic.split("/")[0]) for r, p in zip(readings, pictures, strict=True) if r.rule.arrangement]
+    right = [reading.rule.arrangement == arrangement for reading, arrangement in told]
+    if len(set(right)) < 2:  # an encoder that reads nothing yet
+        return UNCHANGED
+    return fit_logistic(log_odds([reading.certainty for reading, _ in told], EDGE), right)
 
 
 def best_temperature(cosines: NDArray[np.float32], right: NDArray[np.bool_]) -> float:

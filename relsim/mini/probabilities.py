@@ -30,9 +30,9 @@ class Logistic(NamedTuple):
 UNCHANGED = Logistic(1.0, 0.0)  # of `log_odds`: a probability stays what it is
 
 
-def log_odds(probability: Any) -> Values:
-    """log(p / (1 - p)), of p in [0, 1] brought within (0, 1)."""
-    p = np.clip(np.asarray(probability, float), _EDGE, 1 - _EDGE)
+def log_odds(probability: Any, edge: float = _EDGE) -> Values:
+    """log(p / (1 - p)), of p in [0, 1] brought within [edge, 1 - edge]."""
+    p = np.clip(np.asarray(probability, float), edge, 1 - edge)
     return np.asarray(np.log(p / (1 - p)))
 
 
@@ -45,6 +45,7 @@ class Calibration:
     subject_temperature  Of the softmax of a picture's subject over the nouns that it may show.
     subject              Of the log odds of that softmax: that the picture shows the noun.
     copy                 Of the cosine of two pictures' attributes: that they have the same looks.
+    reading              Of the log odds of a reading's certainty without it: that its arrangement is right.
     """
 
     confidence: Logistic = UNCHANGED
@@ -52,6 +53,7 @@ class Calibration:
     subject_temperature: float = 0.05
     subject: Logistic = UNCHANGED
     copy: Logistic = UNCHANGED
+    reading: Logistic = UNCHANGED
 
     def subject_odds(self, cosine: Any, others: Any) -> Values:
         """Log odds of a noun among others. cosine: (n,), of the pictures to the noun; others: (n, nouns), to others."""

@@ -16,6 +16,7 @@ from analogen.relsim.borders import cut_border_box
 from analogen.relsim.images import as_rgb
 from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
 from analogen.relsim.mini.model import MiniNet
+from analogen.relsim.mini.probabilities import Calibration, log_odds
 from analogen.relsim.mini.reading.decode import Detection, decode, kinds_of
 from analogen.relsim.mini.reading.differences import (
     ALIKE_ENOUGH,
@@ -41,6 +42,7 @@ NATURAL = 0.25  # log of an aspect below which a thing has its own proportions
 UPRIGHT = 12.0  # degrees below which the kind as a whole stands upright
 FAINT, PALE, DARK, BRIGHT, TURNED_HUE = 0.85, 0.7, 0.75, 1.3, 22.0  # levels that say something, and degrees
 HEAD_SURE = (0.6, 0.4, 0.6)  # the head's opacity, saturation and brightness below which it is believed by itself
+EDGE = 0.01  # certainties of rules are brought within [EDGE, 1 - EDGE] before they are calibrated
 ALTERED = 0.5  # level from which on the head's silhouette, sketch and pixels are believed
 
 
@@ -67,7 +69,16 @@ def read_scenes(
         cells = iter(_cells([picture for picture, _, _ in readable], net))
         for (picture, crop, notes), blank in cut:
             made.append(blank or reading_from_cells(picture, next(cells), crop, notes))
-    return made
+    calibration = None if isinstance(encoder, MiniNet) else encoder.calibration
+    return made if calibration is None else [calibrated(reading, calibration) for reading in made]
+
+
+def calibrated(reading: SceneReading, calibration: Calibration) -> SceneReading:
+    """The reading with a certainty that is the probability of its arrangement; one without a rule stays as it is."""
+    if not reading.rule.arrangement:
+        return reading
+    certainty = float(calibration.reading(log_odds(reading.certainty, EDGE)))
+    return replace(reading, certainty=round(certainty, 4))
 
 
 Prepared = tuple[Image.Image, tuple[int, int, int, int], tuple[str, ...]]
