@@ -14,11 +14,14 @@ import numpy as np
 import torch
 
 from analogen.art_selection import ArtSelection
-from analogen.conditioning import Conditioning, is_new, structure_scale
+from analogen.conditioning import Conditioning, guidance
 from analogen.pipelines.composer.features import decode
 from analogen.pipelines.composer.readings import NOTHING_READ, ReadingBatch, collate_readings, element_tensors
 from analogen.pipelines.composer.scene_composer import SceneComposer
+from analogen.pipelines.composer.settle import settle
 from analogen.relsim.mini.reading import SceneReading
+from analogen.relsim.mini.reading.rule_fitting import without_weak_looks
+from analogen.relsim.world.arrangement_distance import arrangement_distance
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.palette import MADE_IN, harmonious_background
 from analogen.relsim.world.render import SceneArt
@@ -30,6 +33,7 @@ from analogen.types import Request
 
 STEPS, GUIDANCE = 24, 1.0  # more guidance takes twice the time and kept no more relations (docs/experiments.md, 8)
 OTHERS_TRIED = 8  # second things that are tried, until one is seen on the ground
+STRAYS = 0.12  # distance from the arrangement that was read from which on a scene is another one
 PREVIEW_SECONDS = 0.4  # previews are at least this far apart, so that drawing them costs little beside a step
 
 
@@ -44,6 +48,7 @@ class CandidatePlan:
     looseness       How loosely that is followed, [0, 1].
     relation_scale  Strength of the relation, 0 for one that says nothing; times that of the request.
     kept            Whether the reading is the very scene: nothing is composed.
+    faithful        Whether a scene that strays from the reading gives way to it.
     """
 
     seed: int
@@ -55,6 +60,7 @@ class CandidatePlan:
     looseness: float = 0.0
     relation_scale: float = 1.0
     kept: bool = False
+    faithful: bool = False
 
 
 def plan_candidates(
@@ -88,13 +94,13 @@ def plan_candidates(
         scene = Scene(
             (), background=background, subject=selection.subject, other=other, style=style, palette=palette, shadow=0.4
         )
-        closeness = structure_scale(request.structure_scale, conditioning, request.relation_scale)
+        guided = guidance(conditioning, seed, request.structure_scale, request.relation_scale)
         is_given = request.scene is not None or request.becomes is not None
         plans.append(
             CandidatePlan(
                 seed, conditioning.relation, scene, selection.scene_art(library, other, style),
-                contrast_of(background, [subject]), conditioning.reading, 1.0 - closeness,
-                relation_strength(conditioning), is_given and request.structure_scale == 1,
+                contrast_of(background, [subject]), conditioning.reading, guided.looseness, guided.relation_scale,
+                is_given and request.structure_scale == 1, guided.faithful,
             )
         )  # fmt: skip
     return plans
@@ -149,7 +155,19 @@ def compose_scenes(
         callback_on_step_end=on_step,
     )
     pairs = zip(plans, sampled, strict=True)
-    return [dataclasses.replace(plan.scene, elements=tuple(elements)) for plan, elements in pairs]
+    return [dataclasses.replace(plan.scene, elements=_faithful(plan, elements)) for plan, elements in pairs]
+
+
+def _faithful(plan: CandidatePlan, elements: Sequence[Element]) -> tuple[Element, ...]:
+    """The elements, or those that were read, made even, where the plan is to be faithful to them and they stray."""
+    if not plan.faithful or plan.reading is None:
+        return tuple(elements)
+    things = [e for e in elements if e.is_thing]
+    if things and arrangement_distance(things, plan.reading.scene.things) < STRAYS:
+        return tuple(elements)
+    scene = plan.reading.scene
+    plain = dict(zip(map(id, scene.things), without_weak_looks(scene.things), strict=True))
+    return tuple(settle([plain.get(id(e), e) for e in scene.elements]))
 
 
 def _preview_row(preview: Callable[[int, Scene], None], rows: Sequence[int], index: int, scene: Scene) -> None:
@@ -173,11 +191,6 @@ def scene_errors(
     scale = relation_scale * torch.tensor([plan.relation_scale for plan in plans])
     errors = composer.denoising_error([s.elements for s in scenes], relation, _readings(plans, composer), scale)
     return [max(float(error), 1e-9) for error in errors]
-
-
-def relation_strength(conditioning: Conditioning) -> float:
-    """0 for a relation that is new to mini where a reading says how the picture is made; else 1."""
-    return 0.0 if conditioning.reading is not None and is_new(conditioning.found) else 1.0
 
 
 def _readings(plans: Sequence[CandidatePlan], composer: SceneComposer) -> ReadingBatch | None:

@@ -9,16 +9,17 @@ import numpy as np
 from PIL import Image
 
 from analogen.pipelines.relation_arithmetic import combine_relations
-from analogen.relsim.mini.encoder import EncoderOutput, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import LOW_CONFIDENCE, EncoderOutput, MiniEncoder, Vectors
 from analogen.relsim.mini.reading import SceneReading, read_scenes
 from analogen.relsim.world.relation_words import Direction, RelationWords, direction_of, read_words
+from analogen.relsim.world.relations import RELATIONS
 from analogen.types import FoundRelation
 
-LOW_CONFIDENCE = 0.35
+DOUBTFUL = 0.75  # confidence below which a reading that does not obey the relation says that it may be another
 KNOWN_LOOSENESS = 0.1  # of the arrangement of a reference whose relation is certain (docs/experiments.md, 26)
 EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
-# How far a confident embedding is pulled to the centroid of its relation's captions: embeddings of hard pictures lie
-# between relations, and the composer then makes neither of them (docs/experiments.md, 9).
+# How far words are pulled to the centroid of their relation's captions (docs/experiments.md, 9). Pictures are pulled
+# all the way: embeddings of hard pictures lie between relations, and the composer then makes neither of them (27).
 CENTROID_WEIGHT = 0.3
 # The weight of words beside a picture, or beside a reference weight of 1: both then decide equally often
 # (docs/experiments.md, 20).
@@ -35,6 +36,9 @@ class Conditioning:
     reading    What was read of the reference, if a single picture and no words decide, or of a scene; else None.
     structure  (dim,) structure vector of the reference, None if there are several or none.
     direction  The direction that the words name, which scenes have to keep; None if they name none.
+    doubtful   Whether the reading does not obey the relation found, whose confidence is middling: it may be a logic
+               that is new to mini.
+    seen       (384,) unit vector of the pictures before it was pulled to the captions of a relation; None without.
     """
 
     relation: Vectors
@@ -44,6 +48,13 @@ class Conditioning:
     reading: SceneReading | None = None
     structure: Vectors | None = None
     direction: Direction | None = None
+    doubtful: bool = False
+    seen: Vectors | None = None
+
+    @property
+    def compared(self) -> Vectors:
+        """What results are compared with: the relation, or in doubt what was seen before it was taken for that."""
+        return self.seen if self.doubtful and self.seen is not None else self.relation
 
 
 def encode_relations(
@@ -119,13 +130,13 @@ def build_conditioning(
     Raises ValueError if the weighted relations cancel out.
     """
     text_certainty = 0.0 if text is None else text_confidence(text, encoder)
-    pulled_text = None if text is None else pull_to_centroid(text, encoder, text_certainty)
+    pulled_text = None if text is None else pull_to_centroid(text, encoder, text_certainty, CENTROID_WEIGHT)
     if pictured is None:
         assert pulled_text is not None, "neither pictures nor words"
         relation, confidence = pulled_text, text_certainty
     else:
         pairs = zip(pictured.relation, pictured.known, strict=True)
-        pulled = np.stack([pull_to_centroid(one, encoder, encoder.confidence(one, float(k))) for one, k in pairs])
+        pulled = np.stack([pull_to_centroid(one, encoder, encoder.confidence(one, float(k)), 1.0) for one, k in pairs])
         relation = weighted_sum(pulled, pulled_text, weights)
         # The confidence is that of the relations before they are pulled; with weights the words are included, since
         # the pictures alone may cancel out.
@@ -149,7 +160,8 @@ def build_conditioning(
         )
     looks = None if pictured is None else pictured.attributes
     structure = pictured.structure[0] if pictured is not None and len(pictured.structure) == 1 else None
-    return Conditioning(relation, found, looks, notes, structure=structure, direction=direction)
+    seen = None if pictured is None else unpulled
+    return Conditioning(relation, found, looks, notes, structure=structure, direction=direction, seen=seen)
 
 
 def is_new(found: FoundRelation) -> bool:
@@ -165,9 +177,19 @@ def with_reading(conditioning: Conditioning, reading: SceneReading) -> Condition
         guess = f"{reading.sentence}, in the reference; the nearest guess is {conditioning.found.caption!r}"
         return replace(conditioning, notes=(f"{guess}: say the logic with --relation, or try another picture",))
     notes = conditioning.notes
+    doubtful = False
     if is_new(conditioning.found):
         notes = (f"this logic is new to mini, so the arrangement that it sees is kept: {reading.sentence}",)
-    return replace(conditioning, reading=reading, notes=notes)
+    elif conditioning.found.confidence < DOUBTFUL:
+        relation = next((r for r in RELATIONS.values() if conditioning.found.caption in r.captions), None)
+        doubtful = relation is not None and not relation.holds(reading.scene)
+        if doubtful:
+            notes += (
+                f"unsure whether it is {conditioning.found.caption!r} (confidence "
+                f"{conditioning.found.confidence:.2f}) or new to mini: every second candidate keeps the arrangement "
+                f"that it sees instead, {reading.sentence}",
+            )
+    return replace(conditioning, reading=reading, notes=notes, doubtful=doubtful)
 
 
 def of_scene(conditioning: Conditioning, reading: SceneReading, note: str | None = None) -> Conditioning:
@@ -178,6 +200,35 @@ def of_scene(conditioning: Conditioning, reading: SceneReading, note: str | None
     notes = () if is_new(conditioning.found) else conditioning.notes
     first = note or f"made from a scene: {reading.sentence}"
     return replace(conditioning, looks=None, reading=reading, notes=(first, *notes))
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What guides one candidate.
+
+    relation_scale  Strength of the relation, 0 for one that says nothing; times that of the request.
+    looseness       How loosely the reading is followed, [0, 1].
+    faithful        Whether the reading is all that is known of the logic: what strays from it gives way to it.
+    """
+
+    relation_scale: float = 1.0
+    looseness: float = 0.0
+    faithful: bool = False
+
+
+def guidance(
+    conditioning: Conditioning, seed: int, asked: float | None = None, relation_scale: float = 1.0
+) -> Guidance:
+    """What guides the candidate of a seed. asked: the structure scale of the request, None if it has none.
+
+    A logic that is new to mini is made from its reading alone, and one that may be new by candidates with odd seeds.
+    """
+    by_reading = conditioning.reading is not None and relation_scale > 0
+    by_reading &= is_new(conditioning.found) or (conditioning.doubtful and asked is None and seed % 2 == 1)
+    if by_reading:
+        closeness = 1.0 if asked is None else asked
+        return Guidance(0.0, 1.0 - closeness, faithful=closeness == 1.0)
+    return Guidance(looseness=1.0 - structure_scale(asked, conditioning, relation_scale))
 
 
 def structure_scale(asked: float | None, conditioning: Conditioning, relation_scale: float = 1.0) -> float:
@@ -200,12 +251,15 @@ def text_confidence(text: Vectors, encoder: MiniEncoder) -> float:
     return float(np.clip(encoder.nearest_captions(text, 1)[0].score, 0, 1))
 
 
-def pull_to_centroid(relation: Vectors, encoder: MiniEncoder, confidence: float) -> Vectors:
-    """The relation (384,) moved towards the captions of its nearest relation; unchanged at low confidence."""
+def pull_to_centroid(relation: Vectors, encoder: MiniEncoder, confidence: float, weight: float) -> Vectors:
+    """The relation (384,) moved towards the captions of its nearest relation; unchanged at low confidence.
+
+    weight: of their centroid, in [0, 1].
+    """
     if confidence < LOW_CONFIDENCE:
         return relation
     centroid = encoder.centre(encoder.nearest_captions(relation, 1)[0].relation)
-    return normalized((1 - CENTROID_WEIGHT) * relation + CENTROID_WEIGHT * centroid)
+    return normalized((1 - weight) * relation + weight * centroid)
 
 
 def weighted_sum(relations: Vectors, text: Vectors | None, weights: Sequence[float] = ()) -> Vectors:

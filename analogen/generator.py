@@ -189,6 +189,8 @@ class Generator(Stages):
         for one, conditioning, own in zip(prepared, conditionings, planned, strict=True):
             part = slice(start, start + len(own))
             start = part.stop
+            if conditioning.doubtful:  # the errors of two ways to make it cannot be compared
+                errors[part] = [1.0] * len(own)
             notes = conditioning.notes + one.selection.notes
             if not any(kept for _, kept in turned[part]):
                 notes += ("no candidate shows the direction that the words name: try more --candidates",)
@@ -247,7 +249,7 @@ def score_pictures(
     """Scores of finished pictures, see `analogen.scoring.score`."""
     seen = encoder.encode_all(list(pictures))
     return score(
-        conditioning.relation, seen.relation, selection.subject_vector, seen.subject, conditioning.looks,
+        conditioning.compared, seen.relation, selection.subject_vector, seen.subject, conditioning.looks,
         seen.attributes, weights, conditioning.structure, seen.structure, encoder.calibration,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image
 
 from analogen.art_selection import ArtSelection
-from analogen.conditioning import LOW_CONFIDENCE, Conditioning
+from analogen.conditioning import Conditioning
 from analogen.errors import UserError
 from analogen.layout_composer import LayoutComposer
 from analogen.models import Model
@@ -24,6 +24,7 @@ from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_reader
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image, read_reference
+from analogen.relsim.mini.encoder import LOW_CONFIDENCE
 from analogen.relsim.mini.reading import SceneReading
 from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.scene import Scene

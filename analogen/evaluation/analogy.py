@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.composition import CandidatePlan, compose_scenes, relation_strength, scene_errors
-from analogen.conditioning import Conditioning, encode_relations, structure_scale
+from analogen.composition import CandidatePlan, compose_scenes, scene_errors
+from analogen.conditioning import Conditioning, encode_relations, guidance
 from analogen.contact_sheet import Cell, contact_sheets
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.relsim.evaluation.judge_classifiers import ClassifierJudge
@@ -128,6 +128,8 @@ def judge_candidates(
         errors = scene_errors(scenes, plans, generator.composer, relation_scale)
         for number, (task, found) in enumerate(zip(chunk, conditionings, strict=True)):
             part = slice(number * candidates, (number + 1) * candidates)
+            if found.doubtful:  # as in `Generator`
+                errors[part] = [1.0] * candidates
             results.append(judge_scenes(task, found, scenes[part], generator, judges, errors[part]))
     return results
 
@@ -146,7 +148,7 @@ def judge_scenes(
     looked = generator.encoder.encode_all(drawn)
     meaning = generator.library.meaning(task.subject)
     scores = score(
-        found.relation, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
+        found.compared, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
         found.structure, looked.structure, generator.encoder.calibration,
     )  # fmt: skip
     seen = judges["relation"].predict(drawn) if "relation" in judges else [None] * len(drawn)
@@ -176,10 +178,10 @@ def candidate_plan(
         (), background=harmonious_background(palette, rng), subject=task.subject, other=task.other, style=task.style,
         palette=palette, shadow=0.4,
     )  # fmt: skip
+    guided = guidance(conditioning, seed, None, relation_scale)
     return CandidatePlan(
         seed, conditioning.relation, scene, SceneArt(generator.library), reading=conditioning.reading,
-        looseness=1.0 - structure_scale(None, conditioning, relation_scale),
-        relation_scale=relation_strength(conditioning),
+        looseness=guided.looseness, relation_scale=guided.relation_scale, faithful=guided.faithful,
     )  # fmt: skip
 
 

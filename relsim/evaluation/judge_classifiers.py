@@ -18,9 +18,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from analogen.relsim.config import read_settings
+from analogen.relsim.evaluation.judge_networks import TRUNK, JudgeNet, PlainJudgeNet
 from analogen.relsim.evaluation.judge_pictures import (
     JudgePool,
     draw_judge_pair,
@@ -28,54 +29,14 @@ from analogen.relsim.evaluation.judge_pictures import (
     judges_selection,
 )
 from analogen.relsim.mini.data import augment, batch_rows
-from analogen.relsim.mini.trunk import EfficientNetLite, load_imagenet
+from analogen.relsim.mini.trunk import load_imagenet
 from analogen.relsim.tensors import read_tensors
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
 log = logging.getLogger(__name__)
-TRUNK = "efficientnet-lite0"  # relsim-mini has another one
 COLOUR = 0.3  # how much training changes colours: judges see finished pictures, whose colours are true
-
-
-class PreactivationBlock(nn.Module):
-    """Pre-activation residual block (arXiv:1603.05027)."""
-
-    def __init__(self, width: int, out_width: int) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(width), nn.BatchNorm2d(out_width)
-        self.conv1 = nn.Conv2d(width, out_width, 3, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(out_width, out_width, 3, padding=1, bias=False)
-        self.skip = nn.Identity() if width == out_width else nn.Conv2d(width, out_width, 1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        hidden = self.conv1(F.relu(self.norm1(x)))
-        return self.skip(x) + self.conv2(F.relu(self.norm2(hidden)))
-
-
-class JudgeNet(nn.Module):
-    """Convolutional classifier: (B, 3, size, size) in [0, 1] -> logits (B, classes). No attention and no text.
-
-    width: channels of the layers on the trunk, whose features of three strides they see at stride 16.
-    """
-
-    def __init__(self, classes: int, width: int = 192) -> None:
-        super().__init__()
-        self.trunk = EfficientNetLite(TRUNK)
-        fine, middle, coarse = self.trunk.widths
-        self.project = nn.Conv2d(4 * fine + middle + coarse, width, 1, bias=False)
-        self.blocks = nn.Sequential(
-            PreactivationBlock(width, width), PreactivationBlock(width, width), nn.BatchNorm2d(width), nn.ReLU()
-        )
-        self.head = nn.Sequential(nn.Linear(2 * width, 512), nn.ReLU(), nn.Dropout(0.1), nn.Linear(512, classes))
-
-    def forward(self, images: Tensor) -> Tensor:
-        fine, middle, coarse = self.trunk(images)
-        coarse = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
-        x = self.project(torch.cat([F.pixel_unshuffle(fine, 2), middle, coarse], 1))
-        x = self.blocks(x).flatten(2)
-        return self.head(torch.cat([x.mean(-1), x.amax(-1)], -1))
 
 
 @dataclass(frozen=True)
@@ -106,7 +67,7 @@ class JudgeSettings(LoopSettings):
 class ClassifierJudge:
     """A trained judge. `classes`: names in the order of its logits."""
 
-    def __init__(self, net: JudgeNet, classes: Sequence[str], size: int) -> None:
+    def __init__(self, net: JudgeNet | PlainJudgeNet, classes: Sequence[str], size: int) -> None:
         self.net, self.classes, self.size = net.eval(), list(classes), size
 
     @torch.inference_mode()
@@ -128,20 +89,20 @@ class ClassifierJudge:
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        config = {"classes": self.classes, "size": self.size, "width": self.net.project.out_channels, "trunk": TRUNK}
+        config = {"classes": self.classes, "size": self.size, "width": self.net.width}
+        config |= {"trunk": TRUNK} if isinstance(self.net, JudgeNet) else {}
         (folder / "config.json").write_text(json.dumps(config) + "\n")
         state = {k: v.half() if v.is_floating_point() else v for k, v in self.net.state_dict().items()}
         save_file({k: v.contiguous() for k, v in state.items()}, str(folder / "model.safetensors"))
 
     @classmethod
     def load(cls, folder: Path) -> ClassifierJudge:
-        """Loads a judge. Raises FileNotFoundError if the folder holds none, ValueError for a judge of 0.2."""
+        """Loads a judge, also one of version 0.2. Raises FileNotFoundError if the folder holds none."""
         if not (folder / "config.json").is_file():
             raise FileNotFoundError(f"{folder} holds no judge: train one with `analogen train judge`, or give --judges")
         config = json.loads((folder / "config.json").read_text())
-        if config.get("trunk") != TRUNK:
-            raise ValueError(f"{folder} holds a judge of version 0.2, without {TRUNK}: train it anew")
-        net = JudgeNet(len(config["classes"]), config["width"])
+        network = JudgeNet if "trunk" in config else PlainJudgeNet
+        net = network(len(config["classes"]), config["width"])
         state = read_tensors(folder / "model.safetensors")
         net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
         return cls(net.to(memory_format=torch.channels_last), config["classes"], config["size"])  # type: ignore[call-overload]
@@ -162,7 +123,10 @@ def run(path: Path | None, overrides: Mapping[str, str] | None = None) -> Path:
     torch.manual_seed(settings.seed)
     net = JudgeNet(len(classes), settings.width)
     if settings.init:
-        weights = ClassifierJudge.load(Path(settings.init)).net.state_dict()
+        first = ClassifierJudge.load(Path(settings.init)).net
+        if not isinstance(first, JudgeNet):
+            raise ValueError(f"init={settings.init!r} is a judge of version 0.2: start from one on {TRUNK}")
+        weights = first.state_dict()
         start = {k: v for k, v in weights.items() if not k.startswith("head.")}
         net.load_state_dict(start, strict=False)
     else:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import LOW_CONFIDENCE, CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.mini.probabilities import UNCHANGED, Calibration, Logistic, fit_logistic, log_odds
 from analogen.relsim.mini.reading.read import EDGE, read_scenes
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, Picture
@@ -81,9 +81,15 @@ def calibrate(folder: Path, per_relation: int = 12, seed: int = 5, cutouts: str 
     subject_temperature, subject = _fit_subject(
         encoder, draw_named_again(NAMED * per_relation, Material(grounds=grounds), rng), rng
     )
+    confidence = fit_logistic(log_odds(sure), right)
+    # What candidates are compared with: the captions' centroid, where a picture is taken for a relation at all.
+    taken = [
+        encoder.centre(name) if c >= LOW_CONFIDENCE else vector
+        for vector, name, c in zip(seen.relation, read, confidence(log_odds(sure)), strict=True)
+    ]
     Calibration(
-        confidence=fit_logistic(log_odds(sure), right),
-        relation=_fit_relation(seen.relation[: len(pairs)], truth, read[: len(pairs)], clean, clean_logic, rng),
+        confidence=confidence,
+        relation=_fit_relation(np.stack(taken)[: len(pairs)], truth, read[: len(pairs)], clean, clean_logic, rng),
         subject_temperature=subject_temperature,
         subject=subject,
         copy=_fit_copy(encoder, pairs, rng),

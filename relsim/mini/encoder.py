@@ -20,6 +20,7 @@ from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
 
 SHIPPED = Path(__file__).parent / "weights"
+LOW_CONFIDENCE = 0.35  # below which a picture is taken for no relation of the catalogue
 MARGIN = 0.06  # of a side, on each side, of the second view of a reference
 Pictures = Sequence["Image.Image | str | Path"]
 Vectors = NDArray[np.float32]

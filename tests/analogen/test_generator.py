@@ -17,11 +17,12 @@ from scenes import assert_same_scene
 
 from analogen.art_selection import contrasting_names, select_art
 from analogen.composition import plan_candidates
-from analogen.conditioning import LOW_CONFIDENCE, encode_relations
+from analogen.conditioning import encode_relations
 from analogen.errors import UserError
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
 from analogen.pipelines.composer import scene_composer as composer
 from analogen.relsim import encoder
+from analogen.relsim.mini.encoder import LOW_CONFIDENCE
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.visibility import SEEN

@@ -114,12 +114,13 @@ def _matched(old: Sequence[Element], new: Sequence[Element]) -> list[tuple[int, 
     found = []
     for b in ((spots - m1) / e1, (spots - m2) / e2):
         cost = np.hypot(*(a[:, None] - b[None]).transpose(2, 0, 1)) + unlike
-        pairs = _nearest_first(cost)
+        pairs = nearest_first(cost)
         found.append((sum(float(cost[pair]) for pair in pairs), pairs))
     return min(found, key=lambda each: each[0])[1]
 
 
-def _nearest_first(cost: NDArray[np.float64]) -> list[tuple[int, int]]:
+def nearest_first(cost: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs (row, column) of the smallest costs, each row and column once."""
     pairs, left = [], cost.copy()
     for _ in range(min(cost.shape)):
         i, j = np.unravel_index(int(left.argmin()), left.shape)
@@ -133,7 +134,7 @@ def _matched_in_order(old: Sequence[Element], new: Sequence[Element]) -> list[tu
     ranks = [np.linspace(0, 1, len(each)) if len(each) > 1 else np.zeros(1) for each in (old, new)]
     cost = np.abs(ranks[0][:, None] - ranks[1][None])
     cost += np.array([[2.0 * (x.kind != y.kind) for y in new] for x in old])
-    return _nearest_first(cost)
+    return nearest_first(cost)
 
 
 def _best_move(old: Sequence[Element], new: Sequence[Element], pairs: Sequence[tuple[int, int]]) -> tuple[Move, float]:

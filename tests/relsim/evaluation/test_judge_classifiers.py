@@ -12,14 +12,13 @@ from PIL import Image
 
 from analogen.relsim.evaluation import judge_classifiers, judge_pictures
 from analogen.relsim.evaluation.judge_classifiers import (
-    TRUNK,
     ClassifierJudge,
-    JudgeNet,
     JudgeSettings,
     accuracy,
     run,
     train_judge,
 )
+from analogen.relsim.evaluation.judge_networks import JudgeNet, PlainJudgeNet
 from analogen.relsim.evaluation.judge_pictures import JudgePicture, JudgePool, draw_judge_pool
 from analogen.relsim.mini.trunk import EfficientNetLite
 from analogen.relsim.world.dataset import Selection
@@ -87,10 +86,14 @@ def test_folder_without_a_judge_is_refused(tmp_path: Path) -> None:
         ClassifierJudge.load(tmp_path)
 
 
-def test_judge_of_an_earlier_version_is_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"classes": ["a", "b"], "size": 112, "width": 48}')
-    with pytest.raises(ValueError, match=f"a judge of version 0.2, without {TRUNK}: train it anew"):
-        ClassifierJudge.load(tmp_path)
+def test_judge_of_version_0_2_still_judges(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    judge = ClassifierJudge(PlainJudgeNet(2, 8), FEW, 64)
+    judge.save(tmp_path)
+    assert set(json.loads((tmp_path / "config.json").read_text())) == {"classes", "size", "width"}
+    picture = [Image.effect_noise((64, 64), 60).convert("RGB")]
+    again = ClassifierJudge.load(tmp_path)
+    torch.testing.assert_close(again.probabilities(picture), judge.probabilities(picture), atol=2e-3, rtol=0)
 
 
 def test_unknown_kind_of_judge_is_refused(tmp_path: Path) -> None:
