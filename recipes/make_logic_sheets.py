@@ -104,7 +104,7 @@ def arrangements() -> list[Scene]:
     cross = [(0.0, 0.0, 0.6, "other")]
     cross += [(x, y, 0.3, "subject") for x, y in ((-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7))]
     cross += [(x, y, 0.2, "subject") for x, y in ((-0.38, -0.38), (0.38, -0.38), (-0.38, 0.38), (0.38, 0.38))]
-    stairs = [(-0.75 + 0.3 * i, 0.7 - 0.3 * i, 0.26, "subject") for i in range(6)]
+    stairs = [(-0.75 + 0.3 * i, 0.7 - 0.3 * i, 0.26, "subject") for i in range(5)]
     stairs += [(0.75, -0.75, 0.3, "other")]
     return [
         scene(letter, "star", "key"), scene(smile, "clover", "sun"), scene(cross, "leaf", "sunflower"),
