@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from analogen.loading import load_generator
     from analogen.metadata import read_metadata
     from analogen.models import find_model, pick_device
-    from analogen.own_art import own_art_names
+    from analogen.own_art import open_art, own_art_names
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
     from analogen.relsim.encoder import load_encoder, load_reader
     from analogen.relsim.images import Picture, read_image, read_reference
     from analogen.relsim.mini.reading import SceneReading, reading_from_json, reading_to_json
+    from analogen.relsim.world.subject_image import read_subject_image
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
     from analogen.scene_editing import (
@@ -84,6 +85,7 @@ _HOMES = {
     "load_encoder": "analogen.relsim.encoder",
     "load_generator": "analogen.loading",
     "load_reader": "analogen.relsim.encoder",
+    "open_art": "analogen.own_art",
     "own_art_names": "analogen.own_art",
     "palette_colors": "analogen.scene_editing",
     "pick_device": "analogen.models",
@@ -94,6 +96,7 @@ _HOMES = {
     "read_reference": "analogen.relsim.images",
     "read_scene": "analogen.scene_reading",
     "read_scene_file": "analogen.scene_reference",
+    "read_subject_image": "analogen.relsim.world.subject_image",
     "reading_from_json": "analogen.relsim.mini.reading",
     "reading_to_json": "analogen.relsim.mini.reading",
     "request_from": "analogen.request_schema",
@@ -143,6 +146,7 @@ __all__ = [
     "load_encoder",
     "load_generator",
     "load_reader",
+    "open_art",
     "own_art_names",
     "palette_colors",
     "pick_device",
@@ -153,6 +157,7 @@ __all__ = [
     "read_reference",
     "read_scene",
     "read_scene_file",
+    "read_subject_image",
     "reading_from_json",
     "reading_to_json",
     "request_from",

@@ -90,6 +90,7 @@ figure.an-lead {margin: 0 0 14px}
 .an-lead img {max-height: 148px}
 .an-pair {display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 16px}
 .an-pair figure {margin: 0}
+.an-info {margin: 2px 2px 8px; font-size: 13px; line-height: 1.45; color: var(--body-text-color)}
 @media (max-width: 640px) {
   .an-grid {grid-template-columns: repeat(2, 1fr)}
   .an-frame {padding-left: 50px; padding-right: 24px}

@@ -188,10 +188,10 @@ class Studio:
         self, settings: Mapping[str, Any], references: Sequence[str], subjects: Sequence[str], owner: str = "",
         metadata: bool = True, scene: str | None = None,
     ) -> int:  # fmt: skip
-        """Queue one job per subject. Returns the number of the run.
+        """Queue one job per subject, the picture of one first. Returns the number of the run.
 
-        settings: fields of a request by name (analogen.request_from); references: names from
-        `StudioFiles.save_reference`; owner: the user, or the page of a user without a name; scene: a reading in JSON
+        settings: fields of a request by name (analogen.request_from), with paths in the output folder; references:
+        names from `StudioFiles.save_reference`; owner: the user, or the page of a user without a name; scene: a reading in JSON
         that takes the place of the references, which are then only shown beside the pictures.
         Raises UserError for settings that a request does not accept, and for too many unfinished runs.
         """
@@ -201,7 +201,7 @@ class Studio:
             raise UserError(
                 "There is nothing to keep the logic of yet: add a reference picture, or describe the logic in words."
             )
-        if not subjects:
+        if not subjects and not settings.get("subject_image"):
             raise UserError("Name at least one subject: what should the new picture show?")
         for what, count, most in (
             ("references", len(references), limits.references), ("subjects", len(subjects), limits.subjects),
@@ -218,7 +218,7 @@ class Studio:
                 raise UserError(f"{int(side)} pixels of {name} are too few: at least {limits.least_side_px}.")
         shared = {"seed": random_seed(), **{k: v for k, v in settings.items() if v is not None}, "model": self.model}
         if self.art is not None and self.model == "mini":
-            shared["art"] = str(self.art)
+            shared.setdefault("art", str(self.art))
         for name in references:
             self.files.reference_path(name)
         shown = [f"references/{name}" for name in references]
@@ -228,8 +228,10 @@ class Studio:
             checked_reading(scene)
             shared["scene"] = f"{self.files.scenes.name}/{self.files.save_scene(scene)}"
         payloads = []
-        for subject in subjects:
-            values = {**shared, "subject": subject}
+        picture = shared.pop("subject_image", None)
+        own = [] if picture is None else [{"subject_image": picture}]
+        for one in (*own, *({"subject": subject} for subject in subjects)):
+            values = {**shared, **one}
             request_from(values, self.output, self.device)
             payloads.append({"values": values, "owner": owner, "metadata": metadata, "references": shown})
         return self.queue(CREATE, payloads, owner)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from analogen import Picture, UserError, read_image, write_atomic
+from analogen import Picture, UserError, read_image, read_subject_image, write_atomic
 
 REFERENCE_PX, THUMBNAIL_PX = 1024, 512
 
@@ -26,15 +28,20 @@ class StudioFiles:
         self.references = output / "references"
         self.downloads = output / "downloads"
         self.scenes = output / "scenes"
+        self.subjects = output / "subjects"
+        self.art = output / "art"
         try:
-            for folder in (*self.allowed_paths, self.scenes):
+            for folder in (*self.allowed_paths, self.scenes, self.subjects, self.art):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--output {output}: cannot be written ({error.strerror}): choose another") from error
 
     @property
     def allowed_paths(self) -> tuple[Path, ...]:
-        """The folders whose files the server hands out, beside a page's own uploads."""
+        """The folders whose files the server hands out, beside a page's own uploads.
+
+        Uploaded SVGs lie in none of them: their scripts would run in the name of the page.
+        """
         return (self.pictures, self.thumbnails, self.references, self.downloads)
 
     def save_reference(self, path: str | Path) -> str:
@@ -44,15 +51,37 @@ class StudioFiles:
         a file that cannot be read.
         """
         path = Path(path)
+        with self._refusing(path):
+            picture = read_image(path)
+        return self._store_reference(picture)
+
+    def save_subject(self, path: str | Path) -> str:
+        """Keep an uploaded picture of a subject as it is, with its transparency. Returns its path in `subjects`.
+
+        The file keeps its name, which is that of the subject. Raises UserError with one line for a file that cannot be
+        drawn.
+        """
+        path = Path(path)
+        with self._refusing(path):
+            read_subject_image(path)
+            data = path.read_bytes()
+        kept = self.subjects / hashlib.sha256(data).hexdigest()[:20] / path.name
+        if not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            write_atomic(kept, data)
+        return f"{kept.parent.name}/{kept.name}"
+
+    @contextmanager
+    def _refusing(self, path: Path) -> Iterator[None]:
+        """Turn errors of reading an upload into UserErrors without the server's folders; refuse one that is too large."""
         try:
             if path.stat().st_size > self._upload_mb * 2**20:
                 raise UserError(f"{path.name}: is over {self._upload_mb} MB: shrink it")
-            picture = read_image(path)
+            yield
         except UserError:
             raise
         except (ValueError, OSError) as error:
             raise UserError(str(error).replace(str(path), path.name)) from error
-        return self._store_reference(picture)
 
     def _store_reference(self, picture: Picture) -> str:
         image = picture.image.copy()
@@ -70,6 +99,12 @@ class StudioFiles:
         if path.parent != self.references or not path.is_file():
             raise UserError(f"there is no reference {name[:60]!r} here: add the picture again")
         return path
+
+    def kept(self, name: str) -> Path | None:
+        """The path of a file that a job names, relative to the output folder; None if it is gone or lies elsewhere."""
+        path = self.output / name
+        inside = any(path.resolve().is_relative_to(folder) for folder in (self.references, self.subjects, self.art))
+        return path if inside and path.exists() else None
 
     def save_scene(self, text: str) -> str:
         """Keep the JSON of a scene that takes the place of a reference. Returns its file name in `scenes`."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import processing_utils, utils
 from PIL import Image
 
 from analogen import UserError, read_image
@@ -23,6 +24,11 @@ def picture_upload(**options: Any) -> gr.Image:
     component = gr.Image(type="filepath", sources=["upload", "clipboard"], **options)
     component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
     return component
+
+
+def as_upload(path: Path) -> str:
+    """The path of a copy of a kept file in the folder of uploads, from which an upload field shows it again."""
+    return processing_utils.save_file_to_cache(path, utils.get_upload_folder())
 
 
 def read_upload(path: str | Path, side_px: int | None = None) -> Image.Image:

@@ -29,6 +29,7 @@ from analogen import (
     selection_of,
 )
 from analogen.demos.components import data_url
+from analogen.demos.job_values import subject_of
 from analogen.demos.studio import Studio
 
 SURE, FAIRLY_SURE = 0.7, 0.35
@@ -129,7 +130,7 @@ class SceneService:
         return {
             "mode": "result", "job": job, "rank": rank, "scene": json.loads(found.scene), "edited": False,
             "size": [edited.width, edited.height], "picture": _source(edited.draw(width, height)),
-            "colors": palette_colors(edited.scene), "name": found.job.payload["values"]["subject"],
+            "colors": palette_colors(edited.scene), "name": subject_of(found.job),
         }  # fmt: skip
 
     def preview(self, job: int, rank: int, text: str) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.events import api
 
-from analogen import FoundRelation, UserError, random_seed
-from analogen.demos.components import PICK_SCRIPT, client_endpoint, empty_state, error_box, note
+from analogen import FoundRelation, UserError
+from analogen.demos.components import PICK_SCRIPT, empty_state, error_box, note
 from analogen.demos.messages import error_message, page_sentence
-from analogen.demos.numbers import MAX_SEED, whole_number
+from analogen.demos.own_art_uploads import save_art
 from analogen.demos.scene_editor.component import edited_scene, scene_editor
-from analogen.demos.scene_editor.endpoints import add_endpoints
+from analogen.demos.scene_editor.endpoints import add_endpoints as add_scene_endpoints
 from analogen.demos.scene_editor.service import SceneService, certainty_words
 from analogen.demos.studio import Studio
 from analogen.demos.tab_interface import PageContext
-from analogen.demos.tabs import picture_cards
+from analogen.demos.tabs import create_form, picture_cards
+from analogen.demos.tabs.create_endpoints import add_endpoints, owner_of, picture_settings
+from analogen.demos.tabs.create_settings import field_values, settings_of
 from analogen.demos.tabs.scene_edits import (
     NO_EDITOR,
     can_edit,
@@ -30,9 +30,9 @@ from analogen.demos.tabs.scene_edits import (
     reading_value,
     save_picture,
 )
+from analogen.demos.uploads import as_upload
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SHOWN_NAMES = 40  # of the user's own art
 NO_RUN = empty_state(
     "Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example."
 )
@@ -41,19 +41,8 @@ NO_RUN = empty_state(
 SCROLL_TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
 SCROLL_TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
 SCROLL_TO_EDITOR = "() => document.querySelector('#picture-editor').scrollIntoView()"
-
-
-def owner_of(request: gr.Request | None) -> str:
-    """The user of a request: the name they logged in with, or the session of their page."""
-    if request is None:
-        return ""
-    return str(request.username or request.session_hash or "")
-
-
-def own_art_line(names: Sequence[str]) -> str:
-    """The names of the user's own art, in one line."""
-    more = len(names) - SHOWN_NAMES
-    return f"Your own art: {', '.join(names[:SHOWN_NAMES])}{f' and {more} more' if more > 0 else ''}."
+# The fields whose pictures are kept with a form: the setting that names the file in the output folder.
+PICTURE_FIELDS = ("subject_image", "style_image", "becomes")
 
 
 def build(studio: Studio, context: PageContext) -> None:
@@ -64,54 +53,22 @@ def build(studio: Studio, context: PageContext) -> None:
     names, read_caption, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            pictures = gr.Gallery(
-                label="References", type="filepath", sources=["upload", "clipboard"], columns=3, height=220,
-                object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True,
-                elem_id="references",
-            )  # fmt: skip
-            reading = scene_editor(service, "reading", "What was read in the reference")
-            caption = gr.Textbox(
-                label="Understood as", lines=2, elem_id="caption", max_length=1000,
-                info="The logic that the new pictures keep. You can edit it; your words then count too.",
-            )  # fmt: skip
+            fields = create_form.idea_fields(service)
             confidence = gr.HTML("", elem_id="confidence")
-            subjects = gr.Textbox(
-                label="Subjects, one per line", lines=3, placeholder="bicycle\nlighthouse", elem_id="subjects"
-            )
-            if studio.art_names:
-                gr.HTML(note(own_art_line(studio.art_names)), elem_id="own-art")
-            with gr.Row():
-                strength = gr.Slider(0, 2, 1.0, step=0.05, label="Strength of the logic", elem_id="strength")
-                candidates = gr.Slider(
-                    1, studio.limits.candidates, 6, step=1, label="Candidates per subject", elem_id="candidates"
-                )
-            with gr.Row():
-                seed = gr.Number(random_seed(), precision=0, label="Seed", minimum=0, elem_id="seed")
-                new_seed = gr.Button("🎲 Roll", scale=0, min_width=130)
+            fields |= create_form.subject_fields(studio)
+            art_note = gr.HTML("", elem_id="art-note")
+            fields |= create_form.look_fields(studio)
             with gr.Accordion("More settings", open=False):
-                keep = gr.Slider(1, studio.limits.candidates, 4, step=1, label="Keep the best")
-                side = gr.Slider(
-                    studio.limits.least_side_px,
-                    studio.limits.side_px,
-                    1024,
-                    step=64,
-                    label="Side in pixels",
-                    elem_id="side",
-                )
-                steps = gr.Slider(1, studio.limits.steps, 24, step=1, label="Steps", elem_id="steps")
-                other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
-                svg = gr.Checkbox(studio.model == "mini", label="Layered SVG beside each PNG")
-                metadata = gr.Checkbox(True, label="Write the settings into the PNG (metadata)", elem_id="metadata")
+                fields |= create_form.rare_fields(studio)
             with gr.Row():
                 generate = gr.Button("Generate", variant="primary", elem_id="generate")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop")
             examples = sorted(EXAMPLES.glob("*.webp"))
-            if examples:
-                gr.Markdown("**Try one**")
-                with gr.Row():
-                    example_buttons = [
-                        (gr.Button(path.stem.replace("_", " "), size="sm", min_width=120), path) for path in examples
-                    ]
+            gr.Markdown("**Try one**")
+            with gr.Row():
+                example_buttons = [
+                    (gr.Button(path.stem.replace("_", " "), size="sm", min_width=120), path) for path in examples
+                ]
         with gr.Column(scale=3, min_width=340):
             problem = gr.HTML("", elem_id="problem")
             large = gr.HTML("", visible=False, elem_id="large")
@@ -124,78 +81,77 @@ def build(studio: Studio, context: PageContext) -> None:
             results = gr.HTML(NO_RUN, js_on_load=PICK_SCRIPT, elem_id="results")
     timer = gr.Timer(0.5, active=False)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+    references, caption, reading = fields["references"], fields["caption"], fields["reading"]
+    run_outputs = [results, timer, stop]
+    understood = [names, caption, read_caption, confidence, problem, reading]
 
-    def understand(shown: Sequence[tuple[str, Any]] | None, pending: dict[str, Any] | None) -> tuple[Any, ...]:
+    def understand(shown: Sequence[tuple[str, Any]] | None, pending: dict[str, Any] | None) -> dict[Any, Any]:
         """Save the shown pictures and read their logic; outputs: those of `understood`.
 
         pending: references, words and edited scene of a form from another tab or an earlier visit; its words replace
         the caption of its references, its scene what is read in them.
         """
         own = pending if pending and pending["references"] else {}
+        nothing = {names: [], caption: "", read_caption: "", confidence: "", problem: "", reading: NO_EDITOR}
         try:
-            if shown and len(shown) > studio.limits.references:
-                raise UserError(f"{len(shown)} references are too many: at most {studio.limits.references}.")
-            saved = [studio.files.save_reference(path) for path, _ in shown or ()]
+            saved = _saved_references(studio, shown)
             if own.get("references") != saved:
                 own = {}
             if not saved:
-                return [], "", "", "", "", NO_EDITOR
+                return nothing
             found = studio.understand_scene(own["scene"]) if own.get("scene") else studio.understand(saved)
         except Exception as error:
-            return [], "", "", "", error_box(page_sentence(error_message(error))), NO_EDITOR
-        caption = own.get("relation") or found.caption
-        return saved, caption, found.caption, _certainty(found), "", reading_value(service, saved, own.get("scene"))
+            return nothing | {problem: _problem(error)}
+        return {
+            names: saved, caption: own.get("relation") or found.caption, read_caption: found.caption,
+            confidence: _certainty(found), problem: "", reading: reading_value(service, saved, own.get("scene")),
+        }  # fmt: skip
 
-    def understand_edited(words: str | None, read: str, saved: list[str], event: gr.EventData) -> tuple[Any, ...]:
+    def understand_edited(words: str | None, read: str, saved: list[str], event: gr.EventData) -> dict[Any, Any]:
         """Read the logic of an edited scene; outputs: caption, read_caption, confidence. Own words stay."""
         try:
             found = studio.understand_scene(str(event.scene)) if event.edited else studio.understand(saved)
         except Exception:
             # A scene without things: the editor says so itself.
-            return (gr.skip(),) * 3
-        return found.caption if (words or "") in ("", read) else gr.skip(), found.caption, _certainty(found)
+            return {read_caption: gr.skip()}
+        own = {} if (words or "") not in ("", read) else {caption: found.caption}
+        return {read_caption: found.caption, confidence: _certainty(found), **own}
 
-    def show_run(number: int | None, chosen: int | None) -> tuple[Any, ...]:
-        """Show a run; outputs: results, timer, stop."""
+    def show_run(number: int | None, chosen: int | None) -> dict[Any, Any]:
+        """Show a run; outputs: run_outputs."""
         try:
             status = None if number is None else studio.status(int(number))
         except (UserError, ValueError, TypeError):
             status = None
         if status is None:
-            return NO_RUN, gr.Timer(active=False), gr.Button(interactive=False)
-        ended = status.ended
-        return (
-            picture_cards.run_view(studio, status, chosen),
-            gr.Timer(active=not ended),
-            gr.Button(interactive=not ended),
-        )
+            return {results: NO_RUN, timer: gr.Timer(active=False), stop: gr.Button(interactive=False)}
+        return {
+            results: picture_cards.run_view(studio, status, chosen),
+            timer: gr.Timer(active=not status.ended),
+            stop: gr.Button(interactive=not status.ended),
+        }
 
-    def start_run(
-        saved: list[str], words: str | None, read: str, subject_lines: str | None, scale: float, count: float,
-        first_seed: float, best: float, px: float, num_steps: float, second: str | None, drawing: bool, record: bool,
-        edited: str | None, request: gr.Request,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        """Queue a run; outputs: run, saved_form, problem, and those of show_run."""
-        words, subject_lines = words or "", subject_lines or ""
-        scene = edited_scene(edited, saved)
-        settings = {
-            "relation": words.strip() if words.strip() and (words != read or not (saved or scene)) else None,
-            "relation_scale": float(scale), "candidates": int(count), "num_images": min(int(best), int(count)),
-            "seed": int(first_seed or 0), "width": int(px), "height": int(px), "steps": int(num_steps),
-            "other": (second or "").strip() or None, "svg": bool(drawing),
-        }  # fmt: skip
+    def start_run(data: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
+        """Queue a run of what the page shows at the click; outputs: run, saved_form, problem, and those of show_run."""
+        values = {name: data[component] for name, component in fields.items()}
+        words, subject_lines = (values["caption"] or "").strip(), values["subjects"] or ""
         try:
-            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), bool(record), scene)
+            # Of the shown pictures themselves: their understanding may still be under way.
+            saved = _saved_references(studio, values["references"])
+            scene = edited_scene(values["reading"], saved)
+            is_own = words and (words != data[read_caption] or not (saved or scene))
+            settings = settings_of(values, words if is_own else None)
+            settings |= picture_settings(studio, *(values[name] for name in (*PICTURE_FIELDS, "art")))
+            record = bool(values["metadata"])
+            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), record, scene)
             kept_scene = None if scene is None else studio.files.save_scene(scene)
         except Exception as error:
-            return gr.skip(), gr.skip(), error_box(page_sentence(error_message(error))), gr.skip(), gr.skip(), gr.skip()
-        filled = {
-            "references": list(saved),
-            "settings": {**settings, "subject": subject_lines, "metadata": bool(record), "scene": kept_scene},
-        }
-        return number, filled, "", *show_run(number, None)
+            return {problem: _problem(error)}
+        kept = {**settings, "subject": subject_lines, "metadata": record, "scene": kept_scene}
+        filled = {"references": saved, "settings": kept}
+        return {run: number, saved_form: filled, problem: "", **show_run(number, None)}
 
-    def stop_run(number: int | None, chosen: int | None) -> tuple[Any, ...]:
+    def stop_run(number: int | None, chosen: int | None) -> dict[Any, Any]:
         if number is not None:
             studio.cancel(int(number))
         return show_run(number, chosen)
@@ -203,16 +159,16 @@ def build(studio: Studio, context: PageContext) -> None:
     def pick_card(event: gr.EventData) -> tuple[Any, ...]:
         number = int(event.number)
         exists = picture_cards.find(studio, number) is not None
-        large = gr.update(value=picture_cards.large(studio, number), visible=exists)
-        return number, large, gr.update(visible=exists), gr.update(visible=can_edit(service, number)), NO_EDITOR
+        view = gr.update(value=picture_cards.large(studio, number), visible=exists)
+        return number, view, gr.update(visible=exists), gr.update(visible=can_edit(service, number)), NO_EDITOR
 
-    def form_of(number: int | None, new_seed: bool) -> Any:
-        """The form with the settings of a picture."""
+    def form_of(number: int | None, anew: bool) -> Any:
+        """The form with the settings of a picture; anew: without its seed, for further ones."""
         values = picture_cards.form_values(studio, number)
         if values is None:
             return gr.skip()
-        references, settings = values
-        return context.form(references, {**settings, "seed": random_seed()} if new_seed else settings)
+        saved, settings = values
+        return context.form(saved, {**settings, "seed": None, "anew": True} if anew else settings)
 
     def form_with(number: int | None) -> Any:
         """The form with a picture as its only reference."""
@@ -221,22 +177,23 @@ def build(studio: Studio, context: PageContext) -> None:
             return gr.skip()
         return context.form([studio.files.save_reference(studio.files.pictures / found[1]["path"])])
 
-    def fill_form(form: dict[str, Any] | None) -> tuple[Any, ...]:
-        """Fill in the form with the value of `form_state`; outputs: `fields`."""
+    def fill_form(form: dict[str, Any] | None) -> dict[Any, Any]:
+        """Fill in the form with the value of `form_state`; outputs: fields, pending, tabs."""
         if not form:
-            return (gr.skip(),) * 14
-        settings = form["settings"]
-
-        def value(name: str) -> Any:
-            return settings[name] if settings.get(name) is not None else gr.skip()
-
-        names, words, scene = form["references"], settings.get("relation"), form_scene(service, settings)
-        pending = {"references": names, "relation": words, "scene": scene} if (words or scene) and names else None
-        return (
-            [str(studio.files.reference_path(name)) for name in names], words or gr.skip(), pending, value("subject"),
-            value("relation_scale"), value("candidates"), value("seed"), value("num_images"), value("width"),
-            value("steps"), value("other"), value("svg"), value("metadata"), gr.Tabs(selected="create"),
-        )  # fmt: skip
+            return {pending: gr.skip()}
+        settings, saved = form["settings"], form["references"]
+        words, scene = settings.get("relation"), form_scene(service, settings)
+        found = field_values(settings) | _kept_pictures(studio, settings)
+        if settings.get("anew"):
+            found["seed"] = None
+        if words:
+            found["caption"] = words
+        return {
+            references: [str(studio.files.reference_path(name)) for name in saved],
+            pending: {"references": saved, "relation": words, "scene": scene} if (words or scene) and saved else None,
+            context.tabs: gr.Tabs(selected="create"),
+            **{fields[name]: value for name, value in found.items()},
+        }
 
     def restore_form(saved: Any) -> Any:
         """The form as it was at the last Generate in this browser; a value that cannot be used is ignored."""
@@ -247,33 +204,20 @@ def build(studio: Studio, context: PageContext) -> None:
         except Exception:
             return gr.skip()
 
-    def save(event: gr.EventData) -> tuple[Any, ...]:
-        return save_picture(service, event)
+    def check_art(paths: list[str] | None) -> str:
+        """Check uploaded art at once, and say what it holds."""
+        try:
+            found = save_art(paths, studio.files.art) if paths else None
+        except Exception as error:
+            return _problem(error)
+        return "" if found is None else note(create_form.own_art_line(found.names, found.refused))
 
-    run_outputs = [results, timer, stop]
-    inputs = [
-        names,
-        caption,
-        read_caption,
-        subjects,
-        strength,
-        candidates,
-        seed,
-        keep,
-        side,
-        steps,
-        other,
-        svg,
-        metadata,
-        reading,
-    ]
-    understood = [names, caption, read_caption, confidence, problem, reading]
-    pictures.change(understand, [pictures, pending], understood, **{**private, "show_progress": "minimal"})
+    references.change(understand, [references, pending], understood, **{**private, "show_progress": "minimal"})
     reading.edited(understand_edited, [caption, read_caption, names], [caption, read_caption, confidence], **private)
-    new_seed.click(random_seed, None, seed, **private)
-    generate.click(start_run, inputs, [run, saved_form, problem, *run_outputs], **private).then(
-        None, js=SCROLL_TO_RESULTS, **private
-    )
+    fields["art"].change(check_art, fields["art"], art_note, **private)
+    generate.click(
+        start_run, {read_caption, *fields.values()}, [run, saved_form, problem, *run_outputs], **private
+    ).then(None, js=SCROLL_TO_RESULTS, **private)  # fmt: skip
     timer.tick(show_run, [run, chosen], run_outputs, **private)
     stop.click(stop_run, [run, chosen], run_outputs, **private)
     results.pick(pick_card, None, [chosen, large, actions, edit, picture_editor], **private).then(
@@ -284,23 +228,19 @@ def build(studio: Studio, context: PageContext) -> None:
     )
     picture_editor.closed(close_picture, None, [picture_editor, large, actions], **private)
     picture_editor.saved(
-        save, None, [chosen, picture_editor, large, actions, problem], **private
+        lambda event: save_picture(service, event), None, [chosen, picture_editor, large, actions, problem], **private
     ).then(show_run, [run, chosen], run_outputs, **private)  # fmt: skip
     as_reference.click(form_with, chosen, context.form_state, **private)
     more.click(lambda number: form_of(number, True), chosen, context.form_state, **private)
     recall.click(lambda number: form_of(number, False), chosen, context.form_state, **private)
-    fields = [
-        pictures, caption, pending, subjects, strength, candidates, seed, keep, side, steps, other, svg, metadata,
-        context.tabs,
-    ]  # fmt: skip
     # Gradio raises no change event when the server sets the pictures, so that `understand` is called here.
-    filled = context.form_state.change(fill_form, context.form_state, fields, **private)
-    filled.then(
-        lambda *given: understand(*given) if given[0] else (gr.skip(),) * len(understood),
-        [pictures, pending],
-        understood,
-        **private,
+    filled = context.form_state.change(
+        fill_form, context.form_state, [*fields.values(), pending, context.tabs], **private
     )
+    filled.then(
+        lambda *given: understand(*given) if given[0] else {names: gr.skip()},
+        [references, pending], understood, **private,
+    )  # fmt: skip
     for button, path in example_buttons:
         button.click(
             lambda path=path: context.form([studio.files.save_reference(path)], {"subject": "bicycle"}),
@@ -308,8 +248,32 @@ def build(studio: Studio, context: PageContext) -> None:
         )  # fmt: skip
     context.page.load(show_run, [run, chosen], run_outputs, **private)
     context.page.load(restore_form, saved_form, context.form_state, **private)
-    _add_endpoints(studio)
-    add_endpoints(service)
+    add_endpoints(studio)
+    add_scene_endpoints(service)
+
+
+def _saved_references(studio: Studio, shown: Sequence[tuple[str, Any]] | None) -> list[str]:
+    """Keep the pictures of the gallery. Returns their names; raises UserError."""
+    if shown and len(shown) > studio.limits.references:
+        raise UserError(f"{len(shown)} references are too many: at most {studio.limits.references}.")
+    return [studio.files.save_reference(path) for path, _ in shown or ()]
+
+
+def _kept_pictures(studio: Studio, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the fields for the pictures and the art of a form, None where it has none or they are gone."""
+    found: dict[str, Any] = {}
+    for name in PICTURE_FIELDS if "relation_scale" in settings else ():
+        path = studio.files.kept(settings[name]) if settings.get(name) else None
+        found[name] = None if path is None else as_upload(path)
+    folder = studio.files.kept(settings["art"]) if settings.get("art") else None
+    if folder is not None:
+        paths = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
+        found["art"] = [as_upload(path) for path in paths]
+    return found
+
+
+def _problem(error: Exception) -> str:
+    return error_box(page_sentence(error_message(error)))
 
 
 def _certainty(found: FoundRelation) -> str:
@@ -317,64 +281,3 @@ def _certainty(found: FoundRelation) -> str:
     words = certainty_words(found.confidence)
     advice = " Describe the logic in your own words above." if words == "unsure" else ""
     return note(f"{words.capitalize()}, {found.confidence:.0%}.{advice}")
-
-
-def _add_endpoints(studio: Studio) -> None:
-    """Add the endpoints create, status and cancel: a client starts a run, and asks for its state by its number."""
-    files = gr.File(file_count="multiple", visible=False)
-    texts = [gr.Textbox(visible=False, label=name) for name in ("relation", "subjects")]
-    numbers = [gr.Number(value, visible=False, precision=0) for value in (4, 1, 0, 512, 24)]
-    answer, button = gr.JSON(visible=False), gr.Button(visible=False)
-
-    def create(
-        references: list[str] | None, relation: str = "", subjects: str = "", candidates: int = 4, num_images: int = 1,
-        seed: int = 0, side_px: int = 512, steps: int = 24, scene: dict[str, Any] | None = None,
-        request: gr.Request | None = None,
-    ) -> dict[str, int]:  # fmt: skip
-        """Queue pictures of each subject (one per line) with the logic of references, of words, or of both.
-
-        scene: a scene of /read_scene, edited or not, in place of what is read in the references.
-        Returns {"run": number}; /status takes that number.
-        """
-        limits = studio.limits
-        side = whole_number("side_px", side_px, studio.limits.least_side_px, limits.side_px)
-        settings = {
-            "relation": (relation or "").strip() or None,
-            "candidates": whole_number("candidates", candidates, 1, limits.candidates),
-            "num_images": whole_number("num_images", num_images, 1, limits.candidates),
-            "seed": whole_number("seed", seed, 0, MAX_SEED), "width": side, "height": side,
-            "steps": whole_number("steps", steps, 1, limits.steps),
-        }  # fmt: skip
-        names = [studio.files.save_reference(path) for path in references or ()]
-        given = json.dumps(scene) if scene else None
-        return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request), scene=given)}
-
-    def status(run: int) -> dict[str, Any]:
-        """The state of a run, the runs ahead, and for each subject its state, error, notes and images.
-
-        images: url, seed and scores of each; notes: what the page says too, such as a drawing that stands in, or a low
-        confidence.
-        """
-        found = studio.status(int(run))
-        jobs = [
-            {
-                "subject": job.payload["values"]["subject"],
-                "state": job.state,
-                "error": job.error,
-                "relation": (job.result or {}).get("relation"),
-                "notes": (job.result or {}).get("notes", []),
-                "images": picture_cards.images_for_clients(studio, job),
-            }
-            for job in found.jobs
-        ]
-        return {"run": found.run, "state": found.state, "ahead": found.ahead, "jobs": jobs}
-
-    def cancel(run: int) -> bool:
-        """Stop a run within one step; finished pictures are kept. False if it had already ended."""
-        studio.status(int(run))
-        return studio.cancel(int(run))
-
-    inputs = [files, *texts, *numbers, gr.JSON(visible=False, label="scene")]
-    button.click(client_endpoint(create), inputs, answer, api_name="create", concurrency_limit=None)
-    api(client_endpoint(status), api_name="status", concurrency_limit=None)
-    api(client_endpoint(cancel), api_name="cancel", concurrency_limit=None)

@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.events import api
 
 from analogen.demos.components import PICK_SCRIPT, empty_state, error_box, escaped
+from analogen.demos.job_values import subject_of
 from analogen.demos.studio import Studio
 from analogen.demos.tab_interface import PageContext
 from analogen.demos.tabs import picture_cards
@@ -20,7 +21,7 @@ def history_cards(studio: Studio, words: str, limit: int = PAGE_SIZE) -> str:
     jobs = studio.history(words[:200], limit=limit)
     cards, notes = [], []
     for job in jobs:
-        name = job.payload["values"]["subject"]
+        name = subject_of(job)
         if job.state == "failed":
             notes.append(error_box(f"{name}: {job.error}"))
         elif job.state in ("queued", "running"):
@@ -82,7 +83,7 @@ def build(studio: Studio, context: PageContext) -> None:
                 "run": job.group,
                 "job": job.id,
                 "state": job.state,
-                "subject": job.payload["values"]["subject"],
+                "subject": subject_of(job),
                 "images": picture_cards.images_for_clients(studio, job),
                 "error": job.error,
             }

@@ -8,6 +8,7 @@ from typing import Any
 
 from analogen import Job
 from analogen.demos.components import empty_state, error_box, escaped, legend, score_bar
+from analogen.demos.job_values import references_of, subject_of
 from analogen.demos.messages import page_sentence
 from analogen.demos.studio import Status, Studio
 
@@ -54,7 +55,7 @@ def run_view(studio: Studio, status: Status, chosen: int | None = None) -> str:
         share = 100 * status.done / status.total if status.total else 0
         parts.append(f'<div class="an-progress"><span style="width:{share:.0f}%"></span></div>')
     for job in status.jobs:
-        subject = job.payload["values"]["subject"]
+        subject = subject_of(job)
         if job.state == "failed":
             parts.append(error_box(f"{subject}: {job.error}"))
             continue
@@ -124,19 +125,13 @@ def form_values(studio: Studio, number: int | None) -> tuple[list[str], dict[str
     return references, {**values, "seed": found[1]["seed"]}
 
 
-def references_of(job: Job) -> list[str]:
-    """The references of a job as paths in the output folder, also those that an edited scene took the place of."""
-    return list(job.payload.get("references") or job.payload["values"].get("reference", ()))
-
-
 def large(studio: Studio, number: int | None) -> str:
     """The large view of a card: the picture over its reference with a slider, the reason for its rank, its files."""
     found = find(studio, number)
     if found is None:
         return empty_state("No picture chosen", "Choose a card to see it large.")
     job, image = found
-    values = job.payload["values"]
-    path, name = studio.files.pictures / image["path"], values["subject"]
+    path, name = studio.files.pictures / image["path"], subject_of(job)
     parts = ['<div class="st-compare">']
     references = [studio.output / one for one in references_of(job)]
     if references and references[0].is_file():

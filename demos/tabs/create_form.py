@@ -1,0 +1,121 @@
+"""The fields of the Create tab, built in parts that the tab lays out; their values by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from analogen import find_model
+from analogen.demos.components import note
+from analogen.demos.roles import BECOMES, STYLE, SUBJECT, Role
+from analogen.demos.scene_editor.component import scene_editor
+from analogen.demos.scene_editor.service import SceneService
+from analogen.demos.studio import Studio
+from analogen.demos.tabs.create_settings import SHAPES
+from analogen.demos.uploads import picture_upload
+
+SHOWN_NAMES = 40  # of the user's own art
+STYLES = (
+    ("By chance", ""), ("Flat", "fluent-flat"), ("Noto", "noto"), ("Colour", "fluent-color"), ("3D", "3d"),
+    ("Clip art", "clip-art"), ("Shape", "silhouette"),
+)  # fmt: skip
+Fields = dict[str, Any]
+
+
+def idea_fields(service: SceneService) -> Fields:
+    """The references, the editor of what was read in them, and their logic in words."""
+    references = gr.Gallery(
+        label="References", type="filepath", sources=["upload", "clipboard"], columns=3, height=220,
+        object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True,
+        elem_id="references",
+    )  # fmt: skip
+    reading = scene_editor(service, "reading", "What was read in the reference")
+    caption = gr.Textbox(
+        label="Understood as", lines=2, elem_id="caption", max_length=1000,
+        info="The logic that the new pictures keep. You can edit it; your words then count too.",
+    )  # fmt: skip
+    return {"references": references, "reading": reading, "caption": caption}
+
+
+def subject_fields(studio: Studio) -> Fields:
+    """What the new pictures show: names, a picture, and the user's own art."""
+    subjects = gr.Textbox(
+        label="Subjects, one per line", lines=3, placeholder="bicycle\nlighthouse", elem_id="subjects"
+    )
+    with gr.Accordion("Your own picture or art", open=False, elem_id="own"):
+        subject_image = _role_field(studio, SUBJECT)
+        art = gr.File(
+            label="Your own art: cut-outs (PNG, WebP, SVG) named by their files, or a ZIP of them",
+            file_count="multiple", file_types=[".png", ".webp", ".svg", ".zip", ".csv"], height=120, elem_id="art",
+            interactive=not SUBJECT.refusal(studio.model),
+        )  # fmt: skip
+        gr.HTML(note(own_art_line(studio.art_names)) if studio.art_names else "", elem_id="own-art")
+    return {"subjects": subjects, "subject_image": subject_image, "art": art}
+
+
+def look_fields(studio: Studio) -> Fields:
+    """The style, the shape, and the roles of further pictures."""
+    is_mini = find_model(studio.model).is_mini
+    style = (
+        gr.Radio(list(STYLES), value="", label="Style", elem_id="style")
+        if is_mini
+        else gr.Textbox(label="Style, in words", placeholder="woodcut", max_length=100, elem_id="style")
+    )
+    shape = gr.Radio(list(SHAPES), value="Square", label="Shape", elem_id="shape")
+    with gr.Accordion("More pictures: looks, change", open=False, elem_id="roles"):
+        style_image = _role_field(studio, STYLE)
+        becomes = _role_field(studio, BECOMES)
+    return {"style": style, "shape": shape, "style_image": style_image, "becomes": becomes}
+
+
+def rare_fields(studio: Studio) -> Fields:
+    """The settings that have good defaults."""
+    limits, is_mini = studio.limits, find_model(studio.model).is_mini
+    with gr.Row():
+        strength = gr.Slider(0, 2, 1.0, step=0.05, label="Strength of the logic", elem_id="strength")
+        candidates = gr.Slider(1, limits.candidates, 6, step=1, label="Candidates per subject", elem_id="candidates")
+    auto_structure = gr.Checkbox(
+        True, label="Keep the arrangement the closer, the less certain the relation is", elem_id="auto-structure",
+        interactive=is_mini,
+    )  # fmt: skip
+    structure = gr.Slider(
+        0, 1, 0.5, step=0.05, label="Keep the arrangement", elem_id="structure", interactive=is_mini,
+        info="How closely the arrangement of a single reference is kept: 0 keeps only its logic, 1 its very "
+        "arrangement with the new subject in it." if is_mini else "For scenes that mini composes.",
+    )  # fmt: skip
+    with gr.Row():
+        seed = gr.Number(
+            None, precision=0, label="Seed", minimum=0, elem_id="seed", info="Empty: new pictures each time."
+        )
+        keep = gr.Slider(1, limits.candidates, 4, step=1, label="Keep the best")
+    side = gr.Slider(limits.least_side_px, limits.side_px, 1024, step=64, label="Longer side in pixels", elem_id="side")
+    steps = gr.Slider(1, limits.steps, 24, step=1, label="Steps", elem_id="steps")
+    other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
+    svg = gr.Checkbox(is_mini, label="Layered SVG beside each PNG", interactive=is_mini)
+    metadata = gr.Checkbox(True, label="Write the settings into the PNG (metadata)", elem_id="metadata")
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
+    # Whoever moves the slider wants its value.
+    structure.input(lambda: False, None, auto_structure, **private)
+    return {
+        "strength": strength, "candidates": candidates, "auto_structure": auto_structure, "structure": structure,
+        "seed": seed, "keep": keep, "side": side, "steps": steps, "other": other, "svg": svg, "metadata": metadata,
+    }  # fmt: skip
+
+
+def _role_field(studio: Studio, role: Role) -> gr.Image:
+    """The upload of a role's picture; off, with the reason, for a model that cannot take it."""
+    refusal = role.refusal(studio.model)
+    field = picture_upload(
+        label=role.label, height=150, interactive=not refusal, elem_id=role.name.replace("_", "-"), buttons=[]
+    )
+    gr.HTML(f'<p class="an-info">{refusal or role.info}</p>')
+    return field
+
+
+def own_art_line(names: Sequence[str], refused: Sequence[str] = ()) -> str:
+    """The names of the user's own art, and the files that cannot be used, in one line."""
+    more = len(names) - SHOWN_NAMES
+    line = f"Your own art: {', '.join(names[:SHOWN_NAMES])}{f' and {more} more' if more > 0 else ''}."
+    return line + (f" Left out: {'; '.join(refused[:3])}{' …' if len(refused) > 3 else ''}." if refused else "")
