@@ -23,18 +23,23 @@ if TYPE_CHECKING:
     from analogen.models import find_model, pick_device
     from analogen.own_art import open_art, own_art_names
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
+    from analogen.read_back import scene_read_back
     from analogen.relsim.encoder import load_encoder, load_reader
     from analogen.relsim.images import Picture, read_image, read_reference
     from analogen.relsim.mini.reading import SceneReading, reading_from_json, reading_to_json
+    from analogen.relsim.world.lettering import draw_text
     from analogen.relsim.world.subject_image import read_subject_image
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
     from analogen.scene_editing import (
+        NO_GROUND,
         EditedPicture,
         checked_scene,
         drawing_names,
+        drawing_picture,
         find_drawing,
         palette_colors,
+        palettes,
         scene_art_of,
         scene_to_json,
         selection_of,
@@ -61,6 +66,7 @@ _HOMES = {
     "Likeness": "analogen.similarity",
     "MadeScene": "analogen.types",
     "Manifest": "analogen.batch.manifest",
+    "NO_GROUND": "analogen.scene_editing",
     "OneAtATime": "analogen.device_lock",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
@@ -78,6 +84,8 @@ _HOMES = {
     "checked_reading": "analogen.scene_reference",
     "checked_scene": "analogen.scene_editing",
     "compare_images": "analogen.similarity",
+    "drawing_picture": "analogen.scene_editing",
+    "draw_text": "analogen.relsim.world.lettering",
     "draw_reading": "analogen.scene_reference",
     "drawing_names": "analogen.scene_editing",
     "find_drawing": "analogen.scene_editing",
@@ -88,6 +96,7 @@ _HOMES = {
     "open_art": "analogen.own_art",
     "own_art_names": "analogen.own_art",
     "palette_colors": "analogen.scene_editing",
+    "palettes": "analogen.scene_editing",
     "pick_device": "analogen.models",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
@@ -103,11 +112,13 @@ _HOMES = {
     "save_candidate": "analogen.saving",
     "scene_art_of": "analogen.scene_editing",
     "scene_to_json": "analogen.scene_editing",
+    "scene_read_back": "analogen.read_back",
     "selection_of": "analogen.scene_editing",
     "write_atomic": "analogen.files",
 }
 
 __all__ = [
+    "NO_GROUND",
     "ArtSelection",
     "BatchRun",
     "Candidate",
@@ -140,7 +151,9 @@ __all__ = [
     "checked_scene",
     "compare_images",
     "draw_reading",
+    "draw_text",
     "drawing_names",
+    "drawing_picture",
     "find_drawing",
     "find_model",
     "load_encoder",
@@ -149,6 +162,7 @@ __all__ = [
     "open_art",
     "own_art_names",
     "palette_colors",
+    "palettes",
     "pick_device",
     "random_seed",
     "read_image",
@@ -163,6 +177,7 @@ __all__ = [
     "request_from",
     "save_candidate",
     "scene_art_of",
+    "scene_read_back",
     "scene_to_json",
     "selection_of",
     "write_atomic",

@@ -74,7 +74,8 @@ def plan_candidates(
     plans = []
     for seed in request.candidate_seeds:
         rng = np.random.default_rng(seed)
-        palette = list(MADE_IN)[int(rng.integers(len(MADE_IN)))]
+        drawn = list(MADE_IN)[int(rng.integers(len(MADE_IN)))]
+        palette = request.palette or drawn
         background = harmonious_background(palette, rng)
         style = selection.style or library.styles[int(rng.integers(2))]
         other = selection.others[int(rng.integers(len(selection.others)))]

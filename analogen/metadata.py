@@ -95,6 +95,7 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
             **({"reference_weights": list(request.reference_weights)} if request.reference_weights else {}),
             "other": request.other,
             "style": request.style,
+            **({} if request.palette is None else {"palette": request.palette}),
             "negative_prompt": request.negative_prompt,
             "steps": request.steps,
             "guidance_scale": request.guidance_scale,

@@ -101,6 +101,13 @@ class SceneChecker:
         return [compared(one, should) for one, should in zip(found, wanted, strict=True)]
 
 
+def scene_read_back(scene: Scene, wanted: SceneReading | None) -> ReadBack | None:
+    """Where a composed scene differs from the reading of its reference; None where that was not read surely."""
+    if wanted is None or not wanted.count or wanted.certainty < SURE:
+        return None
+    return compared(reading_of(scene), wanted)
+
+
 def compared(found: SceneReading, wanted: SceneReading | None) -> ReadBack:
     arrangement = found.rule.arrangement
     if wanted is None:

@@ -23,6 +23,7 @@ TYPES: dict[str, type] = {
     "art": Path,
     "other": str,
     "style": str,
+    "palette": str,
     "negative_prompt": str,
     "svg": bool,
     "layout": bool,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from analogen.art_selection import ArtSelection, select_art
 from analogen.errors import UserError, user_errors
@@ -20,8 +20,8 @@ from analogen.files import write_atomic
 from analogen.metadata import png_bytes, read_metadata, scene_text
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.world.art import ArtLibrary
-from analogen.relsim.world.palette import palette_of
-from analogen.relsim.world.render import SceneArt, render
+from analogen.relsim.world.palette import MADE_IN, palette_of
+from analogen.relsim.world.render import SceneArt, render, render_layer, straight_alpha
 from analogen.relsim.world.scene import Scene, from_json
 from analogen.relsim.world.scene import to_json as scene_to_json
 from analogen.relsim.world.subject_names import subject_finder
@@ -34,13 +34,18 @@ __all__ = [
     "EditedPicture",
     "checked_scene",
     "drawing_names",
+    "drawing_picture",
     "find_drawing",
     "palette_colors",
+    "palettes",
     "read_edited",
     "scene_art_of",
     "scene_to_json",
     "selection_of",
 ]
+
+
+NO_GROUND = "none"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class EditedPicture:
 
     record  Of the picture that it began as, None to write none.
     art     The drawings of its things, None for those of the library, see `scene_art_of`.
+    ground  What the things lie on in place of the scene's ground: a picture, or NO_GROUND for nothing, a cut-out.
     """
 
     scene: Scene
@@ -56,14 +62,26 @@ class EditedPicture:
     height: int
     record: Mapping[str, Any] | None = None
     art: SceneArt | None = None
+    ground: Image.Image | str | None = None
 
     def draw(self, width: int | None = None, height: int | None = None) -> Image.Image:
-        """The picture as RGB, by default at its own size. Raises ValueError for a size that cannot be drawn."""
-        return Image.fromarray(render(self.scene, width or self.width, height or self.height, self.art))
+        """The picture as RGB, by default at its own size; RGBA without a ground.
+
+        Raises ValueError for a size that cannot be drawn.
+        """
+        size = (width or self.width, height or self.height)
+        if self.ground is None:
+            return Image.fromarray(render(self.scene, *size, self.art))
+        layer = Image.fromarray(straight_alpha(render_layer(self.scene, *size, self.art)))
+        if isinstance(self.ground, str):
+            return layer
+        picture = ImageOps.fit(self.ground.convert("RGB"), size, Image.Resampling.LANCZOS)
+        picture.paste(layer, mask=layer)
+        return picture
 
     def svg(self) -> str:
-        """The picture as a layered SVG."""
-        return to_svg(self.scene, self.width, self.height, self.art)
+        """The picture as a layered SVG, without a ground if it is another than the scene's."""
+        return to_svg(self.scene, self.width, self.height, self.art, ground=self.ground is None)
 
     def save(self, path: Path, svg: bool = True) -> None:
         """Write the PNG and, with `svg`, the SVG beside it; each file whole or not at all. Raises RunError."""
@@ -120,6 +138,19 @@ def palette_colors(scene: Scene) -> dict[str, str]:
 def drawing_names() -> tuple[str, ...]:
     """The names of all drawings of the art library, sorted."""
     return ArtLibrary.shipped().nouns()
+
+
+def drawing_picture(noun: str, style: str, side_px: int) -> Image.Image:
+    """A drawing of the art library, RGBA, in a style or in the nearest one that has it.
+
+    Raises ValueError for an unknown noun.
+    """
+    return Image.fromarray(ArtLibrary.shipped().pixels(noun, style, side_px))
+
+
+def palettes() -> dict[str, tuple[str, ...]]:
+    """The palettes that pictures are made in, with their colours from light to dark."""
+    return {name: tuple(colors) for name, colors in MADE_IN.items()}
 
 
 def find_drawing(text: str, encoder: MiniEncoder) -> tuple[str, str]:

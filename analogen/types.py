@@ -60,6 +60,7 @@ class Request:
                        looked for there first.
     other              The second thing, in relations that have two; None chooses one.
     style              Art family, None chooses one; for diffusion models words at the end of the prompt.
+    palette            Colours of mini's grounds and props, one of `analogen.palettes()`; None chooses one.
     num_images         How many of the `candidates` are kept, the best. 1 <= num_images <= candidates <= 256.
     seed               Seed of the first candidate, [0, 2**63 - 1]; random if not given.
     steps              [1, 1000]; guidance_scale: [0, 100]. None for the defaults of the model.
@@ -135,6 +136,7 @@ class Request:
     paint_seed: int | None = None
     becomes: Path | None = None
     subject_part: tuple[float, ...] | None = None
+    palette: str | None = None
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
@@ -180,6 +182,8 @@ class Request:
         if self.dtype not in DTYPES:
             raise UserError(f"--dtype is {self.dtype!r}: expected one of {', '.join(DTYPES)}")
         object.__setattr__(self, "lora", tuple(self.lora))
+        if self.palette is not None:
+            _check_palette(self, model)
         _check_for_mini(self) if model.is_mini else _check_for_diffusion(self, model)
 
     @property
@@ -262,6 +266,15 @@ def _check_becomes(request: Request) -> None:
             f"--reference-as {request.reference_as} shows a reference, and --becomes makes a scene of its own: leave "
             "one of them out"
         )
+
+
+def _check_palette(request: Request, model: Model) -> None:
+    from analogen.relsim.world.palette import MADE_IN
+
+    if request.palette not in MADE_IN:
+        raise UserError(f"--palette is {request.palette!r}: expected one of {', '.join(MADE_IN)}")
+    if not model.is_mini and not request.layout:
+        raise UserError(f"--palette is of mini's drawings: add --layout, so that one guides {model.name}")
 
 
 def _check_for_mini(request: Request) -> None:

@@ -66,7 +66,7 @@ def launch(
     """
     import gradio as gr
 
-    from analogen.demos import components, theme
+    from analogen.demos import theme
     from analogen.demos.scene_editor.component import PAGE as SCENE_EDITOR
 
     forbid_downloads()
@@ -77,8 +77,8 @@ def launch(
             server_name=host, server_port=port, share=share, mcp_server=mcp, prevent_thread_lock=not block, quiet=True,
             show_error=True, allowed_paths=[str(path) for path in (*studio.files.allowed_paths, SCENE_EDITOR)],
             max_file_size=studio.limits.upload_mb * 2**20, footer_links=[], run_history=False, ssr_mode=False,
-            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=components.CSS + theme.CSS,
-            head=theme.HEAD + components.HEAD, **options,
+            enable_monitoring=False, inbrowser=False, theme=theme.theme(), css=theme.css(), head=theme.head(),
+            **options,
         )  # fmt: skip
     except OSError as error:
         raise UserError(f"--host {host} --port {port}: cannot be used ({error}): choose another --port") from error

@@ -29,6 +29,7 @@ from analogen import (
     own_art_names,
     pick_device,
     random_seed,
+    read_logic,
     read_reference,
     read_scene,
     request_from,
@@ -177,6 +178,11 @@ class Studio:
         """The anonymous caption of an edited reading in JSON, with the model's confidence."""
         return self.stages().understand([draw_reading(checked_reading(text))]).found
 
+    def guesses(self, references: Sequence[str], count: int = 2) -> list[str]:
+        """The likeliest logics of a single saved reference as anonymous captions, the likeliest first."""
+        (found,) = read_logic([read_reference(self.files.reference_path(references[0])).image], self.reader(), count)
+        return [match.caption for match in found.captions]
+
     def understand(self, references: Sequence[str], words: str | None = None) -> FoundRelation:
         """The anonymous caption of saved references, of words, or of both, with the model's confidence."""
         images = [read_reference(self.files.reference_path(name)).image for name in references]
@@ -186,13 +192,14 @@ class Studio:
 
     def submit(
         self, settings: Mapping[str, Any], references: Sequence[str], subjects: Sequence[str], owner: str = "",
-        metadata: bool = True, scene: str | None = None,
+        metadata: bool = True, scene: str | None = None, ground: str | None = None,
     ) -> int:  # fmt: skip
         """Queue one job per subject, the picture of one first. Returns the number of the run.
 
         settings: fields of a request by name (analogen.request_from), with paths in the output folder; references:
-        names from `StudioFiles.save_reference`; owner: the user, or the page of a user without a name; scene: a reading in JSON
-        that takes the place of the references, which are then only shown beside the pictures.
+        names from `StudioFiles.save_reference`; owner: the user, or the page of a user without a name; scene: a reading
+        in JSON that takes the place of the references, which are then only shown beside the pictures; ground: what the
+        things lie on in place of the palette's ground, NO_GROUND or a picture's path in the output folder.
         Raises UserError for settings that a request does not accept, and for too many unfinished runs.
         """
         limits = self.limits
@@ -233,7 +240,9 @@ class Studio:
         for one in (*own, *({"subject": subject} for subject in subjects)):
             values = {**shared, **one}
             request_from(values, self.output, self.device)
-            payloads.append({"values": values, "owner": owner, "metadata": metadata, "references": shown})
+            payloads.append(
+                {"values": values, "owner": owner, "metadata": metadata, "references": shown, "ground": ground}
+            )
         return self.queue(CREATE, payloads, owner)
 
     def queue(self, kind: str, payloads: Sequence[dict[str, Any]], owner: str = "") -> int:

@@ -30,6 +30,7 @@ class StudioFiles:
         self.scenes = output / "scenes"
         self.subjects = output / "subjects"
         self.art = output / "art"
+        self.deleted = output / "deleted"
         try:
             for folder in (*self.allowed_paths, self.scenes, self.subjects, self.art):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +74,7 @@ class StudioFiles:
 
     @contextmanager
     def _refusing(self, path: Path) -> Iterator[None]:
-        """Turn errors of reading an upload into UserErrors without the server's folders; refuse one that is too large."""
+        """Turn errors of reading an upload into UserErrors without the server's folders; refuse a large one."""
         try:
             if path.stat().st_size > self._upload_mb * 2**20:
                 raise UserError(f"{path.name}: is over {self._upload_mb} MB: shrink it")

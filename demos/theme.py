@@ -1,8 +1,12 @@
-"""The studio's theme: colours, fonts and CSS, in light and dark, without fonts or files from other servers."""
+"""The studio's looks: tokens for type and colours in light and dark, Gradio's theme, and what the page loads.
+
+Nothing comes from other servers: fonts are those of the system.
+"""
 
 from __future__ import annotations
 
 import html
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,77 +14,81 @@ if TYPE_CHECKING:
 
     from analogen.demos.studio import Studio
 
+PAGE = Path(__file__).resolve().parent / "page"
 _SANS = ["ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Noto Sans", "DejaVu Sans", "sans-serif"]
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "DejaVu Sans Mono", "monospace"]
-HEAD = '<meta name="color-scheme" content="light dark">'
-CSS = """
-.gradio-container {max-width: 1440px !important}
-#top {padding: 4px 2px 0}
-#top h1 {font-size: 19px; font-weight: 650; letter-spacing: -.01em; margin: 0; display: inline;
-  color: var(--body-text-color)}
-#top span {font-size: 14px; margin-left: 10px; color: var(--body-text-color)}
-.st-run {font-size: 14px; line-height: 1.5; color: var(--body-text-color)}
-.st-grid {display: grid; gap: 14px; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); list-style: none;
-  padding: 0; margin: 8px 0 0}
-.st-sketches {display: grid; gap: 8px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr)); margin-top: 8px}
-.st-sketches img {width: 100%; border-radius: 6px; display: block}
-.st-group {font-size: 15px; font-weight: 600; margin: 18px 0 0; color: var(--body-text-color)}
-.st-compare, .st-slide, .st-ends, .st-facts {max-width: max(300px, min(720px, 64vh)) !important}
-.st-ends {display: flex; justify-content: space-between; margin: 0 auto; font-size: 13px; color: var(--body-text-color)}
-.st-compare {position: relative; --x: 100%; margin: 0 auto; aspect-ratio: 1;
-  background: var(--background-fill-secondary); border-radius: var(--block-radius); overflow: hidden}
-.st-compare img {position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain}
-.st-compare img + img {clip-path: inset(0 calc(100% - var(--x)) 0 0); background: var(--background-fill-secondary)}
-.st-slide {width: 100%; display: block; margin: 10px auto 0; accent-color: var(--color-accent);
-  min-height: 28px}
-.st-facts {font-size: 14px; line-height: 1.55; margin: 10px auto; color: var(--body-text-color);
-  overflow-wrap: anywhere}
-.st-facts a {display: inline-block; padding: 8px 12px; margin: 8px 8px 0 0; border-radius: 6px; font-weight: 600;
-  border: 1px solid var(--border-color-primary); color: var(--body-text-color); text-decoration: none}
-.gradio-container button:focus-visible, .gradio-container a:focus-visible, .st-slide:focus-visible {
-  outline: 3px solid var(--color-accent); outline-offset: 2px}
-#confidence:not(:has(.an-note)), #problem:not(:has(.an-problem)) {display: none}
-#confidence .an-note {padding: .4rem .8rem; font-size: 14px}
-#references .grid-container, #batch-results .grid-container {padding-top: 30px;
-  grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)) !important}
-#references .grid-container {grid-template-columns: repeat(auto-fit, minmax(120px, 164px)) !important;
-  justify-content: center}
-.file-preview a {color: var(--body-text-color) !important}
-#batch-results .grid-wrap {height: auto; min-height: 0; max-height: 640px}
-#batch-results .thumbnail-item {aspect-ratio: auto; height: auto; display: block}
-#batch-results .thumbnail-item img {aspect-ratio: 1; height: auto; width: 100%}
-#batch-results .caption-label {position: static; max-width: none; border: 0; border-radius: 0; padding: 4px 8px;
-  font-size: 13px; text-align: left}
-@media (max-width: 640px) {
-  .st-grid {grid-template-columns: repeat(2, 1fr); gap: 10px}
-  #tabs .tab-container button {padding: 0 6px; font-size: 14px}
-}
-"""
+TYPE = {"--an-small": "13px", "--an-text": "14px", "--an-lead": "16px", "--an-title": "20px"}
+# Neutral, so that the page does not change how the colours of the pictures look: desk is the page, paper what lies on
+# it, well what pictures lie in; quiet is text of second rank; good, fair and poor are states.
+LIGHT = {
+    "--an-desk": "#f3f3f1", "--an-paper": "#ffffff", "--an-well": "#e8e8e5", "--an-line": "#d9d9d4",
+    "--an-ink": "#1d1d1b", "--an-quiet": "#575752", "--an-good": "#2f8f5b", "--an-fair": "#c98a12",
+    "--an-poor": "#c8432f",
+}  # fmt: skip
+DARK = {
+    "--an-desk": "#171716", "--an-paper": "#222220", "--an-well": "#30302d", "--an-line": "#3f3f3b",
+    "--an-ink": "#f1f0ec", "--an-quiet": "#b9b8b1", "--an-good": "#58c08a", "--an-fair": "#e3ac3d",
+    "--an-poor": "#f07a66",
+}  # fmt: skip
+KEYS = (
+    ("Ctrl+Enter", "generate"), ("1 to 9", "show that candidate"), ("← →", "the candidate before or after"),
+    ("Space", "compare with the reference, and back"), ("S", "star"), ("N", "more like this"), ("E", "edit"),
+    ("Delete", "delete; Undo takes it back"), ("?", "this list"),
+)  # fmt: skip
+
+
+def css() -> str:
+    """The tokens and the style sheets of the page."""
+    light = "; ".join(f"{name}: {value}" for name, value in (*TYPE.items(), *LIGHT.items()))
+    dark = "; ".join(f"{name}: {value}" for name, value in DARK.items())
+    sheets = [(PAGE / f"{name}.css").read_text(encoding="utf-8") for name in ("studio", "bench", "collect")]
+    return "\n".join([f":root {{{light}}}", f".dark {{{dark}}}", *sheets])
+
+
+def head() -> str:
+    """For the page's head: the scripts, which need no address."""
+    script = (PAGE / "page.js").read_text(encoding="utf-8")
+    return f'<meta name="color-scheme" content="light dark"><script type="module">{script}</script>'
 
 
 def theme() -> gr.themes.Base:
-    """Neutral greys, so that the page does not change how the colours of the pictures look, and one accent colour."""
+    """The tokens as Gradio's variables, and one accent colour."""
     import gradio as gr
 
     accent = gr.themes.Color(
         "#f1f3fe", "#e2e7fd", "#c5cffb", "#9db0f7", "#7a90f3", "#4f6bed", "#3d56d0", "#3146ab", "#2b3c8b", "#263571",
         "#182147",
     )  # fmt: skip
+    both = {
+        "body_background_fill": "var(--an-desk)", "background_fill_primary": "var(--an-paper)",
+        "background_fill_secondary": "var(--an-well)", "block_background_fill": "var(--an-paper)",
+        "border_color_primary": "var(--an-line)", "block_border_color": "var(--an-line)",
+        "body_text_color": "var(--an-ink)", "block_label_text_color": "var(--an-ink)",
+        "block_title_text_color": "var(--an-ink)", "block_info_text_color": "var(--an-quiet)",
+        "body_text_color_subdued": "var(--an-quiet)", "input_background_fill": "var(--an-paper)",
+        "input_border_color": "var(--an-line)",
+    }  # fmt: skip
     return gr.themes.Base(
-        primary_hue=accent, neutral_hue="neutral", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
+        primary_hue=accent, neutral_hue="neutral", radius_size="md", text_size="sm", spacing_size="sm", font=_SANS,
+        font_mono=_MONO,
     ).set(
+        **both, **{f"{name}_dark": value for name, value in both.items()},
+        input_border_width="1px", input_border_width_dark="1px",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_text_color="white",
         button_primary_background_fill_dark="*primary_600",
         button_primary_background_fill_hover_dark="*primary_500",
-        block_label_text_color="*body_text_color",
-        block_info_text_color="*body_text_color",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-    )
+    )  # fmt: skip
 
 
 def header(studio: Studio) -> str:
-    """The title of the page, with the name of the model."""
-    return f"<h1>analogen studio</h1><span>model {html.escape(studio.model)}</span>"
+    """The title of the page with its one sentence, the name of the model, and the list of keys."""
+    rows = "".join(f"<dt>{html.escape(keys)}</dt><dd>{html.escape(what)}</dd>" for keys, what in KEYS)
+    return (
+        '<div class="an-top"><h1>analogen studio</h1><p>Keep the idea of a picture, change what it shows.</p>'
+        f"<p>model {html.escape(studio.model)}</p>"
+        '<button type="button" id="show-keys" aria-label="Keys" title="Keys (?)">?</button></div>'
+        f'<dialog id="keys" class="an-keys" aria-label="Keys"><h2>Keys in Create</h2><dl>{rows}</dl>'
+        '<form method="dialog"><button class="se-button">Close</button></form></dialog>'
+    )

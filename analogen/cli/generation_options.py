@@ -7,6 +7,7 @@ import click
 from analogen.cli.common_options import DEVICE_HELP, DTYPE_HELP, combined
 from analogen.models import MODELS
 from analogen.pipelines.diffusion.runtime import ATTENTION, OFFLOADS, QUANTIZATIONS
+from analogen.relsim.world.palette import MADE_IN
 from analogen.types import CONTROLS, DTYPES, LAYOUTS, NATIVE, REFERENCE_AS
 
 
@@ -36,6 +37,11 @@ settings_options = combined(
         help="Style of mini's drawings: noto, fluent-flat, fluent-color, 3d, clip-art or silhouette. Things "
         "that a style lacks are drawn in another.  [default: noto or fluent-flat, by seed]  "
         "With a diffusion model: any words, added to the prompt.",
+    ),
+    click.option(
+        "--palette",
+        metavar="NAME",
+        help=f"Colours of mini's grounds and props: {', '.join(MADE_IN)}.  [default: one of them, by seed]",
     ),
     click.option("--svg/--no-svg", default=False, help="Also write a layered SVG beside each PNG. Only with mini."),
     click.option(

@@ -13,7 +13,7 @@ SECTIONS = {
         "--relation-scale", "--subject", "--subject-image", "--art", "--style-image", "--other",
     ),
     "How many": ("--num-images", "--candidates", "--seed"),
-    "Looks": ("--model", "--style", "--width", "--height", "--steps", "--guidance-scale"),
+    "Looks": ("--model", "--style", "--palette", "--width", "--height", "--steps", "--guidance-scale"),
     "Big models (mini does without these, and refuses all but the first)": (
         "--negative-prompt", "--encoder", "--captioner", "--adapter", "--adapter-strength", "--reference-as",
         "--layout", "--control", "--control-model", "--strength", "--retries", "--lora", "--quantize",

@@ -7,13 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analogen import Candidate, Job, RunError, find_model, request_from, save_candidate, scene_to_json, write_atomic
+from analogen import (
+    Candidate,
+    Job,
+    RunError,
+    find_model,
+    request_from,
+    save_candidate,
+    scene_read_back,
+    scene_to_json,
+    write_atomic,
+)
+from analogen.demos.jobs.grounds import on_ground
 from analogen.demos.jobs.worker import JobContext
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from analogen.demos.studio import Studio
+    from analogen.stages import Composed
 
 
 def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) -> None:
@@ -58,12 +70,13 @@ def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) ->
             if candidate.rank >= composed_row.request.num_images:
                 break
             path = studio.files.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(result.subject)}-{candidate.rank}.png"
+            candidate = on_ground(studio, job, composed_row, candidate)
             save_candidate(composed_row.request, result, candidate, path, bool(job.payload.get("metadata", True)))
             # The scene of a diffusion model's layout does not show what it painted.
             if candidate.scene is not None and find_model(studio.model).is_mini:
                 write_atomic(studio.files.drawn_scene(path), scene_to_json(candidate.scene).encode())
             studio.files.thumbnail(path)
-            saved.append(_image_record(path, candidate))
+            saved.append(_image_record(path, candidate, unconfirmed(composed_row, candidate)))
             context.add_image(job, saved[-1])
         context.finish(
             job,
@@ -76,7 +89,15 @@ def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) ->
         )
 
 
-def _image_record(path: Path, candidate: Candidate) -> dict[str, Any]:
+def unconfirmed(composed: Composed, candidate: Candidate) -> str:
+    """What the reader does not confirm in a candidate, such as "7 of 9, no ring"; "" if nothing."""
+    found = candidate.read
+    if found is None and candidate.scene is not None:
+        found = scene_read_back(candidate.scene, composed.conditioning.reading)
+    return "" if found is None or found.agreement == 1 else found.words
+
+
+def _image_record(path: Path, candidate: Candidate, read: str) -> dict[str, Any]:
     return {
         "path": path.name,
         "seed": candidate.seed,
@@ -84,6 +105,7 @@ def _image_record(path: Path, candidate: Candidate) -> dict[str, Any]:
         "svg": candidate.svg is not None,
         "scores": candidate.scores.rounded(),
         "reason": candidate.reason,
+        **({"read": read} if read else {}),
     }
 
 

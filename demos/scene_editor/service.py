@@ -30,6 +30,7 @@ from analogen import (
 )
 from analogen.demos.components import data_url
 from analogen.demos.job_values import subject_of
+from analogen.demos.jobs.grounds import ground_of
 from analogen.demos.studio import Studio
 
 SURE, FAIRLY_SURE = 0.7, 0.35
@@ -167,6 +168,7 @@ class SceneService:
         return EditedPicture(
             scene, int(values.get("width") or 1024), int(values.get("height") or 1024),
             read_metadata(found.path) if record and written else None, scene_art_of(selection, scene),
+            ground_of(self.studio, found.job),
         )  # fmt: skip
 
     def _selection(self, job: Job) -> ArtSelection:
@@ -196,5 +198,8 @@ def _preview_size(width: int, height: int) -> tuple[int, int]:
 
 def _source(picture: Image.Image) -> str:
     buffer = io.BytesIO()
+    if picture.mode == "RGBA":  # a cut-out
+        picture.save(buffer, "WEBP", quality=88, method=2)
+        return data_url(buffer.getvalue(), "webp")
     picture.save(buffer, "JPEG", quality=88)
     return data_url(buffer.getvalue())

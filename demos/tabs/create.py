@@ -1,48 +1,41 @@
-"""The Create tab: references and subjects become runs of the queue, which continue without the page."""
+"""The Create tab: a bench with the form on the left, the canvas in the middle, and the candidates on the right.
+
+The form is built by create_form.py, and what can be done with the picture on the canvas by canvas_actions.py. Runs are
+jobs of the queue, which continue without the page.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from analogen import FoundRelation, UserError
-from analogen.demos.components import PICK_SCRIPT, empty_state, error_box, note
+from analogen.demos.components import PICK_SCRIPT, error_box, escaped, note, offered_files
 from analogen.demos.messages import error_message, page_sentence
 from analogen.demos.own_art_uploads import save_art
+from analogen.demos.poster import poster
 from analogen.demos.scene_editor.component import edited_scene, scene_editor
 from analogen.demos.scene_editor.endpoints import add_endpoints as add_scene_endpoints
 from analogen.demos.scene_editor.service import SceneService, certainty_words
+from analogen.demos.score_words import plain_caption
 from analogen.demos.studio import Studio
 from analogen.demos.tab_interface import PageContext
-from analogen.demos.tabs import create_form, picture_cards
-from analogen.demos.tabs.create_endpoints import add_endpoints, owner_of, picture_settings
+from analogen.demos.tabs import create_form, picture_cards, subject_sights
+from analogen.demos.tabs.canvas import canvas
+from analogen.demos.tabs.canvas_actions import CanvasActions
+from analogen.demos.tabs.create_endpoints import add_endpoints, kept_ground, owner_of, picture_settings
 from analogen.demos.tabs.create_settings import field_values, settings_of
-from analogen.demos.tabs.scene_edits import (
-    NO_EDITOR,
-    can_edit,
-    close_picture,
-    form_scene,
-    open_picture,
-    reading_value,
-    save_picture,
-)
+from analogen.demos.tabs.first_page import examples, first_page, reference_of
+from analogen.demos.tabs.scene_edits import NO_EDITOR, form_scene, reading_value
 from analogen.demos.uploads import as_upload
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-NO_RUN = empty_state(
-    "Nothing made in this page yet", "Add a reference, name a subject and press Generate, or try an example."
-)
-
-# On a phone the results are below the form, and the large view of a card is above the cards.
-SCROLL_TO_RESULTS = "() => {if (innerWidth < 768) document.querySelector('#results').scrollIntoView()}"
-SCROLL_TO_LARGE = "() => document.querySelector('#large').scrollIntoView()"
-SCROLL_TO_EDITOR = "() => document.querySelector('#picture-editor').scrollIntoView()"
+LEVELS = {"sure": "good", "fairly sure": "fair", "unsure": "poor"}
 # The fields whose pictures are kept with a form: the setting that names the file in the output folder.
 PICTURE_FIELDS = ("subject_image", "style_image", "becomes")
+# On a phone the canvas is above the form.
+SCROLL_TO_CANVAS = "() => {if (innerWidth <= 760) document.querySelector('#desk').scrollIntoView()}"
 
 
 def build(studio: Studio, context: PageContext) -> None:
@@ -51,39 +44,34 @@ def build(studio: Studio, context: PageContext) -> None:
     run = gr.BrowserState(None, storage_key="analogen-run", secret="analogen-run-key")
     saved_form = gr.BrowserState(None, storage_key="analogen-form", secret="analogen-form-key")
     names, read_caption, chosen, pending = gr.State([]), gr.State(""), gr.State(None), gr.State(None)
-    with gr.Row():
-        with gr.Column(scale=2, min_width=320):
-            fields = create_form.idea_fields(service)
-            confidence = gr.HTML("", elem_id="confidence")
-            fields |= create_form.subject_fields(studio)
+    with gr.Row(elem_id="bench"):
+        with gr.Column(elem_id="form"):
+            fields, confidence, guesses = create_form.idea_fields(service)
+            subject_fields, sights = create_form.subject_fields(studio)
+            fields |= subject_fields
             art_note = gr.HTML("", elem_id="art-note")
             fields |= create_form.look_fields(studio)
             with gr.Accordion("More settings", open=False):
                 fields |= create_form.rare_fields(studio)
-            with gr.Row():
+            style_sheet = gr.HTML(subject_sights.style_sheet(studio, "", create_form.STYLE_NAMES))
+            with gr.Row(elem_id="go"):
                 generate = gr.Button("Generate", variant="primary", elem_id="generate")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop")
-            examples = sorted(EXAMPLES.glob("*.webp"))
-            gr.Markdown("**Try one**")
-            with gr.Row():
-                example_buttons = [
-                    (gr.Button(path.stem.replace("_", " "), size="sm", min_width=120), path) for path in examples
-                ]
-        with gr.Column(scale=3, min_width=340):
+        with gr.Column(elem_id="desk"):
             problem = gr.HTML("", elem_id="problem")
-            large = gr.HTML("", visible=False, elem_id="large")
-            picture_editor = scene_editor(service, "picture-editor", "Edit the picture")
-            with gr.Row(visible=False) as actions:
-                edit = gr.Button("Edit", size="sm", elem_id="edit")
-                as_reference = gr.Button("Use as reference", size="sm")
-                more = gr.Button("More like this", size="sm")
-                recall = gr.Button("Recall its settings", size="sm")
-            results = gr.HTML(NO_RUN, js_on_load=PICK_SCRIPT, elem_id="results")
+            first = gr.HTML(first_page(), js_on_load=PICK_SCRIPT, elem_id="first")
+            large = gr.HTML("", elem_id="large")
+            actions = CanvasActions(studio, service, context, chosen, large, problem)
+            actions.build(scene_editor(service, "picture-editor", "Edit the picture"))
+        with gr.Column(elem_id="strip"):
+            results = gr.HTML("", js_on_load=PICK_SCRIPT, elem_id="results")
+            make_set = gr.Button("Poster of this set", size="sm", elem_id="make-set")
+            sheets = gr.File(label="The poster", visible=False, file_count="multiple", elem_id="sheets")
     timer = gr.Timer(0.5, active=False)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": None}
     references, caption, reading = fields["references"], fields["caption"], fields["reading"]
-    run_outputs = [results, timer, stop]
-    understood = [names, caption, read_caption, confidence, problem, reading]
+    run_outputs = [results, timer, stop, *actions.outputs]
+    understood = [names, caption, read_caption, confidence, guesses, problem, reading]
 
     def understand(shown: Sequence[tuple[str, Any]] | None, pending: dict[str, Any] | None) -> dict[Any, Any]:
         """Save the shown pictures and read their logic; outputs: those of `understood`.
@@ -92,7 +80,10 @@ def build(studio: Studio, context: PageContext) -> None:
         the caption of its references, its scene what is read in them.
         """
         own = pending if pending and pending["references"] else {}
-        nothing = {names: [], caption: "", read_caption: "", confidence: "", problem: "", reading: NO_EDITOR}
+        nothing = {
+            names: [], caption: "", read_caption: "", confidence: "", problem: "", reading: NO_EDITOR,
+            guesses: gr.Radio(visible=False),
+        }  # fmt: skip
         try:
             saved = _saved_references(studio, shown)
             if own.get("references") != saved:
@@ -100,11 +91,15 @@ def build(studio: Studio, context: PageContext) -> None:
             if not saved:
                 return nothing
             found = studio.understand_scene(own["scene"]) if own.get("scene") else studio.understand(saved)
+            likely = studio.guesses(saved) if _is_unsure(found) and len(saved) == 1 else []
         except Exception as error:
             return nothing | {problem: _problem(error)}
         return {
             names: saved, caption: own.get("relation") or found.caption, read_caption: found.caption,
             confidence: _certainty(found), problem: "", reading: reading_value(service, saved, own.get("scene")),
+            guesses: gr.Radio(
+                [(plain_caption(one), one) for one in likely], value=None, visible=len(likely) > 1
+            ),
         }  # fmt: skip
 
     def understand_edited(words: str | None, read: str, saved: list[str], event: gr.EventData) -> dict[Any, Any]:
@@ -117,18 +112,26 @@ def build(studio: Studio, context: PageContext) -> None:
         own = {} if (words or "") not in ("", read) else {caption: found.caption}
         return {read_caption: found.caption, confidence: _certainty(found), **own}
 
-    def show_run(number: int | None, chosen: int | None) -> dict[Any, Any]:
-        """Show a run; outputs: run_outputs."""
+    def show_run(number: int | None, chosen_now: int | None) -> dict[Any, Any]:
+        """Show a run; outputs: run_outputs. The best picture comes onto the canvas, unless another one is there."""
         try:
             status = None if number is None else studio.status(int(number))
         except (UserError, ValueError, TypeError):
             status = None
         if status is None:
-            return {results: NO_RUN, timer: gr.Timer(active=False), stop: gr.Button(interactive=False)}
+            return {results: "", timer: gr.Timer(active=False), stop: gr.Button(interactive=False)}
+        found: dict[Any, Any] = {}
+        if not picture_cards.holds(status, chosen_now):
+            best = picture_cards.best_of(status) if status.ended else None
+            found = (
+                actions.shown(best) if best is not None else actions.shown(None, picture_cards.without_pictures(status))
+            )
+            chosen_now = best
         return {
-            results: picture_cards.run_view(studio, status, chosen),
+            results: picture_cards.strip(studio, status, chosen_now),
             timer: gr.Timer(active=not status.ended),
             stop: gr.Button(interactive=not status.ended),
+            **found,
         }
 
     def start_run(data: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
@@ -142,40 +145,27 @@ def build(studio: Studio, context: PageContext) -> None:
             is_own = words and (words != data[read_caption] or not (saved or scene))
             settings = settings_of(values, words if is_own else None)
             settings |= picture_settings(studio, *(values[name] for name in (*PICTURE_FIELDS, "art")))
-            record = bool(values["metadata"])
-            number = studio.submit(settings, saved, subject_lines.splitlines(), owner_of(request), record, scene)
+            record, ground = bool(values["metadata"]), values["ground"] or None
+            if ground == create_form.OWN_GROUND:
+                ground = kept_ground(studio, values["ground_image"])
+            number = studio.submit(
+                settings, saved, subject_lines.splitlines(), owner_of(request), record, scene, ground
+            )
             kept_scene = None if scene is None else studio.files.save_scene(scene)
         except Exception as error:
             return {problem: _problem(error)}
-        kept = {**settings, "subject": subject_lines, "metadata": record, "scene": kept_scene}
+        kept = {**settings, "subject": subject_lines, "metadata": record, "scene": kept_scene, "ground": ground}
         filled = {"references": saved, "settings": kept}
         return {run: number, saved_form: filled, problem: "", **show_run(number, None)}
 
-    def stop_run(number: int | None, chosen: int | None) -> dict[Any, Any]:
+    def stop_run(number: int | None, chosen_now: int | None) -> dict[Any, Any]:
         if number is not None:
             studio.cancel(int(number))
-        return show_run(number, chosen)
+        return show_run(number, chosen_now)
 
-    def pick_card(event: gr.EventData) -> tuple[Any, ...]:
-        number = int(event.number)
-        exists = picture_cards.find(studio, number) is not None
-        view = gr.update(value=picture_cards.large(studio, number), visible=exists)
-        return number, view, gr.update(visible=exists), gr.update(visible=can_edit(service, number)), NO_EDITOR
-
-    def form_of(number: int | None, anew: bool) -> Any:
-        """The form with the settings of a picture; anew: without its seed, for further ones."""
-        values = picture_cards.form_values(studio, number)
-        if values is None:
-            return gr.skip()
-        saved, settings = values
-        return context.form(saved, {**settings, "seed": None, "anew": True} if anew else settings)
-
-    def form_with(number: int | None) -> Any:
-        """The form with a picture as its only reference."""
-        found = picture_cards.find(studio, number)
-        if found is None:
-            return gr.skip()
-        return context.form([studio.files.save_reference(studio.files.pictures / found[1]["path"])])
+    def pick_card(number: int | None, beside: int | None, event: gr.EventData) -> dict[Any, Any]:
+        picked = int(event.number)
+        return {results: _strip_of(studio, number, picked), **actions.shown(picked, canvas(studio, picked, beside))}
 
     def fill_form(form: dict[str, Any] | None) -> dict[Any, Any]:
         """Fill in the form with the value of `form_state`; outputs: fields, pending, tabs."""
@@ -204,6 +194,11 @@ def build(studio: Studio, context: PageContext) -> None:
         except Exception:
             return gr.skip()
 
+    def start_example(event: gr.EventData) -> Any:
+        one = examples()[int(event.number)]
+        settings = {name: one[name] for name in ("subject", "other", "seed", "candidates")}
+        return context.form([studio.files.save_reference(reference_of(one))], settings)
+
     def check_art(paths: list[str] | None) -> str:
         """Check uploaded art at once, and say what it holds."""
         try:
@@ -212,27 +207,37 @@ def build(studio: Studio, context: PageContext) -> None:
             return _problem(error)
         return "" if found is None else note(create_form.own_art_line(found.names, found.refused))
 
+    def show_sights(text: str | None, style: str | None) -> tuple[str, str]:
+        known = style if style in create_form.STYLE_NAMES else ""
+        sheet = subject_sights.style_sheet(studio, text or "", create_form.STYLE_NAMES)
+        return subject_sights.sights(studio, text or "", known), sheet
+
+    def pick_sight(text: str | None, event: gr.EventData) -> str:
+        if hasattr(event, "noun"):
+            return subject_sights.with_noun(text or "", str(event.noun))
+        return subject_sights.without_line(text or "", int(event.remove))
+
     references.change(understand, [references, pending], understood, **{**private, "show_progress": "minimal"})
     reading.edited(understand_edited, [caption, read_caption, names], [caption, read_caption, confidence], **private)
+    guesses.input(lambda one: one, guesses, caption, **private)
     fields["art"].change(check_art, fields["art"], art_note, **private)
+    for changed in (fields["subjects"], fields["style"]):
+        changed.change(
+            show_sights, [fields["subjects"], fields["style"]], [sights, style_sheet],
+            **private, trigger_mode="always_last",
+        )  # fmt: skip
+    sights.pick(pick_sight, fields["subjects"], fields["subjects"], **private)
     generate.click(
         start_run, {read_caption, *fields.values()}, [run, saved_form, problem, *run_outputs], **private
-    ).then(None, js=SCROLL_TO_RESULTS, **private)  # fmt: skip
+    ).then(None, js=SCROLL_TO_CANVAS, **private)  # fmt: skip
     timer.tick(show_run, [run, chosen], run_outputs, **private)
     stop.click(stop_run, [run, chosen], run_outputs, **private)
-    results.pick(pick_card, None, [chosen, large, actions, edit, picture_editor], **private).then(
-        None, js=SCROLL_TO_LARGE, **private
+    results.pick(pick_card, [run, actions.beside], [results, *actions.outputs], **private)
+    make_set.click(
+        lambda number: offered_files(lambda: list(poster(studio, int(number or 0)))), run, [sheets, problem], **private
     )
-    edit.click(partial(open_picture, service), chosen, [picture_editor, large, actions, problem], **private).then(
-        None, js=SCROLL_TO_EDITOR, **private
-    )
-    picture_editor.closed(close_picture, None, [picture_editor, large, actions], **private)
-    picture_editor.saved(
-        lambda event: save_picture(service, event), None, [chosen, picture_editor, large, actions, problem], **private
-    ).then(show_run, [run, chosen], run_outputs, **private)  # fmt: skip
-    as_reference.click(form_with, chosen, context.form_state, **private)
-    more.click(lambda number: form_of(number, True), chosen, context.form_state, **private)
-    recall.click(lambda number: form_of(number, False), chosen, context.form_state, **private)
+    first.pick(start_example, None, context.form_state, **private)
+    actions.wire(lambda number, now: {results: _strip_of(studio, number, now)}, run, results)
     # Gradio raises no change event when the server sets the pictures, so that `understand` is called here.
     filled = context.form_state.change(
         fill_form, context.form_state, [*fields.values(), pending, context.tabs], **private
@@ -241,15 +246,18 @@ def build(studio: Studio, context: PageContext) -> None:
         lambda *given: understand(*given) if given[0] else {names: gr.skip()},
         [references, pending], understood, **private,
     )  # fmt: skip
-    for button, path in example_buttons:
-        button.click(
-            lambda path=path: context.form([studio.files.save_reference(path)], {"subject": "bicycle"}),
-            None, context.form_state, **private,
-        )  # fmt: skip
     context.page.load(show_run, [run, chosen], run_outputs, **private)
     context.page.load(restore_form, saved_form, context.form_state, **private)
     add_endpoints(studio)
     add_scene_endpoints(service)
+
+
+def _strip_of(studio: Studio, number: int | None, chosen: int | None) -> Any:
+    """The strip of a run with a card chosen; unchanged without a run."""
+    try:
+        return picture_cards.strip(studio, studio.status(int(number or 0)), chosen)
+    except UserError:
+        return gr.skip()
 
 
 def _saved_references(studio: Studio, shown: Sequence[tuple[str, Any]] | None) -> list[str]:
@@ -262,13 +270,20 @@ def _saved_references(studio: Studio, shown: Sequence[tuple[str, Any]] | None) -
 def _kept_pictures(studio: Studio, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the fields for the pictures and the art of a form, None where it has none or they are gone."""
     found: dict[str, Any] = {}
-    for name in PICTURE_FIELDS if "relation_scale" in settings else ():
+    if "relation_scale" not in settings:  # an example, say, which leaves them as they are
+        return found
+    for name in PICTURE_FIELDS:
         path = studio.files.kept(settings[name]) if settings.get(name) else None
         found[name] = None if path is None else as_upload(path)
     folder = studio.files.kept(settings["art"]) if settings.get("art") else None
     if folder is not None:
         paths = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
         found["art"] = [as_upload(path) for path in paths]
+    ground = settings.get("ground") or ""
+    laid_on = studio.files.kept(ground) if "/" in ground else None
+    found["ground"] = create_form.OWN_GROUND if laid_on is not None else ground if "/" not in ground else ""
+    if laid_on is not None:
+        found["ground_image"] = as_upload(laid_on)
     return found
 
 
@@ -276,8 +291,15 @@ def _problem(error: Exception) -> str:
     return error_box(page_sentence(error_message(error)))
 
 
+def _is_unsure(found: FoundRelation) -> bool:
+    return certainty_words(found.confidence) == "unsure"
+
+
 def _certainty(found: FoundRelation) -> str:
-    """The confidence in a caption as a note, with advice if it is low."""
+    """The confidence in a caption in words, with its number on hover, and advice if it is low."""
     words = certainty_words(found.confidence)
-    advice = " Describe the logic in your own words above." if words == "unsure" else ""
-    return note(f"{words.capitalize()}, {found.confidence:.0%}.{advice}")
+    advice = ' <span class="an-info">Say it in your own words below.</span>' if _is_unsure(found) else ""
+    return (
+        f'<span class="an-sure" data-level="{LEVELS[words]}" title="{found.confidence:.0%}" role="status">'
+        f"The idea: {escaped(words)}</span>{advice}"
+    )

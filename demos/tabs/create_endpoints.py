@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
+from analogen import NO_GROUND
 from analogen.demos.components import client_endpoint
 from analogen.demos.job_values import subject_of
 from analogen.demos.numbers import MAX_SEED, whole_number
@@ -34,7 +35,8 @@ def add_endpoints(studio: Studio) -> None:
         references: list[str] | None, relation: str = "", subjects: str = "", candidates: int = 4, num_images: int = 1,
         seed: int = 0, side_px: int = 512, steps: int = 24, scene: dict[str, Any] | None = None,
         structure_scale: float | None = None, subject_image: str | None = None, style_image: str | None = None,
-        becomes: str | None = None, art: list[str] | None = None, style: str = "", request: gr.Request | None = None,
+        becomes: str | None = None, art: list[str] | None = None, style: str = "", palette: str = "",
+        ground: str | None = None, cutout: bool = False, request: gr.Request | None = None,
     ) -> dict[str, int]:  # fmt: skip
         """Queue pictures of each subject (one per line) with the logic of references, of words, or of both.
 
@@ -43,6 +45,8 @@ def add_endpoints(studio: Studio) -> None:
         is.
         subject_image, style_image, becomes: pictures of the subject, for the looks, and of what the reference becomes.
         art: the user's own cut-outs, or a ZIP of them. style: of mini's drawings, or words for a diffusion model.
+        palette: of mini's grounds and props. ground: a picture to lay mini's drawings on. cutout: draw no
+        ground, with transparency.
         Returns {"run": number}; /status takes that number.
         """
         limits = studio.limits
@@ -53,12 +57,13 @@ def add_endpoints(studio: Studio) -> None:
             "num_images": whole_number("num_images", num_images, 1, limits.candidates),
             "seed": whole_number("seed", seed, 0, MAX_SEED), "width": side, "height": side,
             "steps": whole_number("steps", steps, 1, limits.steps), "structure_scale": structure_scale,
-            "style": style or None,
+            "style": style or None, "palette": palette or None,
             **picture_settings(studio, subject_image, style_image, becomes, art),
         }  # fmt: skip
         names = [studio.files.save_reference(path) for path in references or ()]
         given = json.dumps(scene) if scene else None
-        return {"run": studio.submit(settings, names, (subjects or "").splitlines(), owner_of(request), scene=given)}
+        lines, laid_on = (subjects or "").splitlines(), NO_GROUND if cutout else kept_ground(studio, ground)
+        return {"run": studio.submit(settings, names, lines, owner_of(request), scene=given, ground=laid_on)}
 
     def status(run: int) -> dict[str, Any]:
         """The state of a run, the runs ahead, and for each subject its state, error, notes and images.
@@ -89,11 +94,19 @@ def add_endpoints(studio: Studio) -> None:
         files, *texts, *numbers, gr.JSON(visible=False, label="scene"),
         gr.Number(None, visible=False, label="structure_scale"),
         *(gr.File(visible=False, label=name) for name in ("subject_image", "style_image", "becomes")),
-        gr.File(file_count="multiple", visible=False, label="art"), gr.Textbox(visible=False, label="style"),
+        gr.File(file_count="multiple", visible=False, label="art"),
+        *(gr.Textbox("", visible=False, label=name) for name in ("style", "palette")),
+        gr.File(visible=False, label="ground"),
+        gr.Checkbox(False, visible=False, label="cutout"),
     ]  # fmt: skip
     button.click(client_endpoint(create), inputs, answer, api_name="create", concurrency_limit=None)
     api(client_endpoint(status), api_name="status", concurrency_limit=None)
     api(client_endpoint(cancel), api_name="cancel", concurrency_limit=None)
+
+
+def kept_ground(studio: Studio, ground: str | None) -> str | None:
+    """Keep an uploaded picture of a ground. Returns it as `Studio.submit` takes it; raises UserError."""
+    return None if not ground else f"{studio.files.references.name}/{studio.files.save_reference(ground)}"
 
 
 def picture_settings(

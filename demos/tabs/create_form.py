@@ -7,43 +7,63 @@ from typing import Any
 
 import gradio as gr
 
-from analogen import find_model
+from analogen import NO_GROUND, find_model, palettes
 from analogen.demos.components import note
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT, Role
 from analogen.demos.scene_editor.component import scene_editor
 from analogen.demos.scene_editor.service import SceneService
 from analogen.demos.studio import Studio
+from analogen.demos.tabs import subject_sights
 from analogen.demos.tabs.create_settings import SHAPES
 from analogen.demos.uploads import picture_upload
 
 SHOWN_NAMES = 40  # of the user's own art
 STYLES = (
     ("By chance", ""), ("Flat", "fluent-flat"), ("Noto", "noto"), ("Colour", "fluent-color"), ("3D", "3d"),
-    ("Clip art", "clip-art"), ("Shape", "silhouette"),
 )  # fmt: skip
+OWN_GROUND = "own"
+GROUNDS = (("Of the palette", ""), ("None: cut-out", NO_GROUND), ("Own picture", OWN_GROUND))
+STYLE_NAMES = tuple(name for _, name in STYLES)
 Fields = dict[str, Any]
 
 
-def idea_fields(service: SceneService) -> Fields:
-    """The references, the editor of what was read in them, and their logic in words."""
+def palette_sheet() -> str:
+    """The swatches as backgrounds of the labels of #palette, whose first is no palette."""
+    rules = []
+    for place, colors in enumerate(palettes().values(), start=2):
+        share = 100 / len(colors)
+        stops = ", ".join(f"{color} {n * share:.0f}% {(n + 1) * share:.0f}%" for n, color in enumerate(colors))
+        rules.append(f"#palette label:nth-of-type({place}) {{--swatch: linear-gradient(90deg, {stops})}}")
+    return " ".join(rules)
+
+
+def idea_fields(service: SceneService) -> tuple[Fields, gr.HTML, gr.Radio]:
+    """The references, the editor of what was read in them, and their logic in words.
+
+    Also returns where its certainty is told, and the choice of the two likeliest if it is low.
+    """
     references = gr.Gallery(
-        label="References", type="filepath", sources=["upload", "clipboard"], columns=3, height=220,
+        label="References", type="filepath", sources=["upload", "clipboard"], columns=3, height=128,
         object_fit="contain", file_types=["image", ".heic", ".heif", ".hif"], buttons=[], interactive=True,
         elem_id="references",
     )  # fmt: skip
     reading = scene_editor(service, "reading", "What was read in the reference")
+    confidence = gr.HTML("", elem_id="confidence")
+    guesses = gr.Radio([], label="Unsure. Which of these is it?", visible=False, elem_id="guesses")
     caption = gr.Textbox(
-        label="Understood as", lines=2, elem_id="caption", max_length=1000,
-        info="The logic that the new pictures keep. You can edit it; your words then count too.",
+        label="The idea in words", lines=2, elem_id="caption", max_length=1000,
+        placeholder="many {subject} in a ring", info="What the new pictures keep. Your own words count too.",
     )  # fmt: skip
-    return {"references": references, "reading": reading, "caption": caption}
+    return {"references": references, "reading": reading, "caption": caption}, confidence, guesses
 
 
-def subject_fields(studio: Studio) -> Fields:
-    """What the new pictures show: names, a picture, and the user's own art."""
+def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML]:
+    """What the new pictures show: names, a picture, and the user's own art; and the drawings to choose from."""
     subjects = gr.Textbox(
-        label="Subjects, one per line", lines=3, placeholder="bicycle\nlighthouse", elem_id="subjects"
-    )
+        label="What should it show? One thing per line", lines=2, placeholder="bicycle, 🚲, or a word in your language",
+        elem_id="subjects",
+    )  # fmt: skip
+    sights = gr.HTML(subject_sights.sights(studio, "", ""), js_on_load=subject_sights.SIGHT_SCRIPT, elem_id="sights")
     with gr.Accordion("Your own picture or art", open=False, elem_id="own"):
         subject_image = _role_field(studio, SUBJECT)
         art = gr.File(
@@ -52,7 +72,7 @@ def subject_fields(studio: Studio) -> Fields:
             interactive=not SUBJECT.refusal(studio.model),
         )  # fmt: skip
         gr.HTML(note(own_art_line(studio.art_names)) if studio.art_names else "", elem_id="own-art")
-    return {"subjects": subjects, "subject_image": subject_image, "art": art}
+    return {"subjects": subjects, "subject_image": subject_image, "art": art}, sights
 
 
 def look_fields(studio: Studio) -> Fields:
@@ -63,11 +83,29 @@ def look_fields(studio: Studio) -> Fields:
         if is_mini
         else gr.Textbox(label="Style, in words", placeholder="woodcut", max_length=100, elem_id="style")
     )
+    palette = gr.Radio(
+        [("Any", ""), *((name.capitalize(), name) for name in palettes())], value="", label="Palette",
+        elem_id="palette", visible=is_mini,
+    )  # fmt: skip
     shape = gr.Radio(list(SHAPES), value="Square", label="Shape", elem_id="shape")
+    ground = gr.Radio(
+        list(GROUNDS), value="", label="Ground", elem_id="ground", visible=is_mini,
+    )  # fmt: skip
+    ground_image = picture_upload(
+        label="Your own ground", height=130, visible=False, elem_id="ground-image", buttons=[]
+    )
+    ground.change(
+        lambda kind: gr.update(visible=kind == OWN_GROUND), ground, ground_image, api_visibility="private",
+        show_progress="hidden",
+    )  # fmt: skip
+    gr.HTML(f"<style>{palette_sheet()}</style>")
     with gr.Accordion("More pictures: looks, change", open=False, elem_id="roles"):
         style_image = _role_field(studio, STYLE)
         becomes = _role_field(studio, BECOMES)
-    return {"style": style, "shape": shape, "style_image": style_image, "becomes": becomes}
+    return {
+        "style": style, "palette": palette, "shape": shape, "ground": ground, "ground_image": ground_image,
+        "style_image": style_image, "becomes": becomes,
+    }  # fmt: skip
 
 
 def rare_fields(studio: Studio) -> Fields:

@@ -44,6 +44,7 @@ def settings_of(values: Mapping[str, Any], relation: str | None) -> dict[str, An
         "seed": None if seed is None else whole_number("seed", seed, 0, MAX_SEED),
         "width": width, "height": height, "steps": int(values["steps"]),
         "other": (values["other"] or "").strip() or None, "style": values["style"] or None,
+        "palette": values["palette"] or None,
         "svg": bool(values["svg"]),
     }  # fmt: skip
 
@@ -63,4 +64,5 @@ def field_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         if scale is not None:
             found["structure"] = scale
         found["style"] = settings.get("style") or ""
+        found["palette"] = settings.get("palette") or ""
     return found

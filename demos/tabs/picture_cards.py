@@ -1,19 +1,18 @@
-"""HTML of generated pictures: cards with scores, previews of a running job, and the large view of one picture."""
+"""HTML of generated pictures as cards: those of a run with its progress, and single ones."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
 from analogen import Job
-from analogen.demos.components import empty_state, error_box, escaped, legend, score_bar
+from analogen.demos.components import data_url, error_box, escaped
 from analogen.demos.job_values import references_of, subject_of
 from analogen.demos.messages import page_sentence
+from analogen.demos.score_words import short
 from analogen.demos.studio import Status, Studio
 
 CARDS_PER_JOB = 1000  # the number of a card is job id * CARDS_PER_JOB + rank
-BARS = (("logic", "relation"), ("structure", "structure"), ("subject", "subject"), ("looks", "copy"))
 _STAGE_LABELS = {
     "load": "Loading the model",
     "wait": "Waiting for a batch's pictures",
@@ -23,24 +22,19 @@ _STAGE_LABELS = {
 }
 
 
-def card(studio: Studio, job: Job, image: dict[str, Any], name: str, chosen: int | None = None) -> str:
-    """The card of one picture; an empty string if its file is gone. name: of the subject; chosen: a card's number."""
-    number = job.id * CARDS_PER_JOB + int(image["rank"])
+def card(studio: Studio, job: Job, image: dict[str, Any], label: str, chosen: int | None = None) -> str:
+    """The card of one picture; an empty string if it was deleted. label: below the picture; chosen: a card's number."""
+    number = number_of(job, image)
     path = studio.files.pictures / image["path"]
-    if not path.is_file():
+    if image.get("deleted") or not path.is_file():
         return ""
-    scores = image["scores"]
-    mark = " an-chosen" if number == chosen else ""
-    alt = f"{name}, number {image['rank'] + 1} of its candidates"
-    # Pictures of earlier versions, and pictures without a single reference, have no score for the structure.
-    # Pictures that were edited by hand have none at all.
-    shown = [(label, name) for label, name in BARS if name in scores and (name != "structure" or scores[name])]
-    bars = "".join(score_bar(label, scores[name]) for label, name in shown)
-    total = "edited" if image.get("edited") else f"{scores['total']:.2f}"
+    alt = f"{subject_of(job)}, number {image['rank'] + 1} of its candidates"
+    star = '<span class="an-star" role="img" aria-label="starred">★</span>' if image.get("starred") else ""
     return (
-        f'<li><button type="button" class="an-card{mark}" data-pick="{number}">'
+        f'<li><button type="button" class="an-card" data-pick="{number}" '
+        f'aria-pressed="{str(number == chosen).lower()}">'
         f'<img src="{escaped(studio.files.url(studio.files.thumbnail(path)))}" alt="{escaped(alt)}" loading="lazy">'
-        f'<span class="an-name">{escaped(name)} · {total}</span>{bars}</button></li>'
+        f'{star}<span class="an-name">{escaped(label)}</span></button></li>'
     )
 
 
@@ -48,36 +42,63 @@ def grid(cards: Sequence[str]) -> str:
     return f'<ul class="st-grid">{"".join(cards)}</ul>'
 
 
-def run_view(studio: Studio, status: Status, chosen: int | None = None) -> str:
-    """A run: its state, previews of unfinished pictures, and the cards of the saved ones, best first."""
+def strip(studio: Studio, status: Status, chosen: int | None = None) -> str:
+    """The finished pictures of a run as cards, best first, below its state and what failed."""
     parts = [f'<div class="st-run" role="status" aria-live="polite">{escaped(_status_line(status))}</div>']
-    if not status.ended:
-        share = 100 * status.done / status.total if status.total else 0
-        parts.append(f'<div class="an-progress"><span style="width:{share:.0f}%"></span></div>')
+    shown = 0
     for job in status.jobs:
-        subject = subject_of(job)
-        if job.state == "failed":
-            parts.append(error_box(f"{subject}: {job.error}"))
+        images = visible_images(status, job)
+        if not images:
             continue
-        images = job.result["images"] if job.result else status.saved.get(job.id, ())
-        previews = [data for (owner, _), data in sorted(status.previews.items()) if owner == job.id]
-        if not images and not previews:
-            continue
-        parts.append(f'<h3 class="st-group">{escaped(subject)}</h3>')
-        if images:
-            parts.append(grid([card(studio, job, image, subject, chosen) for image in images]))
-        else:
-            pictures = "".join(
-                f'<img alt="{escaped(subject)}, still being composed" '
-                f'src="data:image/webp;base64,{base64.b64encode(data).decode()}">'
-                for data in previews
-            )
-            parts.append(f'<div class="st-sketches">{pictures}</div>')
-        for note in (job.result or {}).get("notes", ()):
-            parts.append(f'<p class="st-run">{escaped(page_sentence(note))}</p>')
-    if status.ended and any(job.result for job in status.jobs):
-        parts.append(legend())
-    return "".join(parts)
+        if len(status.jobs) > 1:
+            parts.append(f'<h3 class="st-group">{escaped(subject_of(job))}</h3>')
+        cards = [card(studio, job, image, f"{shown + place + 1} · {short(image)}", chosen)
+                 for place, image in enumerate(images)]  # fmt: skip
+        shown += len(images)
+        parts.append(grid(cards))
+        notes = (job.result or {}).get("notes", ())
+        parts += [f'<p class="st-note">{escaped(page_sentence(note))}</p>' for note in notes]
+    return "".join(parts) + (failures(status) if shown else "")
+
+
+def failures(status: Status) -> str:
+    """Why jobs of a run failed."""
+    return "".join(error_box(f"{subject_of(job)}: {job.error}") for job in status.jobs if job.state == "failed")
+
+
+def without_pictures(status: Status) -> str:
+    """What the canvas shows of a run without pictures: its progress with sketches, or how it ended."""
+    line = f"<p>{escaped(_status_line(status))}</p>"
+    if status.ended:
+        return f'<div class="cv-making">{line}{failures(status)}</div>'
+    share = 100 * status.done / status.total if status.total else 0
+    sketches = "".join(
+        f'<img alt="A picture that is being composed" src="{data_url(data, "webp")}">'
+        for _, data in sorted(status.previews.items())
+    )
+    return (
+        f'<div class="cv-making">{line}<div class="an-progress"><span style="width:{share:.0f}%"></span></div>'
+        f'<div class="st-sketches">{sketches}</div></div>'
+    )
+
+
+def visible_images(status: Status, job: Job) -> list[dict[str, Any]]:
+    """The pictures of a job of a run so far, without deleted ones."""
+    images = job.result["images"] if job.result else status.saved.get(job.id, ())
+    return [image for image in images if not image.get("deleted")]
+
+
+def best_of(status: Status) -> int | None:
+    """The number of the best picture of a run's first job that has one."""
+    for job in status.jobs:
+        for image in visible_images(status, job):
+            return number_of(job, image)
+    return None
+
+
+def holds(status: Status, number: int | None) -> bool:
+    """Whether a card is one of a run's pictures."""
+    return number is not None and any(job.id == number // CARDS_PER_JOB for job in status.jobs)
 
 
 def _status_line(status: Status) -> str:
@@ -103,16 +124,22 @@ def images_for_clients(studio: Studio, job: Job) -> list[dict[str, Any]]:
             **{name: value for name, value in image.items() if name != "path"},
         }
         for image in (job.result or {}).get("images", ())
+        if not image.get("deleted")
     ]
 
 
+def number_of(job: Job, image: dict[str, Any]) -> int:
+    return job.id * CARDS_PER_JOB + int(image["rank"])
+
+
 def find(studio: Studio, number: int | None) -> tuple[Job, dict[str, Any]] | None:
-    """The job and the picture of a card; None if there is no such card."""
+    """The job and the picture of a card; None if there is no such card, or it was deleted."""
     if number is None:
         return None
     job = studio.store.get(number // CARDS_PER_JOB)
     images = job.result["images"] if job and job.result else ()
-    return next(((job, one) for one in images if job and one["rank"] == number % CARDS_PER_JOB), None)
+    found = (one for one in images if one["rank"] == number % CARDS_PER_JOB and not one.get("deleted"))
+    return next(((job, one) for one in found if job), None)
 
 
 def form_values(studio: Studio, number: int | None) -> tuple[list[str], dict[str, Any]] | None:
@@ -120,59 +147,7 @@ def form_values(studio: Studio, number: int | None) -> tuple[list[str], dict[str
     found = find(studio, number)
     if found is None:
         return None
-    values = found[0].payload["values"]
-    references = [name.removeprefix("references/") for name in references_of(found[0])]
-    return references, {**values, "seed": found[1]["seed"]}
-
-
-def large(studio: Studio, number: int | None) -> str:
-    """The large view of a card: the picture over its reference with a slider, the reason for its rank, its files."""
-    found = find(studio, number)
-    if found is None:
-        return empty_state("No picture chosen", "Choose a card to see it large.")
     job, image = found
-    path, name = studio.files.pictures / image["path"], subject_of(job)
-    parts = ['<div class="st-compare">']
-    references = [studio.output / one for one in references_of(job)]
-    if references and references[0].is_file():
-        parts.append(f'<img src="{escaped(studio.files.url(references[0]))}" alt="The reference">')
-    else:
-        parts.append('<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=">')
-    parts.append(f'<img src="{escaped(studio.files.url(path))}" alt="{escaped(name)}, large"></div>')
-    if references:
-        parts.append(
-            '<input class="st-slide" type="range" min="0" max="100" value="100" aria-label="From the reference to the '
-            "picture\" oninput=\"this.previousElementSibling.style.setProperty('--x', this.value + '%')\">"
-            '<div class="st-ends" aria-hidden="true"><span>the picture</span><span>the reference</span></div>'
-        )
-    files = f'<a href="{escaped(studio.files.url(path))}" download="{escaped(path.name)}">Download PNG</a>'
-    drawing = path.with_suffix(".svg")
-    if image.get("svg") and drawing.is_file():
-        files += f'<a href="{escaped(studio.files.url(drawing))}" download="{escaped(drawing.name)}">Download SVG</a>'
-    parts.append(f'<div class="st-facts">{escaped(rank_reason(job, image))}<br>Seed {image["seed"]}.<br>{files}</div>')
-    return "".join(parts)
-
-
-def rank_reason(job: Job, image: dict[str, Any]) -> str:
-    """One sentence on the rank of a picture: its best score among the pictures of the same job."""
-    if image.get("edited"):
-        return "It was edited by hand, so it has no scores."
-    kept = [one for one in (job.result["images"] if job.result else [image]) if not one.get("edited")]
-    best = [
-        words
-        for name, sign, words in (
-            ("relation", 1, "keeps the logic most closely"),
-            ("structure", 1, "is built most like the reference"),
-            ("subject", 1, "shows the subject most clearly"),
-            ("copy", -1, "borrows least from the reference's looks"),
-        )
-        if len(kept) > 1
-        and image["scores"].get(name)
-        and all(sign * image["scores"][name] >= sign * one["scores"].get(name, 0.0) for one in kept)
-    ]
-    place = "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of {len(kept)}"
-    reason = f"it {' and '.join(best)}" if best else "its parts fit together well and its scores are near the others'"
-    # Pictures are ranked by how well-formed the scene is first, and by the score second.
-    if any(one["rank"] < image["rank"] and one["scores"]["total"] < image["scores"]["total"] for one in kept):
-        reason += "; it stands behind lower scores because its parts sit together less cleanly"
-    return f"{place}, with {image['scores']['relation']:.0%} of the logic kept: {reason}."
+    references = [name.removeprefix("references/") for name in references_of(job)]
+    settings = {**job.payload["values"], "seed": image["seed"], "ground": job.payload.get("ground")}
+    return references, {"subject": "", **settings}

@@ -57,16 +57,11 @@ def close_picture() -> tuple[Any, ...]:
     return NO_EDITOR, gr.update(visible=True), gr.update(visible=True)
 
 
-def save_picture(service: SceneService, event: gr.EventData) -> tuple[Any, ...]:
-    """Save an edited picture and show it large; outputs: card, editor, large view, actions, problem."""
-    try:
-        job = int(event.job)
-        image = service.save(job, int(event.rank), str(event.scene))
-    except Exception as error:
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip(), error_box(page_sentence(error_message(error)))
-    number = job * picture_cards.CARDS_PER_JOB + int(image["rank"])
-    large = gr.update(value=picture_cards.large(service.studio, number), visible=True)
-    return number, NO_EDITOR, large, gr.update(visible=True), ""
+def save_picture(service: SceneService, event: gr.EventData) -> int:
+    """Save an edited picture. Returns the number of its card; raises UserError."""
+    job = int(event.job)
+    image = service.save(job, int(event.rank), str(event.scene))
+    return job * picture_cards.CARDS_PER_JOB + int(image["rank"])
 
 
 def can_edit(service: SceneService, number: int | None) -> bool:

@@ -104,6 +104,13 @@ def render_layer(
     return _drawn(scene, width, height, as_scene_art(art), ground=False)
 
 
+def straight_alpha(layer: Pixels) -> Pixels:
+    """A layer of `render_layer` as image files keep it: (height, width, 4) uint8 RGBA, colours not premultiplied."""
+    alpha = layer[..., 3:].astype(np.float32)
+    colors = layer[..., :3].astype(np.float32) * 255 / np.maximum(alpha, 1)
+    return np.concatenate([np.clip(np.rint(colors), 0, 255).astype(np.uint8), layer[..., 3:]], axis=-1)
+
+
 def _drawn(scene: Scene, width: int, height: int, scene_art: SceneArt, *, ground: bool) -> Pixels:
     pixels = np.zeros((height, width, 4), dtype=np.uint8)
     surface = skia.Surface(

@@ -44,14 +44,22 @@ _HEAD = (
 _SRGB = 'color-interpolation-filters="sRGB"'
 
 
-def to_svg(scene: Scene, width: int, height: int | None = None, art: ArtSource | SceneArt | None = None) -> str:
+def to_svg(
+    scene: Scene,
+    width: int,
+    height: int | None = None,
+    art: ArtSource | SceneArt | None = None,
+    ground: bool = True,
+) -> str:
     """The scene as an SVG document of this size in pixels. See `render.render` for the arguments and errors.
+
+    ground: whether to draw the background.
 
     Layers: "background", then one group per element in drawing order, named "<kind>-<number from 01>".
     """
     width, height = check_size(width, height)
     writer = _Writer(scene, width, height, as_scene_art(art))
-    layers = [_layer("background", writer.background())]
+    layers = [_layer("background", writer.background())] if ground else []
     for number, element in enumerate(scene.elements, start=1):
         layers.append(_layer(f"{element.kind}-{number:02d}", writer.element(element)))
     return "\n".join(

@@ -15,7 +15,7 @@ from studio_server import EXAMPLES, FEW_STEPS, served
 from analogen import UserError
 from analogen.demos.jobs import create
 from analogen.demos.studio import CREATE, Limits, Status, Studio
-from analogen.demos.tabs import picture_cards
+from analogen.demos.tabs.canvas import rank_reason
 
 gradio_client = pytest.importorskip("gradio_client", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
@@ -205,7 +205,7 @@ def test_rank_reason_names_the_best_score_of_a_picture(studio: Studio) -> None:
     images = job.result["images"]
     closest = max(images, key=lambda one: one["scores"]["relation"])
     for image in images:
-        reason = picture_cards.rank_reason(job, image)
+        reason = rank_reason(job, image)
         assert reason.startswith(
             "It is ranked first" if image["rank"] == 0 else f"It is number {image['rank'] + 1} of 3"
         )
@@ -224,5 +224,5 @@ def test_rank_reason_explains_a_higher_score_with_a_lower_rank(studio: Studio) -
     assert job.result is not None
     first, second = sorted(job.result["images"], key=lambda one: int(one["rank"]))
     second["scores"]["total"] = first["scores"]["total"] + 0.1
-    assert "behind lower scores" in picture_cards.rank_reason(job, second)
-    assert "behind lower scores" not in picture_cards.rank_reason(job, first)
+    assert "behind lower scores" in rank_reason(job, second)
+    assert "behind lower scores" not in rank_reason(job, first)

@@ -37,5 +37,5 @@ export function iconButton(name, label, onclick, properties = {}) {
 }
 
 export function button(name, label, onclick, properties = {}) {
-  return tag('button', { type: 'button', class: 'se-button', onclick, ...properties }, icon(name), tag('span', {}, label));
+  return tag('button', { type: 'button', class: 'se-button', title: label, onclick, ...properties }, icon(name), tag('span', {}, label));
 }

@@ -6,7 +6,7 @@ const HALO = '#ffffff';
 const ANCHORS = ['top-left', 'top-center', 'top-right', 'middle-left', 'middle-right', 'bottom-left', 'bottom-center',
   'bottom-right'];
 const TAG_HEIGHT = 18;
-const MOST_HEIGHT = { reading: 0.52, result: 0.72 }; // of the window
+const MOST_HEIGHT = { reading: 0.3, result: 0.66 }; // of the window
 
 // Loads Konva, which lies beside this file, once.
 let loading = null;

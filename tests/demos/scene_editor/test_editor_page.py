@@ -184,7 +184,7 @@ def test_a_picture_is_edited_redrawn_saved_and_recalled(page: Any, tmp_path: Pat
     redraws(page, done)
     assert names.count() == count - 1
     editor.get_by_role("button", name="Save as a new picture").click()
-    page.locator("#large >> text=It was edited by hand").wait_for()
+    page.locator("#large >> text=Edited by hand").wait_for()
     path = download(page, "Download PNG", tmp_path / "edited.png")
     scene = read_metadata(path)["edited"]["scene"]
     assert (scene["elements"][0]["noun"], scene["elements"][0]["hue"]) == ("owl", 90)

@@ -20,6 +20,7 @@ from analogen.demos.scene_editor.component import edited_scene, parse_value  # n
 from analogen.demos.scene_editor.service import SceneService  # noqa: E402
 from analogen.demos.studio import Studio  # noqa: E402
 from analogen.demos.tabs import picture_cards  # noqa: E402
+from analogen.demos.tabs.canvas import canvas  # noqa: E402
 
 OWLS = EXAMPLES / "ring_of_owls.png"
 SMALL = {"candidates": 2, "num_images": 1, "width": 128, "height": 128, "steps": FEW_STEPS, "seed": 5}
@@ -68,7 +69,7 @@ def test_a_run_from_an_edited_scene_records_it_and_still_shows_its_reference(ser
     assert len(record["scene"]["elements"]) == 6
     assert record["references"] == []
     number = made * picture_cards.CARDS_PER_JOB
-    assert 'alt="The reference"' in picture_cards.large(service.studio, number)
+    assert 'alt="The reference"' in canvas(service.studio, number)
     references, settings = picture_cards.form_values(service.studio, number) or ([], {})
     assert len(references) == 1
     kept = service.studio.files.scene_text(settings["scene"])
@@ -94,7 +95,7 @@ def test_an_edited_picture_is_saved_beside_its_original_and_recalled(
         assert one.tobytes() == other.tobytes()
     # An edited picture can be edited further; the cards show all of them.
     second = service.save(made, image["rank"], text)
-    cards = picture_cards.run_view(service.studio, service.studio.status(service.studio.store.get(made).group))  # type: ignore[union-attr]
+    cards = picture_cards.strip(service.studio, service.studio.status(service.studio.store.get(made).group))  # type: ignore[union-attr]
     assert cards.count("blue bicycle · edited") == 2
     assert second["path"] != image["path"]
 
