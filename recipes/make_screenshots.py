@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "shared")
 import studio_pages as pages
 from studio_server import TREE, served
 
-WIDE, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 TIMEOUT_MS = 120_000
 
 
@@ -41,7 +41,7 @@ def main() -> None:
         page.goto(address)
         page.wait_for_selector("#tabs")
         steps = (
-            ("reading", reading), ("create", create), ("card", card), ("edit", edit),
+            ("first", lambda page: None), ("reading", reading), ("create", create), ("card", card), ("edit", edit),
             ("explore", pages.search_gallery), ("space", space), ("batch", batch),
             ("compare", pages.compare_with_two),
         )  # fmt: skip
@@ -94,15 +94,17 @@ def edit(page: Any) -> None:
 
 def create(page: Any) -> None:
     page.locator("#subjects textarea").fill("bicycle\nteapot")
+    page.get_by_role("button", name="More settings").click()
     page.locator("#seed input").fill("5")
     page.locator("#seed input").blur()
+    page.get_by_role("button", name="More settings").click()
     pages.generate(page)
     page.evaluate("scrollTo(0, 0)")
 
 
 def card(page: Any) -> None:
     page.locator("#results .an-card").first.click()
-    page.locator("#large >> text=It is ranked first").wait_for()
+    page.locator("#large .cv-words").wait_for()
     slider = page.locator("#large .st-slide")
     slider.fill("55")
 

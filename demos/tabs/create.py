@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from analogen import FoundRelation, UserError
-from analogen.demos.components import PICK_SCRIPT, error_box, escaped, note, offered_files
+from analogen.demos.components import PICK_SCRIPT, error_box, escaped, offered_files
 from analogen.demos.messages import error_message, page_sentence
 from analogen.demos.own_art_uploads import save_art
 from analogen.demos.poster import poster
@@ -28,12 +28,10 @@ from analogen.demos.tabs.canvas_actions import CanvasActions
 from analogen.demos.tabs.create_endpoints import add_endpoints, kept_ground, owner_of, picture_settings
 from analogen.demos.tabs.create_settings import field_values, settings_of
 from analogen.demos.tabs.first_page import examples, first_page, reference_of
+from analogen.demos.tabs.form_pictures import PICTURE_FIELDS, kept_pictures, saved_references
 from analogen.demos.tabs.scene_edits import NO_EDITOR, form_scene, reading_value
-from analogen.demos.uploads import as_upload
 
 LEVELS = {"sure": "good", "fairly sure": "fair", "unsure": "poor"}
-# The fields whose pictures are kept with a form: the setting that names the file in the output folder.
-PICTURE_FIELDS = ("subject_image", "style_image", "becomes")
 # On a phone the canvas is above the form.
 SCROLL_TO_CANVAS = "() => {if (innerWidth <= 760) document.querySelector('#desk').scrollIntoView()}"
 
@@ -47,9 +45,8 @@ def build(studio: Studio, context: PageContext) -> None:
     with gr.Row(elem_id="bench"):
         with gr.Column(elem_id="form"):
             fields, confidence, guesses = create_form.idea_fields(service)
-            subject_fields, sights = create_form.subject_fields(studio)
+            subject_fields, sights, own_art = create_form.subject_fields(studio)
             fields |= subject_fields
-            art_note = gr.HTML("", elem_id="art-note")
             fields |= create_form.look_fields(studio)
             with gr.Accordion("More settings", open=False):
                 fields |= create_form.rare_fields(studio)
@@ -85,7 +82,7 @@ def build(studio: Studio, context: PageContext) -> None:
             guesses: gr.Radio(visible=False),
         }  # fmt: skip
         try:
-            saved = _saved_references(studio, shown)
+            saved = saved_references(studio, shown)
             if own.get("references") != saved:
                 own = {}
             if not saved:
@@ -140,7 +137,7 @@ def build(studio: Studio, context: PageContext) -> None:
         words, subject_lines = (values["caption"] or "").strip(), values["subjects"] or ""
         try:
             # Of the shown pictures themselves: their understanding may still be under way.
-            saved = _saved_references(studio, values["references"])
+            saved = saved_references(studio, values["references"])
             scene = edited_scene(values["reading"], saved)
             is_own = words and (words != data[read_caption] or not (saved or scene))
             settings = settings_of(values, words if is_own else None)
@@ -173,7 +170,7 @@ def build(studio: Studio, context: PageContext) -> None:
             return {pending: gr.skip()}
         settings, saved = form["settings"], form["references"]
         words, scene = settings.get("relation"), form_scene(service, settings)
-        found = field_values(settings) | _kept_pictures(studio, settings)
+        found = field_values(settings) | kept_pictures(studio, settings)
         if settings.get("anew"):
             found["seed"] = None
         if words:
@@ -202,10 +199,9 @@ def build(studio: Studio, context: PageContext) -> None:
     def check_art(paths: list[str] | None) -> str:
         """Check uploaded art at once, and say what it holds."""
         try:
-            found = save_art(paths, studio.files.art) if paths else None
+            return create_form.own_art_view(studio, save_art(paths, studio.files.art) if paths else None)
         except Exception as error:
             return _problem(error)
-        return "" if found is None else note(create_form.own_art_line(found.names, found.refused))
 
     def show_sights(text: str | None, style: str | None) -> tuple[str, str]:
         known = style if style in create_form.STYLE_NAMES else ""
@@ -220,13 +216,14 @@ def build(studio: Studio, context: PageContext) -> None:
     references.change(understand, [references, pending], understood, **{**private, "show_progress": "minimal"})
     reading.edited(understand_edited, [caption, read_caption, names], [caption, read_caption, confidence], **private)
     guesses.input(lambda one: one, guesses, caption, **private)
-    fields["art"].change(check_art, fields["art"], art_note, **private)
+    fields["art"].change(check_art, fields["art"], own_art, **private)
     for changed in (fields["subjects"], fields["style"]):
         changed.change(
             show_sights, [fields["subjects"], fields["style"]], [sights, style_sheet],
             **private, trigger_mode="always_last",
         )  # fmt: skip
-    sights.pick(pick_sight, fields["subjects"], fields["subjects"], **private)
+    for shown in (sights, own_art):
+        shown.pick(pick_sight, fields["subjects"], fields["subjects"], **private)
     generate.click(
         start_run, {read_caption, *fields.values()}, [run, saved_form, problem, *run_outputs], **private
     ).then(None, js=SCROLL_TO_CANVAS, **private)  # fmt: skip
@@ -258,33 +255,6 @@ def _strip_of(studio: Studio, number: int | None, chosen: int | None) -> Any:
         return picture_cards.strip(studio, studio.status(int(number or 0)), chosen)
     except UserError:
         return gr.skip()
-
-
-def _saved_references(studio: Studio, shown: Sequence[tuple[str, Any]] | None) -> list[str]:
-    """Keep the pictures of the gallery. Returns their names; raises UserError."""
-    if shown and len(shown) > studio.limits.references:
-        raise UserError(f"{len(shown)} references are too many: at most {studio.limits.references}.")
-    return [studio.files.save_reference(path) for path, _ in shown or ()]
-
-
-def _kept_pictures(studio: Studio, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the fields for the pictures and the art of a form, None where it has none or they are gone."""
-    found: dict[str, Any] = {}
-    if "relation_scale" not in settings:  # an example, say, which leaves them as they are
-        return found
-    for name in PICTURE_FIELDS:
-        path = studio.files.kept(settings[name]) if settings.get(name) else None
-        found[name] = None if path is None else as_upload(path)
-    folder = studio.files.kept(settings["art"]) if settings.get("art") else None
-    if folder is not None:
-        paths = sorted(path for path in folder.iterdir() if path.suffix != ".txt")
-        found["art"] = [as_upload(path) for path in paths]
-    ground = settings.get("ground") or ""
-    laid_on = studio.files.kept(ground) if "/" in ground else None
-    found["ground"] = create_form.OWN_GROUND if laid_on is not None else ground if "/" not in ground else ""
-    if laid_on is not None:
-        found["ground_image"] = as_upload(laid_on)
-    return found
 
 
 def _problem(error: Exception) -> str:

@@ -9,6 +9,7 @@ import gradio as gr
 
 from analogen import NO_GROUND, find_model, palettes
 from analogen.demos.components import note
+from analogen.demos.own_art_uploads import ArtSet
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT, Role
 from analogen.demos.scene_editor.component import scene_editor
 from analogen.demos.scene_editor.service import SceneService
@@ -57,8 +58,11 @@ def idea_fields(service: SceneService) -> tuple[Fields, gr.HTML, gr.Radio]:
     return {"references": references, "reading": reading, "caption": caption}, confidence, guesses
 
 
-def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML]:
-    """What the new pictures show: names, a picture, and the user's own art; and the drawings to choose from."""
+def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML, gr.HTML]:
+    """What the new pictures show: names, a picture, and the user's own art.
+
+    Also returns the drawings to choose from, and those of the user's own art.
+    """
     subjects = gr.Textbox(
         label="What should it show? One thing per line", lines=2, placeholder="bicycle, 🚲, or a word in your language",
         elem_id="subjects",
@@ -71,8 +75,8 @@ def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML]:
             file_count="multiple", file_types=[".png", ".webp", ".svg", ".zip", ".csv"], height=120, elem_id="art",
             interactive=not SUBJECT.refusal(studio.model),
         )  # fmt: skip
-        gr.HTML(note(own_art_line(studio.art_names)) if studio.art_names else "", elem_id="own-art")
-    return {"subjects": subjects, "subject_image": subject_image, "art": art}, sights
+    own_art = gr.HTML(own_art_view(studio), js_on_load=subject_sights.SIGHT_SCRIPT, elem_id="own-art")
+    return {"subjects": subjects, "subject_image": subject_image, "art": art}, sights, own_art
 
 
 def look_fields(studio: Studio) -> Fields:
@@ -150,6 +154,14 @@ def _role_field(studio: Studio, role: Role) -> gr.Image:
     )
     gr.HTML(f'<p class="an-info">{refusal or role.info}</p>')
     return field
+
+
+def own_art_view(studio: Studio, uploaded: ArtSet | None = None) -> str:
+    """The user's own art to choose from: what was uploaded, else that of `--art`; "" without any."""
+    if uploaded is not None:
+        line = own_art_line(uploaded.names, uploaded.refused)
+        return note(line) + subject_sights.art_row(studio.files.art / uploaded.name)
+    return "" if studio.art is None else note(own_art_line(studio.art_names)) + subject_sights.art_row(studio.art)
 
 
 def own_art_line(names: Sequence[str], refused: Sequence[str] = ()) -> str:

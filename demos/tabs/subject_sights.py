@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image
 
-from analogen import UserError, drawing_names, drawing_picture, find_drawing
+from analogen import UserError, drawing_names, drawing_picture, find_drawing, open_art
 from analogen.demos.components import data_url, escaped
 from analogen.demos.studio import Studio
 
 THUMBNAIL_PX = 56
 SUGGESTIONS = 8
+SHOWN_ART = 40  # things of the user's own
 IDEAS = ("bicycle", "lighthouse", "cat", "teapot", "rocket", "pear", "key", "penguin")  # before anything is typed
 FIRST_STYLE = "fluent-flat"
 
@@ -38,6 +40,20 @@ def sights(studio: Studio, text: str, style: str) -> str:
     ]
     shown = f'<div class="sg-chips">{"".join(chips)}</div>' if chips else ""
     return f'{shown}<div class="sg-row" role="group" aria-label="Drawings to choose from">{"".join(buttons)}</div>'
+
+
+def art_row(folder: Path) -> str:
+    """The things of a folder of the user's own art, to choose from."""
+    buttons = []
+    for thing in open_art(folder).things[:SHOWN_ART]:
+        buffer = io.BytesIO()
+        Image.fromarray(thing.pixels(THUMBNAIL_PX)).save(buffer, "WEBP", quality=80, method=2)
+        picture = f'<img src="{data_url(buffer.getvalue(), "webp")}" alt="" width="28" height="28">'
+        buttons.append(
+            f'<button type="button" class="sg-more" data-noun="{escaped(thing.name)}">{picture}'
+            f"<span>{escaped(thing.name)}</span></button>"
+        )
+    return f'<div class="sg-row" role="group" aria-label="Your own art to choose from">{"".join(buttons)}</div>'
 
 
 def suggestions(text: str) -> list[str]:

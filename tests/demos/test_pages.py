@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from studio_pages import (
     BOOKS,
     OWLS,
@@ -182,6 +183,58 @@ def test_an_example_works_in_one_click(page: Any) -> None:
     page.locator("#first .fp-pair", has_text="owls").click()
     wait_for_value(page, "#caption textarea", "value.includes('{subject}')")
     assert page.locator("#subjects textarea").input_value() == "bicycle"
+
+
+def test_the_canvas_is_worked_by_keys_alone(page: Any) -> None:
+    make_small(page, "cat")
+    strip = page.locator("#results .an-card")
+    strip.first.focus()
+    page.keyboard.press("2")
+    page.locator("#results .an-card[aria-pressed=true]", has_text="2 · ").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#results .an-card[aria-pressed=true]", has_text="1 · ").wait_for()
+    page.keyboard.press("s")
+    strip.first.locator(".an-star").wait_for()
+    page.locator("#star", has_text="Starred").wait_for()
+    page.keyboard.press("Delete")
+    page.wait_for_function("document.querySelectorAll('#results .an-card').length === 1")
+    page.locator("#undo").click()
+    page.wait_for_function("document.querySelectorAll('#results .an-card').length === 2")
+    page.keyboard.press("?")
+    page.locator("#keys[open]").get_by_text("compare with the reference").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#note textarea, textarea#note, #note input").first.fill("for s, 1 and ?")
+    assert page.locator("#keys[open]").count() == 0
+
+
+def test_a_subject_and_looks_are_chosen_by_sight(page: Any) -> None:
+    fill(page, subjects="lighth")
+    page.locator("#sights [data-noun=lighthouse]").click()
+    wait_for_value(page, "#subjects textarea", "value === 'lighthouse'")
+    page.locator("#sights .sg-chip", has_text="lighthouse").locator("img").wait_for()
+    page.locator("#sights [data-noun=cat]").click()
+    wait_for_value(page, "#subjects textarea", "value === 'lighthouse\\ncat'")
+    page.get_by_role("button", name="Remove lighthouse").click()
+    wait_for_value(page, "#subjects textarea", "value === 'cat'")
+    page.locator("#style label", has_text="Noto").click()
+    page.locator("#palette label").nth(3).click()
+    page.locator("#shape label", has_text="16:9").click()
+    page.locator("#ground label", has_text="None").click()
+    fill(page, caption="many {subject} arranged in a circle")
+    more_settings(page, steps=2, side=256, candidates=1)
+    generate(page)
+    with page.expect_download() as found:
+        page.locator("#large").get_by_text("Download PNG").click()
+    record = read_metadata(Path(found.value.path()))
+    assert (record["settings"]["style"], record["settings"]["width"], record["settings"]["height"]) == (
+        "noto",
+        256,
+        144,
+    )
+    assert record["settings"]["palette"]
+    with Image.open(found.value.path()) as picture:
+        assert picture.mode == "RGBA"
+        assert picture.getpixel((0, 0))[3] == 0
 
 
 def test_stop_ends_a_run_and_keeps_the_page_ready(page: Any) -> None:

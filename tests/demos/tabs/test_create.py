@@ -20,7 +20,7 @@ from analogen.demos.tabs.create_settings import SHAPES, field_values, settings_o
 OWLS = EXAMPLES / "ring_of_owls.png"
 VALUES = {
     "candidates": 4, "keep": 6, "shape": "Square", "side": 512, "seed": None, "strength": 1.0, "auto_structure": True,
-    "structure": 0.5, "steps": 24, "other": " ", "style": "", "svg": True,
+    "structure": 0.5, "steps": 24, "other": " ", "style": "", "palette": "", "svg": True,
 }  # fmt: skip
 
 
