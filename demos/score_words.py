@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,7 +32,10 @@ MEANINGS = {
 
 def plain_caption(caption: str) -> str:
     """An anonymous caption as people say it: "many things arranged in a circle"."""
-    return caption.replace("{subject}", "things").replace("{other}", "another thing")
+    one = re.search(r"\b(a|an|one|each|single|the)\b( \w+){0,2} \{subject\}", caption)
+    several = re.search(r"\b(many|several|small|few)\b( \w+)? \{other\}", caption)
+    told = caption.replace("{subject}", "thing" if one else "things")
+    return told.replace("{other}", "other things" if several else "another thing")
 
 
 def told(scores: Mapping[str, float], has_reference: bool = True) -> list[Told]:

@@ -29,7 +29,9 @@ def canvas(studio: Studio, number: int | None, beside: int | None = None) -> str
     under, what = _underneath(studio, job, beside if beside != number else None)
     picture = f'<img src="{escaped(studio.files.url(path))}" alt="{escaped(name)}, large">'
     slider = "" if under is None else _slider(what)
-    below = NOTHING if under is None else f'<img src="{escaped(studio.files.url(under))}" alt="{escaped(what.capitalize())}">'
+    below = NOTHING
+    if under is not None:
+        below = f'<img src="{escaped(studio.files.url(under))}" alt="{escaped(what.capitalize())}">'
     return (
         f'<figure class="cv" style="--ratio:{_ratio(job)}"><div class="st-compare">{below}{picture}</div>{slider}'
         f"<figcaption>{words(image, under is not None)}{_made_of(studio, job, image)}"

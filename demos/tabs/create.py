@@ -172,7 +172,7 @@ def build(studio: Studio, context: PageContext) -> None:
         words, scene = settings.get("relation"), form_scene(service, settings)
         found = field_values(settings) | kept_pictures(studio, settings)
         if settings.get("anew"):
-            found["seed"] = None
+            found["seed"] = ""
         if words:
             found["caption"] = words
         return {
@@ -266,10 +266,9 @@ def _is_unsure(found: FoundRelation) -> bool:
 
 
 def _certainty(found: FoundRelation) -> str:
-    """The confidence in a caption in words, with its number on hover, and advice if it is low."""
+    """The confidence in a caption in words, with its number on hover."""
     words = certainty_words(found.confidence)
-    advice = ' <span class="an-info">Say it in your own words below.</span>' if _is_unsure(found) else ""
     return (
         f'<span class="an-sure" data-level="{LEVELS[words]}" title="{found.confidence:.0%}" role="status">'
-        f"The idea: {escaped(words)}</span>{advice}"
+        f"The idea: {escaped(words)}</span>"
     )

@@ -50,7 +50,7 @@ def idea_fields(service: SceneService) -> tuple[Fields, gr.HTML, gr.Radio]:
     )  # fmt: skip
     reading = scene_editor(service, "reading", "What was read in the reference")
     confidence = gr.HTML("", elem_id="confidence")
-    guesses = gr.Radio([], label="Unsure. Which of these is it?", visible=False, elem_id="guesses")
+    guesses = gr.Radio([], label="Unsure: which is it? Or say it in your own words.", visible=False, elem_id="guesses")
     caption = gr.Textbox(
         label="The idea in words", lines=2, elem_id="caption", max_length=1000,
         placeholder="many {subject} in a ring", info="What the new pictures keep. Your own words count too.",
@@ -71,10 +71,11 @@ def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML, gr.HTML]:
     with gr.Accordion("Your own picture or art", open=False, elem_id="own"):
         subject_image = _role_field(studio, SUBJECT)
         art = gr.File(
-            label="Your own art: cut-outs (PNG, WebP, SVG) named by their files, or a ZIP of them",
+            label="Your own art (files or a ZIP)",
             file_count="multiple", file_types=[".png", ".webp", ".svg", ".zip", ".csv"], height=120, elem_id="art",
             interactive=not SUBJECT.refusal(studio.model),
         )  # fmt: skip
+    gr.HTML('<p class="an-info">Cut-outs (PNG, WebP, SVG), named by their files.</p>')
     own_art = gr.HTML(own_art_view(studio), js_on_load=subject_sights.SIGHT_SCRIPT, elem_id="own-art")
     return {"subjects": subjects, "subject_image": subject_image, "art": art}, sights, own_art
 
@@ -128,9 +129,8 @@ def rare_fields(studio: Studio) -> Fields:
         "arrangement with the new subject in it." if is_mini else "For scenes that mini composes.",
     )  # fmt: skip
     with gr.Row():
-        seed = gr.Number(
-            None, precision=0, label="Seed", minimum=0, elem_id="seed", info="Empty: new pictures each time."
-        )
+        # No gr.Number, which shows 0 where nothing was given.
+        seed = gr.Textbox("", label="Seed", placeholder="new pictures each time", max_lines=1, elem_id="seed")
         keep = gr.Slider(1, limits.candidates, 4, step=1, label="Keep the best")
     side = gr.Slider(limits.least_side_px, limits.side_px, 1024, step=64, label="Longer side in pixels", elem_id="side")
     steps = gr.Slider(1, limits.steps, 24, step=1, label="Steps", elem_id="steps")

@@ -36,12 +36,12 @@ def settings_of(values: Mapping[str, Any], relation: str | None) -> dict[str, An
     """
     candidates = int(values["candidates"])
     width, height = size_of(values["shape"], values["side"])
-    seed = values["seed"]
+    seed = (values["seed"] or "").strip()
     return {
         "relation": relation, "relation_scale": float(values["strength"]), "candidates": candidates,
         "structure_scale": None if values["auto_structure"] else float(values["structure"]),
         "num_images": min(int(values["keep"]), candidates),
-        "seed": None if seed is None else whole_number("seed", seed, 0, MAX_SEED),
+        "seed": whole_number("seed", int(seed) if seed.isdecimal() else seed, 0, MAX_SEED) if seed else None,
         "width": width, "height": height, "steps": int(values["steps"]),
         "other": (values["other"] or "").strip() or None, "style": values["style"] or None,
         "palette": values["palette"] or None,
@@ -56,6 +56,8 @@ def field_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "steps": "steps", "other": "other", "svg": "svg", "subjects": "subject", "metadata": "metadata",
     }  # fmt: skip
     found = {field: settings[name] for field, name in names.items() if settings.get(name) is not None}
+    if "seed" in found:
+        found["seed"] = str(found["seed"])
     if settings.get("width") and settings.get("height"):
         found["shape"], found["side"] = shape_of(int(settings["width"]), int(settings["height"]))
     if "structure_scale" in settings or "relation_scale" in settings:

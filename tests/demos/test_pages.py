@@ -103,7 +103,7 @@ def fill(page: Any, **values: object) -> None:
 
 
 def field_of(page: Any, name: str) -> Any:
-    return page.locator(f"#{name} textarea, #{name} input[type=number]").first
+    return page.locator(f"#{name} textarea, #{name} input[type=number], #{name} input[type=text]").first
 
 
 def more_settings(page: Any, **values: object) -> None:

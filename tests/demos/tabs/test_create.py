@@ -19,7 +19,7 @@ from analogen.demos.tabs.create_settings import SHAPES, field_values, settings_o
 
 OWLS = EXAMPLES / "ring_of_owls.png"
 VALUES = {
-    "candidates": 4, "keep": 6, "shape": "Square", "side": 512, "seed": None, "strength": 1.0, "auto_structure": True,
+    "candidates": 4, "keep": 6, "shape": "Square", "side": 512, "seed": "", "strength": 1.0, "auto_structure": True,
     "structure": 0.5, "steps": 24, "other": " ", "style": "", "palette": "", "svg": True,
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def cutout(tmp_path: Path) -> Path:
 
 
 def test_settings_come_back_to_the_fields_that_gave_them() -> None:
-    given = {**VALUES, "seed": 7, "auto_structure": False, "structure": 0.25, "style": "noto", "shape": "Wide 16:9"}
+    given = {**VALUES, "seed": "7", "auto_structure": False, "structure": 0.25, "style": "noto", "shape": "Wide 16:9"}
     settings = settings_of(given, None)
     assert (settings["structure_scale"], settings["num_images"], settings["style"]) == (0.25, 4, "noto")
     shown = field_values(settings)
@@ -51,6 +51,12 @@ def test_settings_come_back_to_the_fields_that_gave_them() -> None:
 def test_the_arrangement_is_automatic_unless_the_slider_says_so() -> None:
     assert settings_of(VALUES, None)["structure_scale"] is None
     assert field_values(settings_of(VALUES, None))["auto_structure"] is True
+
+
+@pytest.mark.parametrize("seed", ["-1", "1.5", "x", str(2**63)])
+def test_a_seed_that_is_none_is_refused_with_its_field(seed: str) -> None:
+    with pytest.raises(UserError, match=r"^seed is "):
+        settings_of({**VALUES, "seed": seed}, None)
 
 
 @pytest.mark.parametrize("shape", list(SHAPES))

@@ -10,7 +10,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
 from analogen import palettes
-from analogen.demos.score_words import short, told
+from analogen.demos.score_words import plain_caption, short, told
 from analogen.demos.studio import Studio
 from analogen.demos.tabs import first_page, subject_sights
 from analogen.demos.tabs.canvas import words
@@ -61,6 +61,17 @@ def test_scores_are_words_with_numbers_on_hover() -> None:
     ]  # fmt: skip
     assert [one.what for one in told(scores, has_reference=False)] == ["same idea", "subject"]
     assert 'title="0.93: ' in words({"scores": scores})
+
+
+@pytest.mark.parametrize(
+    ("caption", "plain"),
+    [
+        ("many {subject} arranged in a circle", "many things arranged in a circle"),
+        ("a large {subject} made up of many small {other}", "a large thing made up of many small other things"),
+    ],
+)
+def test_captions_are_said_as_people_do(caption: str, plain: str) -> None:
+    assert plain_caption(caption) == plain
 
 
 def test_what_the_reader_does_not_confirm_comes_first() -> None:
