@@ -12,7 +12,8 @@ new MutationObserver(() => document.querySelectorAll('button[aria-label]').forEa
   if (button.querySelector('button')) { button.role = 'group'; button.tabIndex = -1; }
   const own = button.querySelector('.wrap') && OWN_NAMES[button.closest('.block')?.id];
   const shown = own || button.innerText.replace(/\s+/g, ' ').trim();
-  if (shown && !button.dataset.pick && !button.getAttribute('aria-label').includes(shown)) button.setAttribute('aria-label', shown);
+  // A sign alone, such as ×, is no name.
+  if (shown.length > 2 && !button.dataset.pick && !button.getAttribute('aria-label').includes(shown)) button.setAttribute('aria-label', shown);
 })).observe(document.documentElement, { childList: true, subtree: true });
 
 const $ = (selector) => document.querySelector(selector);
