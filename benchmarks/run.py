@@ -90,10 +90,16 @@ def editing(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
     return benchmark.measure(2 if quick else 9, 2 if quick else None)
 
 
+def studio(quick: bool, repeats: int, peaks: machine_peaks.Peaks) -> list[Row]:
+    import studio_load as benchmark
+
+    return benchmark.measure(2, 10, 5) if quick else benchmark.measure(20, 300)
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "cold-start": cold_start, "generate": generate, "encoder": encoder, "authors": authors, "batch": batch,
     "references": references, "gallery": gallery, "world": world, "training": training,
-    "editing": editing,
+    "editing": editing, "studio": studio,
 }  # fmt: skip
 
 

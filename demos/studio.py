@@ -68,7 +68,8 @@ class Limits:
 class Status:
     """The state of a run.
 
-    state: queued, running, done, failed or cancelled; ahead: number of runs that come first; stage, done, total: the
+    state: queued, running, done, failed or cancelled; ahead: number of runs that come first; wait_seconds: until it
+    begins, about, None if that is not known; stage, done, total: the
     progress of the stage that runs now. jobs: one per subject; a finished job holds its images in its result, and
     `saved` holds those of unfinished jobs. previews: WebP bytes by (job, candidate).
     """
@@ -82,6 +83,7 @@ class Status:
     jobs: tuple[Job, ...]
     previews: Mapping[tuple[int, int], bytes] = field(default_factory=dict)
     saved: Mapping[int, Sequence[dict[str, Any]]] = field(default_factory=dict)
+    wait_seconds: float | None = None
 
     @property
     def ended(self) -> bool:
@@ -280,7 +282,8 @@ class Studio:
             state = "running"
         ahead = self.store.groups_ahead(run, jobs[0].kind) if state == "queued" else 0
         if progress is None:
-            return Status(run, state, ahead, "", 0, 0, jobs)
+            seconds = self.store.seconds_ahead(run, jobs[0].kind) if ahead else None
+            return Status(run, state, ahead, "", 0, 0, jobs, wait_seconds=seconds)
         return Status(
             run, state, ahead, progress.stage, progress.done, progress.total, jobs, dict(progress.previews),
             {job: tuple(images) for job, images in list(progress.images.items())},

@@ -12,11 +12,12 @@ import secrets
 import threading
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analogen.batch.jobs import JobStore
 from analogen.batch.journal import NAME as RESULTS
 from analogen.batch.manifest import Manifest
 from analogen.batch.manifest_rows import Problem
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _HALTED = "halted"
+_Stamp = tuple[int, int, int] | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class RunRow:
 class BatchRun:
     """One run of a manifest into a folder. Its methods may be called by any thread.
 
+    Once it has ended its job store is closed, and opened again for a moment when it is needed: a server that runs for
+    weeks keeps all its batches, and an open store takes a fifth of a megabyte each.
+
     sheet: make contact sheets at the end.
     load: returns the model of a request; None loads it.
     give_way: called before each chunk; waits while the machine is needed for something else, or until its event is set.
@@ -82,6 +87,8 @@ class BatchRun:
     ) -> None:
         self._reopen = lambda retry: open_run(manifest, output, metadata, retry_failed=retry)
         self._run = open_run(manifest, output, metadata, report_problem=report_problem)
+        self._opening = threading.RLock()  # held while the store is used, so that nobody closes it meanwhile
+        self._ended: tuple[RunStatus, _Stamp] | None = None  # then the store is closed
         self.output, self._device, self._workers, self._load, self._give_way = (
             Path(output), device, workers, load, give_way,
         )  # fmt: skip
@@ -91,6 +98,7 @@ class BatchRun:
         self._changing = threading.RLock()
         self._seconds_left: float | None = None
         self._error: str | None = None
+        self.status()  # closes the store of a run that an earlier server ended
 
     def start(self) -> None:
         """Start or continue in a new thread, if the run is waiting or was stopped by an error."""
@@ -110,7 +118,8 @@ class BatchRun:
         with self._changing:
             if self.status().state in ("done", "cancelled"):
                 return
-            self._run.store.set_note(_HALTED, "paused")
+            with self._opened() as store:
+                store.set_note(_HALTED, "paused")
             self._stop.set()
             if wait:
                 self._join()
@@ -122,32 +131,59 @@ class BatchRun:
                 return
             self._join()
             self._error = None
-            self._run.store.set_note(_HALTED, "")
+            with self._opened() as store:
+                store.set_note(_HALTED, "")
 
     def cancel(self) -> None:
         """End the run; finished pictures stay."""
         with self._changing:
             if self.status().state in ("done", "cancelled"):
                 return
-            self._run.store.set_note(_HALTED, "cancelled")
+            with self._opened() as store:
+                store.set_note(_HALTED, "cancelled")
             self._stop.set()
             self._join()
-            store = self._run.store
-            while jobs := store.history("queued", limit=500):
-                with store.transaction():
-                    for job in jobs:
-                        store.cancel(job.id)
+            with self._opened() as store:
+                while jobs := store.history("queued", limit=500):
+                    with store.transaction():
+                        for job in jobs:
+                            store.cancel(job.id)
 
     def retry_failed(self) -> None:
         """Queue the failed rows again and start."""
         with self._changing:
-            if self._is_alive() or self.status().state == "cancelled" or self._run.store.counts()["failed"] == 0:
+            status = self.status()
+            if self._is_alive() or status.state == "cancelled" or status.failed == 0:
                 return
-            before, self._run = self._run, self._reopen(True)
-            before.store.close()
+            with self._opening:
+                before, self._run = self._run, self._reopen(True)
+                if self._ended is None:
+                    before.store.close()
+                self._ended = None
             self.start()
 
+    def wait(self, seconds: float | None = None) -> None:
+        """Return when the thread of a running run has ended, at the latest after these seconds."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
     def status(self) -> RunStatus:
+        with self._opening:
+            if self._ended is not None:
+                status, before = self._ended
+                now = _stamp_of(self._run.store.path)
+                if now is None or now == before:  # a folder that was removed is not made anew
+                    return status
+                # Another process works in the folder, such as `analogen batch --retry-failed`.
+                self._run, self._ended = self._reopen(False), None
+            found = self._present_status()
+            if found.state in ("done", "cancelled") and not self._is_alive():
+                self._run.store.close()  # the last one to close a file writes to it: the stamp is taken after that
+                self._ended = found, _stamp_of(self._run.store.path)
+            return found
+
+    def _present_status(self) -> RunStatus:
         counts, alive = self._run.store.counts(), self._is_alive()
         halted = self._run.store.note(_HALTED) or ""
         ended = counts["done"] + counts["failed"]
@@ -166,7 +202,8 @@ class BatchRun:
 
     def rows(self, limit: int = 100) -> list[RunRow]:
         """The rows that have ended, the latest first."""
-        ended = [*self._run.store.history("done", limit), *self._run.store.history("failed", limit)]
+        with self._opened() as store:
+            ended = [*store.history("done", limit), *store.history("failed", limit)]
         ended.sort(key=lambda job: (job.finished or 0, job.id), reverse=True)
         found = []
         for job in ended[:limit]:
@@ -181,7 +218,8 @@ class BatchRun:
 
         Raises UserError if no row is finished yet, RunError if the file cannot be written.
         """
-        names = [image["path"] for job in self._run.store.ended() for image in (job.result or {}).get("images", ())]
+        with self._opened() as store:
+            names = [image["path"] for job in store.ended() for image in (job.result or {}).get("images", ())]
         if not names:
             raise UserError("no row of the batch is finished yet: wait for the first pictures")
         drawings = [Path(name).with_suffix(".svg").name for name in names]
@@ -205,7 +243,21 @@ class BatchRun:
         with self._changing:
             self._stop.set()
             self._join()
-            self._run.store.close()
+            with self._opening:
+                if self._ended is None:
+                    self._run.store.close()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[JobStore]:
+        """The job store, opened if it is closed."""
+        with self._opening:
+            if self._ended is None:
+                yield self._run.store
+            elif _stamp_of(self._run.store.path) is None:
+                raise RunError(f"{self.output}: was removed, and with it what the batch has made")
+            else:
+                with JobStore(self._run.store.path) as store:
+                    yield store
 
     def _work(self) -> None:
         from analogen.batch.engines.local import run_local
@@ -237,3 +289,12 @@ class BatchRun:
     def _join(self) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    """What changes when somebody writes to the file; None if it is missing."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

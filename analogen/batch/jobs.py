@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analogen.batch.process_identity import has_ended, new_identity
+from analogen.batch.turns import Turns, Waiting
 from analogen.errors import RunError, UserError
 
 SCHEMA = 1
@@ -81,6 +82,7 @@ class JobStore:
         self.worker = new_identity()
         self._lock = threading.RLock()
         self._depth = 0
+        self._turns = Turns()
         try:
             self._base = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
             version = self._prepare()
@@ -166,25 +168,47 @@ class JobStore:
         return added
 
     def claim(self, kind: str) -> list[Job]:
-        """Claim the first group with queued jobs that no process holds; the claimed jobs become `running`.
+        """Claim the next group with queued jobs that no process holds; the claimed jobs become `running`.
 
-        Returns all jobs of the group, also those that were finished before; an empty list if nothing is queued.
+        Next is the oldest; where payloads name an `owner`, the owners take turns. Returns all jobs of the group, also
+        those that were finished before; an empty list if nothing is queued.
         """
         with self.transaction() as base:
             self._requeue_lost()
-            row = base.execute(
-                "SELECT batch FROM jobs q WHERE state = 'queued' AND kind = ? AND NOT EXISTS "
-                "(SELECT 1 FROM jobs r WHERE r.batch = q.batch AND r.state = 'running') ORDER BY batch, id LIMIT 1",
-                (kind,),
-            ).fetchone()
+            first = base.execute(
+                f"SELECT q.batch, q.payload FROM jobs q WHERE {_FREE} ORDER BY batch, id LIMIT 1", (kind,)
+            )
+            row = first.fetchone()
             if row is None:
                 return []
+            group = row[0]
+            if "owner" in json.loads(row[1]):
+                taken = self._turns.order(self._waiting(kind))[0]
+                group = taken.group
+                self._turns.begin(taken, self._running(kind))
             base.execute(
                 "UPDATE jobs SET state = 'running', worker = ?, lease = ?, attempts = attempts + 1 "
                 "WHERE batch = ? AND state = 'queued'",
-                (self.worker, time.time() + self.lease_seconds, row[0]),
+                (self.worker, time.time() + self.lease_seconds, group),
             )
-            return self._select("WHERE batch = ? ORDER BY id", (row[0],))
+            return self._select("WHERE batch = ? ORDER BY id", (group,))
+
+    def _waiting(self, kind: str) -> list[Waiting]:
+        """The groups of a kind that can be claimed."""
+        found = self._query(
+            "SELECT g.batch, p.payload, g.jobs FROM "
+            f"(SELECT q.batch, min(q.id) AS first, count(*) AS jobs FROM jobs q WHERE {_FREE} GROUP BY q.batch) g "
+            "JOIN jobs p ON p.id = g.first",
+            (kind,),
+        )
+        return [Waiting(group, str(json.loads(payload).get("owner", "")), jobs) for group, payload, jobs in found]
+
+    def _running(self, kind: str) -> set[int]:
+        """The groups of a kind that have running jobs."""
+        return {
+            row[0]
+            for row in self._query("SELECT DISTINCT batch FROM jobs WHERE state = 'running' AND kind = ?", (kind,))
+        }
 
     def heartbeat(self) -> None:
         """Renew the lease of all jobs of this process. Call it several times per `lease_seconds`."""
@@ -210,14 +234,18 @@ class JobStore:
 
     def _end(self, job: int, state: str, result: str | None, error: str | None) -> bool:
         with self.transaction() as base:
-            return bool(
-                base.execute(
-                    "UPDATE jobs SET state = ?, result = ?, error = ?, finished = ?, worker = NULL, lease = NULL, "
-                    "place = (SELECT coalesce(max(place), 0) + 1 FROM jobs WHERE place IS NOT NULL) "
-                    "WHERE id = ? AND state = 'running' AND worker = ?",
-                    (state, result, error, time.time(), job, self.worker),
-                ).rowcount
-            )
+            ended = base.execute(
+                "UPDATE jobs SET state = ?, result = ?, error = ?, finished = ?, worker = NULL, lease = NULL, "
+                "place = (SELECT coalesce(max(place), 0) + 1 FROM jobs WHERE place IS NOT NULL) "
+                "WHERE id = ? AND state = 'running' AND worker = ?",
+                (state, result, error, time.time(), job, self.worker),
+            ).rowcount
+            if ended and self._turns.any_timed:
+                (group,) = base.execute("SELECT batch FROM jobs WHERE id = ?", (job,)).fetchone()
+                more = "SELECT 1 FROM jobs WHERE batch = ? AND state IN ('queued', 'running') LIMIT 1"
+                if base.execute(more, (group,)).fetchone() is None:
+                    self._turns.end(group)
+            return bool(ended)
 
     def release(self) -> None:
         """Put the jobs that this process holds back into the queue."""
@@ -264,13 +292,24 @@ class JobStore:
         return self._select("WHERE batch = ? ORDER BY id", (group,))
 
     def groups_ahead(self, group: int, kind: str) -> int:
-        """The number of groups of a kind that are running, or queued before this one."""
-        found = self._query(
-            "SELECT count(DISTINCT batch) FROM jobs WHERE kind = ? AND (state = 'running' OR state = 'queued' AND "
-            "batch < ?) AND batch <> ?",
-            (kind, group, group),
-        )
-        return int(found[0][0])
+        """The number of groups of a kind that are running, or are claimed before this one."""
+        running, before = self._ahead(group, kind)
+        return len(running) + len(before)
+
+    def seconds_ahead(self, group: int, kind: str) -> float | None:
+        """How long it takes until this group is claimed, by the last ones; None as long as this is not known.
+
+        Only groups whose payloads name an owner are timed, and only those of this process.
+        """
+        running, before = self._ahead(group, kind)
+        return self._turns.seconds_of(before, running)
+
+    def _ahead(self, group: int, kind: str) -> tuple[set[int], list[Waiting]]:
+        """The other groups that run, and those that are claimed before this one, in order."""
+        with self._lock:
+            running, order = self._running(kind) - {group}, self._turns.order(self._waiting(kind))
+        places = [place for place, one in enumerate(order) if one.group == group]
+        return running, order[: places[0]] if places else []
 
     def unfinished(self, kind: str | None = None) -> list[Job]:
         """All queued and running jobs, oldest first."""
@@ -366,6 +405,11 @@ def _has_ended(worker: str) -> bool:
     return worker in _closed or has_ended(worker)
 
 
+# Queued jobs q of one kind, of groups that nobody works on.
+_FREE = (
+    "q.state = 'queued' AND q.kind = ? AND NOT EXISTS "
+    "(SELECT 1 FROM jobs r WHERE r.batch = q.batch AND r.state = 'running')"
+)
 _REQUEUE = "UPDATE jobs SET state = 'queued', worker = NULL, lease = NULL WHERE state = 'running' AND "
 
 

@@ -8,16 +8,18 @@ server.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-from analogen import BatchRun, Request, RunError, Stages, UserError, find_model, write_atomic
+from analogen import BatchRun, Request, RunError, RunStatus, Stages, UserError, find_model, write_atomic
 from analogen.demos.jobs.batch_input import (
     BatchUploads,
     CheckedBatch,
@@ -29,10 +31,12 @@ from analogen.demos.jobs.batch_input import (
 
 BATCHES_FOLDER, INPUT_FOLDER, INFO_FILE = "batches", ".input", "batch.json"
 SHOWN_PICTURES = 48
+MAX_WAIT_SECONDS = 60  # that a batch gives way to shorter ones before each of its chunks
 
 
 class Batches:
-    """All batches of an output folder, also those of earlier servers. One of them runs at a time.
+    """All batches of an output folder, also those of earlier servers. One of them runs at a time; one with fewer rows
+    left comes first, so that one picture does not wait behind thousands.
 
     downloads: the folder for ZIP files. defaults: values for columns that rows leave out, such as the model. limits:
     the largest values of a row's numbers. load, give_way: as for `BatchRun`.
@@ -100,6 +104,7 @@ class Batches:
         """
         title = " ".join((title or "").split())[:60]
         uploads, draft = BatchUploads(paths), self._new_draft()
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(2)}"
         inputs = draft / INPUT_FOLDER
         try:
             self._check_draft(uploads, subjects, settings, draft)
@@ -113,8 +118,7 @@ class Batches:
                 "manifest": next(inputs.glob("manifest.*")).name,
             }
             write_atomic(draft / INFO_FILE, json.dumps(info).encode())
-            name = f"{time.strftime('%Y%m%d-%H%M%S')}-{token_hex(2)}"
-            self._create_run(draft, info, [inputs / path.name for path in uploads.pictures]).close()
+            self._create_run(name, draft, info, [inputs / path.name for path in uploads.pictures]).close()
             draft.rename(self.folder / name)
         except OSError as error:
             raise RunError(f"the batch cannot be stored ({(error.strerror or str(error)).lower()})") from error
@@ -166,10 +170,11 @@ class Batches:
 
     def ahead(self, name: str) -> int:
         """How many batches run or wait before this one."""
-        before = 0
+        own, before = _left(self.run(name).status()), 0
         for other, run in list(self._runs.items()):
-            state = run.status().state if other != name else ""
-            before += state == "running" or (state == "waiting" and other < name)
+            status = run.status()
+            if other != name and status.state in ("running", "waiting"):
+                before += (_left(status), status.state == "waiting", other) < (own, True, name)
         return before
 
     def pictures(self, name: str, limit: int = SHOWN_PICTURES) -> list[tuple[Path, str]]:
@@ -196,11 +201,10 @@ class Batches:
         manifest_path = write_manifest(uploads, subjects, inputs)
         return check_rows(manifest_path, uploads, self._defaults_with(settings), self.limits)
 
-    def _create_run(self, folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> BatchRun:
+    def _create_run(self, name: str, folder: Path, info: dict[str, Any], pictures: Sequence[Path]) -> BatchRun:
         manifest = open_manifest(folder / INPUT_FOLDER / info["manifest"], info["defaults"], pictures)
-        return BatchRun(
-            manifest, folder, info["metadata"], self._device, 1, False, load=self._load, give_way=self._give_way
-        )
+        give_way = partial(self._wait_for_shorter, name)
+        return BatchRun(manifest, folder, info["metadata"], self._device, 1, False, load=self._load, give_way=give_way)
 
     def _open(self, name: str) -> None:
         with self._lock:
@@ -208,7 +212,7 @@ class Batches:
             try:
                 info = self._info(name)
                 inputs = [path for path in (folder / INPUT_FOLDER).iterdir() if not path.name.startswith("manifest.")]
-                self._runs[name] = self._create_run(folder, info, inputs)
+                self._runs[name] = self._create_run(name, folder, info, inputs)
             except (UserError, RunError, OSError, KeyError) as error:
                 self._broken[name] = f"this batch cannot be opened: {error}"
 
@@ -219,13 +223,36 @@ class Batches:
             raise UserError("there is no such batch: choose one of the list") from error
         return dict(found)
 
+    def _wait_for_shorter(self, name: str, stop: threading.Event) -> None:
+        """Give way to what comes before batches, and to running batches with fewer rows left, for a time."""
+        self._give_way(stop)
+        end = time.monotonic() + MAX_WAIT_SECONDS
+        while time.monotonic() < end and not stop.is_set():
+            states = {other: run.status() for other, run in list(self._runs.items())}
+            running = {other: _left(status) for other, status in states.items() if status.state == "running"}
+            if min(running.items(), key=lambda one: (one[1], one[0]), default=(name, 0))[0] == name:
+                return
+            stop.wait(0.2)
+
     def _schedule(self) -> None:
-        """Start the oldest waiting batch whenever none runs."""
+        """Start the waiting batch with the fewest rows left, if it has fewer than each that runs."""
         while not self._closing:
-            states = {name: run.status().state for name, run in sorted(self._runs.items())}
-            if not any(state in ("running", "pausing") for state in states.values()):
-                waiting = next((name for name, state in states.items() if state == "waiting"), None)
-                if waiting is not None:
-                    self._runs[waiting].start()
-            self._wake.wait(0.5)
+            states = {name: run.status() for name, run in sorted(self._runs.items())}
+            going = {name: _left(one) for name, one in states.items() if one.state in ("running", "pausing")}
+            waiting = {name: _left(one) for name, one in states.items() if one.state == "waiting"}
+            first = min(waiting, key=lambda name: waiting[name], default=None)
+            if first is not None and waiting[first] < min(going.values(), default=math.inf):
+                self._runs[first].start()
+                going[first] = waiting[first]
+            if going and not self._wake.is_set():
+                self._runs[min(going, key=lambda name: going[name])].wait(
+                    0.5
+                )  # the next starts as soon as it has ended
+            else:
+                self._wake.wait(0.5)
             self._wake.clear()
+
+
+def _left(status: RunStatus) -> int:
+    """The rows of a batch that are to be made."""
+    return status.rows - status.done - status.failed

@@ -68,6 +68,7 @@ def add_endpoints(studio: Studio) -> None:
     def status(run: int) -> dict[str, Any]:
         """The state of a run, the runs ahead, and for each subject its state, error, notes and images.
 
+        wait_seconds: about how long it takes until the run begins; null when that is not known, or it has begun.
         images: url, seed and scores of each; notes: what the page says too, such as a drawing that stands in, or a low
         confidence.
         """
@@ -83,7 +84,8 @@ def add_endpoints(studio: Studio) -> None:
             }
             for job in found.jobs
         ]
-        return {"run": found.run, "state": found.state, "ahead": found.ahead, "jobs": jobs}
+        wait = None if found.wait_seconds is None else round(found.wait_seconds, 1)
+        return {"run": found.run, "state": found.state, "ahead": found.ahead, "wait_seconds": wait, "jobs": jobs}
 
     def cancel(run: int) -> bool:
         """Stop a run within one step; finished pictures are kept. False if it had already ended."""

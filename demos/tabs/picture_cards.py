@@ -103,13 +103,22 @@ def holds(status: Status, number: int | None) -> bool:
 
 def _status_line(status: Status) -> str:
     if status.state == "queued":
-        return f"In the queue: {status.ahead} before yours." if status.ahead else "Starting…"
+        if not status.ahead:
+            return "Starting…"
+        return f"In the queue: {status.ahead} before yours{_about(status.wait_seconds)}."
     if status.state == "running":
         doing = _STAGE_LABELS.get(status.stage, "Working")
         return f"{doing}, {status.done} of {status.total}…" if status.total > 1 else f"{doing}…"
     if status.state == "cancelled":
         return "Stopped. Finished pictures are kept."
     return "Done, the best first." if status.state == "done" else "This run failed."
+
+
+def _about(seconds: float | None) -> str:
+    """The time until it begins, in words; empty where it is not known."""
+    if seconds is None:
+        return ""
+    return f", about {max(5, 5 * round(seconds / 5))} s" if seconds < 90 else f", about {round(seconds / 60)} min"
 
 
 def images_for_clients(studio: Studio, job: Job) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers.pipelines import pipeline_loading_utils
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from analogen.pipelines.composer import scene_composer
 from analogen.pipelines.composer.denoiser import SceneDenoiser
+from analogen.pipelines.composer.euler_schedule import Scheduler
 from analogen.pipelines.composer.prior import SkeletonPrior
 from analogen.pipelines.composer.readings import ReadingBatch
 from analogen.pipelines.composer.scene_composer import SceneComposer, StepCallback, load_networks
@@ -68,7 +69,8 @@ class ComposerPipeline(DiffusionPipeline):
     @property
     def composer(self) -> SceneComposer:
         """The same networks and scheduler, without diffusers."""
-        return SceneComposer(self.prior, self.denoiser, self.scheduler, self._execution_device, self.progress_bar)
+        scheduler = cast(Scheduler, self.scheduler)
+        return SceneComposer(self.prior, self.denoiser, scheduler, self._execution_device, self.progress_bar)
 
     @property
     def reads(self) -> bool:

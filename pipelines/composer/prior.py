@@ -22,6 +22,8 @@ class SkeletonPrior(StoredModule):
     ends the scene. reads: whether it takes readings of references.
     """
 
+    table: Tensor  # (V, fields)
+
     def __init__(
         self,
         vocabulary: list[list[int]],
@@ -37,7 +39,7 @@ class SkeletonPrior(StoredModule):
             "vocabulary": vocabulary, "relation_dim": relation_dim, "dim": dim, "depth": depth, "heads": heads,
             "num_relation_tokens": num_relation_tokens, "reads": reads,
         }  # fmt: skip
-        self.register_buffer("table", torch.tensor(vocabulary), persistent=False)  # (V, fields)
+        self.register_buffer("table", torch.tensor(vocabulary), persistent=False)
         self.end = len(vocabulary)
         self.start = nn.Parameter(torch.randn(dim) * 0.02)
         self.embed = nn.Embedding(len(vocabulary), dim)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.random import Generator
@@ -19,6 +20,7 @@ from PIL import Image, ImageFilter
 from analogen.relsim.world.icon import Art
 from analogen.relsim.world.oklab import contrast, from_oklab, luminance, to_oklab
 from analogen.relsim.world.palette import dark_ground, light_ground, palette_of, rgb
+from analogen.relsim.world.picture import Picture
 from analogen.relsim.world.scene import Background
 
 SEEN = 3.0  # least contrast of a drawing and its ground; WCAG asks it of graphics (1.4.11)
@@ -46,12 +48,25 @@ class Outline(NamedTuple):
 
 def outline_of(art: Art) -> Outline:
     """The outline of art, which is hashable. Raises ValueError as `Art.pixels` does."""
-    return _outline_of(cast(Hashable, art))
+    if not isinstance(art, Picture):
+        return _outline_of_drawing(cast(Hashable, art))
+    found = _of_pictures.get(art)
+    if found is None:
+        found = _of_pictures[art] = _measured(art)
+    return found
+
+
+# Pictures are megabytes of pixels, and each upload is one of its own: remembering them would fill a server's memory.
+_of_pictures: WeakKeyDictionary[Picture, Outline] = WeakKeyDictionary()
 
 
 @lru_cache(maxsize=512)
-def _outline_of(art: Hashable) -> Outline:
-    pixels = np.asarray(cast(Art, art).pixels(_SEEN_PX))
+def _outline_of_drawing(art: Hashable) -> Outline:
+    return _measured(cast(Art, art))
+
+
+def _measured(art: Art) -> Outline:
+    pixels = np.asarray(art.pixels(_SEEN_PX))
     colors = pixels[..., :3].astype(np.float64) / 255
     room = max(_BANDS_PX)
     inside = np.pad(pixels[..., 3] > 160, room)  # art that fills its square has an outline there too

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -103,3 +104,31 @@ def test_different_references_in_one_batch_equal_stock_calls(runner: ModuleType)
     (row,) = measure(rows=2, steps=1, repeats=1)
     assert row.ratio > 0
     assert float(row.note.split()[-1]) < 1e-3
+
+
+def test_load_is_told_against_as_many_turns_of_one_client(runner: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    import studio_load  # type: ignore[import-not-found]
+
+    class Server:
+        pid = 1
+
+        def terminate(self) -> None: ...
+
+        def wait(self, seconds: float) -> None: ...
+
+    def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> dict[str, Any]:
+        return {
+            "wrong": [] if clients < 9 else ["client 1: lost"], "turn_median_seconds": 2.0 if clients == 1 else 5.0,
+            "answers": {"batch": 4}, "seconds": seconds, "turn_longest_seconds": 6.0, "rss_mib_after_a_fifth": 900.0,
+            "rss_mib_end": 904.4,
+        }  # fmt: skip
+
+    recipe = ModuleType("soak_studio")
+    monkeypatch.setattr(recipe, "serve", lambda output, log: (Server(), "http://127.0.0.1/"), raising=False)
+    monkeypatch.setattr(recipe, "soak", soak, raising=False)
+    monkeypatch.setitem(sys.modules, "soak_studio", recipe)
+    (row,) = studio_load.measure(4, 60.0, 10.0)
+    assert (row.seconds, row.baseline_seconds, row.ratio) == (5.0, 8.0, 1.6)
+    assert "memory 900 MiB after a fifth, 904 at the end" in row.note
+    with pytest.raises(RuntimeError, match="client 1: lost"):
+        studio_load.measure(9, 60.0, 10.0)

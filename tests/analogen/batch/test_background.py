@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 import zipfile
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from analogen import BatchRun, Manifest, Problem, Request, UserError, load_generator
+from analogen import BatchRun, Manifest, Problem, Request, RunError, UserError, load_generator
+from analogen.batch.jobs import JobStore
+from analogen.batch.resume import STORE
 
 pytestmark = pytest.mark.usefixtures("tiny_shipped")
 
@@ -143,6 +146,46 @@ def test_failed_rows_are_tried_again(manifest: Manifest, tmp_path: Path) -> None
     run.retry_failed()
     until(run, "done")
     assert (run.status().done, run.status().failed) == (ROWS, 0)
+    run.close()
+
+
+def test_ended_run_holds_no_open_store_and_still_tells_everything(tmp_path: Path) -> None:
+    manifest = write(tmp_path, [{"relation": "{subject} in a ring", "subject": "apple"}])
+    run = BatchRun(manifest, tmp_path / "out", workers=1)
+    run.start()
+    until(run, "done")
+    status = run.status()
+    with pytest.raises(RunError, match="closed"):
+        run._run.store.counts()
+    assert [row.subject for row in run.rows()] == ["apple"]
+    assert run.archive(tmp_path / "all.zip").is_file()
+    run.pause()
+    run.cancel()
+    assert run.status() is status  # nothing was read again
+    run.close()
+    again = BatchRun(manifest, tmp_path / "out", workers=1)
+    assert again.status() == status
+    assert len(again.rows()) == 1
+    again.close()
+
+
+def test_what_another_process_changes_in_an_ended_run_is_seen(tmp_path: Path) -> None:
+    manifest = write(tmp_path, [{"relation": "{subject} in a ring", "subject": "apple"}])
+    run = BatchRun(manifest, tmp_path / "out", workers=1)
+    run.cancel()
+    assert run.status().state == "cancelled"
+    with JobStore(tmp_path / "out" / STORE) as other:
+        other.set_note("halted", "")
+        with other.transaction() as base:
+            base.execute("UPDATE jobs SET state = 'queued'")
+    assert run.status().state == "waiting"
+    run.start()
+    until(run, "done")
+    shutil.rmtree(tmp_path / "out")
+    assert run.status().state == "done"
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(RunError, match="was removed"):
+        run.rows()
     run.close()
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.icon import Icon
 from analogen.relsim.world.palette import MADE_IN, PALETTES, Palette, harmonious_background, palette_of, resolve, rgb
+from analogen.relsim.world.picture import Picture
 from analogen.relsim.world.scene import Background
 from analogen.relsim.world.visibility import (
     MARGIN,
@@ -112,3 +116,15 @@ def test_palettes_are_whole_and_apart() -> None:
         assert contrast_on(ink, [palette.paper]) > MARGIN * SEEN
     with pytest.raises(ValueError, match="no palette"):
         palette_of("mud")
+
+
+def test_outlines_are_remembered_but_keep_no_picture_alive() -> None:
+    picture = Picture("mine", np.full((64, 64, 4), 255, np.uint8))
+    found = outline_of(picture)
+    assert outline_of(picture) is found
+    watched = weakref.ref(picture)
+    del picture
+    gc.collect()
+    assert watched() is None
+    drawing = ArtLibrary.shipped().icon("apple")
+    assert outline_of(drawing) is outline_of(ArtLibrary.shipped().icon("apple"))
