@@ -218,7 +218,7 @@ def _referenced(
             looks = Looks.draw(material, rng, photograph_ok=bool(making.grounds) and one.logic not in NO_PHOTOGRAPH)
             pictures.append(Image.fromarray(looks.picture(hard, material, REFERENCE_PX).pixels))
         with torch.autocast("cpu", torch.bfloat16, enabled=making.bf16):
-            relations.append(mini.encode_references(pictures, len(pictures)).relation)
+            relations.append(mini.embed(pictures, len(pictures)))
             read = read_scenes(pictures, mini)
         readings += [element_tensors(one.scene.elements, one.confidences) for one in read]
     return np.concatenate(relations), readings
