@@ -28,6 +28,7 @@ from analogen.pipelines.diffusion.memory_check import check_memory
 from analogen.pipelines.diffusion.pipeline_call import Use
 from analogen.pipelines.diffusion.runtime import Lora, RuntimeOptions
 from analogen.pipelines.diffusion.sampler import DiffusionSampler
+from analogen.pipelines.diffusion.style_choice import way_of
 from analogen.pipelines.diffusion.style_picture import load_style
 from analogen.prompting import PreparedPrompt, Prompting, Told, needs_layouts, prepare_prompt
 from analogen.read_back import WEIGHT, ReadBack, SceneChecker, compared
@@ -101,7 +102,8 @@ class DiffusionGenerator(Stages):
             named = str(dtype).removeprefix("torch.")
             self.reader: ReferenceReader = load_reference_reader(placement, named, request.encoder, request.captioner)
             if request.style_image is not None and self.loaded.kind.takes == "words":
-                load_style(self.loaded)
+                way = way_of(self.loaded.kind.name, request.style_by, adapter is not None)
+                self.sampler.redux = load_style(self.loaded, request.style_scale, way)
             layouts = LayoutComposer() if needs_layouts(request, row, self.loaded.kind) else None
         self.prompting = Prompting(self.loaded.kind, self.reader, layouts)
         self._checker = SceneChecker()

@@ -44,7 +44,7 @@ _SHAPE: dict[str, type] = {
 # The settings of a diffusion model that change its picture; attention, offload and compilation do not.
 _DIFFUSION_SETTINGS = (
     "layout", "encoder", "captioner", "adapter", "adapter_strength", "lora", "control", "control_model", "strength",
-    "quantize", "dtype", "retries",
+    "quantize", "dtype", "retries", "style_by",
 )  # fmt: skip
 
 
@@ -119,6 +119,8 @@ def make_record(request: Request, result: Result, candidate: Candidate) -> dict[
         record["art"] = request.art.name
     if request.style_image is not None:
         record["style_image"] = file_fingerprint(request.style_image)
+    if request.style_scale is not None:
+        record["settings"]["style_scale"] = request.style_scale  # also 0
     if candidate.paint_seed is not None:
         record["settings"]["paint_seed"] = candidate.paint_seed
     if candidate.prompt is not None:

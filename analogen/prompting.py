@@ -18,14 +18,15 @@ from analogen.errors import UserError
 from analogen.layout_composer import LayoutComposer
 from analogen.models import Model
 from analogen.pipelines.diffusion.flattened import flattened
-from analogen.pipelines.diffusion.layout_boxes import Box, boxes_of, layout_words, written
+from analogen.pipelines.diffusion.layout_boxes import Box, boxes_of, layout_words, moved, written
 from analogen.pipelines.diffusion.model_defaults import PipelineKind
+from analogen.read_back import SURE
 from analogen.reference_reader import ReferenceReader
 from analogen.relsim.encoder import load_reader
 from analogen.relsim.english import with_article
 from analogen.relsim.images import read_image, read_reference
 from analogen.relsim.mini.encoder import LOW_CONFIDENCE
-from analogen.relsim.mini.reading import SceneReading
+from analogen.relsim.mini.reading import SceneReading, read_scene
 from analogen.relsim.vlm.prompts import fill
 from analogen.relsim.world.scene import Scene
 from analogen.scene_change import make_changed_scene
@@ -121,10 +122,25 @@ class Prompting:
     ) -> list[list[Told]]:
         """What each candidate of each request is made from."""
         ideas = self._ideas(prepared, found)
+        seen = [self._seen(*pair) for pair in zip(prepared, found, strict=True)]
         return [
-            [self._told(one, conditioning, idea, scene) for scene in own]
-            for one, conditioning, idea, own in zip(prepared, found, ideas, scenes, strict=True)
+            [self._told(one, conditioning, idea, scene, there) for scene in own]
+            for one, conditioning, idea, own, there in zip(prepared, found, ideas, scenes, seen, strict=True)
         ]
+
+    def _seen(self, one: PreparedPrompt, found: Conditioning) -> tuple[Box, ...]:
+        """The boxes of the things of the reference that the model sees, for one that is told which of them move where;
+        empty where that is not so, or mini is not sure of what it reads."""
+        shows = one.request.layout == "boxes" and self.shown(one, found) in ("flattened", "original")
+        if self.kind.boxes != "flux3" or not shows or not one.references or self.layouts is None:
+            return ()
+        picture = one.references[edited(one.request)]
+        reading = read_scene(picture, self.layouts.encoder)
+        if reading.certainty < SURE or not reading.count:
+            return ()
+        return tuple(
+            _uncropped(box, reading.crop, picture.size) for box in boxes_of(reading.scene, *reading.size, "thing")
+        )
 
     def _ideas(self, prepared: Sequence[PreparedPrompt], found: Sequence[Conditioning]) -> list[str]:
         """The caption of each request with its subject. A model that sees a picture is told it in an instruction."""
@@ -147,12 +163,15 @@ class Prompting:
                 ideas[place] = prompt
         return ideas
 
-    def _told(self, one: PreparedPrompt, found: Conditioning, idea: str, scene: Scene | None) -> Told:
+    def _told(
+        self, one: PreparedPrompt, found: Conditioning, idea: str, scene: Scene | None, seen: tuple[Box, ...]
+    ) -> Told:
         request, shown = one.request, self.shown(one, found)
         boxes: tuple[Box, ...] = ()
+        gone: tuple[Box, ...] = ()
         if scene is not None and request.layout == "boxes":
             other = request.other or scene.other
-            boxes = boxes_of(scene, request.width, request.height, one.subject, other)
+            boxes, gone = moved(boxes_of(scene, request.width, request.height, one.subject, other), seen)
             if not self.kind.boxes:
                 idea = f"{idea}: {layout_words(scene, one.subject, other)}"
         pictures = self._pictures(one, shown, scene)
@@ -160,7 +179,7 @@ class Prompting:
         if request.style:
             prompt = f"{prompt} In this style: {request.style}." if pictures else f"{prompt}, {request.style}"
         if boxes and self.kind.boxes not in ("", "regions"):
-            prompt = written(self.kind.boxes, prompt, boxes, bool(pictures))
+            prompt = written(self.kind.boxes, prompt, boxes, bool(pictures), gone)
         regions = boxes if self.kind.boxes == "regions" else ()
         style = one.style if self.kind.takes == "words" else None
         return Told(prompt, pictures[0] if pictures else self._start(one, scene), tuple(pictures[1:]), style, regions)
@@ -200,6 +219,18 @@ class Prompting:
         if scene is None or request.layout is not True or self.layouts is None or one.selection is None:
             return None
         return self.layouts.drawn(scene, one.selection, request.width, request.height, request.control)
+
+
+def _uncropped(box: Box, crop: tuple[int, int, int, int], size: tuple[int, int]) -> Box:
+    """The box of a part of a picture in the whole one. crop: left, top, right, bottom in pixels; size: of the whole."""
+    left, top, right, bottom = crop
+    (x0, x1), (y0, y1) = (
+        [(start + side * (end - start)) / whole for side in sides]
+        for start, end, whole, sides in (
+            (left, right, size[0], (box.left, box.right)), (top, bottom, size[1], (box.top, box.bottom))
+        )
+    )  # fmt: skip
+    return replace(box, top=y0, left=x0, bottom=y1, right=x1)
 
 
 def edited(request: Request) -> int:

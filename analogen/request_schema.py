@@ -53,6 +53,8 @@ TYPES: dict[str, type] = {
     "reference_as": str,
     "retries": int,
     "paint_seed": int,
+    "style_by": str,
+    "style_scale": float,
 }
 NAMES = ("reference", *TYPES)
 _EXPECTED = {

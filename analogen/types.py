@@ -30,7 +30,7 @@ DIFFUSION_ONLY = {
     "layout": False, "encoder": None, "captioner": None, "adapter": None, "adapter_strength": None,
     "lora": (), "control": None, "control_model": None, "strength": None, "quantize": None, "attention_backend": None,
     "cpu_offload": None, "compile": False, "reference_as": "auto", "style_image": None, "retries": 0,
-    "paint_seed": None,
+    "paint_seed": None, "style_by": "auto", "style_scale": None,
 }  # fmt: skip
 CONTROLS = ("scribble", "canny", "depth")
 LAYOUTS = ("drawn", "boxes")
@@ -82,7 +82,9 @@ class Request:
     reference_as       What a model that sees pictures is shown of the reference: "layout" (mini's drawing of the
                        relation with the subject), "flattened" (flat greys), "original"; "auto" is the first, or the
                        second where mini is not sure of the relation.
-    style_image        Picture that the new ones are to look like.
+    style_image        Picture that the new ones are to look like. style_by: "ip-adapter" or "redux" (FLUX.1 only);
+                       "auto" is the first, or the second beside an adapter. style_scale: how much of its looks, [0, 1],
+                       None for .5, where prompt and picture are balanced.
     retries            How often pictures that do not show the layout are made anew, [0, 10].
     paint_seed         Seed of the painting where it is not that of the layout: after a retry.
     control            One of CONTROLS. control_model: folder or hub id of a ControlNet, None for a known one.
@@ -137,6 +139,8 @@ class Request:
     becomes: Path | None = None
     subject_part: tuple[float, ...] | None = None
     palette: str | None = None
+    style_by: str = "auto"
+    style_scale: float | None = None
 
     def __post_init__(self) -> None:
         for name in MAX_LENGTH:
@@ -192,7 +196,7 @@ class Request:
         return (
             self.model, self.dtype, self.encoder, self.captioner, self.adapter, self.lora, self.quantize,
             self.attention_backend, self.cpu_offload, self.compile, self.layout, self.control, self.control_model,
-            self.reference_as, self.style_image is not None,
+            self.reference_as, self.style_image is not None, self.style_by, self.style_scale,
         )  # fmt: skip
 
     @property
@@ -322,8 +326,7 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
         )
     if request.layout == "boxes" and request.control is not None:
         raise UserError("--control makes a control image of a drawn layout: take --layout drawn, or leave it out")
-    if request.style_image is not None:
-        _check_style(request, model)
+    _check_style(request, model)
     if request.art is not None and not request.layout and not model.sees_pictures:
         raise UserError("--art is drawn by mini: add --layout, so that its scene guides the model, or leave it out")
     if request.control is not None and request.control not in CONTROLS:
@@ -350,10 +353,29 @@ def _check_for_diffusion(request: Request, model: Model) -> None:
 
 def _check_style(request: Request, model: Model) -> None:
     """Raises UserError for a model that cannot take a picture for its looks, saying which can."""
+    if request.style_image is None:
+        for name in ("style_by", "style_scale"):
+            if getattr(request, name) != DIFFUSION_ONLY[name]:
+                raise UserError(f"--{name.replace('_', '-')} is of a style picture: add --style-image")
+        return
     from analogen.pipelines.diffusion.model_defaults import KINDS
+    from analogen.pipelines.diffusion.style_choice import WAYS, way_of
 
-    if request.adapter is not None:
-        raise UserError("--style-image and --adapter both need the model's one adapter: leave one of them out")
+    _check_range("style-scale", request.style_scale, 0, 1)
+    if request.style_by not in WAYS:
+        raise UserError(f"--style-by is {request.style_by!r}: expected one of {', '.join(WAYS)}")
+    if model.sees_pictures:
+        for name in ("style_by", "style_scale"):
+            if getattr(request, name) != DIFFUSION_ONLY[name]:
+                flag = name.replace("_", "-")
+                raise UserError(
+                    f"--{flag}: {model.name} sees the style picture itself, which has no strength: leave it out"
+                )
+    elif model.kind:
+        try:
+            way_of(model.kind, request.style_by, request.adapter is not None)
+        except ValueError as error:
+            raise UserError(str(error)) from None
     kind = next((kind for kind in KINDS if kind.name == model.kind), None)
     if kind is not None and not kind.style and kind.pictures < 2:
         able = ", ".join(kind.name for kind in KINDS if kind.style or kind.pictures > 1)

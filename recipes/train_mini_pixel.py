@@ -1,11 +1,16 @@
 """Train and measure mini-pixel: base model, relational adapter, and relation success by the judge.
 
     python recipes/train_mini_pixel.py --size gpu    # an accelerator; all relations and subjects, 128 px
-    python recipes/train_mini_pixel.py --size cpu    # ten relations, eight subjects, 64 px, on one core
+    python recipes/train_mini_pixel.py --size cpu    # ten relations, eight subjects, 64 px, an hour on one core
+    python recipes/train_mini_pixel.py --size cpu-30 --each 10 --curve --sheet docs/images/mini_pixel.webp
+                                                     # thirty relations, sixteen subjects, 96 px, a night or two
 
 Each stage resumes where it was stopped. The base is trained on drawings with prompts ("rows of apples", "an apple") and
 then frozen. A relational adapter is trained on it by `analogen train adapter`. Then pictures of a new subject are made
-from hard references, and a judge that took no part in the training predicts their relation.
+from hard references, and judges that took no part in the training predict their relation and their subject.
+
+--curve also measures both at several strengths of the adapter, and the strength at which they are balanced: where the
+relation and the subject have lost the same share of what they reach at their best.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ from analogen.relsim.world.render import render
 ROOT = Path(__file__).resolve().parents[1]
 PRESETS = ROOT / "pipelines" / "mini_pixel" / "presets"
 REFERENCE_PX = 160  # input of the encoder
+SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
 
 
 class Task(NamedTuple):
@@ -54,12 +60,13 @@ class Task(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=["cpu", "gpu"], required=True)
+    parser.add_argument("--size", choices=["cpu", "cpu-30", "gpu"], required=True)
     parser.add_argument("--set", dest="base_settings", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--set-adapter", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--each", type=int, default=10, help="pictures per relation")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--guidance", type=float, default=2.5)
+    parser.add_argument("--curve", action="store_true", help="measure several strengths of the adapter")
     parser.add_argument("--sheet", type=Path, help="write a picture of the first rows")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -70,20 +77,23 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     adapter = train_adapter.prepare(
         ROOT / "pipelines" / "adapter_training" / "presets" / f"adapter-pixel-{options.size}.toml", found
     ).run()
-    table = measure(base, adapter, settings, options.each, options.steps, options.guidance, options.sheet)
+    scales = SCALES if options.curve else ()
+    table = measure(base, adapter, settings, options.each, options.steps, options.guidance, options.sheet, scales)
     print(json.dumps(table, indent=1))
     return table
 
 
 def measure(
     base: Path, adapter: Path, settings: pixel.PixelSettings, each: int, steps: int, guidance: float,
-    sheet: Path | None = None,
+    sheet: Path | None = None, scales: Sequence[float] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """The share of pictures whose relation the judge predicts right, by method.
+    """The share of pictures whose relation the judge predicts right, by method; under "subjects" that of the subject.
 
-    each: pictures per relation; sheet: where a contact sheet of the first rows goes.
+    each: pictures per relation; sheet: where a contact sheet of the first rows goes; scales: strengths of the adapter
+    that are measured as well, for "curve" and "balanced".
     """
-    encoder, judge = load_mini(), ClassifierJudge.load(ROOT / "benchmarks" / "judges" / "relation")
+    encoder = load_mini()
+    judge, subject_judge = (ClassifierJudge.load(ROOT / "benchmarks" / "judges" / of) for of in ("relation", "subject"))
     tasks = draw_tasks(settings, each)
     relations = encoder.embed([task.reference for task in tasks])
     subject_prompts = [with_article(task.subject) for task in tasks]
@@ -111,16 +121,45 @@ def measure(
     pictures_by_method["adapter and bridge"] = sample(with_adapter, bridge(encoder, tasks, relations))
     with_adapter.attached.set_strength(0)
     pictures_by_method["scale 0"] = sample(with_adapter, subject_prompts)
-    truth = [task.relation for task in tasks]
+    truth, subjects = [task.relation for task in tasks], [task.subject for task in tasks]
     table: dict[str, Any] = {"pictures": len(tasks), "relations": len(set(truth)), "chance": 1 / len(set(truth))}
+    table["subjects"] = {}
     for name, pictures in pictures_by_method.items():
-        named = judge.predict(list(pictures))
-        table[name] = float(np.mean([a == b for a, b in zip(named, truth, strict=True)]))
+        table[name] = share_named(judge, pictures, truth)
+        table["subjects"][name] = share_named(subject_judge, pictures, subjects)
+    if scales:
+        table["curve"] = []
+        for scale in scales:
+            with_adapter.attached.set_strength(scale)
+            pictures = sample(with_adapter, subject_prompts)
+            relation, subject = (
+                share_named(one, pictures, names) for one, names in ((judge, truth), (subject_judge, subjects))
+            )
+            table["curve"].append({"scale": scale, "relation": relation, "subject": subject})
+        table["balanced"] = balanced_scale(table["curve"])
     if sheet is not None:
         columns = {name: pictures_by_method[name] for name in ("scale 0", "caption bridge", "adapter")}
         shown = [task.reference for task in tasks[:16]]
         train_adapter.sheet(shown, columns, truth[:16], subject_prompts[:16]).save(sheet)
     return table
+
+
+def share_named(judge: ClassifierJudge, pictures: Sequence[Image.Image], truth: Sequence[str]) -> float:
+    """The share of pictures of which a judge predicts what they were to show."""
+    return float(np.mean([a == b for a, b in zip(judge.predict(list(pictures)), truth, strict=True)]))
+
+
+def balanced_scale(curve: Sequence[dict[str, float]]) -> float | None:
+    """The strength at which relation and subject reach the same share of their best; None if they never meet.
+
+    curve: by rising strength, of which the relation grows and the subject falls; straight lines in between.
+    """
+    best = {name: max(row[name] for row in curve) or 1.0 for name in ("relation", "subject")}
+    gaps = [row["relation"] / best["relation"] - row["subject"] / best["subject"] for row in curve]
+    for before, after, one, other in zip(gaps, gaps[1:], curve, curve[1:], strict=False):
+        if before <= 0 <= after and before < after:
+            return one["scale"] - before / (after - before) * (other["scale"] - one["scale"])
+    return None
 
 
 def draw_tasks(settings: pixel.PixelSettings, each: int) -> list[Task]:

@@ -7,6 +7,7 @@ import click
 from analogen.cli.common_options import DEVICE_HELP, DTYPE_HELP, combined
 from analogen.models import MODELS
 from analogen.pipelines.diffusion.runtime import ATTENTION, OFFLOADS, QUANTIZATIONS
+from analogen.pipelines.diffusion.style_choice import WAYS
 from analogen.relsim.world.palette import MADE_IN
 from analogen.types import CONTROLS, DTYPES, LAYOUTS, NATIVE, REFERENCE_AS
 
@@ -147,6 +148,21 @@ settings_options = combined(
         help="What a model that sees pictures is shown of the reference. layout: mini's drawing of its logic with the "
         "new subject; flattened: flat greys, without colours and textures; original: the reference itself, whose looks "
         "then leak into the result. auto: layout, or flattened where mini is not sure of the logic.",
+    ),
+    click.option(
+        "--style-by",
+        type=click.Choice(WAYS),
+        default="auto",
+        show_default=True,
+        help="How FLUX.1 takes --style-image: by an IP-Adapter, or by Redux, which also goes with --adapter. auto: the "
+        "first, or the second with --adapter.",
+    ),
+    click.option(
+        "--style-scale",
+        type=float,
+        metavar="F",
+        help="How much of the looks of --style-image, 0 to 1; at 0.5 prompt and picture are balanced. For models that "
+        "take it by an adapter or Redux.  [default: 0.5]",
     ),
     click.option(
         "--retries",

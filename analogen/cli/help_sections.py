@@ -16,8 +16,8 @@ SECTIONS = {
     "Looks": ("--model", "--style", "--palette", "--width", "--height", "--steps", "--guidance-scale"),
     "Big models (mini does without these, and refuses all but the first)": (
         "--negative-prompt", "--encoder", "--captioner", "--adapter", "--adapter-strength", "--reference-as",
-        "--layout", "--control", "--control-model", "--strength", "--retries", "--lora", "--quantize",
-        "--attention-backend", "--cpu-offload", "--compile",
+        "--style-by", "--style-scale", "--layout", "--control", "--control-model", "--strength", "--retries",
+        "--lora", "--quantize", "--attention-backend", "--cpu-offload", "--compile",
     ),
     "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--dry-run"),
     "Run": (

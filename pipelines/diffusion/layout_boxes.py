@@ -15,7 +15,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -37,7 +37,9 @@ _SIZES = ((2.4, "huge"), (1.5, "large"), (0.67, ""), (0.4, "small"), (0.0, "tiny
 class Box:
     """A place in the picture and what stands there. top, left, bottom, right: fractions of the picture, [0, 1].
 
-    name: unique in its layout, such as "bicycle_1". Raises ValueError for a box that is inverted, empty, or outside.
+    name: unique in its layout, such as "bicycle_1". kind: of the scene's element. source: the sides of the thing of the
+    reference that moves here, in the same order; None for one that is new.
+    Raises ValueError for a box that is inverted, empty, or outside.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Box:
     left: float
     bottom: float
     right: float
+    kind: str = ""
+    source: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
         sides = (self.top, self.left, self.bottom, self.right)
@@ -61,7 +65,11 @@ class Box:
     @property
     def on_grid(self) -> list[int]:
         """[y_min, x_min, y_max, x_max] in units of GRID."""
-        return [round(side * GRID) for side in (self.top, self.left, self.bottom, self.right)]
+        return [round(side * GRID) for side in self.sides]
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        return self.top, self.left, self.bottom, self.right
 
 
 def boxes_of(scene: Scene, width: int, height: int, subject: str, other: str | None = None) -> tuple[Box, ...]:
@@ -80,14 +88,40 @@ def boxes_of(scene: Scene, width: int, height: int, subject: str, other: str | N
         if bottom - top >= SMALLEST and right - left >= SMALLEST:
             noun = element.noun or {"subject": subject, "other": other or "other thing"}.get(element.kind, "")
             noun = noun or PROPS.get(element.kind, element.kind)
-            found.append((noun, _described(element, noun, usual), (top, left, bottom, right)))
+            found.append((noun, _described(element, noun, usual), (top, left, bottom, right), element.kind))
     order = sorted(range(len(found)), key=lambda i: (round(sum(found[i][2][::2]) * 5), sum(found[i][2][1::2])))
     names, counts = [""] * len(found), dict[str, int]()
     for place in order:
         stem = _stem(found[place][0])
         counts[stem] = counts.get(stem, 0) + 1
         names[place] = f"{stem}_{counts[stem]}"
-    return tuple(Box(name, words, *sides) for name, (_, words, sides) in zip(names, found, strict=True))
+    return tuple(Box(name, words, *sides, kind) for name, (_, words, sides, kind) in zip(names, found, strict=True))
+
+
+def moved(boxes: Sequence[Box], seen: Sequence[Box]) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
+    """The boxes with their sources, and what of the reference goes away.
+
+    seen: the boxes of what the reference shows. Each moves to the nearest box of its kind that no nearer one takes.
+    """
+    pairs = sorted(
+        (math.dist(_middle(box), _middle(other)), place, origin)
+        for place, box in enumerate(boxes)
+        for origin, other in enumerate(seen)
+        if box.kind == other.kind
+    )
+    source: dict[int, int] = {}
+    for _, place, origin in pairs:
+        if place not in source and origin not in source.values():
+            source[place] = origin
+    placed = tuple(
+        replace(box, source=seen[source[place]].sides) if place in source else box for place, box in enumerate(boxes)
+    )
+    gone = [other for origin, other in enumerate(seen) if origin not in source.values()]
+    return placed, tuple(replace(other, name=f"old_{other.name}") for other in gone)
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box.top + box.bottom) / 2, (box.left + box.right) / 2
 
 
 def layout_words(scene: Scene, subject: str, other: str | None = None) -> str:
@@ -106,17 +140,22 @@ def layout_words(scene: Scene, subject: str, other: str | None = None) -> str:
     return words
 
 
-def written(dialect: str, prompt: str, boxes: Sequence[Box], sees_picture: bool = False) -> str:
+def written(
+    dialect: str, prompt: str, boxes: Sequence[Box], sees_picture: bool = False, gone: Sequence[Box] = ()
+) -> str:
     """The prompt with its boxes, as a model of this dialect reads them.
 
-    sees_picture: the prompt is an instruction about a picture that the model sees. Raises ValueError for a dialect
+    sees_picture: the prompt is an instruction about a picture that the model sees; FLUX.3 is then told which thing of
+    the picture moves to a box, by the box's source, and what goes away, by `gone`. Raises ValueError for a dialect
     that is not written into prompts, and for no boxes at all.
     """
     if not boxes:
         raise ValueError("the layout is empty: nothing of its scene lies in the picture")
-    writers = {"flux3": _flux3, "ideogram4": _ideogram4, "fibo2": _fibo2}
+    if dialect == "flux3":
+        return _flux3(prompt, boxes, sees_picture, gone)
+    writers = {"ideogram4": _ideogram4, "fibo2": _fibo2}
     if dialect not in writers:
-        raise ValueError(f"dialect is {dialect!r}: expected one of {', '.join(writers)}")
+        raise ValueError(f"dialect is {dialect!r}: expected one of flux3, {', '.join(writers)}")
     return writers[dialect](prompt, boxes, sees_picture)
 
 
@@ -137,16 +176,26 @@ def layout_json(prompt: str, boxes: Sequence[Box], width: int, height: int) -> d
 # How each model reads boxes
 
 
-def _flux3(prompt: str, boxes: Sequence[Box], sees_picture: bool) -> str:
+def _flux3(prompt: str, boxes: Sequence[Box], sees_picture: bool, gone: Sequence[Box]) -> str:
     """A caption that cites every box by its name, a space, and the table of boxes."""
     cited = ", ".join(f"{box.words} <{box.name}>" for box in boxes)
-    rows: list[dict[str, Any]] = [
-        {"id": box.name, "from": "target", "src_bbox": None, "tgt_bbox": box.on_grid, "desc": box.words}
-        if sees_picture
-        else {"id": box.name, "bbox": box.on_grid, "desc": box.words}
-        for box in boxes
-    ]
-    return f"{_sentence(prompt)} The picture holds {cited}. {json.dumps(rows, ensure_ascii=False)}"
+    away = ", ".join(f"the {box.words} <{box.name}>" for box in gone)
+    rows = [_flux3_row(box, sees_picture) for box in boxes]
+    rows += [{**_FIRST, "id": box.name, "src_bbox": box.on_grid, "tgt_bbox": None, "desc": box.words} for box in gone]
+    remove = f" Remove {away}." if away else ""
+    return f"{_sentence(prompt)} The picture holds {cited}.{remove} {json.dumps(rows, ensure_ascii=False)}"
+
+
+_FIRST = {"id": "", "from": "ref_image_0"}  # the reference is the first picture that a model sees
+
+
+def _flux3_row(box: Box, sees_picture: bool) -> dict[str, Any]:
+    if not sees_picture:
+        return {"id": box.name, "bbox": box.on_grid, "desc": box.words}
+    if box.source is None:
+        return {"id": box.name, "from": "target", "src_bbox": None, "tgt_bbox": box.on_grid, "desc": box.words}
+    source = [round(side * GRID) for side in box.source]
+    return {**_FIRST, "id": box.name, "src_bbox": source, "tgt_bbox": box.on_grid, "desc": box.words}
 
 
 def _ideogram4(prompt: str, boxes: Sequence[Box], sees_picture: bool) -> str:

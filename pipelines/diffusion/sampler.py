@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -24,6 +25,7 @@ from analogen.pipelines.diffusion.loading import LoadedPipeline, call_arguments,
 from analogen.pipelines.diffusion.modular import ModularAdapter
 from analogen.pipelines.diffusion.pipeline_call import DeferredDecoding, PipelineCall, Report, Use
 from analogen.pipelines.diffusion.prompt_encoding import encode_rows, prompt_arguments
+from analogen.pipelines.diffusion.redux import Redux
 from analogen.relsim.data.batching import BatchSize, in_batches, is_out_of_memory
 
 BATCH_SIZE = 8  # halved when memory runs out
@@ -33,7 +35,8 @@ class DiffusionSampler:
     """Samples any number of images from a loaded pipeline; row i gives the same image alone or in a batch.
 
     control: a ControlNet, for rows whose picture is a control image; control_mode: the kind of that image, for a
-    ControlNet that serves several. adapter: makes rows follow their relations. Raises ValueError if it does not fit.
+    ControlNet that serves several. adapter: makes rows follow their relations. redux: gives rows the looks of their
+    style picture, where the pipeline has no IP-Adapter for that. Raises ValueError if it does not fit.
     """
 
     def __init__(
@@ -42,11 +45,12 @@ class DiffusionSampler:
         control: nn.Module | None = None,
         control_mode: int | None = None,
         adapter: RelationalAdapter | None = None,
+        redux: Redux | None = None,
     ) -> None:
         self.attached = None if adapter is None else attach(loaded.pipeline, adapter)
         self.loaded, self.kind, self.control_mode = loaded, loaded.kind, control_mode
         self.placement = loaded.placement
-        self.control = control
+        self.control, self.redux = control, redux
         if control is not None:
             self.placement.add("controlnet", control)
         self._variants: dict[Use, Any] = {}
@@ -78,6 +82,8 @@ class DiffusionSampler:
         pipeline = self._variant(use)
         with torch.inference_mode():
             prompts = self.encode_prompts(pipeline, rows, guidance_scale, BatchSize(max(batch_size, 16)))
+            if self.redux is not None:
+                rows = self._with_looks(rows, prompts, self.redux)
             call = PipelineCall(
                 pipeline, self.loaded, self.attached, self.control, self.control_mode, use, steps, guidance_scale,
                 strength, len(rows), report,
@@ -143,6 +149,17 @@ class DiffusionSampler:
                 if plain and rows[index].negative_prompt:
                     prompts[index]["negative_prompt"] = str(rows[index].negative_prompt)
         return prompts
+
+    def _with_looks(
+        self, rows: Sequence[ImageSpec], prompts: dict[int, dict[str, Tensor | str]], redux: Redux
+    ) -> list[ImageSpec]:
+        """Append the tokens of each row's style picture to its prompt. Returns the rows without these pictures."""
+        for index, row in enumerate(rows):
+            if row.style is not None:
+                words = prompts[index]["prompt_embeds"]
+                assert isinstance(words, Tensor), "FLUX's prompts are encoded before its call"
+                prompts[index]["prompt_embeds"] = torch.cat([words, redux.tokens(row.style, words)], dim=1)
+        return [replace(row, style=None) for row in rows]
 
     def _variant(self, use: Use) -> Any:
         """The pipeline of the same models for this use of pictures. Raises ValueError if diffusers has none."""

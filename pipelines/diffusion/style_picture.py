@@ -1,46 +1,35 @@
-"""Loads the published IP-Adapter of a model, by which a second picture gives a text-to-image model its looks."""
+"""Loads what gives a text-to-image model the looks of a second picture: an IP-Adapter, or FLUX's Redux."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analogen.pipelines.diffusion.loading import LoadedPipeline, load_or_explain
+from analogen.pipelines.diffusion.redux import Redux, load_redux
+from analogen.pipelines.diffusion.style_choice import STYLE_ADAPTERS, WHO_CAN, scale_of
 from analogen.relsim.hub import fetch
 
 
-@dataclass(frozen=True)
-class StyleAdapter:
-    """A published IP-Adapter. folder, file: of its weights in the repository; encoder: folder of its image encoder
-    there, or the hub id of one. blocks: the blocks that it acts in, with "scale" for the strength; None for all."""
+def load_style(
+    loaded: LoadedPipeline,
+    style_scale: float | None = None,
+    way: str = "ip-adapter",
+    folder: str | Path | None = None,
+) -> Redux | None:
+    """Load what a pipeline needs for style pictures, on the device of the pipeline's models.
 
-    repo: str
-    folder: str
-    file: str
-    encoder: str
-    blocks: Any = None
-
-
-STYLE_ADAPTERS = {
-    "sd15": StyleAdapter("h94/IP-Adapter", "models", "ip-adapter_sd15.safetensors", "models/image_encoder"),
-    # Of SDXL's blocks this one carries the looks; in the others a picture also gives its things and their places.
-    "sdxl": StyleAdapter(
-        "h94/IP-Adapter", "sdxl_models", "ip-adapter_sdxl.safetensors", "sdxl_models/image_encoder",
-        {"up": {"block_0": [0.0, "scale", 0.0]}},
-    ),
-    "flux": StyleAdapter(
-        "XLabs-AI/flux-ip-adapter", "", "ip_adapter.safetensors", "openai/clip-vit-large-patch14"
-    ),
-}  # fmt: skip
-SCALE = 0.7
-
-
-def load_style(loaded: LoadedPipeline, scale: float = SCALE, folder: str | Path | None = None) -> None:
-    """Load the style adapter of a pipeline, on the device of the pipeline's models.
-
-    folder: of its files, where they are not to come from the hub. Raises ValueError for a kind that has none.
+    folder: of its files, where they are not to come from the hub. Returns what the sampler needs for Redux, None for an
+    IP-Adapter, which the pipeline holds. Raises ValueError for a kind that has none.
     """
+    scale = scale_of(loaded.kind.name, way, style_scale)
+    if way == "redux":
+        return load_redux(loaded, scale, folder)
+    _load_ip_adapter(loaded, scale, folder)
+    return None
+
+
+def _load_ip_adapter(loaded: LoadedPipeline, scale: float, folder: str | Path | None) -> None:
     kind = loaded.kind
     if kind.name not in STYLE_ADAPTERS:
         raise ValueError(f"--style-image: no published style adapter of {kind.title} is known: {WHO_CAN}")
@@ -70,9 +59,3 @@ def _filled(blocks: Any, scale: float) -> Any:
     if isinstance(blocks, dict):
         return {key: _filled(value, scale) for key, value in blocks.items()}
     return [scale if value == "scale" else value for value in blocks]
-
-
-WHO_CAN = (
-    f"take {', '.join(STYLE_ADAPTERS)}, or a model that sees several pictures, such as klein, flux2, flux3-klein, "
-    "fibo2 or qwen-edit-2511"
-)

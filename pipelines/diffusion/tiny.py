@@ -20,6 +20,8 @@ from transformers import (
     CLIPTextModelWithProjection,
     PreTrainedTokenizerFast,
     Qwen3Model,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     T5Config,
     T5EncoderModel,
 )
@@ -230,6 +232,22 @@ def _flux_parts() -> dict[str, Any]:
 
 def _flux() -> Any:
     return diffusers.FluxPipeline(**_flux_parts())
+
+
+def save_redux(folder: Path) -> Path:
+    """Write a tiny random Redux for the tiny FLUX, laid out as the published one; it looks at 6 x 6 patches."""
+    torch.manual_seed(0)
+    config = SiglipVisionConfig(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=48, patch_size=8
+    )
+    SiglipVisionModel(config).save_pretrained(folder / "image_encoder")
+    transformer: Any = _flux_transformer()
+    width = transformer.config.joint_attention_dim
+    embedder: Any = diffusers.ReduxImageEncoder(redux_dim=32, txt_in_features=width)
+    for parameter in embedder.parameters():  # or nothing of a picture would be seen
+        parameter.data.mul_(10)
+    embedder.save_pretrained(folder / "image_embedder")
+    return folder
 
 
 def _kontext() -> Any:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers.modular_pipelines.flux3.prompt_upsampler import split_caption
 from PIL import Image
 
+from analogen import prompting
 from analogen.batch.chunk_processor import ChunkProcessor, ChunkRow, RunLocation
 from analogen.cli import main
 from analogen.diffusion_generator import DiffusionGenerator
@@ -20,10 +23,12 @@ from analogen.loading import load_generator
 from analogen.metadata import _diffusion_settings, read_metadata
 from analogen.models import MODELS, find_model
 from analogen.pipelines.adapter.model import build_adapter, save_adapter
+from analogen.pipelines.diffusion import redux
 from analogen.pipelines.diffusion.layout import control_picture, with_placeholder_discs
 from analogen.pipelines.diffusion.memory_check import check_memory
 from analogen.pipelines.diffusion.runtime import RuntimeOptions
-from analogen.pipelines.diffusion.tiny import TINY_PIPELINES, build_pipeline, save_control, save_pipeline
+from analogen.pipelines.diffusion.tiny import TINY_PIPELINES, build_pipeline, save_control, save_pipeline, save_redux
+from analogen.relsim.mini.reading import reading_of
 from analogen.relsim.world.scene import Element, Scene
 from analogen.request_schema import checked_value
 from analogen.types import Request
@@ -362,6 +367,53 @@ def test_style_and_subject_are_the_second_and_third_picture(models: dict[str, st
         request(models["kontext"], references[0], style_image=references[1])
     with pytest.raises(UserError, match="leave one of them out"):
         request(models["sdxl"], references[0], style_image=references[1], adapter="a")
+
+
+def test_redux_gives_the_looks_beside_an_adapter_and_the_record_says_how_much(
+    models: dict[str, str], references: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_redux(tmp_path / "redux")
+    monkeypatch.setattr(redux, "fetch", lambda repo, files: folder)
+    save_adapter(build_adapter(build_pipeline("flux").transformer, seed=3), tmp_path / "adapter")
+    both: dict[str, Any] = {"adapter": str(tmp_path / "adapter"), "style_scale": 1.0}
+    looks = [tmp_path / "red.png", tmp_path / "blue.png"]
+    for path in looks:
+        Image.new("RGB", (64, 64), path.stem).save(path)
+    asked = [request(models["flux"], references[0], style_image=path, **both) for path in looks]
+    stages = load_generator(asked[0])
+    assert isinstance(stages, DiffusionGenerator)
+    assert stages.sampler.attached is not None  # the adapter has the attention, Redux the prompt
+    assert stages.sampler.redux is not None
+    assert stages.sampler.redux.scale == 1
+    first, second, again = (pixels(made(stages, one).pictures[0]) for one in (*asked, asked[0]))
+    assert (first != second).any()  # by little: random weights hardly heed four tokens among 512
+    assert np.array_equal(first, again)
+    by_redux = request(models["flux"], references[0], style_image=looks[0], style_by="redux")
+    assert _diffusion_settings(by_redux)["style_by"] == "redux"
+    with pytest.raises(UserError, match="--style-scale is of a style picture: add --style-image"):
+        request(models["flux"], references[0], style_scale=0.5)
+    with pytest.raises(UserError, match="--style-scale is 2: expected 0 to 1"):
+        request(models["flux"], references[0], style_image=references[1], style_scale=2)
+    with pytest.raises(UserError, match="klein sees the style picture itself, which has no strength"):
+        request("klein", references[0], style_image=references[1], style_scale=0.5)
+    with pytest.raises(UserError, match="--style-by redux: is for flux"):
+        request("sdxl", references[0], style_image=references[1], style_by="redux")
+
+
+@pytest.mark.parametrize("way", ["original", "flattened", "layout"])
+def test_flux3_is_told_what_moves_where_in_the_reference_that_it_sees(
+    way: str, models: dict[str, str], references: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = reading_of(Scene((Element("subject", -0.5, 0, 0.3), Element("subject", 0.5, 0, 0.3))), (64, 64))
+    whole = replace(read, certainty=0.9, crop=(0, 32, 128, 96), size=(128, 64))
+    monkeypatch.setattr(prompting, "read_scene", lambda picture, encoder: whole)
+    one = request(models["flux3"], references[1], layout="boxes", reference_as=way)
+    told = made(load_generator(one), one).attempts[0].told
+    _, rows = split_caption(told.prompt)
+    assert rows
+    moves = [row["src_bbox"] for row in rows if row["from"] == "ref_image_0"]
+    assert len(moves) == (0 if way == "layout" else 2)
+    assert all(250 <= box[0] < box[2] <= 750 for box in moves)  # within the part of the picture that was read
 
 
 def test_retries_take_new_seeds_and_the_record_says_which(

@@ -11,7 +11,7 @@ from analogen.cli import main
 from analogen.models import MODELS
 from analogen.pipelines.diffusion.capabilities import load_capabilities, read_capabilities
 from analogen.pipelines.diffusion.model_defaults import KINDS
-from analogen.pipelines.diffusion.style_picture import STYLE_ADAPTERS
+from analogen.pipelines.diffusion.style_choice import STYLE_ADAPTERS
 
 EVERY = [(kind, name) for kind in KINDS for name in kind.pipelines]
 

@@ -6,7 +6,12 @@ import json
 
 import pytest
 from diffusers import BriaFibo2Pipeline
-from diffusers.modular_pipelines.flux3.prompt_upsampler import boxes_to_canvas, split_caption, valid_canvas_box
+from diffusers.modular_pipelines.flux3.prompt_upsampler import (
+    boxes_to_canvas,
+    split_caption,
+    valid_added_row,
+    valid_canvas_box,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +22,7 @@ from analogen.pipelines.diffusion.layout_boxes import (
     boxes_of,
     layout_json,
     layout_words,
+    moved,
     place_in_words,
     written,
 )
@@ -169,3 +175,19 @@ def test_any_scene_gives_boxes_that_its_models_take(elements: list[Element], sub
         assert rows is not None
         assert all(valid_canvas_box(row["bbox"]) and f"<{row['id']}>" in caption for row in rows)
         assert all(place_in_words(box) for box in boxes)
+
+
+def test_flux3_is_told_which_thing_of_the_picture_moves_where_and_what_goes_away() -> None:
+    places = ((0.5, 0.5), (-0.6, 0.0), (0.6, -0.6))
+    seen = boxes_of(Scene(tuple(Element("subject", x, y, 0.2) for x, y in places)), 640, 640, "thing")
+    wanted = boxes_of(Scene((Element("subject", -0.5, 0, 0.3), Element("other", 0.5, 0, 0.3))), 640, 640, "owl", "cat")
+    boxes, gone = moved(wanted, seen)
+    assert [box.source for box in boxes] == [seen[1].sides, None]  # the nearest of its kind; a cat was not there
+    assert len(gone) == 2
+    caption, rows = split_caption(written("flux3", "an owl and a cat", boxes, sees_picture=True, gone=gone))
+    assert rows is not None
+    assert [valid_added_row(row, caption) for row in rows] == rows  # as the library's own check takes them
+    assert [row["from"] for row in rows] == ["ref_image_0", "target", "ref_image_0", "ref_image_0"]
+    assert rows[0]["src_bbox"] == seen[1].on_grid
+    assert [row["tgt_bbox"] for row in rows[2:]] == [None, None]
+    assert moved(wanted, ()) == (wanted, ())

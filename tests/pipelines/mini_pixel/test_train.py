@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from analogen.pipelines.mini_pixel.train import (
     train_autoencoder,
 )
 from analogen.relsim.config import read_settings
+from analogen.relsim.world.dataset import trained_relations, training_selection
 
 TINY = {
     "count": "12", "size": "64", "relations": "grid,bullseye", "subjects": "apple,star", "styles": "noto", "crop": "16",
@@ -105,15 +107,39 @@ def test_recipe_goes_from_nothing_to_its_table(tmp_path: Path, capsys: pytest.Ca
     arguments = [part for key, value in base.items() for part in ("--set", f"{key}={value}")]
     arguments += [part for key, value in own.items() for part in ("--set-adapter", f"{key}={value}")]
     recipe = runpy.run_path(str(Path(__file__).parents[3] / "recipes" / "train_mini_pixel.py"))
-    more = ["--each", "2", "--steps", "1", "--sheet", str(tmp_path / "sheet.png")]
+    more = ["--each", "2", "--steps", "1", "--curve", "--sheet", str(tmp_path / "sheet.png")]
     recipe["main"](["--size", "cpu", *arguments, *more])
     table = json.loads(capsys.readouterr().out)
     assert (table["pictures"], table["relations"], table["chance"]) == (4, 2, 0.5)
     assert table["drawings"] > table["adapter"]  # the judge reads the drawings, and nothing was learned in a step
     assert {"scale 0", "caption bridge", "adapter and bridge"} < set(table)
     assert (tmp_path / "sheet.png").is_file()
+    assert {"scale 0", "drawings", "adapter"} < set(table["subjects"])
+    assert [row["scale"] for row in table["curve"]] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.5]
+    assert table["curve"][0]["relation"] == table["scale 0"]
+    assert "balanced" in table
     settings = PixelSettings(**{k: (int(v) if v.isdigit() else v) for k, v in TINY.items()})  # type: ignore[arg-type]
     assert all(task.relation in ("grid", "bullseye") for task in recipe["draw_tasks"](settings, 1))
+
+
+def test_strength_is_balanced_where_relation_and_subject_have_lost_as_much() -> None:
+    recipe = runpy.run_path(str(Path(__file__).parents[3] / "recipes" / "train_mini_pixel.py"))
+    shares = [(0.0, 0.1, 0.8), (0.5, 0.4, 0.8), (1.0, 0.8, 0.4), (1.5, 0.8, 0.2)]
+    curve = [{"scale": scale, "relation": relation, "subject": subject} for scale, relation, subject in shares]
+    assert recipe["balanced_scale"](curve) == pytest.approx(0.75)
+    assert recipe["balanced_scale"]([{**row, "relation": 0.0} for row in curve]) is None
+
+
+@pytest.mark.parametrize("size", ["cpu", "cpu-30", "gpu"])
+def test_presets_name_what_training_may_see_and_fit_each_other(size: str) -> None:
+    presets = Path(__file__).parents[3] / "pipelines"
+    settings = read_settings(PixelSettings, presets / "mini_pixel" / "presets" / f"pixel-{size}.toml")
+    assert set(settings.kinds) <= {relation.id for relation in trained_relations()}
+    adapter = tomllib.loads((presets / "adapter_training" / "presets" / f"adapter-pixel-{size}.toml").read_text())
+    assert (adapter["base"], adapter["data"]) == (settings.output, settings.data)
+    if size == "cpu-30":
+        assert set(settings.selection.subjects) <= set(training_selection().subjects)
+        assert (len(settings.kinds), len(settings.selection.subjects)) == (30, 16)
 
 
 def test_model_of_the_accelerator_can_be_shipped() -> None:
