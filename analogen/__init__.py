@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from analogen.generator import Generator
     from analogen.loading import load_generator
     from analogen.metadata import read_metadata
-    from analogen.models import find_model, pick_device
+    from analogen.models import capabilities_of, find_model, pick_device
     from analogen.own_art import open_art, own_art_names
     from analogen.picture_gallery import FoundPicture, Indexed, PictureGallery
+    from analogen.prompt_preview import preview_prompts
     from analogen.read_back import scene_read_back
     from analogen.relsim.encoder import load_encoder, load_reader
     from analogen.relsim.images import Picture, read_image, read_reference
@@ -81,6 +82,7 @@ _HOMES = {
     "Scores": "analogen.types",
     "Stages": "analogen.stages",
     "UserError": "analogen.errors",
+    "capabilities_of": "analogen.models",
     "checked_reading": "analogen.scene_reference",
     "checked_scene": "analogen.scene_editing",
     "compare_images": "analogen.similarity",
@@ -98,6 +100,7 @@ _HOMES = {
     "palette_colors": "analogen.scene_editing",
     "palettes": "analogen.scene_editing",
     "pick_device": "analogen.models",
+    "preview_prompts": "analogen.prompt_preview",
     "random_seed": "analogen.types",
     "read_image": "analogen.relsim.images",
     "read_logic": "analogen.similarity",
@@ -147,6 +150,7 @@ __all__ = [
     "Stages",
     "UserError",
     "__version__",
+    "capabilities_of",
     "checked_reading",
     "checked_scene",
     "compare_images",
@@ -164,6 +168,7 @@ __all__ = [
     "palette_colors",
     "palettes",
     "pick_device",
+    "preview_prompts",
     "random_seed",
     "read_image",
     "read_logic",

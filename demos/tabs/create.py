@@ -22,7 +22,7 @@ from analogen.demos.scene_editor.service import SceneService, certainty_words
 from analogen.demos.score_words import plain_caption
 from analogen.demos.studio import Studio
 from analogen.demos.tab_interface import PageContext
-from analogen.demos.tabs import create_form, picture_cards, subject_sights
+from analogen.demos.tabs import big_model, create_form, picture_cards, subject_sights
 from analogen.demos.tabs.canvas import canvas
 from analogen.demos.tabs.canvas_actions import CanvasActions
 from analogen.demos.tabs.create_endpoints import add_endpoints, kept_ground, owner_of, picture_settings
@@ -51,6 +51,7 @@ def build(studio: Studio, context: PageContext) -> None:
             with gr.Accordion("More settings", open=False):
                 fields |= create_form.rare_fields(studio)
             style_sheet = gr.HTML(subject_sights.style_sheet(studio, "", create_form.STYLE_NAMES))
+            big_model.build(studio, lambda data: show_prompt(data), {read_caption, *fields.values()})
             with gr.Row(elem_id="go"):
                 generate = gr.Button("Generate", variant="primary", elem_id="generate")
                 stop = gr.Button("Stop", interactive=False, elem_id="stop")
@@ -131,17 +132,27 @@ def build(studio: Studio, context: PageContext) -> None:
             **found,
         }
 
+    def read_form(data: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, Any], list[str], str | None]:
+        """What the page shows: the values of the fields, the settings of a request, the references, an edited scene."""
+        values = {name: data[component] for name, component in fields.items()}
+        words = (values["caption"] or "").strip()
+        # Of the shown pictures themselves: their understanding may still be under way.
+        saved = saved_references(studio, values["references"])
+        scene = edited_scene(values["reading"], saved)
+        is_own = words and (words != data[read_caption] or not (saved or scene))
+        settings = settings_of(values, words if is_own else None)
+        settings |= picture_settings(studio, *(values[name] for name in (*PICTURE_FIELDS, "art")))
+        return values, settings, saved, scene
+
+    def show_prompt(data: Mapping[Any, Any]) -> str:
+        values, settings, saved, _ = read_form(data)
+        return big_model.prompt_of(studio, settings, saved, (values["subjects"] or "").partition("\n")[0])
+
     def start_run(data: Mapping[Any, Any], request: gr.Request) -> dict[Any, Any]:
         """Queue a run of what the page shows at the click; outputs: run, saved_form, problem, and those of show_run."""
-        values = {name: data[component] for name, component in fields.items()}
-        words, subject_lines = (values["caption"] or "").strip(), values["subjects"] or ""
         try:
-            # Of the shown pictures themselves: their understanding may still be under way.
-            saved = saved_references(studio, values["references"])
-            scene = edited_scene(values["reading"], saved)
-            is_own = words and (words != data[read_caption] or not (saved or scene))
-            settings = settings_of(values, words if is_own else None)
-            settings |= picture_settings(studio, *(values[name] for name in (*PICTURE_FIELDS, "art")))
+            values, settings, saved, scene = read_form(data)
+            subject_lines = values["subjects"] or ""
             record, ground = bool(values["metadata"]), values["ground"] or None
             if ground == create_form.OWN_GROUND:
                 ground = kept_ground(studio, values["ground_image"])

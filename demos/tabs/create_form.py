@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from analogen import NO_GROUND, find_model, palettes
+from analogen import NO_GROUND, capabilities_of, find_model, palettes
 from analogen.demos.components import note
 from analogen.demos.own_art_uploads import ArtSet
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT, Role
@@ -19,6 +19,7 @@ from analogen.demos.tabs.create_settings import SHAPES
 from analogen.demos.uploads import picture_upload
 
 SHOWN_NAMES = 40  # of the user's own art
+MINI_STEPS = 24
 STYLES = (
     ("By chance", ""), ("Flat", "fluent-flat"), ("Noto", "noto"), ("Colour", "fluent-color"), ("3D", "3d"),
 )  # fmt: skip
@@ -115,7 +116,8 @@ def look_fields(studio: Studio) -> Fields:
 
 def rare_fields(studio: Studio) -> Fields:
     """The settings that have good defaults."""
-    limits, is_mini = studio.limits, find_model(studio.model).is_mini
+    limits, model = studio.limits, find_model(studio.model)
+    is_mini, usual_steps = model.is_mini, capabilities_of(model).get("steps", MINI_STEPS)
     with gr.Row():
         strength = gr.Slider(0, 2, 1.0, step=0.05, label="Strength of the logic", elem_id="strength")
         candidates = gr.Slider(1, limits.candidates, 6, step=1, label="Candidates per subject", elem_id="candidates")
@@ -132,8 +134,10 @@ def rare_fields(studio: Studio) -> Fields:
         # No gr.Number, which shows 0 where nothing was given.
         seed = gr.Textbox("", label="Seed", placeholder="new pictures each time", max_lines=1, elem_id="seed")
         keep = gr.Slider(1, limits.candidates, 4, step=1, label="Keep the best")
-    side = gr.Slider(limits.least_side_px, limits.side_px, 1024, step=64, label="Longer side in pixels", elem_id="side")
-    steps = gr.Slider(1, limits.steps, 24, step=1, label="Steps", elem_id="steps")
+    side = gr.Slider(
+        limits.least_side_px, limits.side_px, model.side_px, step=64, label="Longer side in pixels", elem_id="side"
+    )
+    steps = gr.Slider(1, limits.steps, usual_steps, step=1, label="Steps", elem_id="steps")
     other = gr.Textbox(label="Second thing", placeholder="chosen for you", max_length=200)
     svg = gr.Checkbox(is_mini, label="Layered SVG beside each PNG", interactive=is_mini)
     metadata = gr.Checkbox(True, label="Write the settings into the PNG (metadata)", elem_id="metadata")
