@@ -61,7 +61,7 @@ def draw_sheet(cells: Sequence[tuple[str, Image.Image]], title: str = "") -> Ima
         above = top + number // columns * (height + caption + GAP_PX)
         scale = min(cell / image.width, height / image.height)
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        place = (left + (cell - size[0]) // 2, above + (height - size[1]) // 2)
+        place = (left + (cell - size[0]) // 2, above + height - size[1])
         sheet.paste(image.convert("RGB").resize(size, Image.Resampling.LANCZOS), place)
         draw_text(sheet, (left + cell // 2, above + height + 22), name[:MOST_LETTERS], CAPTION_PX, INK, middle=True)
     return sheet

@@ -50,11 +50,15 @@ class PageContext:
     history_tab: gr.Tab
 
     @staticmethod
-    def form(references: Sequence[str] = (), settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def form(
+        references: Sequence[str] = (), settings: Mapping[str, Any] | None = None, picture: int | None = None
+    ) -> dict[str, Any]:
         """The value for `form_state`.
 
         references: names from `StudioFiles.save_reference`; settings: as in the payload of a job, such as
         {"subject": "bicycle\\nkite", "relation": "..."}; a field that is not named keeps its value on the page.
+        picture: the number of a card, whose run comes onto the bench too.
         """
         # Gradio compares values: without the key it would not notice that the same form was sent twice.
-        return {"key": secrets.token_hex(4), "references": list(references), "settings": dict(settings or {})}
+        return {"key": secrets.token_hex(4), "references": list(references), "settings": dict(settings or {}),
+                "picture": picture}  # fmt: skip

@@ -176,7 +176,7 @@ def build(studio: Studio, context: PageContext) -> None:
         return {results: _strip_of(studio, number, picked), **actions.shown(picked, canvas(studio, picked, beside))}
 
     def fill_form(form: dict[str, Any] | None) -> dict[Any, Any]:
-        """Fill in the form with the value of `form_state`; outputs: fields, pending, tabs."""
+        """Fill in the form with the value of `form_state`; outputs: fields, pending, tabs, run, and run_outputs."""
         if not form:
             return {pending: gr.skip()}
         settings, saved = form["settings"], form["references"]
@@ -190,8 +190,17 @@ def build(studio: Studio, context: PageContext) -> None:
             references: [str(studio.files.reference_path(name)) for name in saved],
             pending: {"references": saved, "relation": words, "scene": scene} if (words or scene) and saved else None,
             context.tabs: gr.Tabs(selected="create"),
+            **show_picture(form.get("picture")),
             **{fields[name]: value for name, value in found.items()},
         }
+
+    def show_picture(number: int | None) -> dict[Any, Any]:
+        """A picture of any run on the canvas, with its run in the strip."""
+        found = picture_cards.find(studio, number)
+        if found is None:
+            return {}
+        group = found[0].group
+        return {run: group, results: _strip_of(studio, group, number), **actions.shown(number)}
 
     def restore_form(saved: Any) -> Any:
         """The form as it was at the last Generate in this browser; a value that cannot be used is ignored."""
@@ -248,7 +257,7 @@ def build(studio: Studio, context: PageContext) -> None:
     actions.wire(lambda number, now: {results: _strip_of(studio, number, now)}, run, results)
     # Gradio raises no change event when the server sets the pictures, so that `understand` is called here.
     filled = context.form_state.change(
-        fill_form, context.form_state, [*fields.values(), pending, context.tabs], **private
+        fill_form, context.form_state, [*fields.values(), pending, context.tabs, run, *run_outputs], **private
     )
     filled.then(
         lambda *given: understand(*given) if given[0] else {names: gr.skip()},

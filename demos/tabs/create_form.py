@@ -76,7 +76,7 @@ def subject_fields(studio: Studio) -> tuple[Fields, gr.HTML, gr.HTML]:
             file_count="multiple", file_types=[".png", ".webp", ".svg", ".zip", ".csv"], height=120, elem_id="art",
             interactive=not SUBJECT.refusal(studio.model),
         )  # fmt: skip
-    gr.HTML('<p class="an-info">Cut-outs (PNG, WebP, SVG), named by their files.</p>')
+        gr.HTML('<p class="an-info">Cut-outs (PNG, WebP, SVG), named by their files.</p>')
     own_art = gr.HTML(own_art_view(studio), js_on_load=subject_sights.SIGHT_SCRIPT, elem_id="own-art")
     return {"subjects": subjects, "subject_image": subject_image, "art": art}, sights, own_art
 

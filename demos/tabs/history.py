@@ -122,7 +122,7 @@ def build(studio: Studio, context: PageContext) -> None:
 
     def form_of(number: int) -> Any:
         values = picture_cards.form_values(studio, number)
-        return gr.skip() if values is None else context.form(*values)
+        return gr.skip() if values is None else context.form(*values, picture=number)
 
     def turn_star(number: int | None, *given: Any) -> tuple[Any, str]:
         if number is not None:

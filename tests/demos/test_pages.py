@@ -269,6 +269,8 @@ def test_a_job_continues_without_its_page_and_the_form_is_restored(page: Any) ->
     page.locator("#history-large >> text=Seed ").wait_for()
     page.get_by_role("button", name="Open in Create").click()
     page.locator("#tab-create-button[aria-selected=true]").wait_for()
+    page.locator("#large .cv").wait_for()
+    page.locator("#results .an-card[aria-pressed=true]").wait_for()
 
 
 def test_a_restarted_server_finishes_its_jobs(opened: Callable[..., Any], tmp_path: Path) -> None:
