@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from analogen.request_schema import request_from
     from analogen.saving import save_candidate
     from analogen.scene_editing import (
-        NO_GROUND,
         EditedPicture,
         checked_scene,
         drawing_names,
@@ -67,7 +66,6 @@ _HOMES = {
     "Likeness": "analogen.similarity",
     "MadeScene": "analogen.types",
     "Manifest": "analogen.batch.manifest",
-    "NO_GROUND": "analogen.scene_editing",
     "OneAtATime": "analogen.device_lock",
     "Picture": "analogen.relsim.images",
     "PictureGallery": "analogen.picture_gallery",
@@ -121,7 +119,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "NO_GROUND",
     "ArtSelection",
     "BatchRun",
     "Candidate",

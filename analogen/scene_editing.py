@@ -45,16 +45,13 @@ __all__ = [
 ]
 
 
-NO_GROUND = "none"
-
-
 @dataclass(frozen=True)
 class EditedPicture:
     """A picture to draw.
 
     record  Of the picture that it began as, None to write none.
     art     The drawings of its things, None for those of the library, see `scene_art_of`.
-    ground  What the things lie on in place of the scene's ground: a picture, or NO_GROUND for nothing, a cut-out.
+    ground  What the things lie on in place of the scene's ground: a picture, or "none" for a cut-out.
     """
 
     scene: Scene

@@ -2,8 +2,8 @@
 
 python benchmarks/scene_edits.py [--repeats 9] [--browser]
 
---browser also measures in Chromium, from an edit by a key to the moment at which the new picture is shown; it needs
-playwright and Chromium (apt install chromium, or set CHROMIUM).
+--browser also measures in Chromium: the first page, from a drop to the reading, and from an edit by a key to the moment
+at which the new picture is shown; it needs playwright and Chromium (apt install chromium, or set CHROMIUM).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def _made(studio: object, name: str, steps: int | None) -> int:
     return int(status.jobs[0].id)
 
 
-def measure_browser(repeats: int) -> Row:
-    """From a key to the new picture, in Chromium on this machine."""
+def measure_browser(repeats: int) -> list[Row]:
+    """The page until it can be used, from a drop to its reading, from a key to the new picture, in Chromium."""
     from playwright.sync_api import sync_playwright
 
     sys.path.insert(0, str(TREE / "tests" / "shared"))
@@ -79,9 +79,17 @@ def measure_browser(repeats: int) -> Row:
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address, sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page()
         page.set_default_timeout(180_000)
-        page.goto(address)
-        page.wait_for_selector("#tabs")
-        pages.give_reference(page, REFERENCE)
+        opened, read = [], []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            page.goto(address)
+            page.locator("#first .fp-pair").first.wait_for()
+            opened.append(time.perf_counter() - started)
+            page.wait_for_timeout(1500)  # until the fields take files
+            started = time.perf_counter()
+            pages.give_reference(page, REFERENCE)
+            page.locator("#reading .se[data-ready]").wait_for()
+            read.append(time.perf_counter() - started)
         page.get_by_role("button", name="More settings").click()
         page.locator("#candidates input[type=number]").first.fill("1")
         page.locator("#subjects textarea").fill("bicycle")
@@ -100,7 +108,11 @@ def measure_browser(repeats: int) -> Row:
                 "count => document.querySelector('#picture-editor .se').dataset.redraws > count", arg=number
             )
             found.append(int(editor.get_attribute("data-redraw-ms") or 0) / 1000)
-    return Row("from a key to the new picture, in Chromium", statistics.median(found))
+    return [
+        Row("the first page with its examples, in Chromium", statistics.median(opened)),
+        Row("from a drop to the reading, in Chromium", statistics.median(read)),
+        Row("from a key to the new picture, in Chromium", statistics.median(found)),
+    ]
 
 
 def main() -> None:
@@ -110,7 +122,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = measure(options.repeats)
     if options.browser:
-        rows.append(measure_browser(options.repeats))
+        rows += measure_browser(options.repeats)
     print(f"{describe()}, load {os.getloadavg()[0]:.1f}")
     print(as_text(rows))
 

@@ -38,17 +38,19 @@ KEYS = (
 
 
 def css() -> str:
-    """The tokens and the style sheets of the page."""
-    light = "; ".join(f"{name}: {value}" for name, value in (*TYPE.items(), *LIGHT.items()))
-    dark = "; ".join(f"{name}: {value}" for name, value in DARK.items())
-    sheets = [(PAGE / f"{name}.css").read_text(encoding="utf-8") for name in ("studio", "bench", "collect")]
-    return "\n".join([f":root {{{light}}}", f".dark {{{dark}}}", *sheets])
+    """The style sheets of the page."""
+    return "\n".join((PAGE / f"{name}.css").read_text(encoding="utf-8") for name in ("studio", "bench", "collect"))
 
 
 def head() -> str:
-    """For the page's head: the scripts, which need no address."""
+    """For the page's head: the tokens, which Gradio would confine to its container, and the script."""
+    light = "; ".join(f"{name}: {value}" for name, value in (*TYPE.items(), *LIGHT.items()))
+    dark = "; ".join(f"{name}: {value}" for name, value in DARK.items())
     script = (PAGE / "page.js").read_text(encoding="utf-8")
-    return f'<meta name="color-scheme" content="light dark"><script type="module">{script}</script>'
+    return (
+        f'<meta name="color-scheme" content="light dark"><style>:root {{{light}}} .dark {{{dark}}}</style>'
+        f'<script type="module">{script}</script>'
+    )
 
 
 def theme() -> gr.themes.Base:
@@ -59,6 +61,8 @@ def theme() -> gr.themes.Base:
         "#f1f3fe", "#e2e7fd", "#c5cffb", "#9db0f7", "#7a90f3", "#4f6bed", "#3d56d0", "#3146ab", "#2b3c8b", "#263571",
         "#182147",
     )  # fmt: skip
+    # None below 12 px.
+    sizes = gr.themes.Size("12px", "12px", "13px", "14px", "16px", "20px", "26px", name="analogen")
     both = {
         "body_background_fill": "var(--an-desk)", "background_fill_primary": "var(--an-paper)",
         "background_fill_secondary": "var(--an-well)", "block_background_fill": "var(--an-paper)",
@@ -69,7 +73,7 @@ def theme() -> gr.themes.Base:
         "input_border_color": "var(--an-line)",
     }  # fmt: skip
     return gr.themes.Base(
-        primary_hue=accent, neutral_hue="neutral", radius_size="md", text_size="sm", spacing_size="sm", font=_SANS,
+        primary_hue=accent, neutral_hue="neutral", radius_size="md", text_size=sizes, spacing_size="sm", font=_SANS,
         font_mono=_MONO,
     ).set(
         **both, **{f"{name}_dark": value for name, value in both.items()},

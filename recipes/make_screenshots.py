@@ -1,6 +1,6 @@
 """Make the screenshots of the studio in the documentation: the real studio with mini, in a browser.
 
-    python recipes/make_screenshots.py [--output docs/images]
+    python recipes/make_screenshots.py [--output docs/images] [--states DIR]
 
 Needs pip install "analogen[demo]" playwright, and Chromium (apt install chromium, or set CHROMIUM to its path).
 """
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
@@ -25,14 +26,19 @@ import studio_pages as pages
 from studio_server import TREE, served
 
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-TIMEOUT_MS = 120_000
+LARGE = {"width": 1920, "height": 1080}
+TIMEOUT_MS = 300_000
+FILM, FILM_PX, GAP_PX = ("first", "reading", "create", "edit"), 300, 10  # before the poster
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--states", type=Path, metavar="DIR", help="Also write Create in each state and size to DIR.")
     parser.add_argument("--output", type=Path, default=TREE / "docs" / "images")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
+    if options.states:
+        options.states.mkdir(parents=True, exist_ok=True)
     browser_path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
@@ -63,7 +69,66 @@ def main() -> None:
             other.locator("#references img").first.wait_for()
             save(other, options.output / f"studio_{name}.webp")
             context.close()
+        for name, step in STATES.items() if options.states else ():
+            for size, scheme in ((WIDE, "light"), (LARGE, "light"), (PHONE, "dark")):
+                context = browser.new_context(viewport=size, color_scheme=scheme)
+                context.set_default_timeout(TIMEOUT_MS)
+                other = context.new_page()
+                other.goto(address)
+                other.wait_for_selector("#tabs")
+                step(other, Path(folder))
+                save(other, options.states / f"{name}_{size['width']}_{scheme}.webp")
+                context.close()
         browser.close()
+        posters = sorted(Path(folder).glob("downloads/set-*.png"))
+        film([*(options.output / f"studio_{name}.webp" for name in FILM), *posters[-1:]], options.output)
+
+
+def film(frames: list[Path], output: Path) -> None:
+    """The way from a reference to a poster as one strip."""
+    images = [Image.open(path).convert("RGB") for path in frames]
+    widths = [round(image.width * FILM_PX / image.height) for image in images]
+    strip = Image.new("RGB", (sum(widths) + GAP_PX * (len(images) - 1), FILM_PX), "white")
+    left = 0
+    for image, width in zip(images, widths, strict=True):
+        strip.paste(image.resize((width, FILM_PX), Image.Resampling.LANCZOS), (left, 0))
+        left += width + GAP_PX
+    strip.save(output / "studio_film.webp", "WEBP", quality=80, method=6)
+
+
+def unsure(page: Any, folder: Path) -> None:
+    """A reference without any logic."""
+    noise = np.random.default_rng(3).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((480, 360), Image.Resampling.NEAREST).save(folder / "noise.png")
+    pages.give_reference(page, folder / "noise.png")
+
+
+def refused(page: Any, _: Path) -> None:
+    page.locator("#generate").click()
+    page.locator("#problem .an-problem").wait_for()
+
+
+def making(page: Any, _: Path) -> None:
+    page.locator("#first .fp-pair").first.click()
+    page.locator("#reading .se[data-ready]").wait_for()
+    page.locator("#generate").click()
+    page.locator("#large .cv-making").wait_for()
+
+
+def stopped(page: Any, _: Path) -> None:
+    making(page, _)
+    page.locator("#stop").click()
+    page.locator("#large >> text=Stopped.").wait_for()
+
+
+# States of Create for --states; those of the documentation are in `main`.
+STATES = {
+    "first": lambda page, folder: None,
+    "unsure": unsure,
+    "refused": refused,
+    "making": making,
+    "stopped": stopped,
+}
 
 
 def save(page: Any, path: Path) -> None:
@@ -105,8 +170,9 @@ def create(page: Any) -> None:
 def card(page: Any) -> None:
     page.locator("#results .an-card").first.click()
     page.locator("#large .cv-words").wait_for()
-    slider = page.locator("#large .st-slide")
-    slider.fill("55")
+    page.locator("#make-set").click()
+    page.locator("#sheets a").first.wait_for()
+    page.locator("#large .st-slide").fill("55")
 
 
 def space(page: Any) -> None:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from analogen import NO_GROUND, Candidate, EditedPicture, Job, UserError, read_image, scene_art_of
+from analogen import Candidate, EditedPicture, Job, UserError, read_image, scene_art_of
 
 if TYPE_CHECKING:
     from analogen.demos.studio import Studio
     from analogen.stages import Composed
+
+NO_GROUND = "none"  # of a job whose pictures are cut-outs
 
 
 def ground_of(studio: Studio, job: Job) -> Image.Image | str | None:

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
-from analogen import NO_GROUND
 from analogen.demos.components import client_endpoint
 from analogen.demos.job_values import subject_of
+from analogen.demos.jobs.grounds import NO_GROUND
 from analogen.demos.numbers import MAX_SEED, whole_number
 from analogen.demos.own_art_uploads import save_art
 from analogen.demos.studio import Studio

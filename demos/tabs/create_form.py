@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from analogen import NO_GROUND, capabilities_of, find_model, palettes
+from analogen import capabilities_of, find_model, palettes
 from analogen.demos.components import note
+from analogen.demos.jobs.grounds import NO_GROUND
 from analogen.demos.own_art_uploads import ArtSet
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT, Role
 from analogen.demos.scene_editor.component import scene_editor

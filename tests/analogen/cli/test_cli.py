@@ -119,6 +119,7 @@ HEAVY = {
     "reading_to_json",
     "ArtSelection", "scene_art_of", "selection_of",
     "EditedPicture", "checked_reading", "checked_scene", "draw_reading", "drawing_names", "find_drawing",
+    "drawing_picture", "palettes", "preview_prompts", "scene_read_back",
     "load_reader", "palette_colors", "read_scene_file", "scene_to_json",
 }
 assert all(getattr(analogen, name) for name in analogen.__all__ if name not in HEAVY)
