@@ -47,9 +47,9 @@ def head() -> str:
     light = "; ".join(f"{name}: {value}" for name, value in (*TYPE.items(), *LIGHT.items()))
     dark = "; ".join(f"{name}: {value}" for name, value in DARK.items())
     script = (PAGE / "page.js").read_text(encoding="utf-8")
+    tokens = f":root {{{light}}} .dark {{{dark}}} body {{background: var(--an-desk) !important}}"
     return (
-        f'<meta name="color-scheme" content="light dark"><style>:root {{{light}}} .dark {{{dark}}}</style>'
-        f'<script type="module">{script}</script>'
+        f'<meta name="color-scheme" content="light dark"><style>{tokens}</style><script type="module">{script}</script>'
     )
 
 
