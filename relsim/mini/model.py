@@ -9,7 +9,8 @@ attributes  (B, looks_dim)  looks: colours and what is shown, whatever the logic
 structure   (B, structure_dim)  what the logic leaves open: counts, directions, lattices (see `structure_head`)
 
 A fifth output, one logit, says whether the picture is of a kind that the network was trained on. On a pretrained trunk
-a dense head says for each cell of the picture which thing has its centre there (see `relsim.mini.dense_head`).
+a dense head says for each cell of the picture which thing has its centre there (see `relsim.mini.dense_head`), and a
+parts head which arrangement, progression, casting and setting of `relsim.world.grammar` the picture shows.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ from torch import Tensor, nn
 from analogen.relsim.mini.dense_head import DenseHead
 from analogen.relsim.mini.trunk import EfficientNetLite
 from analogen.relsim.tensors import read_tensors
+from analogen.relsim.world.grammar import ATOMS, PARTS
+
+PARTS_SCALE = 12.0  # of the unit vector that the parts are told from
 
 
 @dataclass(frozen=True)
 class MiniConfig:
     """trunk: a variant of `relsim.mini.trunk.SCALING`, or "" for the residual convolutions of 0.2, which `widths` and
     `blocks` describe. image_size: pixels, a multiple of 16 (of 32 with a trunk). dense_dim: width of the dense head,
-    which needs a trunk; 0: none."""
+    which needs a trunk; 0: none. parts: whether there is a parts head."""
 
     image_size: int = 112
     trunk: str = ""
@@ -48,6 +52,7 @@ class MiniConfig:
     subject_dim: int = 384
     looks_dim: int = 112
     structure_dim: int = 64
+    parts: bool = False
 
 
 class MiniOutput(NamedTuple):
@@ -58,6 +63,7 @@ class MiniOutput(NamedTuple):
     known: Tensor  # (B,), logit of the picture having a logic that training knew
     patches: Tensor  # (B, tokens, dim), after the last layer
     cells: Tensor | None = None  # (B, CHANNELS, side / 8, side / 8) of the dense head, where it was asked for
+    parts: tuple[Tensor, ...] = ()  # (B, atoms) logits for each of grammar.PARTS, where there is a parts head
 
 
 class ResidualBlock(nn.Module):
@@ -112,6 +118,23 @@ class Head(nn.Module):
         return F.normalize(self.mlp((weights @ x).flatten(1)).float(), dim=-1)
 
 
+class PartsHead(nn.Module):
+    """Which atom of each part of the grammar a picture shows: attention pooling, and a classifier for each part.
+
+    The relation vector does not tell: captions of neighbouring compositions are near each other in the text space.
+    """
+
+    def __init__(self, dim: int, width: int = 256) -> None:
+        super().__init__()
+        self.pool = Head(dim, width, queries=8)
+        self.classifiers = nn.ModuleList(nn.Linear(width, len(ATOMS[part])) for part in PARTS)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """x: (B, T, dim). Returns logits (B, atoms) for each of PARTS, in the order of ATOMS."""
+        pooled = PARTS_SCALE * self.pool(x)
+        return tuple(classifier(pooled) for classifier in self.classifiers)
+
+
 def convolutions(config: MiniConfig) -> tuple[nn.Sequential, nn.Sequential]:
     """Stem and stages of an encoder without a pretrained trunk, strides 4 and 4 to 16."""
     width = config.widths[0]
@@ -153,6 +176,8 @@ class MiniNet(nn.Module):
         self.known_head = nn.Sequential(
             nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim), nn.GELU(), nn.Linear(config.dim, 1)
         )
+        if config.parts:
+            self.parts_head = PartsHead(config.dim)
         self.log_temperature = nn.Parameter(torch.tensor(-2.66))  # 0.07, as in the paper
 
     def forward(self, images: Tensor, dense: bool = False) -> MiniOutput:
@@ -185,6 +210,7 @@ class MiniNet(nn.Module):
             known,
             x,
             cells,
+            self.parts_head(x) if self.config.parts else (),
         )
 
     def at_size(self, image_size: int) -> MiniNet:
@@ -197,6 +223,14 @@ class MiniNet(nn.Module):
         state["position"] = grid.permute(0, 2, 3, 1).reshape(1, new * new, -1)
         resized.load_state_dict(state)
         return resized
+
+    def with_parts(self) -> MiniNet:
+        """The same network with a parts head, an untrained one where it had none."""
+        if self.config.parts:
+            return self
+        wider = MiniNet(dataclasses.replace(self.config, parts=True))
+        wider.load_state_dict(self.state_dict(), strict=False)
+        return wider
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and model.safetensors (floating weights as fp16: half the size, cosine > .9999)."""

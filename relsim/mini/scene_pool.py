@@ -35,7 +35,7 @@ from analogen.relsim.world.dataset import (
     trained_relations,
     training_selection,
 )
-from analogen.relsim.world.grammar import draw_composition, neighbours
+from analogen.relsim.world.grammar import NEUTRAL, Composition, draw_composition, neighbours
 from analogen.relsim.world.manners import MANNERS as MORE_MANNERS
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.palette import PALETTES, arbitrary_background
@@ -48,7 +48,8 @@ from analogen.relsim.world.scene import MAX_ELEMENTS, Element, Scene
 log = logging.getLogger(__name__)
 SHARD = 1024
 GROUPS = ("relation", "composition", "aimless", "portrait", "ground")
-SHARES = {"relation": 0.42, "composition": 0.38, "aimless": 0.1, "portrait": 0.1}  # of the pairs
+SHARES = {"relation": 0.32, "composition": 0.48, "aimless": 0.1, "portrait": 0.1}  # of the pairs
+VARIED = 0.75  # share of the compositions that are drawn until things differ by a progression or casting
 PHOTOGRAPHED = 0.5  # share of the pairs that are photographs
 CUT_OUTS = {"photograph": 0.75, "drawing": 0.3}  # share of their things that are cut-outs, not icons
 REDRAWN = {"photograph": 0.12, "drawing": 0.5}  # share that a manner is applied to
@@ -217,9 +218,9 @@ def _logics(
     elif group == "relation":
         kinds = [relations[i] for i in rng.choice(len(relations), 2, replace=False)]
     else:
-        composition = draw_composition(rng, "train")
+        composition = _composition(rng)
         near = [c for c in neighbours(composition) if not c.held_out]
-        other = near[int(rng.integers(len(near)))] if near and rng.random() < 0.75 else draw_composition(rng, "train")
+        other = near[int(rng.integers(len(near)))] if near and rng.random() < 0.75 else _composition(rng)
         kinds = [composition.relation(), other.relation()]
         if rng.random() < 0.1:
             kinds[1] = relations[int(rng.integers(len(relations)))]
@@ -232,6 +233,15 @@ def _logics(
         )
 
     return drawn(kinds[0], sample.scene, sample.caption), drawn(kinds[1], trap.scene, trap.caption)
+
+
+def _composition(rng: Generator) -> Composition:
+    """A trained composition. Most have a progression or a casting: arrangements alone are soon learned."""
+    varied = rng.random() < VARIED
+    while True:
+        made = draw_composition(rng, "train")
+        if not varied or (made.progression, made.casting) != (NEUTRAL["progression"], NEUTRAL["casting"]):
+            return made
 
 
 def random_scene(selection: Selection, rng: Generator) -> DrawnScene:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from analogen.relsim.config import read_settings
 from analogen.relsim.losses import bank_loss, contrastive_loss, cosine_loss, spread_temperature
@@ -32,12 +32,11 @@ from analogen.relsim.text import load_text_tower
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import trained_relations, training_selection
-from analogen.relsim.world.grammar import ATOMS, PARTS
+from analogen.relsim.world.grammar import ATOMS, NEUTRAL, PARTS
 from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS
 
 SUBJECT_TEMPERATURE = 0.05
-PARTS_SCALE = 12.0  # of unit vectors, before the classifiers of parts
 CONFUSED_PAIRS = 3000  # pairs of pictures that tell what an encoder confuses
 
 
@@ -70,7 +69,7 @@ class TrunkTrainingSettings(LoopSettings):
     subject_weight: float = 0.3
     attributes_weight: float = 0.3
     known_weight: float = 0.2
-    parts_weight: float = 0.25
+    parts_weight: float = 0.5
     dense_weight: float = 0.3
     colour: float = 0.6
     subject_pictures: int = 40960  # for the subject head, which is trained next, by its own loop; 0: not trained so
@@ -106,12 +105,12 @@ def run(settings: TrunkTrainingSettings) -> Path:
     draw_shards(folder, settings)
     torch.manual_seed(settings.seed)
     if settings.init:
-        model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size)
+        model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size).with_parts()
     else:
         model = MiniNet(
             MiniConfig(
                 settings.image_size, settings.trunk, settings.dense_dim, dim=settings.dim, heads=settings.heads,
-                depth=settings.depth,
+                depth=settings.depth, parts=True,
             )
         )  # fmt: skip
         model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
@@ -162,26 +161,34 @@ class TextBank:
         self.class_of = self.owner[self.text_of]
 
 
-class EncoderInTraining(nn.Module):
-    """The encoder and what only training needs: classifiers that tell the parts of a composition from its relation.
+def parts_loss(logits: Sequence[Tensor], parts: Tensor, shares: Sequence[Tensor]) -> Tensor:
+    """Mean cross-entropy over the parts, with logits adjusted by the atoms' shares, so that rare atoms are told as well
+    as "none" is (arXiv:2007.07314, eq. 10).
 
-    Captions of neighbouring compositions are near each other in the text tower's space, while a classifier of each
-    part (arrangement, progression, casting, setting) asks that every part can be told.
+    logits: (n, atoms) for each of PARTS; parts: (n, 4), numbers in ATOMS, or -1; shares: (atoms,) of each part.
     """
+    losses = [
+        F.cross_entropy(of_part.float() + share.log(), parts[:, i], ignore_index=-1, reduction="sum")
+        for i, (of_part, share) in enumerate(zip(logits, shares, strict=True))
+    ]
+    return torch.stack(losses).sum() / (parts >= 0).sum().clamp_min(1)
 
-    def __init__(self, encoder: MiniNet) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.parts = nn.ModuleList(nn.Linear(encoder.config.relation_dim, len(ATOMS[part])) for part in PARTS)
 
-    def parts_loss(self, relation: Tensor, parts: Tensor) -> Tensor:
-        """Mean cross-entropy over the parts. relation: (n, 384), unit; parts: (n, 4), numbers in ATOMS, or -1."""
-        scaled = relation * PARTS_SCALE
-        losses = [
-            F.cross_entropy(classifier(scaled), parts[:, i], ignore_index=-1, reduction="sum")
-            for i, classifier in enumerate(self.parts)
-        ]
-        return torch.stack(losses).sum() / (parts >= 0).sum().clamp_min(1)
+def atoms_hit(logits: Sequence[Tensor], parts: Tensor) -> dict[str, Tensor]:
+    """The share of right atoms by part, of those other than the usual one ("none", "alike")."""
+    found = {}
+    for i, part in enumerate(PARTS):
+        usual = ATOMS[part].index(NEUTRAL[part]) if part in NEUTRAL else -1
+        asked = (parts[:, i] >= 0) & (parts[:, i] != usual)
+        found[part] = (logits[i].detach().argmax(-1) == parts[:, i])[asked].float().mean()
+    return found
+
+
+def atom_shares(parts: NDArray[np.int64]) -> list[Tensor]:
+    """(atoms,) for each of PARTS: how often each is shown, nowhere 0. parts: (n, 4) as of `parts_of`."""
+    told = parts[parts[:, 0] >= 0]
+    counts = [np.bincount(told[:, i], minlength=len(ATOMS[part])) + 1 for i, part in enumerate(PARTS)]
+    return [torch.from_numpy(count / count.sum()).float() for count in counts]
 
 
 def parts_of(logic: NDArray[np.str_]) -> NDArray[np.int64]:
@@ -217,10 +224,10 @@ def train_encoder(
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
     names, name_owner = subjects.vectors.to(device), subjects.owner.to(device)
     projection = attributes_projection().to(device)
-    composed = torch.from_numpy(parts_of(pool.logic))
+    parts_shown = parts_of(pool.logic)
+    composed, shares = torch.from_numpy(parts_shown), [share.to(device) for share in atom_shares(parts_shown)]
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.trunk.train_from(settings.train_from)
-    training = EncoderInTraining(model).to(device)
     cells = settings.image_size // 8
     known_of = torch.from_numpy(has_logic.astype(np.float32))
     shows = torch.from_numpy(np.isin(pool.group, ("relation", "composition", "portrait")))
@@ -252,6 +259,7 @@ def train_encoder(
         dense = dense_loss(out.cells[:count], targets(tables.to(device), cells))
         looks = attributes_target((views[..., ::2, ::2].to(device) * 255).to(torch.uint8), name_text, projection)
         subject = out.subject[:count][named]
+        told = [of_part[:count][chosen] for of_part in out.parts]
         parts = {
             "relation": contrastive_loss(relation, caption, temperature, label),
             "bank": bank_loss(relation, captions, temperature, label, owner),
@@ -259,7 +267,7 @@ def train_encoder(
             "subject": bank_loss(subject, names, SUBJECT_TEMPERATURE, name_label, name_owner),
             "attributes": cosine_loss(out.attributes[:count], looks),
             "known": F.binary_cross_entropy_with_logits(known[counts], truth[counts]),
-            "parts": training.parts_loss(relation, composed[at][logic].to(device)),
+            "parts": parts_loss(told, composed[at][logic].to(device), shares),
             "dense": summed(dense),
         }
         loss = parts["relation"]
@@ -270,11 +278,12 @@ def train_encoder(
         catalogued = torch.from_numpy((pool.group[rows] == "relation")[logic.numpy()]).to(device)
         hit = name_owner[(subject.detach() @ names.T).argmax(-1)] == name_label
         shown = {**parts, **{k: v.detach() for k, v in dense.items()}}
+        shown |= atoms_hit(told, composed[at][logic].to(device))
         shown |= {"right": right[catalogued].mean(), "composed": right[~catalogued].mean(), "hit": hit.float().mean()}
         return loss, shown
 
-    def save(averaged: EncoderInTraining) -> None:
+    def save(averaged: MiniNet) -> None:
         if state:
-            averaged.encoder.save_pretrained(state.parent)
+            averaged.save_pretrained(state.parent)
 
-    return train_loop(training, settings, loss_of, state, save, {"encoder.trunk.": settings.trunk_lr}).encoder
+    return train_loop(model, settings, loss_of, state, save, {"trunk.": settings.trunk_lr})

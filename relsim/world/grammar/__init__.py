@@ -5,6 +5,7 @@ from __future__ import annotations
 from analogen.relsim.world.grammar.composition import (
     ATOMS,
     HELD_OUT_ATOMS,
+    NEUTRAL,
     PARTS,
     Composition,
     compose,
@@ -21,6 +22,7 @@ from analogen.relsim.world.grammar.composition import (
 __all__ = [
     "ATOMS",
     "HELD_OUT_ATOMS",
+    "NEUTRAL",
     "PARTS",
     "Composition",
     "compose",

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from analogen.relsim.mini.model import MiniConfig, MiniNet
+from analogen.relsim.world.grammar import ATOMS, PARTS
 
 TINY = MiniConfig(image_size=32, widths=(16, 16, 32), blocks=(1, 1, 1), dim=32, depth=1, heads=2)
 
@@ -21,10 +22,23 @@ def images(count: int, seed: int = 0) -> Tensor:
 
 def test_shapes_and_unit_rows(tiny_net: MiniNet) -> None:
     out = tiny_net(images(3))
-    assert [tuple(part.shape) for part in out[:-1]] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 4, 32)]
+    assert [tuple(part.shape) for part in out[:6]] == [(3, 384), (3, 384), (3, 112), (3, 64), (3,), (3, 4, 32)]
     for part in out[:3]:
         assert part.dtype == torch.float32
         torch.testing.assert_close(part.norm(dim=-1), torch.ones(3))
+
+
+def test_parts_head_tells_the_atoms_of_each_part_and_comes_back(tiny_net: MiniNet, tmp_path: Path) -> None:
+    assert tiny_net(images(2)).parts == ()
+    wider = tiny_net.with_parts().eval()
+    assert wider.with_parts() is wider
+    out, before = wider(images(2)), tiny_net(images(2))
+    assert [tuple(part.shape) for part in out.parts] == [(2, len(ATOMS[part])) for part in PARTS]
+    torch.testing.assert_close(out.relation, before.relation)
+    wider.save_pretrained(tmp_path)
+    again = MiniNet.from_pretrained(tmp_path)(images(2))
+    for first, second in zip(out.parts, again.parts, strict=True):
+        torch.testing.assert_close(first, second, atol=0.05, rtol=0)
 
 
 def test_network_for_another_size_keeps_its_weights(tiny_net: MiniNet) -> None:

@@ -22,8 +22,10 @@ from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.scene_pool import GROUPS, ScenePool, count_pool_confusions, draw_pair, draw_scene_pool
 from analogen.relsim.mini.trunk_training import (
-    EncoderInTraining,
     TrunkTrainingSettings,
+    atom_shares,
+    atoms_hit,
+    parts_loss,
     parts_of,
     prepare,
     train_encoder,
@@ -52,7 +54,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenePool]:
 
 def tiny_net() -> MiniNet:
     torch.manual_seed(0)
-    return MiniNet(MiniConfig(64, "efficientnet-lite0", dense_dim=16, dim=32, heads=2, depth=1))
+    return MiniNet(MiniConfig(64, "efficientnet-lite0", dense_dim=16, dim=32, heads=2, depth=1, parts=True))
 
 
 def test_a_shard_is_drawn_again_alike(pool: ScenePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,12 +133,18 @@ def test_parts_of_compositions_are_told_and_others_do_not_count() -> None:
     assert told[0] == {"arrangement": "ring", "progression": "shrinking", "casting": "one_odd", "setting": "none"}
     assert told[2]["arrangement"] == "ring"  # a relation that is a composition
     assert told[1] == told[3] == {}
-    training = EncoderInTraining(tiny_net())
-    relation = torch.nn.functional.normalize(torch.randn(4, 384, generator=torch.Generator().manual_seed(0)), dim=-1)
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(4, len(ATOMS[part]), generator=generator) for part in PARTS]
+    shares = atom_shares(parts)
+    assert all(share.sum().item() == pytest.approx(1) and share.min() > 0 for share in shares)
     wanted = torch.from_numpy(parts)
-    loss = training.parts_loss(relation, wanted)
-    torch.testing.assert_close(loss, training.parts_loss(relation[[0, 2]], wanted[[0, 2]]))
-    assert training.parts_loss(relation[[1, 3]], wanted[[1, 3]]) == 0
+    loss = parts_loss(logits, wanted, shares)
+    torch.testing.assert_close(loss, parts_loss([one[[0, 2]] for one in logits], wanted[[0, 2]], shares))
+    assert parts_loss([one[[1, 3]] for one in logits], wanted[[1, 3]], shares) == 0
+    hit = atoms_hit([torch.nn.functional.one_hot(wanted[:, i].clamp_min(0), len(ATOMS[part])).float()
+                     for i, part in enumerate(PARTS)], wanted)  # fmt: skip
+    assert hit["progression"] == hit["casting"] == 1
+    assert torch.isnan(hit["setting"])  # all have the usual one
 
 
 def test_thumbnails_are_enlarged_and_keep_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
