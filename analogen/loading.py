@@ -15,6 +15,9 @@ def load_generator(request: Request) -> Stages:
     """
     if find_model(request.model).is_mini:
         return Generator(request.model, request.device, request.dtype)
-    from analogen.diffusion_generator import DiffusionGenerator  # imports diffusers' pipelines, which mini does without
+    from analogen.relsim.text import quiet_transformers
+
+    with quiet_transformers():  # lines about torchvision, which nothing here needs
+        from analogen.diffusion_generator import DiffusionGenerator  # diffusers' pipelines, which mini does without
 
     return DiffusionGenerator(request)

@@ -28,6 +28,7 @@ from typing import Any
 from gradio_client import Client, handle_file
 
 TREE = Path(__file__).parents[1]
+PATIENT = {"timeout": 120}  # seconds; while the model loads, a busy machine takes longer than the client's five
 # Subjects that mini can draw; each client has its own.
 SUBJECTS = (
     "bicycle", "teapot", "penguin", "cactus", "rocket", "banana", "frog", "lemon", "key", "robot", "cat", "apple",
@@ -82,7 +83,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
     latencies: list[float] = []
     ready = threading.Barrier(clients + 1)
     ends = threading.Event()
-    Client(address, verbose=False).predict(api_name="/index_pictures")
+    Client(address, verbose=False, httpx_kwargs=PATIENT).predict(api_name="/index_pictures")
 
     def work(number: int) -> None:
         own = folder / f"client-{number}"
@@ -92,7 +93,7 @@ def soak(address: str, pid: int, folder: Path, clients: int, seconds: float) -> 
         shutil.copyfile(pictures[number % len(pictures)], first)
         shutil.copyfile(pictures[(number // len(pictures) + number + 1) % len(pictures)], second)
         expected: dict[str, Any] = {}
-        client = Client(address, verbose=False, download_files=str(own))
+        client = Client(address, verbose=False, download_files=str(own), httpx_kwargs=PATIENT)
         ready.wait()
         turn = 0
         while not ends.is_set():

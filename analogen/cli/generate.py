@@ -317,7 +317,10 @@ def _print_plan(request: Request, paths: list[Path], format_: str) -> None:
     plan = plan_of(request)
     if not model.is_mini:
         with quick_imports():
-            from analogen.prompt_preview import preview_prompts
+            from analogen.relsim.text import quiet_transformers
+
+            with quiet_transformers():  # as `load_generator` does
+                from analogen.prompt_preview import preview_prompts
 
         prompts, shown = preview_prompts(request)
         for row, prompt in zip(rows, prompts, strict=True):

@@ -16,6 +16,7 @@ from analogen import UserError
 from analogen.demos.jobs import create
 from analogen.demos.studio import CREATE, Limits, Status, Studio
 from analogen.demos.tabs.canvas import rank_reason
+from analogen.demos.tabs.picture_cards import _status_line
 
 gradio_client = pytest.importorskip("gradio_client", reason='the studio needs Gradio: pip install "analogen[demo]"')
 
@@ -171,6 +172,22 @@ def test_limits_are_enforced(tmp_path: Path) -> None:
         studio.submit(SMALL, reference, ["bicycle"], "ann")
     run = studio.submit(SMALL, reference, ["bicycle"], "bob")
     assert (studio.status(run).state, studio.status(run).ahead) == ("queued", 1)
+    studio.close()
+
+
+def test_a_waiting_run_is_told_its_place_and_about_how_long_it_takes(tmp_path: Path) -> None:
+    studio = open_studio(tmp_path)  # not started: runs stay in the queue
+    reference = [studio.files.save_reference(OWLS)]
+    first = studio.submit(SMALL, reference, ["bicycle"], "ann")
+    assert (studio.status(first).ahead, studio.status(first).wait_seconds) == (0, None)
+    (job,) = studio.store.claim(CREATE)
+    studio.store.finish(job.id, {"subject": "bicycle", "images": []})
+    again, other = (studio.submit(SMALL, reference, ["bicycle"], owner) for owner in ("ann", "bob"))
+    assert studio.status(other).ahead == 0  # ann has had a turn
+    waiting = studio.status(again)
+    assert waiting.ahead == 1
+    assert waiting.wait_seconds is not None
+    assert _status_line(waiting) == "In the queue: 1 before yours, about 5 s."
     studio.close()
 
 

@@ -38,3 +38,17 @@ def test_mini_imports_neither_diffusers_nor_transformers(arguments: list[str], t
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[-1] == "imported:"
+
+
+def test_no_lines_of_libraries_come_before_those_of_a_big_model(tmp_path: Path) -> None:
+    """transformers tells of torchvision, which nothing here needs, when diffusers imports it."""
+    from analogen.pipelines.diffusion.tiny import save_pipeline
+
+    model = str(save_pipeline(tmp_path / "model", "sd15"))
+    line = ["generate", "--reference", OWLS, "--subject", "bicycle", "--model", model, "--device", "cpu", "--dry-run"]
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", "import sys; from analogen.cli import main; sys.exit(main(sys.argv[1:]))", *line],
+        capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "transformers" not in ran.stderr
