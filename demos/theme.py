@@ -43,13 +43,14 @@ def css() -> str:
 
 
 def head() -> str:
-    """For the page's head: the tokens, which Gradio would confine to its container, and the script."""
+    """For the page's head: the tokens and what lies around Gradio's container, and the script."""
     light = "; ".join(f"{name}: {value}" for name, value in (*TYPE.items(), *LIGHT.items()))
     dark = "; ".join(f"{name}: {value}" for name, value in DARK.items())
-    script = (PAGE / "page.js").read_text(encoding="utf-8")
-    tokens = f":root {{{light}}} .dark {{{dark}}} body {{background: var(--an-desk) !important}}"
+    sheet, script = ((PAGE / name).read_text(encoding="utf-8") for name in ("global.css", "page.js"))
+    tokens = f":root {{{light}}} .dark {{{dark}}}"
     return (
-        f'<meta name="color-scheme" content="light dark"><style>{tokens}</style><script type="module">{script}</script>'
+        f'<meta name="color-scheme" content="light dark"><style>{tokens}\n{sheet}</style>'
+        f'<script type="module">{script}</script>'
     )
 
 

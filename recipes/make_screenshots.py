@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "shared"))
@@ -98,9 +98,14 @@ def film(frames: list[Path], output: Path) -> None:
 
 def unsure(page: Any, folder: Path) -> None:
     """A reference without any logic."""
-    noise = np.random.default_rng(3).integers(0, 256, (9, 12, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize((480, 360), Image.Resampling.NEAREST).save(folder / "noise.png")
-    pages.give_reference(page, folder / "noise.png")
+    rng, picture = np.random.default_rng(3), Image.new("RGB", (600, 450), "#88a0b0")
+    draw = ImageDraw.Draw(picture)
+    for number in range(9):
+        x, y, side = (int(value) for value in rng.integers((40, 40, 15), (520, 380, 70)))
+        shape = draw.ellipse if number % 2 else draw.rectangle
+        shape((x, y, x + side, y + side), fill=tuple(int(value) for value in rng.integers(0, 255, 3)))
+    picture.save(folder / "scattered.png")
+    pages.give_reference(page, folder / "scattered.png")
 
 
 def refused(page: Any, _: Path) -> None:
