@@ -32,7 +32,8 @@ DARK = {
 }  # fmt: skip
 KEYS = (
     ("Ctrl+Enter", "generate"), ("1 to 9", "show that candidate"), ("← →", "the candidate before or after"),
-    ("Space", "compare with the reference, and back"), ("S", "star"), ("N", "more like this"), ("E", "edit"),
+    ("Space", "compare with the reference, and back"), ("C", "compare with another candidate"),
+    ("S", "star"), ("N", "more like this"), ("E", "edit"),
     ("Delete", "delete; Undo takes it back"), ("?", "this list"),
 )  # fmt: skip
 

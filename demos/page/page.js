@@ -36,6 +36,7 @@ function split() {
 
 const ACTIONS = {
   ' ': split, s: () => $('#star')?.click(), e: () => $('#edit')?.click(), n: () => $('#more')?.click(),
+  c: () => $('#pin')?.click(),
   ArrowRight: () => choose(chosen() + 1), ArrowDown: () => choose(chosen() + 1),
   ArrowLeft: () => chosen() > 0 && choose(chosen() - 1), ArrowUp: () => chosen() > 0 && choose(chosen() - 1),
   Delete: () => $('#delete')?.click(), '?': () => $('#keys')?.showModal(),

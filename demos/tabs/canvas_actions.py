@@ -107,7 +107,8 @@ class CanvasActions:
                 **strip(run_number, number), **self.shown(number),
             }  # fmt: skip
 
-        def write_note(number: int, text: str | None) -> str:
+        # Not write_note, which is the name of an endpoint.
+        def keep_note(number: int, text: str | None) -> str:
             try:
                 self.collection.write_note(*_job_and_rank(number), text or "")
             except Exception as error:
@@ -121,7 +122,7 @@ class CanvasActions:
             undo, [self.deleted, run], [self.deleted, self.undo, problem, results, *self.outputs], **PRIVATE
         )
         for event in (self.note.blur, self.note.submit):
-            event(write_note, [chosen, self.note], problem, **PRIVATE)
+            event(keep_note, [chosen, self.note], problem, **PRIVATE)
         self.edit.click(partial(open_picture, self.service), chosen, [editor, large, row, problem], **PRIVATE)
         editor.closed(close_picture, None, [editor, large, row], **PRIVATE)
         editor.saved(self._save, run, [problem, *self.outputs], **PRIVATE).then(
