@@ -70,7 +70,7 @@ def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) ->
             if candidate.rank >= composed_row.request.num_images:
                 break
             path = studio.files.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(result.subject)}-{candidate.rank}.png"
-            candidate = on_ground(studio, job, composed_row, candidate)
+            candidate = on_ground(studio.files, job, composed_row, candidate)
             save_candidate(composed_row.request, result, candidate, path, bool(job.payload.get("metadata", True)))
             # The scene of a diffusion model's layout does not show what it painted.
             if candidate.scene is not None and find_model(studio.model).is_mini:

@@ -168,7 +168,7 @@ class SceneService:
         return EditedPicture(
             scene, int(values.get("width") or 1024), int(values.get("height") or 1024),
             read_metadata(found.path) if record and written else None, scene_art_of(selection, scene),
-            ground_of(self.studio, found.job),
+            ground_of(self.studio.files, found.job),
         )  # fmt: skip
 
     def _selection(self, job: Job) -> ArtSelection:
