@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,10 +80,27 @@ def fitted(shape: Shape, things: Sequence[Element], holes: int, any_hole: bool =
 
     any_hole: also with a slot empty without which the shape would be another one.
     """
-    templates = _templates(shape).get(len(things) + holes)
+    match = _matched(shape, holes, any_hole, points(list(things)).tobytes())
+    if match is None:
+        return None
+    return Found(match.layout, [things[i] for i in match.order], match.slots, match.error)
+
+
+class _Match(NamedTuple):
+    """A template that fits: order of the things along it, the slots that they fill, and the typical error."""
+
+    layout: Layout
+    order: tuple[int, ...]
+    slots: NDArray[np.int64]
+    error: float
+
+
+@lru_cache(maxsize=4096)  # a scene is fitted several times, with and without its weak looks
+def _matched(shape: Shape, holes: int, any_hole: bool, places: bytes) -> _Match | None:
+    spots = np.frombuffer(places).reshape(-1, 2)
+    templates = _templates(shape).get(len(spots) + holes)
     if templates is None:
         return None
-    spots = points(list(things))
     middle, unit = _middle_and_unit(spots, shape.turning)
     if unit < 1e-6:
         return None
@@ -108,7 +126,7 @@ def fitted(shape: Shape, things: Sequence[Element], holes: int, any_hole: bool =
     if holes and not any_hole and set(range(len(made))) - set(slots.tolist()) <= made.fixed:
         return None
     order = np.argsort(slots)
-    return Found(made, [things[i] for i in order], slots[order], float(typical[best]))
+    return _Match(made, tuple(order.tolist()), slots[order], float(typical[best]))
 
 
 def _affine(matched: Points, spots: Points) -> tuple[Points, Points, Points]:
