@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ from PIL import Image
 from studio_server import EXAMPLES, FEW_STEPS
 
 from analogen import UserError
+from analogen.demos.jobs.grounds import NO_GROUND
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT
+from analogen.demos.scene_editor.service import SceneService
 from analogen.demos.studio import Studio
-from analogen.demos.tabs.create_endpoints import picture_settings
+from analogen.demos.tabs.create_endpoints import kept_ground, picture_settings
 from analogen.demos.tabs.create_settings import SHAPES, field_values, settings_of, shape_of, size_of
 
 OWLS = EXAMPLES / "ring_of_owls.png"
@@ -98,6 +101,24 @@ def test_a_run_is_drawn_with_own_pictures_and_own_art(studio: Studio, cutout: Pa
         with Image.open(studio.files.pictures / job.result["images"][0]["path"]) as picture:
             colors = picture.convert("RGB").resize((32, 32)).getcolors(1024)
         assert any(color[0] < 60 and 90 < color[1] < 170 for _, color in colors), "no teal in the picture"
+
+
+def test_pictures_lie_on_nothing_or_on_an_own_picture_also_after_an_edit(studio: Studio, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20), "#204060").save(tmp_path / "ground.png")
+    studio.start()
+    service, reference = SceneService(studio), studio.files.save_reference(OWLS)
+    small = {"candidates": 1, "width": 128, "height": 128, "steps": FEW_STEPS, "seed": 3, "svg": True}
+    for ground, mode, corner in (
+        (NO_GROUND, "RGBA", (0, 0, 0, 0)), (kept_ground(studio, str(tmp_path / "ground.png")), "RGB", (32, 64, 96)),
+    ):  # fmt: skip
+        (job,) = wait_for_end(studio, studio.submit(small, [reference], ["bicycle"], ground=ground)).jobs
+        assert job.state == "done", job.error
+        edited = service.save(job.id, 0, json.dumps(service.picture_of(job.id, 0)["scene"]))
+        for name in (job.result["images"][0]["path"], edited["path"]):
+            with Image.open(studio.files.pictures / name) as picture:
+                assert (picture.mode, picture.getpixel((1, 1))) == (mode, corner)
+            drawing = (studio.files.pictures / name).with_suffix(".svg")
+            assert 'id="background"' not in drawing.read_text(encoding="utf-8")
 
 
 def test_a_run_by_a_picture_alone_needs_no_name(studio: Studio, cutout: Path) -> None:
