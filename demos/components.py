@@ -47,17 +47,13 @@ def data_url(data: bytes, kind: str = "jpeg") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def bar(name: str, value: float | None, label: str | None = None) -> str:
-    """A score in [-1, 1] as a bar from 0 to 1 with its number; an empty string for None.
-
-    label: shown in place of the name.
-    """
+def bar(name: str, value: float | None) -> str:
+    """A score in [-1, 1] as a bar from 0 to 1 with its number; an empty string for None."""
     if value is None:
         return ""
     share = f"{100 * min(max(value, 0), 1):.0f}%"
     color = BAR_COLORS.get(name, "var(--color-accent)")
-    shown = escaped(label or name)
-    return f'<span class="an-bar">{shown}<b>{value:.2f}</b><i style="--share:{share};--tone:{color}"></i></span>'
+    return f'<span class="an-bar">{escaped(name)}<b>{value:.2f}</b><i style="--share:{share};--tone:{color}"></i></span>'
 
 
 def empty_state(title: str, text: str) -> str:
