@@ -53,7 +53,8 @@ def bar(name: str, value: float | None) -> str:
         return ""
     share = f"{100 * min(max(value, 0), 1):.0f}%"
     color = BAR_COLORS.get(name, "var(--color-accent)")
-    return f'<span class="an-bar">{escaped(name)}<b>{value:.2f}</b><i style="--share:{share};--tone:{color}"></i></span>'
+    tone = f'<i style="--share:{share};--tone:{color}"></i>'
+    return f'<span class="an-bar">{escaped(name)}<b>{value:.2f}</b>{tone}</span>'
 
 
 def empty_state(title: str, text: str) -> str:
