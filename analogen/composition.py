@@ -159,6 +159,19 @@ def compose_scenes(
     return [dataclasses.replace(plan.scene, elements=_faithful(plan, elements)) for plan, elements in pairs]
 
 
+def strays_of(scenes: Sequence[Scene], plans: Sequence[CandidatePlan]) -> list[float]:
+    """How far each scene is from the arrangement that its plan follows, less where that is followed loosely; empty if
+    there is none to follow."""
+    if any(plan.reading is None or not plan.reading.count for plan in plans):
+        return []
+    found = []
+    for scene, plan in zip(scenes, plans, strict=True):
+        assert plan.reading is not None
+        distance = arrangement_distance(scene.things, plan.reading.scene.things) if scene.things else 1.0
+        found.append((1 - plan.looseness) * min(distance, 1.0))
+    return found
+
+
 def _faithful(plan: CandidatePlan, elements: Sequence[Element]) -> tuple[Element, ...]:
     """The elements, or those that were read, made even, where the plan is to be faithful to them and they stray."""
     if not plan.faithful or plan.reading is None:

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from analogen.art_selection import ArtSelection, select_art
-from analogen.composition import CandidatePlan, compose_scenes, plan_candidates, scene_errors
+from analogen.composition import CandidatePlan, compose_scenes, plan_candidates, scene_errors, strays_of
 from analogen.conditioning import Conditioning, encode_relations, of_scene
 from analogen.errors import UserError, user_errors
 from analogen.models import find_model, pick_device
@@ -214,7 +214,8 @@ class Generator(Stages):
         request, pairs = composed.request, list(zip(composed.scenes, composed.plans, strict=True))
         with watch("score"):
             previews = [draw_scene(scene, plan.scene_art, PREVIEW_PX, PREVIEW_PX) for scene, plan in pairs]
-            scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder)
+            strays = strays_of(composed.scenes, composed.plans)
+            scores = score_pictures(previews, composed.conditioning, composed.selection, self.encoder, strays=strays)
         lost = [plan.contrast < SEEN_BY_COLOR for plan in composed.plans]
         kept = min(request.num_images, len(scores))
         order = explained(scores, kept, composed.errors, lost, in_direction=composed.in_direction)
@@ -245,12 +246,13 @@ def score_pictures(
     selection: ArtSelection,
     encoder: MiniEncoder,
     weights: ScoreWeights | None = None,
+    strays: Sequence[float] = (),
 ) -> list[Scores]:
     """Scores of finished pictures, see `analogen.scoring.score`."""
     seen = encoder.encode_all(list(pictures))
     return score(
         conditioning.compared, seen.relation, selection.subject_vector, seen.subject, conditioning.looks,
-        seen.attributes, weights, conditioning.structure, seen.structure, encoder.calibration,
+        seen.attributes, weights, conditioning.structure, seen.structure, encoder.calibration, strays,
     )  # fmt: skip
 
 

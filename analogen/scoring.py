@@ -14,8 +14,9 @@ from analogen.relsim.world.art import ArtLibrary
 from analogen.types import Scores
 
 Vectors = NDArray[np.float32]
-# Denoising errors within this factor count as equal (docs/experiments.md, 11, 16 and 19).
-ERROR_BAND_FACTOR = 2.0
+# Denoising errors within this factor count as equal (docs/experiments.md, 11, 16, 19 and 27).
+ERROR_BAND_FACTOR = 8.0
+STRAY_WEIGHT = 0.5  # of the distance from the arrangement that was read, in `Scores.structure`
 LOWER_TOTAL = "its total is lower"  # the reason of most candidates that are not kept
 SAME_NOUN = 0.8  # cosine from which on two names mean the same thing
 
@@ -45,6 +46,7 @@ def score(
     structure: Vectors | None = None,
     found_structures: Vectors | None = None,
     calibration: Calibration | None = None,
+    strays: Sequence[float] = (),
 ) -> list[Scores]:
     """Score n candidates. All vectors are unit vectors.
 
@@ -55,6 +57,8 @@ def score(
     found_*            (n, dim) vectors of the candidates.
     reference_looks    (references, dim) attribute vectors, of which the most similar counts; None without a picture.
     structure          (dim,) of the single reference; None if there are several or none, or no structure head.
+    strays             How far each candidate is from the arrangement that was read, see `arrangement_distance`; empty
+                       without a reading.
     """
     weights = weights or ScoreWeights()
     kept = found_relations @ relation
@@ -64,6 +68,8 @@ def score(
         kept, copied = calibration.relation(kept), calibration.copy(copied) if reference_looks is not None else copied
         shown = calibration.subject(calibration.subject_odds(shown, found_subjects @ other_nouns(subject).T))
     alike = np.zeros(len(kept)) if structure is None or found_structures is None else found_structures @ structure
+    if strays:
+        alike = alike - STRAY_WEIGHT * np.asarray(strays)
     totals = (
         weights.relation * kept + weights.structure * alike + weights.subject * shown - weights.copy * copied
     )  # fmt: skip

@@ -392,7 +392,7 @@ class Scores:
     subject    That it shows the subject, and no other noun of the library.
     copy       That it has the looks of the reference; lower is better.
     total      The weighted sum, see `analogen.scoring.ScoreWeights`.
-    structure  How much of counts, directions and the like is kept; 0 without a single reference.
+    structure  How much of counts, directions and places is kept, below 0 for little; 0 without a single reference.
     """
 
     relation: float

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from analogen.composition import CandidatePlan, compose_scenes, scene_errors
+from analogen.composition import CandidatePlan, compose_scenes, scene_errors, strays_of
 from analogen.conditioning import Conditioning, encode_relations, guidance
 from analogen.contact_sheet import Cell, contact_sheets
 from analogen.generator import PREVIEW_PX, Generator, draw_scene
@@ -130,7 +130,8 @@ def judge_candidates(
             part = slice(number * candidates, (number + 1) * candidates)
             if found.doubtful:  # as in `Generator`
                 errors[part] = [1.0] * candidates
-            results.append(judge_scenes(task, found, scenes[part], generator, judges, errors[part]))
+            strays = strays_of(scenes[part], plans[part])
+            results.append(judge_scenes(task, found, scenes[part], generator, judges, errors[part], strays))
     return results
 
 
@@ -141,6 +142,7 @@ def judge_scenes(
     generator: Generator,
     judges: Judges,
     errors: Sequence[float] | None = None,
+    strays: Sequence[float] = (),
 ) -> list[JudgedCandidate]:
     """Draw the scenes of a task, score and judge them."""
     scene_art = SceneArt(generator.library)
@@ -149,7 +151,7 @@ def judge_scenes(
     meaning = generator.library.meaning(task.subject)
     scores = score(
         found.compared, looked.relation, meaning, looked.subject, found.looks, looked.attributes, None,
-        found.structure, looked.structure, generator.encoder.calibration,
+        found.structure, looked.structure, generator.encoder.calibration, strays,
     )  # fmt: skip
     seen = judges["relation"].predict(drawn) if "relation" in judges else [None] * len(drawn)
     shown = judges["subject"].predict(drawn) if "subject" in judges else [None] * len(drawn)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analogen.scoring import ScoreWeights, explained, ranked, score
+from analogen.scoring import STRAY_WEIGHT, ScoreWeights, explained, ranked, score
 from analogen.types import Scores
 
 
@@ -82,9 +82,17 @@ def test_best_comes_first_and_equals_keep_their_order() -> None:
 
 def test_well_formed_scenes_come_first_and_the_total_decides_among_equals() -> None:
     scores = [Scores(0, 0, 0, total) for total in (0.9, 0.2, 0.5, 0.7)]
-    assert ranked(scores, [0.9, 0.1, 0.15, 0.3]) == [2, 1, 3, 0]
+    assert ranked(scores, [9.0, 0.1, 0.15, 1.3]) == [2, 1, 3, 0]
     assert ranked(scores, [0.3] * 4) == ranked(scores)
     assert ranked([], []) == []
+
+
+def test_what_strays_from_the_arrangement_that_was_read_keeps_less_of_the_structure() -> None:
+    vectors = rows(1, 0)[0], np.repeat(rows(1, 1), 2, 0), rows(1, 2)[0], np.repeat(rows(1, 3), 2, 0)
+    looks = np.repeat(rows(1, 4), 2, 0)
+    near, far = score(*vectors, None, looks, strays=[0.0, 0.6])
+    assert near.structure - far.structure == pytest.approx(STRAY_WEIGHT * 0.6)
+    assert near.total - far.total == pytest.approx(ScoreWeights().structure * STRAY_WEIGHT * 0.6)
 
 
 def test_unequal_dimensions_are_refused() -> None:
@@ -102,11 +110,11 @@ def test_candidates_whose_subject_is_lost_come_last() -> None:
 
 def test_a_kept_lower_total_says_why_and_so_does_each_that_is_not_kept() -> None:
     scores = [Scores(0, 0, 0, total) for total in (1.37, 1.35, 1.2)]
-    (first, why), (second, lower), (third, malformed) = explained(scores, 1, errors=[0.9, 0.3, 0.3])
+    (first, why), (second, lower), (third, malformed) = explained(scores, 1, errors=[9.0, 0.3, 0.3])
     assert (first, second, third) == (1, 2, 0)
     assert why == "the highest total of the candidates that are sound"
     assert lower == "its total is lower"
-    assert malformed == "its scene is malformed: the composer's own error is 3.0 x the least"
+    assert malformed == "its scene is malformed: the composer's own error is 30.0 x the least"
     assert explained(scores, 2)[0] == (0, "the highest total")
     assert explained(scores, 2)[1] == (1, "the next in order")
     told = dict(explained(scores, 1, in_direction=[False, True, True]))
