@@ -10,6 +10,7 @@ import click
 
 from analogen.cli import HELP, debug_option, quick_imports
 from analogen.cli.evaluate_changes import changes
+from analogen.cli.evaluate_folder import folder
 from analogen.cli.evaluate_options import (
     BY,
     FILE,
@@ -274,5 +275,5 @@ def _table_analogy(table: Path, by: tuple[str, ...], encoder: str, seed: int, de
     return report_unreadable_rows(refused)
 
 
-for _other in (changes, space, study, tally):
+for _other in (changes, folder, space, study, tally):
     command.add_command(_other)
