@@ -160,15 +160,15 @@ def compose_scenes(
 
 
 def strays_of(scenes: Sequence[Scene], plans: Sequence[CandidatePlan]) -> list[float]:
-    """How far each scene is from the arrangement that its plan follows, less where that is followed loosely; empty if
-    there is none to follow."""
+    """How far each scene is from the arrangement that its plan follows, less where that is followed loosely or was read
+    with little certainty; empty if there is none to follow."""
     if any(plan.reading is None or not plan.reading.count for plan in plans):
         return []
     found = []
     for scene, plan in zip(scenes, plans, strict=True):
         assert plan.reading is not None
         distance = arrangement_distance(scene.things, plan.reading.scene.things) if scene.things else 1.0
-        found.append((1 - plan.looseness) * min(distance, 1.0))
+        found.append((1 - plan.looseness) * plan.reading.certainty * min(distance, 1.0))
     return found
 
 

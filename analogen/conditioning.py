@@ -16,6 +16,7 @@ from analogen.relsim.world.relations import RELATIONS
 from analogen.types import FoundRelation
 
 DOUBTFUL = 0.75  # confidence below which a reading that does not obey the relation says that it may be another
+BELIEVED = 0.5  # certainty from which on a reading may cast doubt on a relation
 KNOWN_LOOSENESS = 0.1  # of the arrangement of a reference whose relation is certain (docs/experiments.md, 26)
 EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
 # How far words are pulled to the centroid of their relation's captions (docs/experiments.md, 9). Pictures are pulled
@@ -180,7 +181,7 @@ def with_reading(conditioning: Conditioning, reading: SceneReading) -> Condition
     doubtful = False
     if is_new(conditioning.found):
         notes = (f"this logic is new to mini, so the arrangement that it sees is kept: {reading.sentence}",)
-    elif conditioning.found.confidence < DOUBTFUL:
+    elif conditioning.found.confidence < DOUBTFUL and reading.certainty >= BELIEVED:
         relation = next((r for r in RELATIONS.values() if conditioning.found.caption in r.captions), None)
         doubtful = relation is not None and not relation.holds(reading.scene)
         if doubtful:

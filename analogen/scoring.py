@@ -16,7 +16,7 @@ from analogen.types import Scores
 Vectors = NDArray[np.float32]
 # Denoising errors within this factor count as equal (docs/experiments.md, 11, 16, 19 and 27).
 ERROR_BAND_FACTOR = 8.0
-STRAY_WEIGHT = 0.5  # of the distance from the arrangement that was read, in `Scores.structure`
+STRAY_WEIGHT = 1.0  # of the distance from the arrangement that was read, in `Scores.structure`
 LOWER_TOTAL = "its total is lower"  # the reason of most candidates that are not kept
 SAME_NOUN = 0.8  # cosine from which on two names mean the same thing
 

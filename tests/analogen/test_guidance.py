@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,11 @@ def test_a_reading_that_obeys_the_relation_leaves_no_doubt() -> None:
     angles = np.linspace(0, 2 * np.pi, 9)[:-1]
     ring = Scene(tuple(Element("subject", 0.7 * np.cos(a), 0.7 * np.sin(a), 0.25) for a in angles))
     assert not conditioned(0.55, caption_of("ring"), ring).doubtful
+
+
+def test_a_reading_that_is_not_certain_casts_no_doubt() -> None:
+    found = Conditioning(np.ones(384, np.float32) / 384**0.5, FoundRelation(caption_of("ring"), 0.55), np.ones((1, 4)))
+    assert not with_reading(found, replace(reading_of(LETTER), certainty=0.3)).doubtful
 
 
 def test_what_the_user_asks_of_the_arrangement_counts_for_every_candidate() -> None:
