@@ -1,11 +1,10 @@
 """Make the contact sheets of what mini does with pictures by others.
 
-python recipes/make_logic_sheets.py [--output docs/images] [--only photographs unknown edits changes]
+python recipes/make_logic_sheets.py [--output docs/images] [--only photographs unknown edits]
 
 photographs  Photographs, what was read in them, and three analogies each.
 unknown      Arrangements that follow no rule, their readings, and pictures that keep the arrangement.
 edits        A reference, its reading edited by hand, and what is made of both.
-changes      A : A' :: B : ?, each row two pictures, the subject's own picture, and the answer.
 
 Photographs are composed by the world's code from the 3D art of the library on procedural grounds, whose licence
 allows to show them.
@@ -24,7 +23,6 @@ from PIL import Image
 
 from analogen import Generator, Request, read_scene, reading_to_json
 from analogen.contact_sheet import Cell, contact_sheets
-from analogen.evaluation.changes import draw_rows
 from analogen.relsim.mini.reading.overlay import overlay
 from analogen.relsim.mini.reading.scene_reading import described
 from analogen.relsim.world.art import ArtLibrary
@@ -150,28 +148,8 @@ def edits(generator: Generator, folder: Path) -> list[Cell]:
     return cells
 
 
-def changes(generator: Generator, folder: Path) -> list[Cell]:
-    cells: list[Cell] = []
-    for number, row in enumerate(draw_rows(5, seed=4)):
-        pictures = []
-        for name, scene in (("before", row.before), ("after", row.after), ("own", row.own)):
-            path = folder / f"{number}-{name}.png"
-            Image.fromarray(render(scene, PICTURE_PX)).save(path)
-            pictures.append(path)
-        before, after, own = pictures
-        request = Request(
-            references=(before,), becomes=after, subject_image=own, subject=row.own.subject, seed=7, candidates=1,
-            width=PICTURE_PX, height=PICTURE_PX,
-        )  # fmt: skip
-        result = generator.run(request)
-        told = ("A", "A'", "B", "what was made of B")
-        shown = [*map(Image.open, pictures), result.candidates[0].image]
-        cells += [Cell(image.convert("RGB"), text) for image, text in zip(shown, told, strict=True)]
-    return cells
-
-
 SHEETS: dict[str, Callable[[Generator, Path], list[Cell]]] = {
-    "photographs": photographs, "unknown": unknown, "edits": edits, "changes": changes,
+    "photographs": photographs, "unknown": unknown, "edits": edits,
 }  # fmt: skip
 
 
@@ -183,7 +161,7 @@ def main() -> None:
     generator = Generator(device="cpu")
     with tempfile.TemporaryDirectory() as name:
         for sheet in options.only:
-            (page,) = contact_sheets(SHEETS[sheet](generator, Path(name)), columns=4 if sheet == "changes" else 5)
+            (page,) = contact_sheets(SHEETS[sheet](generator, Path(name)), columns=5)
             path = options.output / f"sheet_{sheet}.webp"
             page.save(path, "WEBP", quality=84, method=6)
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
