@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import colorsys
-from typing import NamedTuple
-
-from numpy.random import Generator
+from typing import TYPE_CHECKING, NamedTuple
 
 from analogen.relsim.world.scene import Background
+
+if TYPE_CHECKING:  # the command line lists the palettes, and needs no numpy for its help
+    from numpy.random import Generator
 
 
 class Palette(NamedTuple):

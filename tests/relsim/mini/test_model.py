@@ -66,7 +66,7 @@ def test_row_alone_equals_row_in_batch(tiny_net: MiniNet) -> None:
     with torch.no_grad():
         together, alone = tiny_net(batch), tiny_net(batch[2:3])
     assert together.cells is None  # of the dense head, which nobody asked for
-    for many, one in zip(together[:-1], alone[:-1], strict=True):
+    for many, one in zip(together[:6], alone[:6], strict=True):
         torch.testing.assert_close(many[2:3], one, atol=1e-5, rtol=1e-4)
 
 
