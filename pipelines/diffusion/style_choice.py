@@ -60,7 +60,7 @@ def way_of(kind: str, asked: str = "auto", adapted: bool = False) -> str:
 def scale_of(kind: str, way: str, style_scale: float | None) -> float:
     """What a style_scale in [0, 1] is for a way: straight lines from 0 over its balanced scale at .5 to its full one.
 
-    The balanced scales are what the adapters' authors recommend or diffusers documents; nobody measured them here.
+    The balanced scales are customary ones; nobody measured them here.
     """
     wanted = BALANCED if style_scale is None else style_scale
     row = STYLE_ADAPTERS.get(kind)
