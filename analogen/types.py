@@ -218,6 +218,10 @@ class Request:
         return tuple((self.seed + number) % (MAX_SEED + 1) for number in range(self.candidates))
 
 
+# Zero-width joiners, and the letters of flags such as Scotland's.
+_JOINERS = dict.fromkeys([0x200C, 0x200D, *range(0xE0020, 0xE0080)])
+
+
 def _checked_text(name: str, text: str | None) -> str | None:
     """The text with single spaces, after all checks; None stays None."""
     if text is None:
@@ -228,8 +232,9 @@ def _checked_text(name: str, text: str | None) -> str | None:
         raise UserError(f"{flag} is empty: give 1 to {limit} characters, or leave it out")
     if len(text) > limit:
         raise UserError(f"{flag} has {len(text)} characters, at most {limit} are allowed: shorten it")
-    # Bytes of the command line that cannot be decoded become lone surrogates, which cannot be written to files.
-    if not text.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
+    # Bytes of the command line that cannot be decoded become lone surrogates, which cannot be written to files. Joiners
+    # are parts of emoji (an astronaut is a woman joined to a rocket) and of words in Persian and Hindi.
+    if not text.translate(_JOINERS).isprintable() or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise UserError(f"{flag} holds characters that cannot be shown: give plain text in UTF-8")
     return text
 

@@ -234,3 +234,14 @@ def test_any_scene_is_drawn_or_refused(
 def test_text_that_is_no_scene_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a scene"):
         from_json(text)
+
+
+@pytest.mark.parametrize("subject", ["👩‍🚀", "❤️", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "می‌خواهم"])
+def test_joiners_are_parts_of_subjects(subject: str) -> None:
+    assert Request(references=(Path("a.png"),), subject=subject).subject == subject
+
+
+@pytest.mark.parametrize("subject", ["bad\udcff", "a\u202eb", "\u200b", "bell\x07"])
+def test_what_cannot_be_shown_is_no_subject(subject: str) -> None:
+    with pytest.raises(UserError, match=r"cannot be shown|is empty"):
+        Request(references=(Path("a.png"),), subject=subject)
