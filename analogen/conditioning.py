@@ -19,9 +19,7 @@ DOUBTFUL = 0.75  # confidence below which a reading that does not obey the relat
 BELIEVED = 0.5  # certainty from which on a reading may cast doubt on a relation
 KNOWN_LOOSENESS = 0.1  # of the arrangement of a reference whose relation is certain (docs/experiments.md, 26)
 EXACT = 0.998  # cosine from which two texts are the same; captions are stored in half precision
-# How far words are pulled to the centroid of their relation's captions (docs/experiments.md, 9). Pictures are pulled
-# all the way: embeddings of hard pictures lie between relations, and the composer then makes neither of them (27).
-CENTROID_WEIGHT = 0.3
+CENTROID_WEIGHT = 0.3  # how far words are pulled to the centroid of their relation's captions (docs/experiments.md, 9)
 # The weight of words beside a picture, or beside a reference weight of 1: both then decide equally often
 # (docs/experiments.md, 20).
 TEXT_WEIGHT = 1.25
@@ -39,7 +37,7 @@ class Conditioning:
     direction  The direction that the words name, which scenes have to keep; None if they name none.
     doubtful   Whether the reading does not obey the relation found, whose confidence is middling: it may be a logic
                that is new to mini.
-    seen       (384,) unit vector of the pictures before it was pulled to the captions of a relation; None without.
+    seen       (384,) unit vector of the pictures before they were taken for captions; None without.
     """
 
     relation: Vectors
@@ -124,23 +122,23 @@ def build_conditioning(
     """Combine the embedded pictures and words of one request.
 
     The relation is the mean of the pictures' relations plus TEXT_WEIGHT times that of the words; with weights it is
-    their weighted sum. Confident embeddings are first pulled to the centroid of their relation.
+    their weighted sum. Confident pictures are first taken for the captions of their relation, and words pulled there.
 
     pictured: what the encoder sees in the pictures, None without. text: (384,) embedded words, None without.
     words: what was embedded, for their direction and notes.
     Raises ValueError if the weighted relations cancel out.
     """
     text_certainty = 0.0 if text is None else text_confidence(text, encoder)
-    pulled_text = None if text is None else pull_to_centroid(text, encoder, text_certainty, CENTROID_WEIGHT)
+    pulled_text = None if text is None else pull_to_centroid(text, encoder, text_certainty)
     if pictured is None:
         assert pulled_text is not None, "neither pictures nor words"
         relation, confidence = pulled_text, text_certainty
     else:
         pairs = zip(pictured.relation, pictured.known, strict=True)
-        pulled = np.stack([pull_to_centroid(one, encoder, encoder.confidence(one, float(k)), 1.0) for one, k in pairs])
-        relation = weighted_sum(pulled, pulled_text, weights)
-        # The confidence is that of the relations before they are pulled; with weights the words are included, since
-        # the pictures alone may cancel out.
+        taken = np.stack([encoder.taken_for(one, encoder.confidence(one, float(k))) for one, k in pairs])
+        relation = weighted_sum(taken, pulled_text, weights)
+        # The confidence is that of the relations as they are seen; with weights the words are included, since the
+        # pictures alone may cancel out.
         unpulled = weighted_sum(pictured.relation, text if weights else None, weights)
         confidence = encoder.confidence(unpulled, float(pictured.known.mean()))
     nearest = encoder.nearest_captions(relation, 1)[0]
@@ -252,15 +250,10 @@ def text_confidence(text: Vectors, encoder: MiniEncoder) -> float:
     return float(np.clip(encoder.nearest_captions(text, 1)[0].score, 0, 1))
 
 
-def pull_to_centroid(relation: Vectors, encoder: MiniEncoder, confidence: float, weight: float) -> Vectors:
-    """The relation (384,) moved towards the captions of its nearest relation; unchanged at low confidence.
-
-    weight: of their centroid, in [0, 1].
-    """
-    if confidence < LOW_CONFIDENCE:
-        return relation
-    centroid = encoder.centre(encoder.nearest_captions(relation, 1)[0].relation)
-    return normalized((1 - weight) * relation + weight * centroid)
+def pull_to_centroid(words: Vectors, encoder: MiniEncoder, confidence: float) -> Vectors:
+    """Embedded words (384,) moved towards the captions of their nearest relation; unchanged at low confidence."""
+    taken = encoder.taken_for(words, confidence)
+    return normalized((1 - CENTROID_WEIGHT) * words + CENTROID_WEIGHT * taken)
 
 
 def weighted_sum(relations: Vectors, text: Vectors | None, weights: Sequence[float] = ()) -> Vectors:

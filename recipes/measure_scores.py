@@ -69,7 +69,9 @@ def confidence(encoder: MiniEncoder, rows: list[Row]) -> Said:
 
 
 def relation(encoder: MiniEncoder, calibration: Calibration, rows: list[Row], rng: np.random.Generator) -> Said:
-    vectors = encoder.encode_references([row.image for row in rows]).relation
+    seen = encoder.encode_references([row.image for row in rows])
+    sure = [encoder.confidence(one, float(known)) for one, known in zip(seen.relation, seen.known, strict=True)]
+    vectors = np.stack([encoder.taken_for(*pair) for pair in zip(seen.relation, sure, strict=True)])
     kinds, truth, drawn = [r.id for r in trained_relations()], [], []
     for row in rows:
         same = bool(rng.random() < 0.5)

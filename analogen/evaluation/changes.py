@@ -19,7 +19,7 @@ from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.reading import read_scenes
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.changes import apply_change, change_between
-from analogen.relsim.world.grammar import ATOMS, Composition
+from analogen.relsim.world.grammar import ATOMS, NEUTRAL, Composition
 from analogen.relsim.world.grammar.rules import allowed
 from analogen.relsim.world.relations.base import Draft
 from analogen.relsim.world.render import render
@@ -27,7 +27,6 @@ from analogen.relsim.world.scene import Scene
 from analogen.scene_change import changed_scene
 
 PARTS = ("progression", "casting", "setting", "arrangement")
-NEUTRAL = {"progression": "none", "casting": "alike", "setting": "none"}
 PICTURE_PX = 448
 TRIES = 60  # seeds until a composition has a wanted number of things
 WAYS = ("exact scenes", "readings of pictures")

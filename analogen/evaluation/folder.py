@@ -143,6 +143,8 @@ def _score_part(
     shown = [read_image(reference.path).image for reference in references]
     made = [read_image(pictures[reference.id]).image for reference in references]
     wanted, found = encoder.encode_references(shown), encoder.encode_all(made)
+    sure = [encoder.confidence(one, float(known)) for one, known in zip(wanted.relation, wanted.known, strict=True)]
+    taken = [encoder.taken_for(one, confidence) for one, confidence in zip(wanted.relation, sure, strict=True)]
     asked = [subjects.get(reference.id, reference.subject) for reference in references]
     meanings = encoder.embed_text(asked)
     readings = zip(read_scenes(shown, encoder), read_scenes(made, encoder), strict=True)
@@ -150,7 +152,7 @@ def _score_part(
     scored = []
     for i, (reference, (seen, result)) in enumerate(zip(references, readings, strict=True)):
         figures = score(
-            wanted.relation[i], found.relation[i : i + 1], meanings[i], found.subject[i : i + 1],
+            taken[i], found.relation[i : i + 1], meanings[i], found.subject[i : i + 1],
             wanted.attributes[i : i + 1], found.attributes[i : i + 1], calibration=encoder.calibration,
         )[0]  # fmt: skip
         there = kept(reference.facts, facts_of_reading(seen, reference.relation))

@@ -90,18 +90,8 @@ class ComposerPipeline(DiffusionPipeline):
         callback_on_step_end: StepCallback | None = None,
         return_dict: bool = True,
     ) -> ComposerOutput | tuple[list[list[Element]]]:
-        """Sample one scene per row.
-
-        relation: (B, 384), normalised here; readings: what was read of each row's reference, and how loosely that is to
-        be followed; generator: one per row, or one from which each row's is seeded.
-        relation_scale: strength of the relation tokens, one or (B,), 0 = unconditional; guidance_scale: classifier-free
-        guidance, 1 = off; settled: snap what is nearly equal or nearly aligned (`settle`).
-        callback_on_step_end(pipeline, step, timestep, values): values holds "rows", the numbers of the rows under way,
-        and theirs of "latents", "clean" (what the step takes them to become), "tokens" and "mask"; a dict with
-        "latents" that it returns goes on in their place.
-        Raises ValueError for a relation of another shape, readings of another number of rows or for a composer that
-        does not read, a wrong number of generators, or no steps.
-        """
+        """Sample one scene per row; arguments and errors as of `SceneComposer.sample`. callback_on_step_end gets this
+        pipeline first; return_dict: False for a plain tuple."""
         on_step = callback_on_step_end
         scenes = self.composer.sample(
             relation, readings, generator, num_inference_steps, guidance_scale, relation_scale, settled,

@@ -6,18 +6,15 @@ Rows 2k and 2k + 1 are a pair: two relations in the same looks.
 from __future__ import annotations
 
 import functools
-import logging
-import multiprocessing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch import Tensor
 
+from analogen.relsim.mini.picture_shards import PictureShards, draw_missing, write_shard
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, portrait
 from analogen.relsim.world.art import TRAINING_STYLES, ArtLibrary
 from analogen.relsim.world.dataset import Sample, Selection, draw_sample, hard_negative_of
@@ -25,7 +22,6 @@ from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 from analogen.relsim.world.render import render
 
-log = logging.getLogger(__name__)
 SHARD = 1024
 SHARES = {"finished": 0.4, "photograph": 0.2, "drawing": 0.15, "alone": 0.25}  # of the pairs
 
@@ -39,26 +35,12 @@ class JudgePicture(NamedTuple):
     subject: str
 
 
-class JudgePool:
+class JudgePool(PictureShards):
     """The shards of a folder. relations, subjects: (n,), of each picture, "" where a judge is not asked."""
 
     def __init__(self, folder: Path, shards: int | None = None) -> None:
-        paths = sorted(folder.glob("shard-?????.npy"))[:shards]
-        if not paths:
-            raise FileNotFoundError(f"{folder} holds no pictures for judges: draw them first")
-        self._images = [np.load(path, mmap_mode="r") for path in paths]
-        labels = [np.load(path.with_suffix(".labels.npz")) for path in paths]
-        self.relations = np.concatenate([one["relation"] for one in labels])
-        self.subjects = np.concatenate([one["subject"] for one in labels])
-
-    def __len__(self) -> int:
-        return len(self.relations)
-
-    def images(self, rows: NDArray[np.int64]) -> Tensor:
-        """(len(rows), 3, side, side) uint8."""
-        size = len(self._images[0])
-        stack = np.stack([self._images[row // size][row % size] for row in rows.tolist()])
-        return torch.from_numpy(stack).permute(0, 3, 1, 2)
+        super().__init__(folder, shards, "pictures for judges")
+        self.relations, self.subjects = self.column("relation"), self.column("subject")
 
 
 def judges_selection() -> Selection:
@@ -72,15 +54,8 @@ def draw_judge_pool(
 ) -> None:
     """Draws `shards` files of SHARD pictures; existing ones are kept. cutouts, grounds: folders of material for
     photographs; without them photographs show the library's art on procedural grounds."""
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [number for number in range(shards) if not (folder / f"shard-{number:05d}.npy").is_file()]
     draw = functools.partial(_draw_shard, folder, seed, side, cutouts, grounds)
-    if workers == 1:
-        for number in missing:
-            draw(number)
-    else:
-        with multiprocessing.get_context("spawn").Pool(workers) as processes:
-            processes.map(draw, missing, chunksize=1)
+    draw_missing(folder, range(shards), draw, workers)
 
 
 def draw_judge_pair(
@@ -136,10 +111,4 @@ def _draw_shard(folder: Path, seed: int, side: int, cutouts: str, grounds: str, 
             images[row + offset] = picture.pixels
             labels["relation"].append(picture.relation)
             labels["subject"].append(picture.subject)
-    path = folder / f"shard-{number:05d}.npy"
-    arrays: dict[str, Any] = {name: np.array(values) for name, values in labels.items()}
-    np.savez(path.with_suffix(".labels.npz"), **arrays)
-    temporary = path.with_suffix(".tmp.npy")
-    np.save(temporary, images)
-    temporary.rename(path)
-    log.info("drawn %s", path.name)
+    write_shard(folder, number, images, labels)

@@ -16,7 +16,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from analogen.relsim.mini.encoder import LOW_CONFIDENCE, CaptionBank, MiniEncoder, Vectors
+from analogen.relsim.mini.encoder import CaptionBank, MiniEncoder, Vectors
 from analogen.relsim.mini.probabilities import UNCHANGED, Calibration, Logistic, fit_logistic, log_odds
 from analogen.relsim.mini.reading.read import EDGE, read_scenes
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, Picture
@@ -82,11 +82,8 @@ def calibrate(folder: Path, per_relation: int = 12, seed: int = 5, cutouts: str 
         encoder, draw_named_again(NAMED * per_relation, Material(grounds=grounds), rng), rng
     )
     confidence = fit_logistic(log_odds(sure), right)
-    # What candidates are compared with: the captions' centroid, where a picture is taken for a relation at all.
-    taken = [
-        encoder.centre(name) if c >= LOW_CONFIDENCE else vector
-        for vector, name, c in zip(seen.relation, read, confidence(log_odds(sure)), strict=True)
-    ]
+    # What candidates are compared with.
+    taken = [encoder.taken_for(one, c) for one, c in zip(seen.relation, confidence(log_odds(sure)), strict=True)]
     Calibration(
         confidence=confidence,
         relation=_fit_relation(np.stack(taken)[: len(pairs)], truth, read[: len(pairs)], clean, clean_logic, rng),

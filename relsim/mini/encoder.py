@@ -135,6 +135,16 @@ class MiniEncoder:
         """The unit mean (384,) of the captions of one logic, by its id in the catalogue."""
         return self._bank.centre(relation)
 
+    def taken_for(self, relation: Vectors, confidence: float) -> Vectors:
+        """What the relation (384,) of a picture is taken for: the centroid of the captions of its nearest relation.
+
+        Below LOW_CONFIDENCE it is returned as it is. Embeddings of hard pictures lie between relations, and the
+        composer would make neither of them (docs/experiments.md, 27).
+        """
+        if confidence < LOW_CONFIDENCE:
+            return relation
+        return self.centre(self.nearest_captions(relation, 1)[0].relation)
+
     def confidence(self, relation: Vectors, known: float) -> float:
         """The probability that the nearest caption is the picture's logic, [0, 1].
 

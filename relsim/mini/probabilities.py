@@ -41,7 +41,8 @@ class Calibration:
     """What turns outputs of an encoder into probabilities.
 
     confidence           Of the log odds of `MiniEncoder.confidence` without it: that the nearest caption is right.
-    relation             Of the cosine of two relations: that two pictures have the same logic.
+    relation             Of the cosine of a result's relation to what the reference is taken for: that both have the
+                         same logic.
     subject_temperature  Of the softmax of a picture's subject over the nouns that it may show.
     subject              Of the log odds of that softmax: that the picture shows the noun.
     copy                 Of the cosine of two pictures' attributes: that they have the same looks.

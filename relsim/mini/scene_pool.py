@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
-import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from analogen.relsim.mini.augmentation import APPEARANCE_RELATIONS, jpeg, photo_effect
 from analogen.relsim.mini.augmentation import MANNERS as DRAWN_MANNERS
 from analogen.relsim.mini.confusions import PairOdds
 from analogen.relsim.mini.dense_head import COLUMNS, moved, placed
 from analogen.relsim.mini.encoder import MiniEncoder
+from analogen.relsim.mini.picture_shards import PictureShards, draw_missing, write_shard
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.cutouts import CutOut
 from analogen.relsim.world.dataset import (
@@ -45,7 +42,6 @@ from analogen.relsim.world.relations import RELATIONS, Relation
 from analogen.relsim.world.render import SceneArt, render
 from analogen.relsim.world.scene import MAX_ELEMENTS, Element, Scene
 
-log = logging.getLogger(__name__)
 SHARD = 1024
 GROUPS = ("relation", "composition", "aimless", "portrait", "ground")
 SHARES = {"relation": 0.32, "composition": 0.48, "aimless": 0.1, "portrait": 0.1}  # of the pairs
@@ -75,29 +71,13 @@ class DrawnScene:
     mirror_ok: bool = True
 
 
-class ScenePool:
-    """The shards of a folder."""
+class ScenePool(PictureShards):
+    """The shards of a folder: pictures, and for each what `Picture` says of it."""
 
     def __init__(self, folder: Path, shards: int | None = None) -> None:
-        paths = sorted(folder.glob("shard-?????.npy"))[:shards]
-        if not paths:
-            raise FileNotFoundError(f"{folder} holds no training pictures: draw them first")
-        self._images = [np.load(path, mmap_mode="r") for path in paths]
-        labels = [np.load(path.with_suffix(".labels.npz")) for path in paths]
-
-        def column(name: str) -> NDArray[Any]:
-            return np.concatenate([one[name] for one in labels])
-
-        self.group, self.logic, self.caption, self.subject = map(column, ("group", "logic", "caption", "subject"))
-        self.mirror_ok, self.tables = column("mirror_ok"), column("tables")
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-    def images(self, rows: NDArray[np.int64]) -> Tensor:
-        """(len(rows), 3, side, side) uint8."""
-        stack = np.stack([self._images[row // SHARD][row % SHARD] for row in rows.tolist()])
-        return torch.from_numpy(stack).permute(0, 3, 1, 2)
+        super().__init__(folder, shards)
+        self.group, self.logic, self.caption, self.subject = map(self.column, ("group", "logic", "caption", "subject"))
+        self.mirror_ok, self.tables = self.column("mirror_ok"), self.column("tables")
 
 
 def draw_scene_pool(
@@ -115,15 +95,7 @@ def draw_scene_pool(
     A shard depends on the seed, its number, the side, the material and the odds alone. odds: of the pairs of relations
     of the catalogue, by default all alike.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    draw = functools.partial(_draw_shard, folder, seed, side, cutouts, grounds, odds)
-    missing = [number for number in shards if not (folder / f"shard-{number:05d}.npy").is_file()]
-    if workers == 1:
-        for number in missing:
-            draw(number)
-    else:
-        with multiprocessing.get_context("spawn").Pool(workers) as processes:
-            processes.map(draw, missing, chunksize=1)
+    draw_missing(folder, shards, functools.partial(_draw_shard, folder, seed, side, cutouts, grounds, odds), workers)
 
 
 _selection = functools.lru_cache(maxsize=1)(training_selection)
@@ -165,13 +137,7 @@ def _draw_shard(
             images[row + offset], tables[row + offset] = picture.pixels, picture.table
             for name, values in columns.items():
                 values.append(getattr(picture, name))
-    path = folder / f"shard-{number:05d}.npy"
-    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
-    np.savez(path.with_suffix(".labels.npz"), tables=tables, **arrays)
-    temporary = path.with_suffix(".tmp.npy")
-    np.save(temporary, images)
-    temporary.rename(path)
-    log.info("drawn %s", path.name)
+    write_shard(folder, number, images, {"tables": tables, **columns})
 
 
 class Picture(NamedTuple):
