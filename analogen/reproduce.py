@@ -16,6 +16,7 @@ from analogen.metadata import file_fingerprint, read_metadata
 from analogen.request_schema import TYPES, checked_value
 
 PART_NUMBERS = 5  # of `MadeScene.subject_part`
+NO_GROUND = "none"  # in the record of a cut-out
 # Settings of the whole run, not of the one picture.
 _NOT_OF_THE_PICTURE = frozenset({"candidates", "num_images", "retries"})
 
@@ -74,6 +75,20 @@ def _subject_part(path: Path, mark: Mapping[str, Any]) -> tuple[float, ...] | No
 def check_subject_image(path: Path, record: Mapping[str, Any], given: Path | None) -> None:
     """Raises UserError or FileNotFoundError unless `given` is the user's own picture that `path` was made of."""
     _check_own_file(path, record, "subject-image", given)
+
+
+def recorded_ground(path: Path, given: Path | None) -> Path | str | None:
+    """What the picture `path` lies on in place of its palette's ground: "none", or the user's picture `given`.
+
+    Raises UserError or FileNotFoundError unless `given` is the picture that the record names.
+    """
+    record = read_metadata(path)
+    if record.get("ground") == NO_GROUND:
+        if given is not None:
+            raise UserError(f"{path}: has no ground, it is transparent: leave --ground out")
+        return NO_GROUND
+    _check_own_file(path, record, "ground", given)
+    return given
 
 
 def _check_own_file(path: Path, record: Mapping[str, Any], flag: str, given: Path | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from analogen.relsim.world.subject_names import subject_finder
 from analogen.relsim.world.svg import to_svg
 from analogen.reproduce import check_subject_image
 from analogen.scene_reference import MAX_SCENE_BYTES, check_drawable
-from analogen.types import Request
+from analogen.types import Candidate, Request
 
 __all__ = [
     "EditedPicture",
@@ -36,6 +36,7 @@ __all__ = [
     "drawing_names",
     "drawing_picture",
     "find_drawing",
+    "on_ground",
     "palette_colors",
     "palettes",
     "read_edited",
@@ -125,6 +126,20 @@ def selection_of(request: Request, encoder: MiniEncoder) -> ArtSelection:
 def scene_art_of(selection: ArtSelection, scene: Scene) -> SceneArt:
     """The drawings of a scene that was made for a request: own ones, painted ones, and the library's."""
     return selection.scene_art(ArtLibrary.shipped(), scene.other, scene.style)
+
+
+def on_ground(
+    request: Request, candidate: Candidate, selection: ArtSelection, ground: Image.Image | str | None
+) -> Candidate:
+    """The candidate of mini drawn on another ground than its palette's.
+
+    ground: as of `EditedPicture`; None changes nothing.
+    """
+    if ground is None or candidate.scene is None:
+        return candidate
+    art = scene_art_of(selection, candidate.scene)
+    picture = EditedPicture(candidate.scene, request.width, request.height, art=art, ground=ground)
+    return replace(candidate, image=picture.draw(), svg=picture.svg() if candidate.svg is not None else None)
 
 
 def palette_colors(scene: Scene) -> dict[str, str]:

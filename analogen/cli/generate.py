@@ -129,6 +129,12 @@ _FILE = LocalPath()
     "single settings, for example: --width 2048 --height 2048.",
 )
 @click.option(
+    "--ground",
+    metavar="IMG",
+    type=_FILE,
+    help="With --recall: your own picture that the things lie on, where the studio drew them on one.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     help="Check everything that can be known without loading a model, and print what would be made; for a diffusion "
@@ -142,6 +148,7 @@ def command(
     sheet: bool,
     layout_json: Path | None,
     recall: Path | None,
+    ground: Path | None,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -156,11 +163,18 @@ def command(
     started = time.perf_counter()
     if options["art"] is not None:
         options["art"] = Path(options["art"])
+    if ground is not None and recall is None:
+        raise UserError("--ground is for --recall of a picture that the studio drew on your own: leave it out")
+    lies_on: Path | str | None = None
     if recall is not None:
+        from analogen.reproduce import recorded_ground
+
+        with user_errors():
+            lies_on = recorded_ground(recall, ground)
         from analogen.cli.recall_edited import draw_again, is_edited
 
         if is_edited(recall):
-            draw_again(recall, output, format_, metadata, dry_run, options)
+            draw_again(recall, output, format_, metadata, dry_run, options, lies_on)
             return
         options = _recalled_options(recall, options)
     if options["candidates"] < options["num_images"]:
@@ -195,7 +209,7 @@ def command(
             result = generator.run(request, progress)
         finally:
             progress.clear()
-        kept = _save(request, result, own, pictures if sheet else None, metadata, format_, started)
+        kept = _save(request, result, own, pictures if sheet else None, metadata, format_, started, lies_on)
         if layout_json is not None:
             from analogen.layout_export import layouts_of
 
@@ -226,6 +240,7 @@ def _save(
     metadata: bool,
     format_: str,
     started: float,
+    ground: Path | str | None = None,
 ) -> tuple[Candidate, ...]:
     """Save and print what came of one request, and return the candidates that were kept.
 
@@ -237,8 +252,14 @@ def _save(
 
     save_started = time.perf_counter()
     kept = result.candidates[: len(paths)]
+    if ground is not None:
+        from analogen.relsim.encoder import load_mini
+        from analogen.scene_editing import on_ground, selection_of
+
+        selection, picture = selection_of(request, load_mini()), picture_of(ground)
+        kept = tuple(on_ground(request, candidate, selection, picture) for candidate in kept)
     for candidate, path in zip(kept, paths, strict=True):
-        save_candidate(request, result, candidate, path, metadata)
+        save_candidate(request, result, candidate, path, metadata, ground=ground)
     if sheet is not None:
         _save_sheet(sheet, result, len(paths), paths)
     now = time.perf_counter()
@@ -250,6 +271,16 @@ def _save(
         _note(f"not kept: seed {candidate.seed}  {_scores(candidate)}{f': {reason}' if reason else ''}")
     _print_result(dataclasses.replace(result, candidates=kept, seconds=seconds), paths, format_, left_out)
     return kept
+
+
+def picture_of(ground: Path | str) -> Any:
+    """The ground as `EditedPicture` takes it: the picture in a file, or "none". Raises UserError for another file."""
+    if isinstance(ground, str):
+        return ground
+    from analogen.relsim.images import read_image
+
+    with user_errors():
+        return read_image(ground).image
 
 
 def _recalled_options(picture: Path, options: dict[str, Any]) -> dict[str, Any]:

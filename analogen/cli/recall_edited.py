@@ -30,7 +30,13 @@ def is_edited(picture: Path) -> bool:
 
 
 def draw_again(
-    picture: Path, output: str, format_: str, metadata: bool, dry_run: bool, options: dict[str, Any]
+    picture: Path,
+    output: str,
+    format_: str,
+    metadata: bool,
+    dry_run: bool,
+    options: dict[str, Any],
+    ground: Path | str | None = None,
 ) -> None:
     """Draw the edited scene of a picture to `output`, at its own size or that of the options, and print the result."""
     context = click.get_current_context()
@@ -56,6 +62,10 @@ def draw_again(
         check_size(width, height)
         record = found.record if metadata else None
         found = dataclasses.replace(found, width=width, height=height, record=record)
+        if ground is not None:
+            from analogen.cli.generate import picture_of
+
+            found = dataclasses.replace(found, ground=picture_of(ground))
         # Draws all things once, so that a drawing that is missing is told before a file is written.
         found.draw(64, 64)
     if not dry_run:

@@ -18,7 +18,7 @@ from analogen import (
     scene_to_json,
     write_atomic,
 )
-from analogen.demos.jobs.grounds import on_ground
+from analogen.demos.jobs.grounds import on_ground, recorded
 from analogen.demos.jobs.worker import JobContext
 
 if TYPE_CHECKING:
@@ -71,7 +71,14 @@ def create_pictures(studio: Studio, jobs: Sequence[Job], context: JobContext) ->
                 break
             path = studio.files.pictures / f"{job.group:05d}-{job.id:05d}-{_slug(result.subject)}-{candidate.rank}.png"
             candidate = on_ground(studio.files, job, composed_row, candidate)
-            save_candidate(composed_row.request, result, candidate, path, bool(job.payload.get("metadata", True)))
+            save_candidate(
+                composed_row.request,
+                result,
+                candidate,
+                path,
+                bool(job.payload.get("metadata", True)),
+                ground=recorded(studio.files, job),
+            )
             # The scene of a diffusion model's layout does not show what it painted.
             if candidate.scene is not None and find_model(studio.model).is_mini:
                 write_atomic(studio.files.drawn_scene(path), scene_to_json(candidate.scene).encode())

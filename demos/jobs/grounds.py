@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from analogen import Candidate, EditedPicture, Job, UserError, read_image, scene_art_of
+from analogen import Candidate, Job, UserError, read_image
+from analogen import on_ground as draw_on_ground
 
 if TYPE_CHECKING:
     from analogen.demos.studio_files import StudioFiles
@@ -31,9 +32,10 @@ def on_ground(files: StudioFiles, job: Job, composed: Composed, candidate: Candi
     """The candidate of mini drawn on the ground of its job."""
     ground = ground_of(files, job)
     selection = getattr(composed, "selection", None)
-    if ground is None or candidate.scene is None or selection is None:
-        return candidate
-    request = composed.request
-    art = scene_art_of(selection, candidate.scene)
-    picture = EditedPicture(candidate.scene, request.width, request.height, art=art, ground=ground)
-    return replace(candidate, image=picture.draw(), svg=picture.svg() if candidate.svg is not None else None)
+    return candidate if selection is None else draw_on_ground(composed.request, candidate, selection, ground)
+
+
+def recorded(files: StudioFiles, job: Job) -> Path | str | None:
+    """The ground of a job as `save_candidate` takes it."""
+    name = job.payload.get("ground")
+    return name or None if not name or name == NO_GROUND else files.kept(name)

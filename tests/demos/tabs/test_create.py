@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from studio_server import EXAMPLES, FEW_STEPS
 
 from analogen import UserError
+from analogen.cli import main
 from analogen.demos.jobs.grounds import NO_GROUND
 from analogen.demos.roles import BECOMES, STYLE, SUBJECT
 from analogen.demos.scene_editor.service import SceneService
 from analogen.demos.studio import Studio
 from analogen.demos.tabs.create_endpoints import kept_ground, picture_settings
 from analogen.demos.tabs.create_settings import SHAPES, field_values, settings_of, shape_of, size_of
+from analogen.metadata import read_metadata
 
 OWLS = EXAMPLES / "ring_of_owls.png"
 VALUES = {
@@ -119,6 +122,34 @@ def test_pictures_lie_on_nothing_or_on_an_own_picture_also_after_an_edit(studio:
                 assert (picture.mode, picture.getpixel((1, 1))) == (mode, corner)
             drawing = (studio.files.pictures / name).with_suffix(".svg")
             assert 'id="background"' not in drawing.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["none", "own picture"])
+def test_recall_makes_a_picture_on_another_ground_again(
+    studio: Studio, tmp_path: Path, capsys: pytest.CaptureFixture[str], own: bool
+) -> None:
+    Image.radial_gradient("L").convert("RGB").save(tmp_path / "ground.png")
+    studio.start()
+    ground = kept_ground(studio, str(tmp_path / "ground.png")) if own else NO_GROUND
+    reference, service = studio.files.save_reference(OWLS), SceneService(studio)
+    small = {"candidates": 1, "width": 128, "height": 128, "steps": FEW_STEPS, "seed": 3}
+    (job,) = wait_for_end(studio, studio.submit(small, [reference], ["bicycle"], ground=ground)).jobs
+    assert job.state == "done", job.error
+    edited = service.save(job.id, 0, json.dumps(service.picture_of(job.id, 0)["scene"]))
+    kept = studio.files.kept(ground)
+    options = ["--reference", str(studio.files.references / reference), "--device", "cpu"]
+    for name in (job.result["images"][0]["path"], edited["path"]):
+        made, again = studio.files.pictures / name, tmp_path / f"again-{name}"
+        recall = ["generate", "--recall", str(made), *options, "--output", str(again)]
+        if own:
+            assert main(recall) == 2
+            assert "--ground" in capsys.readouterr().err
+        assert main([*recall, *(["--ground", str(kept)] if own else [])]) == 0
+        with Image.open(made) as one, Image.open(again) as other:
+            assert one.mode == other.mode == ("RGB" if own else "RGBA")
+            apart = np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16))
+        assert (apart > 8).mean() < 0.01, "another picture"
+        assert read_metadata(again)["ground"] == read_metadata(made)["ground"]
 
 
 def test_a_run_by_a_picture_alone_needs_no_name(studio: Studio, cutout: Path) -> None:
