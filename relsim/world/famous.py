@@ -1,4 +1,4 @@
-"""Famous places, makes and characters that the library does not draw, with the noun that stands in for each."""
+"""Famous places, makes, characters and people that the library does not draw, with the noun that stands in for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analogen.relsim.world.names import normalized
 
 
 class Famous(NamedTuple):
-    """kind: "place", "make" or "character". noun: of the library, the nearest to it."""
+    """kind: "place", "make", "character" or "person". noun: of the library, the nearest to it."""
 
     kind: str
     noun: str

@@ -138,6 +138,9 @@ class NameIndex:
         names = self._tables[0]
         plain = None if accents else self._unaccented.get(without_accents(name))
         found = [names[spelled] for spelled in (name, plain) if spelled in names]
+        if not found and not accents:
+            dotted = name.replace("ae", "ä").replace("oe", "ö").replace("ue", "ü")  # "loewe", without such a key
+            found = [names[dotted]] if dotted != name and dotted in names else []
         return max(found, key=lambda one: one.tier, default=None)
 
     def names(self, tier: int = LABEL) -> Iterable[tuple[str, ForeignName]]:

@@ -189,7 +189,7 @@ def color_of(word: str) -> Color | None:
         stem = re.sub(r"(?:er|es|en|em|e)$", "", word)  # German endings: rotes, schwarze
         name = (
             _COLOR_WORDS.get(stem)
-            if stem in ("rot", "blau", "grün", "gelb", "schwarz", "weiß", "braun", "grau")
+            if stem in ("rot", "blau", "grün", "gelb", "schwarz", "weiss", "braun", "grau")
             else None
         )
     return None if name is None else Color(name, COLORS[name])

@@ -35,11 +35,14 @@ NEVER_INSTEAD = frozenset({
     "person in bed", "bather", "sauna visitor", "person getting massage", "skull and crossbones", "wedding chapel",
     "blood drop", "ogre", "goblin", "zombie", "troll", "devil", "cockroach", "microbe", "donkey", "smiley",
     "crying face", "masked face", "splatter", "hole", "fax machine", "pager", "joker", "anatomical heart",
+    "bush",  # which the text tower takes for a president
 })  # fmt: skip
 # No misspelt word is taken for these.
 NEVER_MEANT = frozenset({"ass", "poo", "dung", "pile of poo", "love hotel", "kiss mark", "biting lip", "imp", "hug"})
 # Words of the vocabulary up to this rank are common English; beyond it come names ("castillo", "carr") and fragments.
 COMMON_RANK = 12_000
+LONG = 8  # letters from which on a person's name may be misspelt: "mercel" is none
+_QUOTED = re.compile(r"^[\s\"'“”„«»‘’(\[¿¡]+|[\s\"'“”„«»‘’)\].,;:!?…。、！？]+$")  # marks around a text
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class SubjectFinder:
         symbols, words = split_emoji(text)
         if symbols and not words:
             return self._by_emoji(symbols, embed)
-        words = words or text
+        words = _QUOTED.sub("", words or text) or text
         if not re.search(r"\w", words):
             return SubjectMatch(None, "nothing")
         plain = normalized(words)
@@ -149,6 +152,8 @@ class SubjectFinder:
         # An English word may mean something else elsewhere: "tank" fuel in German, "cup" a trophy in Vietnamese.
         if is_english and not (found.tier == HAND or (found.tier == LABEL and found.language in MAJOR)):
             return None
+        if found.tier == KEYWORD and found.noun in NEVER_INSTEAD:
+            return None
         if found.tier == KEYWORD and words.isascii():
             meant = closest(words, self._known, vocabulary())
             if meant is not None and OSA.distance(words, meant) == 1:  # "triangel", here rather than in Dutch
@@ -167,7 +172,8 @@ class SubjectFinder:
     @cached_property
     def _known(self) -> dict[str, str]:
         """English words that may be misspelt, in the form in which they are compared, by themselves."""
-        names = [*self.library.nouns(), *self.library.relatives(), *famous()]
+        people = {name for name, found in famous().items() if found.kind == "person" and len(name) < LONG}
+        names = [*self.library.nouns(), *self.library.relatives(), *(famous().keys() - people)]
         return {normalized(name): name for name in names if name not in NEVER_MEANT}
 
     @cached_property
@@ -189,7 +195,7 @@ class SubjectFinder:
                 if known is not self._known and form.isascii() and len(form) < 5:
                     continue  # some language has a word for nearly every few letters
                 meant = closest(form, known, vocabulary())
-                if meant is None or (len(meant.split()) != len(words.split())):
+                if meant is None or (len(meant.split()) != len(words.split())) or self._replaces_a_name(form, meant):
                     continue
                 found = self._named(meant)
                 if found is not None:
@@ -198,10 +204,18 @@ class SubjectFinder:
                     return replace(found, how=how, said=meant, detail=detail)
         return None
 
+    def _replaces_a_name(self, words: str, meant: str) -> bool:
+        """Whether one of several words is a name as it stands: a "black ant" is no misspelt "black cat"."""
+        pairs = list(zip(words.split(), meant.split(), strict=True))
+        return len(pairs) > 1 and any(a != b and self.library.by_name(a) is not None for a, b in pairs)
+
     # Phrases -----------------------------------------------------------------------------------------------------
 
     def _phrase(self, text: str) -> SubjectMatch | None:
         """The head noun of a phrase with what was said of it; None if the head is not known."""
+        first, *rest = re.split(r"\s*(?:[&+/]|,\s)\s*", text, maxsplit=1)  # "cat & dog", "cat, dog"
+        if rest and color_of(normalized(first)) is None and (found := self._of_phrase(parse(first))) is not None:
+            return replace(found, left_out=(*found.left_out, rest[0]))
         color, words = split_cjk_color(normalized(text))
         if color is not None:
             found = self._named(words)
@@ -233,11 +247,16 @@ class SubjectFinder:
         for named in (self._named, self._misspelt) if spelled else (self._named,):
             for start in range(len(words)):
                 found = named(" ".join(words[start:]))
-                if found is None:
+                if found is None or (found.how == "language" and self._is_english(words, start)):
                     continue
                 said = modifiers((*words[:start], *trailing), " ".join(words[start:]))
                 return replace(found, color=said.color, number=said.number, left_out=said.left_out)
         return None
+
+    def _is_english(self, words: tuple[str, ...], start: int) -> bool:
+        """Whether the end of a phrase is a common English word after another: a "violin case" is no Italian house."""
+        before = [word for word in words[:start] if color_of(word) is None]
+        return bool(before) and _is_common(" ".join(words[start:])) and all(_is_common(word) for word in before)
 
     # Meaning -----------------------------------------------------------------------------------------------------
 

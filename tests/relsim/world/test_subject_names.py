@@ -74,6 +74,10 @@ def test_misspelt_and_inflected_names_are_found_and_told(finder: SubjectFinder, 
         ("grandma's house", "house", "left out: \"grandma's\""),
         ("red and white ball", "soccer ball", "left out: 'white'"),
         ("a glass of milk on a table", "glass of milk", "'on a table'"),
+        ("cat, dog", "cat", "left out: 'dog'"),
+        ("cat & dog", "cat", "left out: 'dog'"),
+        ("small, red bicycle", "bicycle", "coloured red; left out: 'small'"),
+        ("weisse Maus", "mouse", "coloured white"),
     ],
 )  # fmt: skip
 def test_of_a_phrase_the_head_is_drawn_and_the_rest_told(
@@ -85,13 +89,59 @@ def test_of_a_phrase_the_head_is_drawn_and_the_rest_told(
 
 
 def test_famous_things_are_told_as_stand_ins(finder: SubjectFinder) -> None:
-    for text in ("Eiffel tower", "the Eiffel Tower at night", "iPhone", "Mickey Mouse"):
+    for text in (
+        "Eiffel tower",
+        "the Eiffel Tower at night",
+        "iPhone",
+        "Mickey Mouse",
+        "New York",
+        "Obama",
+        "einstien",
+    ):
         found = finder.find(text, embed)
         if found.how == "name":  # the library has got a drawing of it
             continue
         assert not found.is_drawn
         assert "no drawing of this" in note(found, text)
         assert repr(found.name) in note(found, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "noun", "told"),
+    [("black ant", "ant", "coloured black"), ("white ant", "ant", "coloured white"), ("teh cat", "cat", "'teh'")],
+)
+def test_a_phrase_with_a_name_in_it_is_no_misspelt_other_one(
+    finder: SubjectFinder, text: str, noun: str, told: str
+) -> None:
+    found = finder.find(text, embed)
+    assert found.name == noun
+    assert told in note(found, text)
+    assert finder.find("balck cat").name == "black cat"  # a slip in a word that is none
+
+
+def test_an_english_phrase_is_not_read_in_another_language(finder: SubjectFinder) -> None:
+    """ "case" are houses in Italian."""
+    for text in ("violin case", "phone case"):
+        assert finder.find(text, embed).how != "language"
+    assert finder.find("una casa roja").name == "house"
+
+
+def test_marks_around_a_name_do_not_matter(finder: SubjectFinder) -> None:
+    for text in ("dog!", "a dog.", '"dog"', "‘dog’", "dog,"):
+        found = finder.find(text)
+        assert found.name == "dog"
+        assert not note(found, text)
+
+
+def test_letters_with_dots_may_be_written_without(finder: SubjectFinder) -> None:
+    for text, noun in (("Loewe", "lion"), ("Haeuser", "houses"), ("Schluessel", "key")):
+        assert finder.find(text).name == noun
+
+
+def test_what_never_stands_in_is_no_keyword_of_other_languages(finder: SubjectFinder) -> None:
+    """A word for "little" is a keyword of the pinching hand."""
+    assert finder.find("puțin", embed).name not in NEVER_INSTEAD
+    assert finder.find("poop").name == "pile of poo"
 
 
 def test_a_word_is_no_other_thing_that_shares_it(finder: SubjectFinder) -> None:
