@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import os
+import secrets
+import time
 import zipfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from analogen import Job, UserError, write_atomic
+from analogen import Job, RunError, UserError
 from analogen.demos.job_values import subject_of
 from analogen.demos.studio import Studio
 
 MOST_PICTURES = 1000
+KEPT_SECONDS = 3600
 
 
 def starred(studio: Studio, limit: int = MOST_PICTURES) -> list[tuple[Job, dict[str, Any]]]:
@@ -25,27 +30,45 @@ def starred(studio: Studio, limit: int = MOST_PICTURES) -> list[tuple[Job, dict[
 
 
 def star_archive(studio: Studio) -> str:
-    """Write the ZIP of the starred pictures. Returns its path in the downloads; raises UserError without any."""
+    """Write the ZIP of the starred pictures. Returns its path in the downloads; raises UserError without any.
+
+    It is written to the disk picture by picture, and takes the place of earlier ones that are an hour old.
+    """
     pictures = starred(studio)
     if not pictures:
         raise UserError("no picture is starred yet: star some with ☆ or the key S")
-    rows, digest, buffer = [], hashlib.sha256(), io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
-        for job, image in pictures:
-            path = studio.files.pictures / image["path"]
-            names = []
-            for one in (path, path.with_suffix(".svg")):
-                if one.is_file():
-                    file.write(one, one.name)
-                    digest.update(one.name.encode() + str(one.stat().st_mtime_ns).encode())
-                    names.append(one.name)
-            rows.append(_row(job, image, names))
-        text = json.dumps({"pictures": rows}, indent=1, ensure_ascii=False)
-        digest.update(text.encode())
-        file.writestr("pictures.json", text)
+    rows, files, digest = [], [], hashlib.sha256()
+    for job, image in pictures:
+        path = studio.files.pictures / image["path"]
+        found = [one for one in (path, path.with_suffix(".svg")) if one.is_file()]
+        for one in found:
+            digest.update(one.name.encode() + str(one.stat().st_mtime_ns).encode())
+        files += found
+        rows.append(_row(job, image, [one.name for one in found]))
+    text = json.dumps({"pictures": rows}, indent=1, ensure_ascii=False)
+    digest.update(text.encode())
     path = studio.files.downloads / f"stars-{digest.hexdigest()[:12]}.zip"
-    write_atomic(path, buffer.getvalue())
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:  # PNG is compressed already
+            for one in files:
+                file.write(one, one.name)
+            file.writestr("pictures.json", text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RunError(f"{path.name}: cannot be written ({(error.strerror or str(error)).lower()})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    _remove_old(path)
     return str(path)
+
+
+def _remove_old(newest: Path) -> None:
+    """Delete the earlier archives, unless somebody may be loading one."""
+    for path in newest.parent.glob("stars-*.zip"):
+        with suppress(OSError):
+            if path != newest and time.time() - path.stat().st_mtime > KEPT_SECONDS:
+                path.unlink()
 
 
 def _row(job: Job, image: dict[str, Any], names: list[str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.relsim.world.bounded_cache import BoundedCache
 from analogen.relsim.world.icon import Icon, Pixels
 from analogen.relsim.world.picture import Picture
 
@@ -30,6 +31,7 @@ from analogen.relsim.world.picture import Picture
 STYLES = ("fluent-flat", "noto", "fluent-color", "3d", "clip-art", "silhouette")
 TRAINING_STYLES = STYLES[:3]
 PICTURES = "3d"  # the style that has pictures of pixels
+PICTURE_BYTES = 64 * 2**20  # of the pictures of pixels that are kept
 SPLITS = ("train", "held_out")
 # Smallest cosine between a text and its nearest noun at which the noun is used. Measured without the listed relatives:
 # of 63 concrete words that are not names here, 51 lie above ("puppy" 0.80, "armchair" 0.73, "espresso" 0.56;
@@ -72,6 +74,8 @@ class ArtLibrary:
         self._folder = folder
         self._archives: dict[str, zipfile.ZipFile] = {}
         self._lock = threading.Lock()
+        # One object for each, so that what is drawn of it is found again; see Picture, which is equal to itself alone.
+        self._pictures: BoundedCache[Picture] = BoundedCache(PICTURE_BYTES, lambda _, art: art.rgba.nbytes)
 
     @staticmethod
     @lru_cache(maxsize=1)
@@ -156,12 +160,15 @@ class ArtLibrary:
         self._check_style(style)
         ids = self._entry(name)["icons"]
         if style == PICTURES and self._has(name, style):
-            content = self._archive(style).read(f"{self.first_noun(name)}.webp")
-            picture = Image.open(io.BytesIO(content)).convert("RGBA")
-            return Picture(name, np.array(picture.crop(picture.getchannel("A").getbbox())))
+            return self._pictures.get(name, lambda: self._picture(name))
         style = style if style in ids else next(s for s in STYLES if s in ids)
         x, y, width, height = self._data[f"boxes {style}"][ids[style]]
         return Icon(name, style, self._archive(style).read(ids[style]).decode("utf-8"), (x, y, width, height))
+
+    def _picture(self, name: str) -> Picture:
+        content = self._archive(PICTURES).read(f"{self.first_noun(name)}.webp")
+        picture = Image.open(io.BytesIO(content)).convert("RGBA")
+        return Picture(name, np.array(picture.crop(picture.getchannel("A").getbbox())))
 
     def pixels(self, name: str, style: str, side: int, standing: bool = False) -> Pixels:
         """(side, side, 4) RGBA, straight alpha, read-only, see `Art.pixels`. Raises ValueError as `icon` does."""

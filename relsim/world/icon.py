@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import math
 import re
-import threading
-from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
+from analogen.relsim.world.bounded_cache import BoundedCache
 from analogen.relsim.world.svg_text import MONO, SANS, SERIF, font_files
 
 MAX_SIDE_PX = 4096
@@ -96,33 +96,11 @@ def prefixed_ids(body: str, prefix: str) -> str:
     return re.sub(r"(url\(['\"]?)#", rf"\g<1>#{prefix}", body)
 
 
-class _RasterCache:
-    """A cache of rasterised documents that drops the least recently used ones beyond CACHE_BYTES."""
-
-    def __init__(self) -> None:
-        self._pictures: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: tuple[str, int]) -> Pixels | None:
-        with self._lock:
-            picture = self._pictures.get(key)
-            if picture is not None:
-                self._pictures.move_to_end(key)
-            return picture
-
-    def put(self, key: tuple[str, int], picture: Pixels) -> None:
-        with self._lock:
-            if key in self._pictures:
-                return
-            self._pictures[key] = picture
-            self._bytes += picture.nbytes + len(key[0])
-            while self._bytes > CACHE_BYTES and len(self._pictures) > 1:
-                (document, _), oldest = self._pictures.popitem(last=False)
-                self._bytes -= oldest.nbytes + len(document)
+def _raster_bytes(key: Hashable, picture: Pixels) -> int:
+    return picture.nbytes + len(cast(tuple[str, int], key)[0])
 
 
-_RASTERS = _RasterCache()
+_RASTERS = BoundedCache(CACHE_BYTES, _raster_bytes)
 
 
 def check_side(side: int) -> None:
@@ -137,13 +115,13 @@ def rasterise(body: str, view: View, side: int, standing: bool = False) -> Pixel
     """
     check_side(side)
     document = square_document(body, view, side, standing)
-    key = (document, side)
-    picture = _RASTERS.get(key)
-    if picture is None:
+
+    def draw() -> Pixels:
         picture = _draw_filtered(body, view, side, standing) if "<filter" in body else _draw(document, side)
         picture.setflags(write=False)
-        _RASTERS.put(key, picture)
-    return picture
+        return picture
+
+    return _RASTERS.get((document, side), draw)
 
 
 def _draw(document: str, side: int) -> Pixels:

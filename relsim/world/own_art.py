@@ -6,18 +6,20 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from analogen.relsim.world.bounded_cache import BoundedCache
 from analogen.relsim.world.cutouts import SUFFIXES, name_of
 from analogen.relsim.world.icon import Pixels
+from analogen.relsim.world.picture import held_bytes
 from analogen.relsim.world.subject_image import SubjectArt, read_subject_image
 
 NAMES_FILE = "names.csv"
 MAX_FILES = 20_000
+KEPT_BYTES = 128 * 2**20  # of the cut-outs that were drawn last
 # Smallest cosine between a text and a thing's name at which the thing is taken. Higher than for the shipped library
 # (art.NEAR), which has a nearer one in most cases.
 NEAR = 0.6
@@ -54,9 +56,11 @@ class OwnThing:
         return _read(self.path, self.changed).document(side, standing)
 
 
-@lru_cache(maxsize=64)
 def _read(path: Path, changed: int) -> SubjectArt:
-    return read_subject_image(path)
+    return _KEPT.get((path, changed), lambda: read_subject_image(path))
+
+
+_KEPT: BoundedCache[SubjectArt] = BoundedCache(KEPT_BYTES, lambda _, art: held_bytes(art) + 1024)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from analogen.relsim.world.icon import Pixels, check_side
+from analogen.relsim.world.icon import Art, Icon, Pixels, check_side
 
 PIXEL_ART_SIDE = 128  # pixels of a picture's grid at most, to be taken for pixel art
 PIXEL_ART_COLORS = 64
@@ -49,6 +49,14 @@ class Picture:
     @cached_property
     def _grid(self) -> Pixels | None:
         return pixel_grid(self.rgba)
+
+
+def held_bytes(art: Art) -> int:
+    """The memory that art itself takes, of pixels or of SVG; art that is a path or a word takes next to none."""
+    inner = getattr(art, "art", art)  # of a painted picture
+    if isinstance(inner, Picture):
+        return inner.rgba.nbytes
+    return len(inner.body) if isinstance(inner, Icon) else 0
 
 
 def pixel_grid(rgba: Pixels) -> Pixels | None:

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import skia
@@ -20,9 +18,11 @@ from numpy.typing import NDArray
 from analogen.relsim.world import effects
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.backgrounds import draw_background
+from analogen.relsim.world.bounded_cache import BoundedCache
 from analogen.relsim.world.icon import Art, Pixels
 from analogen.relsim.world.lighting import light_shapes, lighting_of
 from analogen.relsim.world.palette import resolve
+from analogen.relsim.world.picture import held_bytes
 from analogen.relsim.world.props import BLEEDING, prop_shapes
 from analogen.relsim.world.scene import Element, Scene
 from analogen.relsim.world.shapes import Shape, draw_shapes, skia_path
@@ -202,35 +202,13 @@ def shapes_of(scene: Scene, element: Element, reach: tuple[float, float]) -> tup
     return prop_shapes(element, scene.palette, scene.background, far)
 
 
-class _Cache:
-    """A thread-safe cache that drops the least recently used images beyond a budget of bytes."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget, self._held = budget, 0
-        self._images: OrderedDict[Hashable, skia.Image] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable, make: Callable[[], skia.Image]) -> skia.Image:
-        with self._lock:
-            image = self._images.get(key)
-            if image is not None:
-                self._images.move_to_end(key)
-                return image
-        image = make()
-        with self._lock:
-            if key not in self._images:
-                self._images[key] = image
-                self._held += _bytes(image)
-            while self._held > self._budget and len(self._images) > 1:
-                self._held -= _bytes(self._images.popitem(last=False)[1])
-        return image
+def _bytes(key: Hashable, image: skia.Image) -> int:
+    """Of an image with its smaller copies, and of the art that its key keeps alive."""
+    art = cast(tuple[Any, ...], key)[0]
+    return int(image.width() * image.height() * 4 * 4 // 3) + held_bytes(art)
 
 
-def _bytes(image: skia.Image) -> int:
-    return int(image.width() * image.height() * 4 * 4 // 3)
-
-
-_IMAGES = _Cache(_CACHE_BYTES)
+_IMAGES: BoundedCache[skia.Image] = BoundedCache(_CACHE_BYTES, _bytes)
 
 
 def _image(pixels: Pixels) -> skia.Image:

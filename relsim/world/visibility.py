@@ -7,20 +7,22 @@ between each point of the outline and the ground, and of all points the ratio th
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import weakref
 from collections.abc import Hashable, Sequence
-from functools import lru_cache
 from typing import NamedTuple, cast
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from analogen.relsim.world.icon import Art
+from analogen.relsim.world.bounded_cache import BoundedCache
+from analogen.relsim.world.icon import Art, Icon
 from analogen.relsim.world.oklab import contrast, from_oklab, luminance, to_oklab
 from analogen.relsim.world.palette import dark_ground, light_ground, palette_of, rgb
 from analogen.relsim.world.picture import Picture
+from analogen.relsim.world.recoloring import PaintedPicture
 from analogen.relsim.world.scene import Background
 
 SEEN = 3.0  # least contrast of a drawing and its ground; WCAG asks it of graphics (1.4.11)
@@ -48,21 +50,25 @@ class Outline(NamedTuple):
 
 def outline_of(art: Art) -> Outline:
     """The outline of art, which is hashable. Raises ValueError as `Art.pixels` does."""
-    if not isinstance(art, Picture):
-        return _outline_of_drawing(cast(Hashable, art))
-    found = _of_pictures.get(art)
-    if found is None:
-        found = _of_pictures[art] = _measured(art)
-    return found
+    return _OUTLINES.get(_key_of(art), lambda: _measured(art))
 
 
-# Pictures are megabytes of pixels, and each upload is one of its own: remembering them would fill a server's memory.
-_of_pictures: WeakKeyDictionary[Picture, Outline] = WeakKeyDictionary()
+def _key_of(art: Art) -> Hashable:
+    """What stands for art among the outlines that are kept.
+
+    Pictures are megabytes of pixels, and uploaded drawings may be megabytes of SVG: as keys they would fill a server's
+    memory. A picture is told by a weak reference, a drawing by its hash.
+    """
+    if isinstance(art, Icon):
+        return hashlib.sha256(art.body.encode()).digest(), art.view
+    if isinstance(art, PaintedPicture):
+        return _key_of(art.art), art.color
+    return weakref.ref(art) if isinstance(art, Picture) else cast(Hashable, art)
 
 
-@lru_cache(maxsize=512)
-def _outline_of_drawing(art: Hashable) -> Outline:
-    return _measured(cast(Art, art))
+_OUTLINES: BoundedCache[Outline] = BoundedCache(
+    16 * 2**20, lambda _, outline: sum(band.nbytes for band in outline.luminances) + 1024
+)
 
 
 def _measured(art: Art) -> Outline:

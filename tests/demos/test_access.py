@@ -125,3 +125,22 @@ def test_every_studio_has_its_own_folder_for_uploads(monkeypatch: pytest.MonkeyP
     assert all(folder.is_dir() and not list(folder.iterdir()) for folder in folders)
     use_own_upload_folder()  # a folder that is already set stays
     assert Path(gradio.utils.get_upload_folder()) == folders[1]
+
+
+def test_the_server_forgets_the_fields_of_pages_long_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio keeps the fields of 10,000 sessions, at almost half a megabyte each."""
+    monkeypatch.setattr("analogen.demos.app.MAX_SESSIONS", 3)
+    found = Studio(tmp_path / "studio", device="cpu")
+    page = launch(found, block=False)
+    summed_up = []
+    monkeypatch.setattr(page._queue, "_get_df", summed_up.append)
+    try:
+        for _ in range(6):
+            client = gradio_client.Client(str(page.local_url), verbose=False)
+            assert client.predict(api_name="/batch_list") == []
+        assert len(page.state_holder.session_data) <= 3
+        assert len(page.state_holder.time_last_used) <= 3
+        assert not summed_up  # Gradio's summary of all calls, after each of them
+    finally:
+        page.close(verbose=False)
+        found.close()

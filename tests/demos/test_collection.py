@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import zipfile
 from collections.abc import Iterator
@@ -113,6 +114,19 @@ def test_the_archive_holds_png_svg_and_what_made_them(studio: Studio, collection
     assert sorted(Path(name).suffix for name in names) == [".json", ".png", ".svg"]
     assert (row["subject"], row["seed"]) == ("bicycle", image_of(studio, job)["seed"])
     assert str(studio.output) not in json.dumps(row)
+
+
+def test_archives_of_the_stars_do_not_pile_up(studio: Studio, collection: Collection, job: int) -> None:
+    collection.star(job, 0, True)
+    first = Path(star_archive(studio))
+    collection.write_note(job, 0, "another")
+    second = Path(star_archive(studio))
+    assert first.is_file()  # somebody may be loading it
+    os.utime(first, (0, 0))
+    third = Path(star_archive(studio))
+    assert third == second
+    assert [path.name for path in studio.files.downloads.glob("*stars*")] == [second.name]
+    assert not list(studio.files.downloads.glob(".*.tmp"))
 
 
 def test_a_poster_shows_the_set_as_png_and_pdf(studio: Studio, run: int) -> None:

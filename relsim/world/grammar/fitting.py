@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ class _Templates:
     room: Points  # (templates, slots)
 
 
-@cache
+@lru_cache(maxsize=1024)  # 411 shapes are in use; of pictures with other numbers of things there are more
 def _templates(shape: Shape) -> dict[int, _Templates]:
     by_count: dict[int, list[Layout]] = {}
     for made in shape.templates():

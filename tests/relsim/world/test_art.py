@@ -11,7 +11,7 @@ import pytest
 
 from analogen.relsim.world import art, icon
 from analogen.relsim.world.art import NEAR, STYLES, TRAINING_STYLES, ArtLibrary, splits
-from analogen.relsim.world.icon import CACHE_BYTES, Icon, prefixed_ids, rasterise
+from analogen.relsim.world.icon import Icon, prefixed_ids, rasterise
 from analogen.relsim.world.picture import Picture
 
 FOLDER = Path(art.__file__).parent / "art"
@@ -191,16 +191,6 @@ def test_pixels_are_read_only_and_kept(library):
     assert first is library.pixels("star", "noto", 40)
     with pytest.raises(ValueError, match="read-only"):
         first[0, 0] = 1
-
-
-def test_cache_stays_within_its_bytes():
-    cache = icon._RasterCache()
-    picture = np.zeros((1024, 1024, 4), dtype=np.uint8)
-    for number in range(40):
-        cache.put((str(number), 1024), picture)
-    assert cache._bytes <= CACHE_BYTES
-    assert cache.get(("39", 1024)) is not None
-    assert cache.get(("0", 1024)) is None
 
 
 def test_filters_are_drawn_on_whole_pixels_where_the_rasteriser_holds(library, capfd):
