@@ -285,6 +285,7 @@ _MEANT = {
         "path",
         "url",
         "image_path",
+        "query",
     ),
     "subject": ("prompt", "p", "object", "name", "thing", "target", "noun", "subjects", "positive", "positive_prompt"),
     "relation": ("text", "caption", "logic", "words", "description", "idea", "concept"),
@@ -327,14 +328,24 @@ _MEANT = {
     "gallery": ("index", "db", "database"),
     "cpu_offload": ("lowvram", "medvram", "offload"),
     "dry_run": ("check", "plan", "validate"),
+    # Arguments, which have no option.
+    "images": ("reference", "references", "image", "img", "picture", "pictures", "photo", "input", "file", "path", "i"),
+    "folder": ("input", "dir", "directory", "path", "output", "out", "outdir", "output_dir", "o", "images", "root"),
+    "folders": ("folder", "input", "dir", "directory", "path", "images", "pictures", "reference", "root"),
+    "manifest": ("input", "csv", "table", "file", "rows", "jobs", "path"),
 }
+
+
+def means(word: str, name: str) -> bool:
+    """Whether a word, such as an option of other tools, means what is called `name` here."""
+    plain = word.lower().lstrip("-").replace("-", "_")
+    return plain == name or plain in _MEANT.get(name, ())
 
 
 def nearest(word: str, known: list[str]) -> str:
     """ " (did you mean ...?)" for a mistyped word, or one that other tools use; "" if no known word is similar."""
-    plain = word.lower().lstrip("-").replace("-", "_")
     for meant in known:
-        if plain in _MEANT.get(meant.lstrip("-").replace("-", "_"), ()):
+        if means(word, meant.lstrip("-").replace("-", "_")):
             return f" (did you mean {meant!r}?)"
     near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""

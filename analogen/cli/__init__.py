@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from analogen.errors import RunError, UserError, plain_line
-from analogen.models import nearest
+from analogen.models import means, nearest
 
 HELP = {"help_option_names": ["-h", "--help"]}
 _COMMANDS = (
@@ -140,8 +140,14 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
         return 130
     except click.NoSuchOption as error:
         path = error.ctx.command_path if error.ctx else name
-        flags = [flag for one in (error.ctx.command.params if error.ctx else ()) for flag in one.opts]
-        near = nearest(error.option_name, [flag for flag in flags if flag.startswith("--")])
+        params = error.ctx.command.params if error.ctx else []
+        bare = next(
+            (one for one in params if isinstance(one, click.Argument) and _is_meant(error.option_name, one)), None
+        )
+        flags = [flag for one in params for flag in one.opts if flag.startswith("--")]
+        near = nearest(error.option_name, flags)
+        if bare is not None:
+            near = f" (give {bare.make_metavar(error.ctx)} without an option)"
         return _fail(path, f"no such option: {error.option_name}{near} (see {path} --help)", 2, settings)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
@@ -159,6 +165,10 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
             return _fail(name, long, 2, settings)
         hint = "" if settings["debug"] else " (--debug shows where)"
         return _fail(name, f"failed: {type(error).__name__}: {error}{hint}", 1, settings)
+
+
+def _is_meant(option: str, argument: click.Argument) -> bool:
+    return means(option, argument.name or "")
 
 
 def _fail(name: str, message: object, code: int, settings: dict[str, bool]) -> int:
