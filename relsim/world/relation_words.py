@@ -100,6 +100,10 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             r"(?:the )?smallest (?:first|to (?:the )?(?:largest|biggest))",
             r"(?:increasing|rising) (?:in )?sizes?", r"size increas\w+", r"increas\w+ in size",
             r"less and less (?:small|tiny)",
+            r"(?:smallest|tiniest)(?: one)? (?:on|at) the (?:left|top)",
+            r"(?:largest|biggest)(?: one)? (?:on|at) the (?:right|bottom)",
+            r"(?:in )?increasing order", r"(?:inflat|magnify)ing|inflates|magnifies", r"scal(?:es|ed|ing) up",
+            r"a growing (?=\{)",
             # Not "a growing spiral", and not what grows on a tree.
             r"(?:(?<!a )(?:grow(?:s|ing|th)?)(?! (?:on|in|out|spiral)\b)|swell(?:s|ing)?|"
             r"enlarg(?:es|ing)|expand(?:s|ing)?)"
@@ -110,6 +114,10 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             r"(?:the )?(?:largest|biggest) (?:first|to (?:the )?smallest)",
             r"(?:decreasing|falling|shrinking) (?:in )?sizes?", r"size decreas\w+", r"decreas\w+ in size",
             r"less and less (?:large|big)",
+            r"(?:largest|biggest)(?: one)? (?:on|at) the (?:left|top)",
+            r"(?:smallest|tiniest)(?: one)? (?:on|at) the (?:right|bottom)",
+            r"(?:in )?decreasing order", r"(?:deflat|minimi[sz])(?:es|ing)", r"scal(?:es|ed|ing) down",
+            r"reced(?:es|ing)(?: into the distance)?",
             r"(?:shrink(?:s|ing)?|shrunk|diminish(?:es|ing)?|dwindl(?:es|ing)|reduc(?:es|ing))"
             r"(?: away| down| in size)?",
         ),
@@ -123,7 +131,7 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             r"(?:view|sight|being))"
             r"(?: gradually| slowly)?",
             r"emerg(?:es|ing) (?:gradually|slowly|one after|one by|step by|from nothing)",
-            _more("clearer"),
+            _more(r"(?:clearer|(?:more (?:and more )?)(?:visible|solid|opaque))"),
         ),
         _either(
             _from(_FULL, _FAINT), r"more and more (?:transparent|invisible|faint)",
@@ -131,7 +139,9 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             
             r"(?:gradually |slowly )?(?:fad(?:es?|ing)|vanish(?:es|ing)?|disappear(?:s|ing)?)"
             r"(?: out| away| to nothing)?",
-            _more("fainter"),
+            _more(r"(?:fainter|less (?:visible|solid|opaque)|more (?:transparent|invisible|see-through))"),
+            r"(?:dissolv(?:es|ing)|melt(?:s|ing) away|evaporat(?:es|ing))(?! into (?:\w+ )?(?:pixels|blocks))"
+            r"(?: into (?:thin air|the air|nothing|transparency))?",
         ),
     ),
     "saturation": (
@@ -139,13 +149,13 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
             r"(?:gain|fill)(?:s|ing)?(?: with)? colou?rs?",
             r"more and more colou?rful",
             _from(_GREY, _VIVID),
-            _more("more colou?rful")),
+            _more("more colou?rful"), r"(?:becom|turn|gett|grow)(?:s|es|ing) colou?rful"),
         _either(
             r"los(?:es|ing)(?: \w+)? colou?rs?",
             r"less and less colou?rful",
             r"drain(?:s|ing)? (?:to|of) \w+",
             _from(_VIVID, _GREY),
-                _more("gr[ae]yer"), r"bleach(?:es|ing)(?: out)?"),
+                _more("gr[ae]yer"), r"(?:turn|becom|gett|grow|go)(?:s|es|ing) gr[ae]y", r"bleach(?:es|ing)(?: out)?"),
     ),
     "brightness": (
         _either(r"bright(?:ens|ening)(?: up)?", _more("(?:brighter|lighter)"), _from(_DARK, _LIGHT)),
@@ -173,15 +183,19 @@ CHANGES: dict[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
         _either(
             r"coming to life(?: from (?:an? )?(?:sketch|outline|drawing))?",
             _from(_DRAWN, _DONE),
+            r"(?:sketch|outline|drawing) (?:becom|turn)(?:ing|s|es)(?: into)? (?:an? |the )?(?:\{subject\}|real|"
+            r"finished|painted)",
             r"less and less of a sketch"),
     ),
     "pixel": (
         _either(
             r"(?:dissolv(?:es|ing)|breaking up|turning|turns) into (?:coarse )?(?:pixels|blocks)",
+            r"pixelat(?:es|ing)",
             _more("coarser"),
             _from(_FINE, _COARSE)),
         _either(
             r"(?:forming|coming together|sharpening|sharpens) (?:out of|from) (?:coarse )?(?:pixels|blocks)",
+            r"de-?pixelat(?:es|ing)",
             _more("(?:finer|sharper)"),
                 _from(_COARSE, _FINE)),
     ),

@@ -66,6 +66,22 @@ OPPOSITES = [
     ("a rising line of {subject}", "a falling line of {subject}"),
 ]
 
+# Wordings that were written when the patterns had been, each of which was misunderstood.
+MORE_OPPOSITES = [
+    ("a row of {subject}, smallest on the left", "a row of {subject}, biggest on the left"),
+    ("{subject} in increasing order", "{subject} in decreasing order"),
+    ("{subject} inflating", "{subject} deflating"),
+    ("{subject} scaled up progressively", "{subject} scaled down progressively"),
+    ("{subject} magnifying", "{subject} minimising"),
+    ("a growing {subject}", "a shrinking {subject}"),
+    ("{subject} gets more visible", "{subject} gets fainter"),
+    ("{subject} materialising out of nothing", "{subject} dissolving into nothing"),
+    ("{subject} slowly appearing", "{subject} melting away"),
+    ("{subject} becoming colourful", "{subject} turning grey"),
+    ("a sketch becoming {subject}", "{subject} becoming a sketch"),
+    ("{subject} depixelating", "{subject} pixelating"),
+]
+
 
 def things(places: list[tuple[float, float]]) -> list[Element]:
     return [Element("subject", x, y, 0.2) for x, y in places]
@@ -98,6 +114,14 @@ def scenes() -> list[Scene]:
                 elements.append(replace(thing, **{"clip" if name == "taken" else name: value}))
             made.append(Scene(tuple(elements)))
     return made
+
+
+def test_other_wordings_are_read_as_opposites_too() -> None:
+    for words, opposite in MORE_OPPOSITES:
+        one, other = direction_of(words), direction_of(opposite)
+        assert one is not None, words
+        assert other is not None, opposite
+        assert one.along == other.along.opposite, (words, one, opposite, other)
 
 
 def test_forty_pairs_of_opposite_wordings_are_read_as_opposites() -> None:
@@ -141,6 +165,7 @@ def test_the_documented_example_is_read_as_it_is_said() -> None:
         "many {subject} in a ring", "a large {subject} in front of a smaller one", "{subject} not getting smaller",
         "{subject} first growing, then shrinking", "a tree with {subject} growing on it",
         "a small {other} circling a large {subject}", "{subject} without fading",
+        "a growing spiral of {subject}", "{subject} melting like wax", "the smallest {subject} on the left of {other}",
     ],
 )  # fmt: skip
 def test_words_without_one_direction_leave_scenes_as_they_are(words: str) -> None:
