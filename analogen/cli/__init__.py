@@ -147,7 +147,7 @@ def run_command(command: click.Command, name: str, arguments: Sequence[str] | No
         flags = [flag for one in params for flag in one.opts if flag.startswith("--")]
         near = nearest(error.option_name, flags)
         if bare is not None:
-            near = f" (give {bare.make_metavar(error.ctx)} without an option)"
+            near = f" (give {bare.metavar or (bare.name or '').upper()} without an option)"
         return _fail(path, f"no such option: {error.option_name}{near} (see {path} --help)", 2, settings)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else name
