@@ -63,7 +63,7 @@ class MiniOutput(NamedTuple):
     known: Tensor  # (B,), logit of the picture having a logic that training knew
     patches: Tensor  # (B, tokens, dim), after the last layer
     cells: Tensor | None = None  # (B, CHANNELS, side / 8, side / 8) of the dense head, where it was asked for
-    parts: tuple[Tensor, ...] = ()  # (B, atoms) logits for each of grammar.PARTS, where there is a parts head
+    parts: tuple[Tensor, ...] = ()  # (B, atoms) logits for each of grammar.PARTS, where they were asked for
 
 
 class ResidualBlock(nn.Module):
@@ -119,19 +119,21 @@ class Head(nn.Module):
 
 
 class PartsHead(nn.Module):
-    """Which atom of each part of the grammar a picture shows: attention pooling, and a classifier for each part.
+    """Which atom of each part of the grammar a picture shows: a layer of its own, in which things can be compared with
+    one another, attention pooling, and a classifier for each part.
 
     The relation vector does not tell: captions of neighbouring compositions are near each other in the text space.
     """
 
-    def __init__(self, dim: int, width: int = 256) -> None:
+    def __init__(self, dim: int, heads: int, width: int = 256) -> None:
         super().__init__()
+        self.layer = Layer(dim, heads)
         self.pool = Head(dim, width, queries=8)
         self.classifiers = nn.ModuleList(nn.Linear(width, len(ATOMS[part])) for part in PARTS)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """x: (B, T, dim). Returns logits (B, atoms) for each of PARTS, in the order of ATOMS."""
-        pooled = PARTS_SCALE * self.pool(x)
+        pooled = PARTS_SCALE * self.pool(self.layer(x))
         return tuple(classifier(pooled) for classifier in self.classifiers)
 
 
@@ -177,11 +179,11 @@ class MiniNet(nn.Module):
             nn.LayerNorm(config.dim), nn.Linear(config.dim, config.dim), nn.GELU(), nn.Linear(config.dim, 1)
         )
         if config.parts:
-            self.parts_head = PartsHead(config.dim)
+            self.parts_head = PartsHead(config.dim, config.heads)
         self.log_temperature = nn.Parameter(torch.tensor(-2.66))  # 0.07, as in the paper
 
     def forward(self, images: Tensor, dense: bool = False) -> MiniOutput:
-        """images: (B, 3, image_size, image_size), RGB in [0, 1]; dense: fill `cells` too.
+        """images: (B, 3, image_size, image_size), RGB in [0, 1]; dense: fill `cells` and `parts` too.
 
         Raises ValueError for another shape, or where the network has no dense head.
         """
@@ -210,7 +212,7 @@ class MiniNet(nn.Module):
             known,
             x,
             cells,
-            self.parts_head(x) if self.config.parts else (),
+            self.parts_head(x) if dense and self.config.parts else (),
         )
 
     def at_size(self, image_size: int) -> MiniNet:

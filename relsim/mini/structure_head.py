@@ -8,8 +8,6 @@ agree in counts, directions and lattices (`relsim.world.structure`).
 from __future__ import annotations
 
 import dataclasses
-import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,17 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from analogen.relsim.losses import soft_contrastive_loss
 from analogen.relsim.mini.augmentation import PICTURE_PX, render_reference
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
-from analogen.relsim.tensors import read_tensors
-from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.mini.patch_shards import DrawnItem, read_or_draw
+from analogen.relsim.training.loop import LoopSettings, train_loop
 from analogen.relsim.world.dataset import PALETTE_NAMES, Selection, draw_sample
 from analogen.relsim.world.palette import harmonious_background
 from analogen.relsim.world.relations import Relation
@@ -35,8 +30,6 @@ from analogen.relsim.world.render import render
 from analogen.relsim.world.scene import Frame
 from analogen.relsim.world.structure import Value, agree, facts_of
 
-log = logging.getLogger(__name__)
-SHARD = 1024  # pairs
 PER_BATCH = 12  # relations, and pairs of each
 TEMPERATURE = 0.09
 AGREEMENT_WEIGHT = 0.5  # target weight of another scene that agrees in all facts
@@ -77,21 +70,14 @@ def draw_pairs(
     bf16: bool = False,
 ) -> Pairs:  # fmt: skip
     """Reads `count` pairs, relations in turn, from shards in `folder`; missing shards are drawn first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    hard, clean, values = [], [], []
-    for start in range(0, count, SHARD):
-        path = folder / f"pairs-{start:06d}.safetensors"
-        if not path.is_file():
-            numbers = range(start, min(start + SHARD, count))
-            drawn = [draw_pair(relations[n % len(relations)], selection, seed, n) for n in numbers]
-            _write_shard(path, encoder, drawn, bf16)
-            log.info("pairs: %d of %d", numbers.stop, count)
-        seen = read_tensors(path)
-        hard.append(seen["hard"])
-        clean.append(seen["clean"])
-        with safe_open(str(path), "pt") as file:
-            values += json.loads(file.metadata()["values"])
-    return Pairs(torch.cat(hard), torch.cat(clean), [relations[n % len(relations)].id for n in range(count)], values)
+
+    def draw(number: int) -> DrawnItem:
+        pair = draw_pair(relations[number % len(relations)], selection, seed, number)
+        return DrawnItem({"hard": pair.hard, "clean": pair.clean}, pair.values)
+
+    read = read_or_draw(encoder, folder, "pairs", count, draw, bf16)
+    names = [relations[number % len(relations)].id for number in range(count)]
+    return Pairs(read.patches["hard"], read.patches["clean"], names, read.labels)
 
 
 class Pair(NamedTuple):
@@ -114,17 +100,6 @@ def draw_pair(relation: Relation, selection: Selection, seed: int, number: int) 
         style=str(rng.choice(selection.styles)), background=harmonious_background(palette, rng), shadow=0.4,
     )  # fmt: skip
     return Pair(hard, render(scene, PICTURE_PX), [fact.value for fact in facts_of(relation.id, drawn.scene)])
-
-
-def _write_shard(path: Path, encoder: MiniEncoder, pairs: Sequence[Pair], bf16: bool) -> None:
-    tensors = {}
-    for side in ("hard", "clean"):
-        pictures = [Image.fromarray(getattr(pair, side)) for pair in pairs]
-        with autocast(encoder.device, bf16):
-            tensors[side] = torch.from_numpy(encoder.encode_all(pictures, patches=True).patches).half()
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, str(temporary), metadata={"values": json.dumps([pair.values for pair in pairs])})
-    temporary.rename(path)
 
 
 def train_head(head: Head, pairs: Pairs, settings: LoopSettings, state: Path | None = None) -> Head:

@@ -13,31 +13,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor
 
 from analogen.relsim.losses import bank_loss
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
+from analogen.relsim.mini.patch_shards import DrawnItem, read_or_draw
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks, portrait
-from analogen.relsim.tensors import read_tensors
 from analogen.relsim.text import load_text_tower
-from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
+from analogen.relsim.training.loop import LoopSettings, train_loop
 from analogen.relsim.world.art import STYLES, ArtLibrary, splits
 from analogen.relsim.world.dataset import Selection, draw_sample, trained_relations
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.render import render
 
-log = logging.getLogger(__name__)
-SHARD = 1024  # pictures
 PICTURE_PX = 208
 SHARES = {"alone": 0.5, "hard": 0.25, "clean": 0.25}
 TEMPERATURE = 0.05
@@ -80,27 +75,13 @@ def draw_named(
     encoder: MiniEncoder, folder: Path, count: int, seed: int, material: Material, bf16: bool = False
 ) -> Named:
     """Reads `count` pictures from shards in `folder`; missing shards are drawn first."""
-    folder.mkdir(parents=True, exist_ok=True)
-    patches, names = [], []
-    for start in range(0, count, SHARD):
-        path = folder / f"named-{start:06d}.safetensors"
-        if not path.is_file():
-            drawn = [draw_named_picture(material, seed, n) for n in range(start, min(start + SHARD, count))]
-            with autocast(encoder.device, bf16):
-                seen = encoder.encode_all([Image.fromarray(pixels) for pixels, _ in drawn], patches=True).patches
-            text = "\n".join(name for _, name in drawn).encode()
-            temporary = path.with_suffix(".tmp")
-            tensors = {
-                "patches": torch.from_numpy(seen).half(),
-                "names": torch.frombuffer(bytearray(text), dtype=torch.uint8),
-            }
-            save_file(tensors, str(temporary))
-            temporary.rename(path)
-            log.info("named pictures: %d of %d", start + len(drawn), count)
-        kept = read_tensors(path)
-        patches.append(kept["patches"])
-        names += bytes(kept["names"].numpy()).decode().split("\n")
-    return Named(torch.cat(patches), names)
+
+    def draw(number: int) -> DrawnItem:
+        pixels, name = draw_named_picture(material, seed, number)
+        return DrawnItem({"patches": pixels}, name)
+
+    read = read_or_draw(encoder, folder, "named", count, draw, bf16)
+    return Named(read.patches["patches"], read.labels)
 
 
 def draw_named_picture(material: Material, seed: int, number: int) -> tuple[NDArray[np.uint8], str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from analogen.relsim.mini.dense_head import dense_loss, summed, targets
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.out_of_distribution import destroy_relation
+from analogen.relsim.mini.parts_head import atom_shares, atoms_hit, parts_loss, parts_of, train_parts_head
 from analogen.relsim.mini.scene_pool import ScenePool, count_pool_confusions, draw_scene_pool
 from analogen.relsim.mini.structure_head import train_structure_head
 from analogen.relsim.mini.subject_head import train_subject_head
@@ -32,7 +33,6 @@ from analogen.relsim.text import load_text_tower
 from analogen.relsim.training.loop import LoopSettings, autocast, train_loop
 from analogen.relsim.world.art import ArtLibrary
 from analogen.relsim.world.dataset import trained_relations, training_selection
-from analogen.relsim.world.grammar import ATOMS, NEUTRAL, PARTS
 from analogen.relsim.world.grammar.named import NAMED
 from analogen.relsim.world.relations import RELATIONS
 
@@ -74,6 +74,8 @@ class TrunkTrainingSettings(LoopSettings):
     colour: float = 0.6
     subject_pictures: int = 40960  # for the subject head, which is trained next, by its own loop; 0: not trained so
     subject_steps: int = 2000
+    parts_pairs: int = 16384  # for the parts head, likewise; 0: as the encoder's training leaves it
+    parts_steps: int = 3000
     structure_pairs: int = 24576  # for the structure head, which is trained last, by its own loop; 0: not trained
     structure_steps: int = 2400
 
@@ -125,6 +127,11 @@ def run(settings: TrunkTrainingSettings) -> Path:
             output, output / "named", settings.subject_pictures,
             dataclasses.replace(heads, steps=settings.subject_steps), settings.cutouts, settings.grounds,
         )  # fmt: skip
+    if settings.parts_pairs:
+        train_parts_head(
+            output, output / "parts", settings.parts_pairs,
+            dataclasses.replace(heads, steps=settings.parts_steps, batch_size=96), settings.cutouts, settings.grounds,
+        )  # fmt: skip
     if settings.structure_pairs:
         train_structure_head(
             output, output / "structure", training_selection(), trained_relations(), settings.structure_pairs,
@@ -159,47 +166,6 @@ class TextBank:
         self.owner = torch.tensor([number[owner] for _, owner in pairs])
         self.text_of = torch.tensor([place[pair] for pair in zip(texts.tolist(), classes.tolist(), strict=True)])
         self.class_of = self.owner[self.text_of]
-
-
-def parts_loss(logits: Sequence[Tensor], parts: Tensor, shares: Sequence[Tensor]) -> Tensor:
-    """Mean cross-entropy over the parts, with logits adjusted by the atoms' shares, so that rare atoms are told as well
-    as "none" is (arXiv:2007.07314, eq. 10).
-
-    logits: (n, atoms) for each of PARTS; parts: (n, 4), numbers in ATOMS, or -1; shares: (atoms,) of each part.
-    """
-    losses = [
-        F.cross_entropy(of_part.float() + share.log(), parts[:, i], ignore_index=-1, reduction="sum")
-        for i, (of_part, share) in enumerate(zip(logits, shares, strict=True))
-    ]
-    return torch.stack(losses).sum() / (parts >= 0).sum().clamp_min(1)
-
-
-def atoms_hit(logits: Sequence[Tensor], parts: Tensor) -> dict[str, Tensor]:
-    """The share of right atoms by part, of those other than the usual one ("none", "alike")."""
-    found = {}
-    for i, part in enumerate(PARTS):
-        usual = ATOMS[part].index(NEUTRAL[part]) if part in NEUTRAL else -1
-        asked = (parts[:, i] >= 0) & (parts[:, i] != usual)
-        found[part] = (logits[i].detach().argmax(-1) == parts[:, i])[asked].float().mean()
-    return found
-
-
-def atom_shares(parts: NDArray[np.int64]) -> list[Tensor]:
-    """(atoms,) for each of PARTS: how often each is shown, nowhere 0. parts: (n, 4) as of `parts_of`."""
-    told = parts[parts[:, 0] >= 0]
-    counts = [np.bincount(told[:, i], minlength=len(ATOMS[part])) + 1 for i, part in enumerate(PARTS)]
-    return [torch.from_numpy(count / count.sum()).float() for count in counts]
-
-
-def parts_of(logic: NDArray[np.str_]) -> NDArray[np.int64]:
-    """(n, 4): numbers in ATOMS of the parts of each logic that is a composition or named as one, -1 for the others."""
-    place = [{atom: i for i, atom in enumerate(ATOMS[part])} for part in PARTS]
-
-    def numbers(one: str) -> list[int]:
-        parts = NAMED.get(one, one).split("/")
-        return [place[i][atom] for i, atom in enumerate(parts)] if len(parts) == len(PARTS) else [-1] * len(PARTS)
-
-    return np.array([numbers(one) for one in logic.tolist()], np.int64)
 
 
 def train_encoder(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from analogen.relsim.losses import contrastive_loss, soft_contrastive_loss
-from analogen.relsim.mini import structure_head
+from analogen.relsim.mini import patch_shards, structure_head
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head
 from analogen.relsim.mini.structure_head import (
@@ -115,7 +115,7 @@ def test_a_stopped_training_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
 def test_training_changes_the_structure_head_alone_and_draws_once(
     tiny_encoder_folder: Path, tmp_path: Path, few_selection: Selection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(structure_head, "SHARD", 4)
+    monkeypatch.setattr(patch_shards, "SHARD", 4)
     folder = tmp_path / "encoder"
     shutil.copytree(tiny_encoder_folder, folder)
     before = read_tensors(folder / "model.safetensors")

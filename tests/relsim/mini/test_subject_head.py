@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from analogen.relsim.mini import subject_head
+from analogen.relsim.mini import patch_shards, subject_head
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import Head, MiniNet
 from analogen.relsim.mini.subject_head import (
@@ -69,7 +69,7 @@ def test_a_picture_comes_with_its_name_and_is_the_same_again() -> None:
 def test_shards_are_drawn_once(tmp_path: Path, tiny_net: MiniNet, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_net.save_pretrained(tmp_path / "encoder")
     encoder = MiniEncoder(tmp_path / "encoder")
-    monkeypatch.setattr(subject_head, "SHARD", 3)
+    monkeypatch.setattr(patch_shards, "SHARD", 3)
     first = draw_named(encoder, tmp_path / "named", 5, 1, Material())
     assert sorted(path.name for path in (tmp_path / "named").iterdir()) == [
         "named-000000.safetensors", "named-000003.safetensors",
