@@ -34,7 +34,7 @@ from analogen.relsim.mini.reading import SceneReading, read_scene
 from analogen.relsim.mini.reading.decode import THING_HEAT, decode
 from analogen.relsim.mini.scene_pool import NO_PHOTOGRAPH, DrawnScene, Looks
 from analogen.relsim.world.dataset import draw_sample, held_out_selection
-from analogen.relsim.world.grammar import PARTS, draw_composition
+from analogen.relsim.world.grammar import NEUTRAL, PARTS, draw_composition
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
@@ -111,6 +111,9 @@ def measure(name: str, cases: Sequence[Case], encoder: MiniEncoder) -> None:
     if known:
         right = [np.mean([getattr(r.rule, part) == told[i] for r, told in known]) for i, part in enumerate(PARTS)]
         print("  " + "  ".join(f"{part} {share:.3f}" for part, share in zip(PARTS, right, strict=True)))
+        for i, part in enumerate(PARTS[1:], 1):  # "none" and "alike" are common, and told by whoever sees nothing
+            own = [getattr(r.rule, part) == told[i] for r, told in known if told[i] != NEUTRAL[part]]
+            print(f"    {part} other than {NEUTRAL[part]}: {np.mean(own):.3f} of {len(own)}")
         pairs = np.array([(r.certainty, r.rule.arrangement == told[0]) for r, told in known])
         for low, high in itertools.pairwise(BINS):
             chosen = pairs[(pairs[:, 0] >= low) & (pairs[:, 0] < high)]

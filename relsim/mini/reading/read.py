@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from analogen.relsim.images import as_rgb
 from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
 from analogen.relsim.mini.model import MiniNet
 from analogen.relsim.mini.probabilities import Calibration, log_odds
+from analogen.relsim.mini.reading.arranging import Candidate
+from analogen.relsim.mini.reading.conforming import Shares, conform
 from analogen.relsim.mini.reading.decode import Detection, decode, kinds_of
 from analogen.relsim.mini.reading.differences import (
     ALIKE_ENOUGH,
@@ -25,9 +27,10 @@ from analogen.relsim.mini.reading.differences import (
     differences,
     ground_of,
 )
-from analogen.relsim.mini.reading.rule_fitting import fit_rule, fit_with_places, without_weak_looks
+from analogen.relsim.mini.reading.rule_fitting import Rule, fit_rule, fit_with_places, without_weak_looks
 from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, described, unread
 from analogen.relsim.mini.reading.unreadable import why_unreadable
+from analogen.relsim.world.grammar import ATOMS, PARTS
 from analogen.relsim.world.measure import extent
 from analogen.relsim.world.scene import MAX_ELEMENTS, NO_CLIP, Background, Element, Scene
 
@@ -66,9 +69,9 @@ def read_scenes(
     for start in range(0, len(images), batch_size):
         cut = [_prepared(as_rgb(image)) for image in images[start : start + batch_size]]
         readable = [picture for picture, blank in cut if blank is None]
-        cells = iter(_cells([picture for picture, _, _ in readable], net))
+        seen = iter(_seen([picture for picture, _, _ in readable], net))
         for (picture, crop, notes), blank in cut:
-            made.append(blank or reading_from_cells(picture, next(cells), crop, notes))
+            made.append(blank or reading_from_cells(picture, *next(seen), crop, notes))
     calibration = None if isinstance(encoder, MiniNet) else encoder.calibration
     return made if calibration is None else [calibrated(reading, calibration) for reading in made]
 
@@ -94,25 +97,35 @@ def _prepared(image: Image.Image) -> tuple[Prepared, SceneReading | None]:
 
 
 @torch.inference_mode()
-def _cells(images: Sequence[Image.Image], net: MiniNet) -> list[NDArray[np.float32]]:
-    """(CHANNELS, h, w) of each picture."""
+def _seen(images: Sequence[Image.Image], net: MiniNet) -> list[tuple[NDArray[np.float32], dict[str, Shares]]]:
+    """(CHANNELS, h, w) of each picture, and by part of the grammar how likely each atom is, empty without a parts
+    head."""
     if not images:
         return []
     stack = np.stack([square_pixels(image, net.config.image_size) for image in images])
     weight = next(net.parameters())
     batch = torch.from_numpy(stack).permute(0, 3, 1, 2).to(weight.device, weight.dtype).div_(255)
-    cells = net(batch.contiguous(memory_format=torch.channels_last), dense=True).cells
-    assert cells is not None
-    return list(cells.float().cpu().numpy())
+    out = net(batch.contiguous(memory_format=torch.channels_last), dense=True)
+    assert out.cells is not None
+    shares = [part.float().softmax(-1).cpu().tolist() for part in out.parts]
+    parts = [
+        {part: dict(zip(ATOMS[part], own[row], strict=True)) for part, own in zip(PARTS, shares, strict=bool(shares))}
+        for row in range(len(images))
+    ]
+    return list(zip(out.cells.float().cpu().numpy(), parts, strict=True))
 
 
 def reading_from_cells(
     image: Image.Image,
     cells: NDArray[np.float32],
+    parts: Mapping[str, Shares] | None = None,
     crop: tuple[int, int, int, int] | None = None,
     notes: tuple[str, ...] = (),
 ) -> SceneReading:
-    """The reading of a picture of which the dense head said this. cells: (CHANNELS, h, w) of the square picture."""
+    """The reading of a picture of which the dense head and the parts head said this.
+
+    cells: (CHANNELS, h, w) of the square picture; parts: by part of the grammar how likely each atom is.
+    """
     found = decode(cells)
     things = [d for d in found if d.is_thing]
     kinds = kinds_of(things)
@@ -123,7 +136,7 @@ def reading_from_cells(
     elements = _elements(things, kinds, told, scale)
     made = [(e, d.score, k) for e, d, k in zip(elements, things, kinds, strict=True)]
     props = [(_prop(d, scale), d.score, PROP_GROUP) for d in found if not d.is_thing]
-    return _assembled(made, props, background, image.size, crop or (0, 0, *image.size), notes)
+    return _assembled(made, props, background, image.size, crop or (0, 0, *image.size), notes, parts or {})
 
 
 Told = tuple[Element, float, int]  # an element, its confidence and its group
@@ -136,6 +149,7 @@ def _assembled(
     size: tuple[int, int],
     crop: tuple[int, int, int, int],
     notes: tuple[str, ...],
+    parts: Mapping[str, Shares],
 ) -> SceneReading:
     """The elements in drawing order: props behind, things along their rule, props in front."""
     if not things and not props:
@@ -144,11 +158,12 @@ def _assembled(
     behind = sorted((p for p in props if p not in front), key=lambda p: -p[0].size)
     first = [*behind, *things, *front][:MAX_ELEMENTS]
     scene = Scene(tuple(e for e, _, _ in first), background=background)
-    _, chosen = fit_with_places(scene, [c for _, c, _ in first])
+    rule, chosen = fit_with_places(scene, [c for _, c, _ in first])
     if chosen is not None:
         # Things that a rule explains only if they are left out were found twice.
         place = {id(e): i for i, e in enumerate(_originals(chosen.found.things, [e for e, _, _ in things]))}
         things = sorted((t for t in things if id(t[0]) in place), key=lambda t: place[id(t[0])])
+        things = _told_by_parts(things, rule, chosen, parts) if parts else things
     else:
         things = sorted(things, key=lambda t: (round(2 * t[0].y), t[0].x))
     things = _mended(things)
@@ -158,6 +173,19 @@ def _assembled(
         tuple(round(c, 4) for _, c, _ in told), tuple(k for _, _, k in told), size=size, crop=crop, notes=notes,
     )  # fmt: skip
     return described(reading)
+
+
+def _told_by_parts(things: list[Told], rule: Rule, chosen: Candidate, parts: Mapping[str, Shares]) -> list[Told]:
+    """The things, in their places, with the casting and progression that the parts head tells."""
+    found = replace(chosen.found, things=[e for e, _, _ in things])
+    read = (rule.casting, rule.progression) if rule.exact else None
+    made = conform(rule.arrangement, found, parts["casting"], parts["progression"], read)
+    if made is None:
+        return things
+    return [
+        (e, c, k if (k == 0) == (e.kind == "subject") else int(e.kind == "other"))
+        for e, (_, c, k) in zip(made.things, things, strict=True)
+    ]
 
 
 def _mended(things: list[Told]) -> list[Told]:

@@ -23,16 +23,12 @@ from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.scene_pool import GROUPS, ScenePool, count_pool_confusions, draw_pair, draw_scene_pool
 from analogen.relsim.mini.trunk_training import (
     TrunkTrainingSettings,
-    atom_shares,
-    atoms_hit,
-    parts_loss,
-    parts_of,
     prepare,
     train_encoder,
 )
 from analogen.relsim.mini.views import random_views
 from analogen.relsim.world.dataset import trained_relations
-from analogen.relsim.world.grammar import ATOMS, PARTS, held_out_compositions
+from analogen.relsim.world.grammar import held_out_compositions
 from analogen.relsim.world.material import Material
 from analogen.relsim.world.relations import RELATIONS
 
@@ -125,26 +121,6 @@ def test_training_lowers_its_loss_and_resumes_exactly(pool: ScenePool, tmp_path:
     resumed = train_encoder(tiny_net(), pool, SETTINGS, stopped)
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0, msg=name)
-
-
-def test_parts_of_compositions_are_told_and_others_do_not_count() -> None:
-    parts = parts_of(np.array(["ring/shrinking/one_odd/none", "caged", "ring", ""]))
-    told = [{part: ATOMS[part][n] for part, n in zip(PARTS, row, strict=True) if n >= 0} for row in parts.tolist()]
-    assert told[0] == {"arrangement": "ring", "progression": "shrinking", "casting": "one_odd", "setting": "none"}
-    assert told[2]["arrangement"] == "ring"  # a relation that is a composition
-    assert told[1] == told[3] == {}
-    generator = torch.Generator().manual_seed(0)
-    logits = [torch.randn(4, len(ATOMS[part]), generator=generator) for part in PARTS]
-    shares = atom_shares(parts)
-    assert all(share.sum().item() == pytest.approx(1) and share.min() > 0 for share in shares)
-    wanted = torch.from_numpy(parts)
-    loss = parts_loss(logits, wanted, shares)
-    torch.testing.assert_close(loss, parts_loss([one[[0, 2]] for one in logits], wanted[[0, 2]], shares))
-    assert parts_loss([one[[1, 3]] for one in logits], wanted[[1, 3]], shares) == 0
-    hit = atoms_hit([torch.nn.functional.one_hot(wanted[:, i].clamp_min(0), len(ATOMS[part])).float()
-                     for i, part in enumerate(PARTS)], wanted)  # fmt: skip
-    assert hit["progression"] == hit["casting"] == 1
-    assert torch.isnan(hit["setting"])  # all have the usual one
 
 
 def test_thumbnails_are_enlarged_and_keep_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
