@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ FARTHEST = 1.0  # most that one thing's difference counts
 PIXELS = 3.0  # what the mean difference of the things counts against the log of the head's probability
 # Differences that count as much as a thing of another kind: log of size, degrees of turn and hue, levels.
 SIZE, TURN, HUE, LEVEL = 0.7, 120.0, 120.0, 0.7
-NEUTRAL = {
+PLAIN: dict[str, Any] = {
     "opacity": 1.0, "hue": 0.0, "saturation": 1.0, "brightness": 1.0, "silhouette": 0.0, "sketch": 0.0, "pixel": 0.0,
     "palette": "none", "clip": NO_CLIP,
 }  # fmt: skip
@@ -93,7 +94,7 @@ def _surprise(shares: Shares, atom: str) -> float:
 
 def _drawings(arrangement: str, found: Found, casting: str, progression: str) -> Iterator[list[Element]]:
     """Things of size 1 with this casting and progression, as the grammar draws them, in reading order."""
-    plain = [replace(e, kind="subject", size=1.0, turn=0.0, **NEUTRAL) for e in found.things]
+    plain = [replace(e, kind="subject", size=1.0, turn=0.0, **PLAIN) for e in found.things]
     taken = {0} if allowed(arrangement, "none", "leader", "none") else set()
     plan = Plan(found.layout, plain, taken=frozenset(taken | {found.layout.hub}))
     for number in range(DRAWS if (casting, progression) != ("alike", "none") else 1):

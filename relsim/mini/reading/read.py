@@ -108,7 +108,7 @@ def _seen(images: Sequence[Image.Image], net: MiniNet) -> list[tuple[NDArray[np.
     out = net(batch.contiguous(memory_format=torch.channels_last), dense=True)
     assert out.cells is not None
     shares = [part.float().softmax(-1).cpu().tolist() for part in out.parts]
-    parts = [
+    parts: list[dict[str, Shares]] = [
         {part: dict(zip(ATOMS[part], own[row], strict=True)) for part, own in zip(PARTS, shares, strict=bool(shares))}
         for row in range(len(images))
     ]
