@@ -1,12 +1,13 @@
 """Finds the arrangement of a scene that was read from a picture, with a tolerance for reading errors.
 
-Places may be a little off, a thing may be missed or found twice, and the whole picture may be tilted.
+Places may be a little off, a thing may be missed or found twice, and the whole picture may be tilted. Where the
+network's parts head is sure of an arrangement, more may be missing and more is left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -37,6 +38,10 @@ UPRIGHT_FITS = 0.07  # cost up to which no tilt is tried
 PLAIN_COSTS = {"nest": 0.0, "mirrored": 0.02, "k_fold": 0.05, "heap": 0.05, "scatter": 0.2}
 UNEVEN_LINE = 0.09  # cost of a row or column whose gaps go with the sizes of its things
 MOST_IN_TEMPLATES = 64
+PRIOR = 0.03  # of an arrangement that is e times less likely, by the parts head, than the likeliest
+TOLD = 0.6  # probability from which on the parts head's arrangement is looked for among fewer or more things
+TOLD_COST = 0.5  # most that such an arrangement may cost
+MOST_HOLES, MOST_LEFT_OUT, LEAST_STANDING = 3, 2, 0.7  # of it; LEAST_STANDING: share of its places
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,17 @@ class Candidate:
     tilt: float = 0.0
 
 
-def candidates(things: Sequence[Element], confidences: Sequence[float]) -> list[Candidate]:
+def candidates(
+    things: Sequence[Element], confidences: Sequence[float], told: Mapping[str, float] | None = None
+) -> list[Candidate]:
     """The arrangements that fit the things, the best first; empty where none is better than UNRULED.
 
-    confidences: of the things; of two that may be the same one the less sure is left out.
+    confidences: of the things; of two that may be the same one the less sure is left out. told: how likely each
+    arrangement is by the parts head.
     """
     things = list(things)
     if len(things) < 3:
-        return _of_few(things)
+        return _likely_first(_of_few(things), told)
     made = list(_fitting(things))
     if min((c.cost for c in made), default=1.0) > UPRIGHT_FITS:
         made += [replace(c, cost=c.cost + TILTED, tilt=t) for t in TILTS for c in _fitting(_tilted(things, -t), True)]
@@ -74,7 +82,43 @@ def candidates(things: Sequence[Element], confidences: Sequence[float]) -> list[
     for one in sorted(made, key=lambda c: c.cost):
         if one.cost < UNRULED:
             best.setdefault(one.arrangement, one)
-    return list(best.values())
+    if told:
+        likeliest = max(told, key=lambda atom: told[atom])
+        if told[likeliest] >= TOLD and (likeliest not in best or best[likeliest].cost > DOUBLE):
+            wider = _among(likeliest, things, confidences)
+            if wider is not None and (likeliest not in best or wider.cost < best[likeliest].cost):
+                best[likeliest] = wider
+    return _likely_first(best.values(), told)
+
+
+def _likely_first(found: Iterable[Candidate], told: Mapping[str, float] | None) -> list[Candidate]:
+    """The candidates, those costing more that the parts head holds less likely; the best first."""
+    if told:
+        most = max(told.values())
+        found = [replace(c, cost=c.cost + PRIOR * math.log(most / max(told[c.arrangement], 1e-3))) for c in found]
+    return sorted(found, key=lambda c: c.cost)
+
+
+def _among(arrangement: str, things: list[Element], confidences: Sequence[float]) -> Candidate | None:
+    """The arrangement among the things, with places that are empty and things that are left out; None if it is not."""
+    order = np.argsort(confidences)
+    dropped: list[tuple[int, ...]] = [(), *((int(i),) for i in order)]
+    dropped += [tuple(order[:n].tolist()) for n in range(2, MOST_LEFT_OUT + 1)]
+    best: Candidate | None = None
+    for gone in dropped:
+        rest = [e for i, e in enumerate(things) if i not in gone]
+        for holes in range(MOST_HOLES + 1):
+            shape = _shape_for(arrangement, len(rest) + holes)
+            extra = DOUBLE * len(gone) + HOLE * holes
+            if shape is None or len(rest) < 3 or extra >= (TOLD_COST if best is None else best.cost):
+                continue
+            if len(rest) < LEAST_STANDING * (len(rest) + holes):
+                continue
+            found = fitted(shape, rest, holes, any_hole=True)
+            if found is not None and (best is None or found.error + extra < best.cost):
+                left_out = tuple(things[i] for i in gone)
+                best = Candidate(arrangement, found.error + extra, found, holes, left_out)
+    return best
 
 
 def _of_few(things: list[Element]) -> list[Candidate]:

@@ -17,8 +17,8 @@ from analogen.relsim.images import as_rgb
 from analogen.relsim.mini.encoder import MiniEncoder, square_pixels
 from analogen.relsim.mini.model import MiniNet
 from analogen.relsim.mini.probabilities import Calibration, log_odds
-from analogen.relsim.mini.reading.arranging import Candidate
-from analogen.relsim.mini.reading.conforming import Shares, conform
+from analogen.relsim.mini.reading.assembling import assembled
+from analogen.relsim.mini.reading.conforming import Shares
 from analogen.relsim.mini.reading.decode import Detection, decode, kinds_of
 from analogen.relsim.mini.reading.differences import (
     ALIKE_ENOUGH,
@@ -27,19 +27,15 @@ from analogen.relsim.mini.reading.differences import (
     differences,
     ground_of,
 )
-from analogen.relsim.mini.reading.rule_fitting import Rule, fit_rule, fit_with_places, without_weak_looks
-from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, described, unread
+from analogen.relsim.mini.reading.scene_reading import PROP_GROUP, SceneReading, unread
 from analogen.relsim.mini.reading.unreadable import why_unreadable
 from analogen.relsim.world.grammar import ATOMS, PARTS
-from analogen.relsim.world.measure import extent
-from analogen.relsim.world.scene import MAX_ELEMENTS, NO_CLIP, Background, Element, Scene
+from analogen.relsim.world.scene import NO_CLIP, Element
 
 NO_DENSE_HEAD = (
     "this encoder cannot read scenes, it has no dense head: name one that has with --encoder FOLDER "
     "(analogen train encoder with a trunk trains one)"
 )
-# Props that lie before the things; the others lie behind them.
-IN_FRONT = ("bars", "ice", "water", "crack", "ban", "bubble", "bowl", "lens", "wrap", "rope", "shell")
 SEEN_THROUGH = {"water": 0.57, "ice": 0.82}  # opacity of props that things are seen through, as the world draws them
 NATURAL = 0.25  # log of an aspect below which a thing has its own proportions
 UPRIGHT = 12.0  # degrees below which the kind as a whole stands upright
@@ -136,91 +132,7 @@ def reading_from_cells(
     elements = _elements(things, kinds, told, scale)
     made = [(e, d.score, k) for e, d, k in zip(elements, things, kinds, strict=True)]
     props = [(_prop(d, scale), d.score, PROP_GROUP) for d in found if not d.is_thing]
-    return _assembled(made, props, background, image.size, crop or (0, 0, *image.size), notes, parts or {})
-
-
-Told = tuple[Element, float, int]  # an element, its confidence and its group
-
-
-def _assembled(
-    things: list[Told],
-    props: list[Told],
-    background: Background,
-    size: tuple[int, int],
-    crop: tuple[int, int, int, int],
-    notes: tuple[str, ...],
-    parts: Mapping[str, Shares],
-) -> SceneReading:
-    """The elements in drawing order: props behind, things along their rule, props in front."""
-    if not things and not props:
-        return unread("no thing was found in it", size, crop, notes)
-    front = [p for p in props if _is_in_front(p[0], [e for e, _, _ in things])]
-    behind = sorted((p for p in props if p not in front), key=lambda p: -p[0].size)
-    first = [*behind, *things, *front][:MAX_ELEMENTS]
-    scene = Scene(tuple(e for e, _, _ in first), background=background)
-    rule, chosen = fit_with_places(scene, [c for _, c, _ in first])
-    if chosen is not None:
-        # Things that a rule explains only if they are left out were found twice.
-        place = {id(e): i for i, e in enumerate(_originals(chosen.found.things, [e for e, _, _ in things]))}
-        things = sorted((t for t in things if id(t[0]) in place), key=lambda t: place[id(t[0])])
-        things = _told_by_parts(things, rule, chosen, parts) if parts else things
-    else:
-        things = sorted(things, key=lambda t: (round(2 * t[0].y), t[0].x))
-    things = _mended(things)
-    told = [*behind, *things, *front][:MAX_ELEMENTS]
-    reading = SceneReading(
-        Scene(tuple(e for e, _, _ in told), background=background),
-        tuple(round(c, 4) for _, c, _ in told), tuple(k for _, _, k in told), size=size, crop=crop, notes=notes,
-    )  # fmt: skip
-    return described(reading)
-
-
-def _told_by_parts(things: list[Told], rule: Rule, chosen: Candidate, parts: Mapping[str, Shares]) -> list[Told]:
-    """The things, in their places, with the casting and progression that the parts head tells."""
-    found = replace(chosen.found, things=[e for e, _, _ in things])
-    read = (rule.casting, rule.progression) if rule.exact else None
-    made = conform(rule.arrangement, found, parts["casting"], parts["progression"], read)
-    if made is None:
-        return things
-    return [
-        (e, c, k if (k == 0) == (e.kind == "subject") else int(e.kind == "other"))
-        for e, (_, c, k) in zip(made.things, things, strict=True)
-    ]
-
-
-def _mended(things: list[Told]) -> list[Told]:
-    """The things as they are if their looks follow a rule; else without weak differences, if then they do. Of two
-    things every difference may be meant."""
-    elements = [e for e, _, _ in things]
-    rule = fit_rule(Scene(tuple(elements)))
-    if len(things) < 3 or rule.exact or rule.progression != "none":
-        return things
-    for sizes in (False, True):
-        plain = without_weak_looks(elements, sizes)
-        if fit_rule(Scene(tuple(plain))).exact:
-            return [(e, c, k) for e, (_, c, k) in zip(plain, things, strict=True)]
-    return things
-
-
-def _originals(found: Sequence[Element], things: Sequence[Element]) -> list[Element]:
-    """The things that the arrangement's (perhaps tilted) ones are, in its order."""
-    if all(any(f is e for e in things) for f in found):
-        return list(found)
-    left, order = list(things), []
-    for f in found:
-        nearest = min(left, key=lambda e: (abs(e.size - f.size) > 1e-9, math.dist((e.x, e.y), (f.x, f.y))))
-        left.remove(nearest)
-        order.append(nearest)
-    return order
-
-
-def _is_in_front(prop: Element, things: Sequence[Element]) -> bool:
-    if prop.kind != "rect" or not things:
-        return prop.kind in IN_FRONT
-    # A wall hides the lower half of the things; a tile lies under them.
-    box = extent(prop)
-    covered = [e for e in things if box[0] < e.x < box[2] and box[1] < e.y + 0.3 * e.size < box[3]]
-    return bool(covered) and all(box[1] > e.y - 0.35 * e.size for e in covered) and prop.size > covered[0].size
+    return assembled(made, props, background, image.size, crop or (0, 0, *image.size), notes, parts)
 
 
 def _elements(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -85,23 +85,25 @@ def without_weak_looks(things: Sequence[Element], sizes: bool = True) -> list[El
     return made
 
 
-def fit_rule(scene: Scene, confidences: Sequence[float] | None = None) -> Rule:
+def fit_rule(scene: Scene, confidences: Sequence[float] | None = None, told: Mapping[str, float] | None = None) -> Rule:
     """The rule that the scene's things follow best, whatever their order.
 
-    confidences: of the scene's elements, 1 by default.
+    confidences: of the scene's elements, 1 by default; told: how likely each arrangement is by the parts head.
     """
-    rule, _ = fit_with_places(scene, confidences)
+    rule, _ = fit_with_places(scene, confidences, told)
     return rule
 
 
-def fit_with_places(scene: Scene, confidences: Sequence[float] | None = None) -> tuple[Rule, Candidate | None]:
+def fit_with_places(
+    scene: Scene, confidences: Sequence[float] | None = None, told: Mapping[str, float] | None = None
+) -> tuple[Rule, Candidate | None]:
     """The rule, and the things in the places of its arrangement; None where there is no rule."""
     things = scene.things
     sure = dict(zip(map(id, scene.elements), confidences or [1.0] * len(scene.elements), strict=True))
     own = [sure[id(e)] for e in things]
     if not things:
         return Rule(casting=""), None
-    fits = candidates(things, own)
+    fits = candidates(things, own, told)
     setting, set_sure = _setting(scene, fits[0].arrangement if fits else "")
     if not fits:
         found = in_given_order(sorted(things, key=lambda e: (round(2 * e.y), e.x)))

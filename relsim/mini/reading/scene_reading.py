@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -81,10 +82,13 @@ def reading_of(scene: Scene, size: tuple[int, int] = (512, 512)) -> SceneReading
     return described(SceneReading(scene, (1.0,) * len(groups), groups, size=size, crop=(0, 0, *size)))
 
 
-def described(reading: SceneReading) -> SceneReading:
-    """The reading with rule, sentence, caption and certainty of the elements that it has now: after an edit."""
+def described(reading: SceneReading, told: Mapping[str, float] | None = None) -> SceneReading:
+    """The reading with rule, sentence, caption and certainty of the elements that it has now: after an edit.
+
+    told: how likely each arrangement is by the parts head.
+    """
     scene, confidences = reading.scene, reading.confidences
-    rule = fit_rule(scene, confidences)
+    rule = fit_rule(scene, confidences, told)
     sentence = sentence_of(scene, rule, reading.groups, confidences)
     certainty = rule.certainty if rule.arrangement else UNRULED_CERTAINTY * _mean_confidence(reading)
     return replace(
