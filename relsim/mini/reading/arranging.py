@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analogen.relsim.world.grammar import layouts
 from analogen.relsim.world.grammar.arrangements import ARRANGEMENTS, Shape
-from analogen.relsim.world.grammar.finding import find
+from analogen.relsim.world.grammar.finding import find, in_given_order
 from analogen.relsim.world.grammar.fitting import Found, fitted
 from analogen.relsim.world.grammar.irregular import FINDERS
 from analogen.relsim.world.grammar.layouts import layout
@@ -41,7 +41,8 @@ MOST_IN_TEMPLATES = 64
 PRIOR = 0.03  # of an arrangement that is e times less likely, by the parts head, than the likeliest
 TOLD = 0.6  # probability from which on the parts head's arrangement is looked for among fewer or more things
 TOLD_COST = 0.5  # most that such an arrangement may cost
-MOST_HOLES, MOST_LEFT_OUT, LEAST_STANDING = 3, 2, 0.7  # of it; LEAST_STANDING: share of its places
+MOST_HOLES, LEAST_STANDING = 3, 0.7  # LEAST_STANDING: share of its places
+TOLD_IN_PLAIN = 0.8  # as TOLD, of arrangements with finders of their own, which are taken as they are
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,11 @@ def candidates(
     """
     things = list(things)
     if len(things) < 3:
-        return _likely_first(_of_few(things), told)
+        made = _of_few(things)
+        if told and len(things) == 2 and told["single"] >= TOLD:
+            surest, other = things if confidences[0] >= confidences[1] else things[::-1]
+            made.append(Candidate("single", DOUBLE, FINDERS["single"]([surest]), left_out=(other,)))
+        return _likely_first(made, told)
     made = list(_fitting(things))
     if min((c.cost for c in made), default=1.0) > UPRIGHT_FITS:
         made += [replace(c, cost=c.cost + TILTED, tilt=t) for t in TILTS for c in _fitting(_tilted(things, -t), True)]
@@ -86,6 +91,9 @@ def candidates(
         likeliest = max(told, key=lambda atom: told[atom])
         if told[likeliest] >= TOLD and (likeliest not in best or best[likeliest].cost > DOUBLE):
             wider = _among(likeliest, things, confidences)
+            if wider is None and likeliest in PLAIN_COSTS and told[likeliest] >= TOLD_IN_PLAIN:
+                read_like = sorted(things, key=lambda e: (round(2 * e.y), e.x))
+                wider = Candidate(likeliest, UNRULED, in_given_order(read_like))
             if wider is not None and (likeliest not in best or wider.cost < best[likeliest].cost):
                 best[likeliest] = wider
     return _likely_first(best.values(), told)
@@ -100,16 +108,21 @@ def _likely_first(found: Iterable[Candidate], told: Mapping[str, float] | None) 
 
 
 def _among(arrangement: str, things: list[Element], confidences: Sequence[float]) -> Candidate | None:
-    """The arrangement among the things, with places that are empty and things that are left out; None if it is not."""
+    """The arrangement among the things, with places that are empty and the least sure things left out; None if it is
+    not there."""
+    if ARRANGEMENTS[arrangement].shape is None:
+        return None
     order = np.argsort(confidences)
-    dropped: list[tuple[int, ...]] = [(), *((int(i),) for i in order)]
-    dropped += [tuple(order[:n].tolist()) for n in range(2, MOST_LEFT_OUT + 1)]
+    least_sure = [tuple(order[:n].tolist()) for n in range(len(things) // 2 + 2)]
+    dropped = dict.fromkeys(least_sure)
+    # One that is found where nothing is may be sure of itself.
+    dropped |= dict.fromkeys((*gone, int(i)) for gone in least_sure[:-1] for i in order[len(gone) + 1 :])
     best: Candidate | None = None
     for gone in dropped:
         rest = [e for i, e in enumerate(things) if i not in gone]
         for holes in range(MOST_HOLES + 1):
             shape = _shape_for(arrangement, len(rest) + holes)
-            extra = DOUBLE * len(gone) + HOLE * holes
+            extra = DOUBLE * sum(confidences[i] for i in gone) + HOLE * holes
             if shape is None or len(rest) < 3 or extra >= (TOLD_COST if best is None else best.cost):
                 continue
             if len(rest) < LEAST_STANDING * (len(rest) + holes):

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analogen.relsim.mini.reading.arranging import Candidate
+from analogen.relsim.mini.reading.arranging import TOLD, Candidate
 from analogen.relsim.mini.reading.completing import dressed, missed_things
 from analogen.relsim.mini.reading.conforming import Shares, conform
 from analogen.relsim.mini.reading.rule_fitting import Rule, fit_rule, fit_with_places, without_weak_looks
@@ -45,6 +45,8 @@ def assembled(
     """
     if not things and not props:
         return unread("no thing was found in it", size, crop, notes)
+    if parts:
+        things = _facing(things, parts["arrangement"])
     front = [p for p in props if _is_in_front(p[0], [e for e, _, _ in things])]
     behind = sorted((p for p in props if p not in front), key=lambda p: -p[0].size)
     first = [*behind, *things, *front][:MAX_ELEMENTS]
@@ -67,6 +69,18 @@ def assembled(
         tuple(round(c, 4) for _, c, _ in told), tuple(k for _, _, k in told), size=size, crop=crop, notes=notes,
     )  # fmt: skip
     return described(reading, arrangements)
+
+
+def _facing(things: list[Told], arrangements: Shares) -> list[Told]:
+    """Two things, the left or the right one mirrored, if the parts head tells which way they face."""
+    likeliest = max(arrangements, key=lambda atom: arrangements[atom])
+    if len(things) != 2 or likeliest not in ("facing_pair", "back_to_back") or arrangements[likeliest] < TOLD:
+        return things
+    left, right = sorted(things, key=lambda told: told[0].x)
+    mirrored = likeliest == "facing_pair"
+    return [
+        (replace(e, mirror=seen), c, k) for (e, c, k), seen in zip((left, right), (mirrored, not mirrored), strict=True)
+    ]
 
 
 def _told_by_parts(things: list[Told], rule: Rule, chosen: Candidate, parts: Mapping[str, Shares]) -> list[Told]:
