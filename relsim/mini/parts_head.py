@@ -61,7 +61,6 @@ def draw_pairs(
 def train_head(head: PartsHead, pairs: PatchShards, settings: LoopSettings, state: Path | None = None) -> PartsHead:
     """Trains on the pairs; returns the averaged head. Saves its state in `state` and resumes from there."""
     parts = torch.from_numpy(parts_of(np.array(pairs.labels)).reshape(-1, 2, len(PARTS)))
-    shares = atom_shares(parts.flatten(0, 1).numpy())
 
     def loss_of(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         rows = torch.randint(len(parts), (settings.batch_size // 2,), generator=generator)
@@ -69,7 +68,7 @@ def train_head(head: PartsHead, pairs: PatchShards, settings: LoopSettings, stat
         shown = torch.cat([parts[rows, 0], parts[rows, 1]])
         # A little noise, so that the head does not memorise the few pictures.
         logits = head(patches + NOISE * torch.randn(patches.shape, generator=generator))
-        return parts_loss(logits, shown, shares), atoms_hit(logits, shown)
+        return parts_loss(logits, shown), atoms_hit(logits, shown)
 
     return train_loop(head, settings, loss_of, state)
 
@@ -85,15 +84,14 @@ def parts_of(logic: NDArray[np.str_]) -> NDArray[np.int64]:
     return np.array([numbers(one) for one in logic.ravel().tolist()], np.int64)
 
 
-def parts_loss(logits: Sequence[Tensor], parts: Tensor, shares: Sequence[Tensor]) -> Tensor:
-    """Mean cross-entropy over the parts, with logits adjusted by the atoms' shares, so that rare atoms are told as well
-    as "none" is (arXiv:2007.07314, eq. 10).
+def parts_loss(logits: Sequence[Tensor], parts: Tensor) -> Tensor:
+    """Mean cross-entropy over the parts.
 
-    logits: (n, atoms) for each of PARTS; parts: (n, 4), numbers in ATOMS, or -1; shares: (atoms,) of each part.
+    logits: (n, atoms) for each of PARTS; parts: (n, 4), numbers in ATOMS, or -1.
     """
     losses = [
-        F.cross_entropy(of_part.float() + share.log(), parts[:, i], ignore_index=-1, reduction="sum")
-        for i, (of_part, share) in enumerate(zip(logits, shares, strict=True))
+        F.cross_entropy(of_part.float(), parts[:, i], ignore_index=-1, reduction="sum")
+        for i, of_part in enumerate(logits)
     ]
     return torch.stack(losses).sum() / (parts >= 0).sum().clamp_min(1)
 
@@ -106,10 +104,3 @@ def atoms_hit(logits: Sequence[Tensor], parts: Tensor) -> dict[str, Tensor]:
         asked = (parts[:, i] >= 0) & (parts[:, i] != usual)
         found[part] = (logits[i].detach().argmax(-1) == parts[:, i])[asked].float().mean()
     return found
-
-
-def atom_shares(parts: NDArray[np.int64]) -> list[Tensor]:
-    """(atoms,) for each of PARTS: how often each is shown, nowhere 0. parts: (n, 4) as of `parts_of`."""
-    told = parts[parts[:, 0] >= 0]
-    counts = [np.bincount(told[:, i], minlength=len(ATOMS[part])) + 1 for i, part in enumerate(PARTS)]
-    return [torch.from_numpy(count / count.sum()).float() for count in counts]

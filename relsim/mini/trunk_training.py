@@ -23,7 +23,7 @@ from analogen.relsim.mini.dense_head import dense_loss, summed, targets
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet
 from analogen.relsim.mini.out_of_distribution import destroy_relation
-from analogen.relsim.mini.parts_head import atom_shares, atoms_hit, parts_loss, parts_of, train_parts_head
+from analogen.relsim.mini.parts_head import atoms_hit, parts_loss, parts_of, train_parts_head
 from analogen.relsim.mini.scene_pool import ScenePool, count_pool_confusions, draw_scene_pool
 from analogen.relsim.mini.structure_head import train_structure_head
 from analogen.relsim.mini.subject_head import train_subject_head
@@ -190,8 +190,7 @@ def train_encoder(
     captions, owner = logics.vectors.to(device), logics.owner.to(device)
     names, name_owner = subjects.vectors.to(device), subjects.owner.to(device)
     projection = attributes_projection().to(device)
-    parts_shown = parts_of(pool.logic)
-    composed, shares = torch.from_numpy(parts_shown), [share.to(device) for share in atom_shares(parts_shown)]
+    composed = torch.from_numpy(parts_of(pool.logic))
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.trunk.train_from(settings.train_from)
     cells = settings.image_size // 8
@@ -233,7 +232,7 @@ def train_encoder(
             "subject": bank_loss(subject, names, SUBJECT_TEMPERATURE, name_label, name_owner),
             "attributes": cosine_loss(out.attributes[:count], looks),
             "known": F.binary_cross_entropy_with_logits(known[counts], truth[counts]),
-            "parts": parts_loss(told, composed[at][logic].to(device), shares),
+            "parts": parts_loss(told, composed[at][logic].to(device)),
             "dense": summed(dense),
         }
         loss = parts["relation"]

@@ -1,4 +1,4 @@
-"""Promises of the parts head's training: it learns atoms, rare ones too, resumes exactly, changes nothing else."""
+"""Promises of the parts head's training: it learns the atoms, resumes exactly, changes nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from analogen.relsim.mini import parts_head, patch_shards
 from analogen.relsim.mini.encoder import MiniEncoder
 from analogen.relsim.mini.model import MiniConfig, MiniNet, PartsHead
 from analogen.relsim.mini.parts_head import (
-    atom_shares,
     atoms_hit,
     draw_pairs,
     parts_loss,
@@ -65,12 +64,10 @@ def test_parts_of_compositions_are_told_and_others_do_not_count() -> None:
     assert told[1] == told[3] == {}
     generator = torch.Generator().manual_seed(0)
     logits = [torch.randn(4, len(ATOMS[part]), generator=generator) for part in PARTS]
-    shares = atom_shares(parts)
-    assert all(share.sum().item() == pytest.approx(1) and share.min() > 0 for share in shares)
     wanted = torch.from_numpy(parts)
-    loss = parts_loss(logits, wanted, shares)
-    torch.testing.assert_close(loss, parts_loss([one[[0, 2]] for one in logits], wanted[[0, 2]], shares))
-    assert parts_loss([one[[1, 3]] for one in logits], wanted[[1, 3]], shares) == 0
+    loss = parts_loss(logits, wanted)
+    torch.testing.assert_close(loss, parts_loss([one[[0, 2]] for one in logits], wanted[[0, 2]]))
+    assert parts_loss([one[[1, 3]] for one in logits], wanted[[1, 3]]) == 0
     hit = atoms_hit([torch.nn.functional.one_hot(wanted[:, i].clamp_min(0), len(ATOMS[part])).float()
                      for i, part in enumerate(PARTS)], wanted)  # fmt: skip
     assert hit["progression"] == hit["casting"] == 1
