@@ -22,6 +22,7 @@ from analogen.relsim.world.scene import MAX_ELEMENTS, Background, Element, Scene
 
 # Props that lie before the things; the others lie behind them.
 IN_FRONT = ("bars", "ice", "water", "crack", "ban", "bubble", "bowl", "lens", "wrap", "rope", "shell")
+KNOWN = 0.6  # probability of some arrangement below which the picture shows no composition, and the head knows nothing
 TOLD_EMPTY = 0.4  # probability of one empty place from which on it is not filled
 TOLD_SETTING = 0.6  # probability of a setting from which on its props are drawn where they were not read
 MISSED_CONFIDENCE = 0.3  # of a thing that was not seen
@@ -45,6 +46,8 @@ def assembled(
     """
     if not things and not props:
         return unread("no thing was found in it", size, crop, notes)
+    if parts and max(parts["arrangement"].values()) < KNOWN:
+        parts = None
     if parts:
         things = _facing(things, parts["arrangement"])
     front = [p for p in props if _is_in_front(p[0], [e for e, _, _ in things])]

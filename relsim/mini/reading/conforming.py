@@ -56,12 +56,15 @@ def conform(
     these; None where a place is empty, where things differ by their arrangement (a nest, a heap), or nothing fits.
 
     castings, progressions: what the parts head holds of them. read: casting and progression that the things already
-    have exactly, if they have any; these are kept as they are where they are the likeliest.
+    have exactly, if they have any; these are kept as they are where they are the likeliest. All things show the same
+    side: what is seen of a side is weak, and no arrangement that is asked here has two.
     """
     if ARRANGEMENTS[arrangement].shape is None or len(found.things) != len(found.layout):
         return None
     measured = bare(arrangement, found, turning=_likeliest(progressions) == "turning")
     best: Conformed | None = None
+    mirror = sum(e.mirror for e in found.things) > len(found.things) / 2
+    found = replace(found, things=[replace(e, mirror=mirror) for e in found.things])
     if read is not None:
         best = Conformed(found.things, *read, _surprise(castings, read[0]) + _surprise(progressions, read[1]))
     for casting, progression in itertools.product(_likely(castings), _likely(progressions)):
