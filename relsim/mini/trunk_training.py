@@ -43,7 +43,8 @@ CONFUSED_PAIRS = 3000  # pairs of pictures that tell what an encoder confuses
 @dataclass(frozen=True)
 class TrunkTrainingSettings(LoopSettings):
     """Settings of `analogen train encoder`. pool: folder of training pictures, `shards` x 1024, drawn where they are
-    missing with the material of `cutouts` and `grounds`. init: folder of an encoder to go on from; else `trunk`.
+    missing with the material of `cutouts` and `grounds`. init: folder of an encoder to go on from; else `trunk`. steps:
+    0 trains the heads of `init` alone, by their own loops.
     hard_shards: more shards, whose pairs show the relations that `init` takes for one another."""
 
     output: str = "runs/encoder"
@@ -95,6 +96,8 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tr
         raise ValueError(
             "hard_shards need an encoder whose confusions they show: set init to its folder, or hard_shards to 0"
         )
+    if not settings.steps and not settings.init:
+        raise ValueError("steps=0 trains heads alone: set init to the folder of the encoder that has them")
     if not settings.init:
         load_imagenet(settings.trunk)
     return settings
@@ -103,21 +106,9 @@ def prepare(path: Path | None, overrides: Mapping[str, str] | None = None) -> Tr
 def run(settings: TrunkTrainingSettings) -> Path:
     """Train or resume; returns the folder with config.json, model.safetensors and settings.json."""
     torch.set_num_threads(settings.threads)
-    folder, output = Path(settings.pool), Path(settings.output)
-    draw_shards(folder, settings)
-    torch.manual_seed(settings.seed)
-    if settings.init:
-        model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size).with_parts()
-    else:
-        model = MiniNet(
-            MiniConfig(
-                settings.image_size, settings.trunk, settings.dense_dim, dim=settings.dim, heads=settings.heads,
-                depth=settings.depth, parts=True,
-            )
-        )  # fmt: skip
-        model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
-    pool = ScenePool(folder, settings.shards + settings.hard_shards)
-    train_encoder(model, pool, settings, output / "state").save_pretrained(output)
+    output = Path(settings.output)
+    encoder = _train_from_pool(settings, output / "state") if settings.steps else MiniNet.from_pretrained(settings.init)
+    encoder.save_pretrained(output)
     heads = LoopSettings(
         batch_size=192, lr=1e-3, warmup=100, ema=0.99, threads=settings.threads, bf16=settings.bf16, seed=settings.seed,
         save_every=settings.save_every,
@@ -140,6 +131,23 @@ def run(settings: TrunkTrainingSettings) -> Path:
     calibrate(output, cutouts=settings.cutouts, grounds=settings.grounds)
     (output / "settings.json").write_text(json.dumps(dataclasses.asdict(settings), indent=1) + "\n")
     return output
+
+
+def _train_from_pool(settings: TrunkTrainingSettings, state: Path) -> MiniNet:
+    folder = Path(settings.pool)
+    draw_shards(folder, settings)
+    torch.manual_seed(settings.seed)
+    if settings.init:
+        model = MiniNet.from_pretrained(settings.init).at_size(settings.image_size).with_parts()
+    else:
+        model = MiniNet(
+            MiniConfig(
+                settings.image_size, settings.trunk, settings.dense_dim, dim=settings.dim, heads=settings.heads,
+                depth=settings.depth, parts=True,
+            )
+        )  # fmt: skip
+        model.trunk.load_state_dict(load_imagenet(settings.trunk).state_dict())
+    return train_encoder(model, ScenePool(folder, settings.shards + settings.hard_shards), settings, state)
 
 
 def draw_shards(folder: Path, settings: TrunkTrainingSettings) -> None:

@@ -27,6 +27,7 @@ from analogen.relsim.mini.trunk_training import (
     train_encoder,
 )
 from analogen.relsim.mini.views import random_views
+from analogen.relsim.tensors import read_tensors
 from analogen.relsim.world.dataset import trained_relations
 from analogen.relsim.world.grammar import held_out_compositions
 from analogen.relsim.world.material import Material
@@ -197,7 +198,7 @@ def test_a_run_from_an_encoder_makes_one_that_reads(tmp_path: Path, monkeypatch:
         "init": str(tmp_path / "start"), "output": str(tmp_path / "out"), "pool": str(tmp_path / "pool"), "shards": "1",
         "hard_shards": "1", "draw_workers": "1", "pool_px": "96", "steps": "2", "batch_size": "8", "image_size": "64",
         "threads": "1", "bf16": "false", "train_from": "12", "spoilt": "1", "subject_pictures": "8",
-        "subject_steps": "1", "structure_pairs": "144", "structure_steps": "1",
+        "subject_steps": "1", "parts_pairs": "2", "parts_steps": "1", "structure_pairs": "144", "structure_steps": "1",
     }  # fmt: skip
     folder = trunk_training.run(prepare(None, more))
     encoder = MiniEncoder(folder)
@@ -205,3 +206,19 @@ def test_a_run_from_an_encoder_makes_one_that_reads(tmp_path: Path, monkeypatch:
     assert vectors.shape == (1, 384)
     assert encoder.nearest_captions(vectors[0])[0].relation in RELATIONS
     assert len(list((tmp_path / "pool").glob("shard-*.npy"))) == 2
+
+
+def test_without_steps_the_heads_alone_are_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunk_training, "calibrate", functools.partial(calibrate, per_relation=1))
+    tiny_net().save_pretrained(tmp_path / "start")
+    settings = {
+        "init": str(tmp_path / "start"), "output": str(tmp_path / "out"), "pool": str(tmp_path / "pool"), "steps": "0",
+        "threads": "1", "bf16": "false", "subject_pictures": "0", "parts_pairs": "3", "parts_steps": "2",
+        "structure_pairs": "0",
+    }  # fmt: skip
+    trunk_training.run(prepare(None, settings))
+    start, out = (read_tensors(tmp_path / name / "model.safetensors") for name in ("start", "out"))
+    assert {name.split(".")[0] for name in start if not torch.equal(start[name], out[name])} == {"parts_head"}
+    assert not (tmp_path / "pool").exists()
+    with pytest.raises(ValueError, match="set init"):
+        prepare(None, {"steps": "0"})
