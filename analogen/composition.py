@@ -99,7 +99,7 @@ def plan_candidates(
         is_given = request.scene is not None or request.becomes is not None
         plans.append(
             CandidatePlan(
-                seed, conditioning.relation, scene, selection.scene_art(library, other, style),
+                seed, conditioning.relation_of(seed), scene, selection.scene_art(library, other, style),
                 contrast_of(background, [subject]), conditioning.reading, guided.looseness, guided.relation_scale,
                 is_given and request.structure_scale == 1, guided.faithful,
             )

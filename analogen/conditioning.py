@@ -23,6 +23,9 @@ CENTROID_WEIGHT = 0.3  # how far words are pulled to the centroid of their relat
 # The weight of words beside a picture, or beside a reference weight of 1: both then decide equally often
 # (docs/experiments.md, 20).
 TEXT_WEIGHT = 1.25
+# Of several logics each candidate follows one with this share, in turn: of their mean the composer makes neither
+# (docs/experiments.md, 29).
+LEANING = 0.7
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Conditioning:
     doubtful   Whether the reading does not obey the relation found, whose confidence is middling: it may be a logic
                that is new to mini.
     seen       (384,) unit vector of the pictures before they were taken for captions; None without.
+    leanings   (384,) unit vectors, one for each of several references or words, which the relation leans to; candidates
+               follow them in turn. Empty for a single one, and where weights decide.
     """
 
     relation: Vectors
@@ -49,6 +54,11 @@ class Conditioning:
     direction: Direction | None = None
     doubtful: bool = False
     seen: Vectors | None = None
+    leanings: tuple[Vectors, ...] = ()
+
+    def relation_of(self, seed: int) -> Vectors:
+        """(384,), the relation that the candidate of a seed is composed by."""
+        return self.leanings[seed % len(self.leanings)] if self.leanings else self.relation
 
     @property
     def compared(self) -> Vectors:
@@ -130,6 +140,7 @@ def build_conditioning(
     """
     text_certainty = 0.0 if text is None else text_confidence(text, encoder)
     pulled_text = None if text is None else pull_to_centroid(text, encoder, text_certainty)
+    leanings: tuple[Vectors, ...] = ()
     if pictured is None:
         assert pulled_text is not None, "neither pictures nor words"
         relation, confidence = pulled_text, text_certainty
@@ -137,6 +148,8 @@ def build_conditioning(
         pairs = zip(pictured.relation, pictured.known, strict=True)
         taken = np.stack([encoder.taken_for(one, encoder.confidence(one, float(k))) for one, k in pairs])
         relation = weighted_sum(taken, pulled_text, weights)
+        if not weights:
+            leanings = leaning_to_each([*taken, *([] if pulled_text is None else [pulled_text])])
         # The confidence is that of the relations as they are seen; with weights the words are included, since the
         # pictures alone may cancel out.
         unpulled = weighted_sum(pictured.relation, text if weights else None, weights)
@@ -160,7 +173,20 @@ def build_conditioning(
     looks = None if pictured is None else pictured.attributes
     structure = pictured.structure[0] if pictured is not None and len(pictured.structure) == 1 else None
     seen = None if pictured is None else unpulled
-    return Conditioning(relation, found, looks, notes, structure=structure, direction=direction, seen=seen)
+    return Conditioning(
+        relation, found, looks, notes, structure=structure, direction=direction, seen=seen, leanings=leanings
+    )
+
+
+def leaning_to_each(relations: Sequence[Vectors]) -> tuple[Vectors, ...]:
+    """For each of several relations (384,) their sum with LEANING of that one; empty for a single one."""
+    if len(relations) < 2:
+        return ()
+    rest = (1 - LEANING) / (len(relations) - 1)
+    rows = np.stack(relations)
+    return tuple(
+        combine_relations(rows, [LEANING if i == own else rest for i in range(len(rows))]) for own in range(len(rows))
+    )
 
 
 def is_new(found: FoundRelation) -> bool:

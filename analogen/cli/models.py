@@ -36,7 +36,7 @@ def command(format_: str) -> None:
         ("name", "good for", "route", "disk", "16 bit: all / one at a time", "32 bit", "cached", "licence", "base")
     ]
     for m in MODELS:
-        size = ["44 MB", "-", "on the CPU"] if m.is_mini else ["?", "?", "?"] if not m.parts else [
+        size = ["50 MB", "-", "on the CPU"] if m.is_mini else ["?", "?", "?"] if not m.parts else [
             f"{m.weight_gb(2):.0f} GB", f"{m.weight_gb(2):.0f} / {m.weight_gb(2, together=False):.0f} GB",
             f"{m.weight_gb(4):.0f} / {m.weight_gb(4, together=False):.0f} GB",
         ]  # fmt: skip

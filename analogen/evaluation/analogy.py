@@ -182,7 +182,7 @@ def candidate_plan(
     )  # fmt: skip
     guided = guidance(conditioning, seed, None, relation_scale)
     return CandidatePlan(
-        seed, conditioning.relation, scene, SceneArt(generator.library), reading=conditioning.reading,
+        seed, conditioning.relation_of(seed), scene, SceneArt(generator.library), reading=conditioning.reading,
         looseness=guided.looseness, relation_scale=guided.relation_scale, faithful=guided.faithful,
     )  # fmt: skip
 
