@@ -19,7 +19,9 @@ SECTIONS = {
         "--style-by", "--style-scale", "--layout", "--control", "--control-model", "--strength", "--retries",
         "--lora", "--quantize", "--attention-backend", "--cpu-offload", "--compile",
     ),
-    "Output": ("--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--dry-run"),
+    "Output": (
+        "--output", "--svg", "--sheet", "--metadata", "--format", "--layout-json", "--recall", "--ground", "--dry-run",
+    ),
     "Run": (
         "--device", "--dtype", "--engine", "--workers", "--address", "--resume", "--retry-failed", "--debug", "--help",
     ),

@@ -118,7 +118,7 @@ HEAVY = {
     "compare_images", "read_logic", "Stages", "OneAtATime", "SceneReading", "read_scene", "reading_from_json",
     "reading_to_json",
     "ArtSelection", "scene_art_of", "selection_of",
-    "EditedPicture", "checked_reading", "checked_scene", "draw_reading", "drawing_names", "find_drawing",
+    "EditedPicture", "on_ground", "checked_reading", "checked_scene", "draw_reading", "drawing_names", "find_drawing",
     "drawing_picture", "palettes", "preview_prompts", "scene_read_back",
     "load_reader", "palette_colors", "read_scene_file", "scene_to_json",
 }
